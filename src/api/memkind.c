@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The functions of memkind(3): arguments are checked, and the kind's operations called. */
+#include "memkind.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "heap/jemalloc_ctl.h"
+#include "kinds/capacity.h"
+#include "kinds/kind_registry.h"
+#include "kinds/memkind_pmem_internal.h"
+#include "kinds/stats.h"
+#include "memkind/internal/memkind_default.h"
+#include "memkind/internal/memkind_private.h"
+#include "util/error.h"
+
+#define VERSION_MAJOR 1
+#define VERSION_MINOR 14
+#define VERSION_PATCH 0
+
+__attribute__((constructor)) static void init_library(void)
+{
+    memkind_default_init_once();
+}
+
+int memkind_get_version(void)
+{
+    return VERSION_MAJOR * 1000000 + VERSION_MINOR * 1000 + VERSION_PATCH;
+}
+
+void memkind_error_message(int err, char *msg, size_t size)
+{
+    error_message(err, msg, size);
+}
+
+/* -- Kinds ------------------------------------------------------------------------------------- */
+
+static int invalid(void)
+{
+    errno = EINVAL;
+    return MEMKIND_ERROR_INVALID;
+}
+
+int memkind_create_pmem(const char *dir, size_t max_size, memkind_t *kind)
+{
+    if (kind == NULL)
+        return invalid();
+    return memkind_pmem_new(dir, max_size, MEMKIND_MEM_USAGE_POLICY_DEFAULT, kind);
+}
+
+int memkind_create_pmem_with_config(struct memkind_config *cfg, memkind_t *kind)
+{
+    if (cfg == NULL || kind == NULL)
+        return invalid();
+    return memkind_pmem_new(cfg->pmem_dir, cfg->pmem_size, cfg->policy, kind);
+}
+
+int memkind_destroy_kind(memkind_t kind)
+{
+    if (kind == NULL)
+        return MEMKIND_ERROR_INVALID;
+    if (kind_registry_is_static(kind))
+        return MEMKIND_ERROR_OPERATION_FAILED;
+    int err = kind->ops->destroy(kind);
+    free(kind);
+    return err;
+}
+
+int memkind_check_available(memkind_t kind)
+{
+    if (kind == NULL)
+        return MEMKIND_ERROR_INVALID;
+    return kind->ops->check_available != NULL ? kind->ops->check_available(kind) : MEMKIND_SUCCESS;
+}
+
+ssize_t memkind_get_capacity(memkind_t kind)
+{
+    if (kind == NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+    return capacity_of_kind(kind);
+}
+
+int memkind_check_dax_path(const char *pmem_dir)
+{
+    return memkind_pmem_validate_dir(pmem_dir);
+}
+
+memkind_t memkind_detect_kind(void *ptr)
+{
+    return kind_registry_detect(ptr);
+}
+
+int memkind_get_kind_by_partition(int partition, memkind_t *kind)
+{
+    if (kind == NULL || partition < 0 || partition >= MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND)
+        return MEMKIND_ERROR_INVALID;
+    struct memkind *found = kind_registry_get((unsigned)partition);
+    if (found == NULL)
+        return MEMKIND_ERROR_UNAVAILABLE;
+    *kind = found;
+    return MEMKIND_SUCCESS;
+}
+
+void memkind_set_allow_zero_allocs(memkind_t kind, bool allow_zero_allocs)
+{
+    if (kind != NULL)
+        kind->allow_zero_allocs = allow_zero_allocs;
+}
+
+/* -- Heap -------------------------------------------------------------------------------------- */
+
+/* NULL where the kind is missing and cannot be found from ptr. */
+static inline struct memkind *kind_or_found(struct memkind *kind, const void *ptr)
+{
+    if (__builtin_expect(kind != NULL, 1))
+        return kind;
+    return ptr != NULL ? kind_registry_kind_of(ptr) : NULL;
+}
+
+static void *no_kind(void)
+{
+    errno = EINVAL;
+    return NULL;
+}
+
+void *memkind_malloc(memkind_t kind, size_t size)
+{
+    return __builtin_expect(kind != NULL, 1) ? kind->ops->malloc(kind, size) : no_kind();
+}
+
+void *memkind_calloc(memkind_t kind, size_t num, size_t size)
+{
+    return kind != NULL ? kind->ops->calloc(kind, num, size) : no_kind();
+}
+
+int memkind_posix_memalign(memkind_t kind, void **memptr, size_t alignment, size_t size)
+{
+    if (kind == NULL || memptr == NULL)
+        return EINVAL;
+    return kind->ops->posix_memalign(kind, memptr, alignment, size);
+}
+
+void *memkind_realloc(memkind_t kind, void *ptr, size_t size)
+{
+    kind = kind_or_found(kind, ptr);
+    return kind != NULL ? kind->ops->realloc(kind, ptr, size) : no_kind();
+}
+
+void memkind_free(memkind_t kind, void *ptr)
+{
+    kind = kind_or_found(kind, ptr);
+    if (__builtin_expect(kind != NULL, 1))
+        kind->ops->free(kind, ptr);
+}
+
+size_t memkind_malloc_usable_size(memkind_t kind, void *ptr)
+{
+    if (ptr == NULL)
+        return 0;
+    kind = kind_or_found(kind, ptr);
+    return kind->ops->malloc_usable_size(kind, ptr);
+}
+
+void *memkind_defrag_reallocate(memkind_t kind, void *ptr)
+{
+    if (ptr == NULL)
+        return NULL;
+    kind = kind_or_found(kind, ptr);
+    return kind->ops->defrag_reallocate != NULL ? kind->ops->defrag_reallocate(kind, ptr) : NULL;
+}
+
+/* -- Statistics and settings ------------------------------------------------------------------- */
+
+int memkind_update_cached_stats(void)
+{
+    kind_registry_update_stats();
+    return jemalloc_ctl_update_stats() == 0 ? MEMKIND_SUCCESS : MEMKIND_ERROR_OPERATION_FAILED;
+}
+
+int memkind_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value)
+{
+    if (value == NULL)
+        return MEMKIND_ERROR_INVALID;
+    if (kind == NULL)
+        return stats_of_library(stat, value);
+    return kind->ops->get_stat != NULL ? kind->ops->get_stat(kind, stat, value)
+                                       : MEMKIND_ERROR_OPERATION_FAILED;
+}
+
+int memkind_stats_print(void (*write_cb)(void *, const char *), void *cbopaque,
+                        memkind_stat_print_opt opts)
+{
+    return stats_print(write_cb, cbopaque, opts);
+}
+
+int memkind_set_bg_threads(bool state)
+{
+    return jemalloc_ctl_set_background_threads(state) == 0 ? MEMKIND_SUCCESS
+                                                           : MEMKIND_ERROR_OPERATION_FAILED;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* DAX devices (/dev/daxX.Y): persistent or CXL memory as a character device, without a file system.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#define DAX_DEVICE_NAME_SIZE 32
+#define DAX_DEVICE_NO_NODE   (-1)
+
+struct dax_device {
+    char name[DAX_DEVICE_NAME_SIZE]; /* of the kernel, such as "dax0.0"; terminated */
+    size_t size;                     /* bytes that can be mapped */
+    size_t alignment;                /* bytes; of mappings of it, never 0 */
+    int target_node;                 /* the NUMA node of its memory, or DAX_DEVICE_NO_NODE */
+};
+
+/*
+ * Describes the DAX device that the path leads to. 0, or, with *device untouched: -ENODEV
+ * (something else: a file, a directory, another device), -ENXIO (a DAX device that libdaxctl does
+ * not know, or that has no size), -ENAMETOOLONG, -ENOMEM, or what stat(2) and daxctl_new() say. The
+ * device is not opened and nothing is printed. Safe from any thread.
+ */
+int dax_device_query(const char *path, struct dax_device *device);

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A directory that kinds keep their files in, held as one descriptor that all of them share.
+ *
+ * With one descriptor for each kind beside that of its file, 512 kinds would not fit into the usual
+ * limit of 1,024 descriptors. So the process keeps a list of the open directories. directory_mutex
+ * guards the list and the reference counts; all else in a directory is written before it enters the
+ * list and never changes. An open descriptor pins its inode, so no other directory can get the
+ * number of one that is listed.
+ */
+#include "backing/directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "util/cancel.h"
+
+struct directory {
+    struct directory *next; /* in directory_list */
+    size_t references;      /* of callers; 0 never stands in the list */
+    dev_t device;           /* with inode: which directory this is */
+    ino_t inode;
+    uint64_t mount; /* the mount it was reached by, 0 where the kernel does not tell */
+    int fd;         /* O_PATH, owned */
+    char path[];    /* as it was opened, terminated */
+};
+
+static pthread_mutex_t directory_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct directory *directory_list;
+
+/* One mount of a directory may be read-only and another not, so they are not to be mixed up. */
+static uint64_t directory_mount(int fd)
+{
+    struct statx status;
+
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) != 0 ||
+        (status.stx_mask & STATX_MNT_ID) == 0)
+        return 0;
+    return status.stx_mnt_id;
+}
+
+static void directory_delete(struct directory *dir)
+{
+    close(dir->fd);
+    free(dir);
+}
+
+static int directory_new(const char *path, struct directory **dir)
+{
+    size_t path_size = strlen(path) + 1;
+    struct directory *fresh;
+    struct stat status;
+    int error;
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &status) != 0) {
+        error = -errno;
+        goto close_fd;
+    }
+    fresh = malloc(sizeof(*fresh) + path_size);
+    if (fresh == NULL) {
+        error = -ENOMEM;
+        goto close_fd;
+    }
+    *fresh = (struct directory){
+        .references = 1,
+        .device = status.st_dev,
+        .inode = status.st_ino,
+        .mount = directory_mount(fd),
+        .fd = fd,
+    };
+    memcpy(fresh->path, path, path_size);
+    *dir = fresh;
+    return 0;
+
+close_fd:
+    close(fd);
+    return error;
+}
+
+static struct directory *directory_find_locked(const struct directory *wanted)
+{
+    struct directory *dir = directory_list;
+
+    while (dir != NULL && (dir->device != wanted->device || dir->inode != wanted->inode ||
+                           dir->mount != wanted->mount))
+        dir = dir->next;
+    return dir;
+}
+
+/* Enters fresh into the list, unless the directory is there: then takes a reference to that one. */
+static struct directory *directory_enter_locked(struct directory *fresh)
+{
+    struct directory *known = directory_find_locked(fresh);
+
+    if (known != NULL) {
+        known->references++;
+        return known;
+    }
+    fresh->next = directory_list;
+    directory_list = fresh;
+    return fresh;
+}
+
+static int directory_open_held(const char *path, struct directory **dir)
+{
+    struct directory *fresh = NULL;
+    int error = directory_new(path, &fresh);
+
+    if (fresh == NULL)
+        return error;
+    pthread_mutex_lock(&directory_mutex);
+    *dir = directory_enter_locked(fresh);
+    pthread_mutex_unlock(&directory_mutex);
+    if (*dir != fresh)
+        directory_delete(fresh);
+    return 0;
+}
+
+int directory_open(const char *path, struct directory **dir)
+{
+    int cancel;
+    int error;
+
+    if (path == NULL)
+        return -EINVAL;
+    cancel = cancel_hold();
+    error = directory_open_held(path, dir);
+    cancel_restore(cancel);
+    return error;
+}
+
+struct directory *directory_ref(struct directory *dir)
+{
+    pthread_mutex_lock(&directory_mutex);
+    dir->references++;
+    pthread_mutex_unlock(&directory_mutex);
+    return dir;
+}
+
+/* Gives a reference back; true where it was the last one and dir has left the list. */
+static bool directory_leave_locked(struct directory *dir)
+{
+    struct directory **link = &directory_list;
+
+    if (--dir->references > 0)
+        return false;
+    while (*link != dir)
+        link = &(*link)->next;
+    *link = dir->next;
+    return true;
+}
+
+void directory_close(struct directory *dir)
+{
+    int saved_errno = errno;
+    int cancel;
+    bool last;
+
+    if (dir == NULL)
+        return;
+    cancel = cancel_hold();
+    pthread_mutex_lock(&directory_mutex);
+    last = directory_leave_locked(dir);
+    pthread_mutex_unlock(&directory_mutex);
+    if (last)
+        directory_delete(dir);
+    cancel_restore(cancel);
+    errno = saved_errno;
+}
+
+int directory_fd(const struct directory *dir)
+{
+    return dir->fd;
+}
+
+const char *directory_path(const struct directory *dir)
+{
+    return dir->path;
+}
+
+int directory_capacity(const struct directory *dir, size_t *bytes)
+{
+    struct statvfs fs;
+    size_t capacity;
+
+    if (fstatvfs(dir->fd, &fs) != 0)
+        return -errno;
+    if (__builtin_mul_overflow(fs.f_blocks, fs.f_frsize, &capacity))
+        return -EOVERFLOW;
+    *bytes = capacity;
+    return 0;
+}
+
+void directory_fork_prepare(void)
+{
+    pthread_mutex_lock(&directory_mutex);
+}
+
+void directory_fork_done(void)
+{
+    pthread_mutex_unlock(&directory_mutex);
+}

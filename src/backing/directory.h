@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A directory that kinds keep their files in, held as one descriptor that all of them share. */
+#pragma once
+
+#include <stddef.h>
+
+struct directory;
+
+/*
+ * Opens the directory, or takes a reference to it where the process has it open already (the same
+ * directory of the same mount, whatever path leads there). The caller closes *dir with
+ * directory_close(). Whether files can be made in the directory is not asked.
+ *
+ * 0, or, with *dir untouched: -EINVAL (path is NULL), -ENOMEM, or what open(2) says: -ENOENT,
+ * -ENOTDIR, -ENAMETOOLONG, -EACCES, -ELOOP, -EMFILE ... Safe from any thread, no cancellation
+ * point.
+ */
+int directory_open(const char *path, struct directory **dir);
+
+/* Takes one more reference and returns dir. */
+struct directory *directory_ref(struct directory *dir);
+
+/* Gives one reference back; the last one closes the descriptor. NULL: nothing. errno is kept. */
+void directory_close(struct directory *dir);
+
+/* The descriptor (O_PATH, close-on-exec): for openat(2) and fstat(2) only, and not to be closed. */
+int directory_fd(const struct directory *dir);
+
+/* The path that the first directory_open() was given. Lives as long as the reference. */
+const char *directory_path(const struct directory *dir);
+
+/*
+ * *bytes is the size of the file system that the directory lies in, used or not; 0 where it has
+ * none (a tmpfs mounted with size=0). 0, or, with *bytes untouched: -EOVERFLOW, or what statvfs(3)
+ * says.
+ */
+int directory_capacity(const struct directory *dir, size_t *bytes);
+
+/*
+ * For fork handlers: no other thread changes the list of directories between the two, and so a
+ * child finds it whole. The second is called in the parent and in the child.
+ */
+void directory_fork_prepare(void);
+void directory_fork_done(void);

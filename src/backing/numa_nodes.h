@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The NUMA nodes of the system. */
+#pragma once
+
+/*
+ * Fills a node mask, of the form that mbind(2) takes, with the nodes that have CPUs. maxnode is the
+ * number of bits in mask, which is an array of whole longs; bits from maxnode on are cleared too.
+ *
+ * 0, or: -ENOSYS (the kernel has no NUMA), -EINVAL (mask is NULL, maxnode is 0, or a node with CPUs
+ * does not fit), -ENODEV (no such node was found), -ENOMEM. On error the mask is all zero.
+ * libnuma fills a cache of its own without a lock at the first call, so the caller makes that one
+ * alone.
+ */
+int numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Nameless files: the memory of the kinds lies in them.
+ *
+ * All functions return 0 or -errno, may be called from any thread and are no cancellation points.
+ * Offsets and sizes are in bytes; those of mappings are multiples of the page size.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct directory;
+
+/*
+ * Makes an empty file without a name in the directory: mode 0600 (less what the umask takes away),
+ * open for reading and writing, close-on-exec. Returns a descriptor that the caller closes, or
+ * -errno of the call that failed: -EACCES, -EROFS, -ENOSPC, -EMFILE ... The directory is left as it
+ * was, unless the file system has no O_TMPFILE and refuses to remove a name that it just gave.
+ */
+int tmpfile_create(const struct directory *dir);
+
+/*
+ * Takes file space for the range, which becomes part of the file, so that touching a mapping of it
+ * never raises SIGBUS for lack of space. No signal is raised for RLIMIT_FSIZE. The range holds no
+ * space yet (a long range that does is refused when the file system has less than its size free),
+ * and no other thread writes to it.
+ *
+ * -ENOSPC, -EDQUOT, -EFBIG (also for RLIMIT_FSIZE), -EIO, -EINVAL (size 0 or a negative offset) ...
+ * On error the range may be partly allocated; the caller releases it.
+ */
+int tmpfile_allocate(int fd, off_t offset, size_t size);
+
+/*
+ * Gives the space of the range back to the file system. The range reads as zero afterwards; the
+ * size of the file stays. -EOPNOTSUPP where the file system or the kernel cannot, or another
+ * -errno.
+ */
+int tmpfile_release(int fd, off_t offset, size_t size);
+
+/*
+ * Maps the range of the file at addr, shared, readable and writable, in place of what is mapped
+ * there: address space that the caller has reserved. On error that may be mapped no longer
+ * (mmap(2)).
+ */
+int tmpfile_map(int fd, void *addr, size_t size, off_t offset);
+
+/* *bytes is the file space that the file holds. On error *bytes is untouched. */
+int tmpfile_blocks(int fd, size_t *bytes);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The jemalloc arenas of one heap, and which thread uses which. */
+#include "heap/arena_set.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "heap/extent_hooks.h"
+
+/* As many heaps as a process may have; each can count on one arena. */
+#define HEAPS_EXPECTED 512u
+
+/* Arenas and sets of the whole process. */
+static pthread_mutex_t budget_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned budget_arenas;
+static unsigned budget_sets;
+
+_Thread_local unsigned arena_set_thread_number;
+static atomic_uint thread_count;
+
+unsigned arena_set_number_thread(void)
+{
+    /* 0 means that there is no number yet, so it is passed over when the count wraps. */
+    do {
+        arena_set_thread_number =
+            atomic_fetch_add_explicit(&thread_count, 1, memory_order_relaxed) + 1;
+    } while (arena_set_thread_number == 0);
+    return arena_set_thread_number;
+}
+
+/* -- The budget -------------------------------------------------------------------------------- */
+
+/* Takes an arena out of the budget: the first of a set always, a further one while first ones are
+ * safe. */
+static bool budget_take(bool first)
+{
+    static unsigned limit;
+    bool granted;
+
+    pthread_mutex_lock(&budget_lock);
+    if (limit == 0)
+        limit = jemalloc_ctl_arena_limit();
+    unsigned sets_to_come = budget_sets < HEAPS_EXPECTED ? HEAPS_EXPECTED - budget_sets : 0;
+    granted = first || budget_arenas + sets_to_come < limit;
+    if (granted) {
+        budget_arenas++;
+        budget_sets += first;
+    }
+    pthread_mutex_unlock(&budget_lock);
+    return granted;
+}
+
+static void budget_return(unsigned arenas, bool first)
+{
+    pthread_mutex_lock(&budget_lock);
+    budget_arenas -= arenas;
+    budget_sets -= first;
+    pthread_mutex_unlock(&budget_lock);
+}
+
+/* -- Making arenas ----------------------------------------------------------------------------- */
+
+static int add_arena(struct arena_set *set, bool first, unsigned *arena)
+{
+    unsigned count = atomic_load_explicit(&set->arena_count, memory_order_relaxed);
+
+    if (!budget_take(first))
+        return -EAGAIN;
+    int err = jemalloc_ctl_arena_create(set->hooks, &extent_hooks_metadata, arena);
+    if (err == 0) {
+        err = jemalloc_ctl_arena_set_decay(*arena, set->decay_ms);
+        if (err != 0)
+            jemalloc_ctl_arena_destroy(*arena);
+    }
+    if (err != 0) {
+        budget_return(1, first);
+        return err;
+    }
+    set->arenas[count] = *arena;
+    atomic_store_explicit(&set->arena_count, count + 1, memory_order_release);
+    return 0;
+}
+
+int arena_set_init(struct arena_set *set, extent_hooks_t *hooks, unsigned slots, ssize_t decay_ms)
+{
+    unsigned arena;
+    int err = -ENOMEM;
+
+    set->mask = slots - 1;
+    set->hooks = hooks;
+    set->decay_ms = decay_ms;
+    atomic_init(&set->arena_count, 0);
+    set->slots = malloc(slots * sizeof(*set->slots));
+    if (set->slots == NULL)
+        return err;
+    set->arenas = malloc(slots * sizeof(*set->arenas));
+    if (set->arenas == NULL)
+        goto free_slots;
+    err = -pthread_mutex_init(&set->lock, NULL);
+    if (err != 0)
+        goto free_arenas;
+    err = add_arena(set, true, &arena);
+    if (err != 0)
+        goto destroy_lock;
+    set->slots[0] = arena;
+    for (unsigned i = 1; i < slots; i++)
+        set->slots[i] = ARENA_SET_EMPTY;
+    return 0;
+
+destroy_lock:
+    pthread_mutex_destroy(&set->lock);
+free_arenas:
+    free(set->arenas);
+free_slots:
+    free(set->slots);
+    return err;
+}
+
+void arena_set_destroy(struct arena_set *set)
+{
+    unsigned count = arena_set_count(set);
+
+    for (unsigned i = 0; i < count; i++)
+        jemalloc_ctl_arena_destroy(set->arenas[i]);
+    budget_return(count, true);
+    pthread_mutex_destroy(&set->lock);
+    free(set->arenas);
+    free(set->slots);
+}
+
+void arena_set_limit(struct arena_set *set, unsigned slots)
+{
+    if (slots - 1 < set->mask)
+        set->mask = slots - 1;
+}
+
+static unsigned fill_slot_locked(struct arena_set *set, unsigned slot)
+{
+    unsigned arena = __atomic_load_n(&set->slots[slot], __ATOMIC_RELAXED);
+
+    if (arena != ARENA_SET_EMPTY)
+        return arena;
+    /* A slot that gets no arena of its own shares one, for good: trying at each call would cost too
+     * much. */
+    if (add_arena(set, false, &arena) != 0)
+        arena = set->arenas[slot % arena_set_count(set)];
+    __atomic_store_n(&set->slots[slot], arena, __ATOMIC_RELEASE);
+    return arena;
+}
+
+unsigned arena_set_fill_slot(struct arena_set *set, unsigned slot)
+{
+    int saved_errno = errno;
+
+    pthread_mutex_lock(&set->lock);
+    unsigned arena = fill_slot_locked(set, slot);
+    pthread_mutex_unlock(&set->lock);
+    errno = saved_errno;
+    return arena;
+}
+
+/* -- All arenas -------------------------------------------------------------------------------- */
+
+bool arena_set_has(const struct arena_set *set, unsigned arena)
+{
+    for (unsigned i = 0; i < arena_set_count(set); i++)
+        if (set->arenas[i] == arena)
+            return true;
+    return false;
+}
+
+static int decay_locked(struct arena_set *set, ssize_t ms)
+{
+    for (unsigned i = 0; i < arena_set_count(set); i++) {
+        int err = jemalloc_ctl_arena_set_decay(set->arenas[i], ms);
+
+        if (err != 0)
+            return err;
+    }
+    set->decay_ms = ms;
+    return 0;
+}
+
+int arena_set_decay(struct arena_set *set, ssize_t ms)
+{
+    pthread_mutex_lock(&set->lock);
+    int err = decay_locked(set, ms);
+    pthread_mutex_unlock(&set->lock);
+    return err;
+}
+
+void arena_set_purge(struct arena_set *set)
+{
+    for (unsigned i = 0; i < arena_set_count(set); i++)
+        jemalloc_ctl_arena_purge(set->arenas[i]);
+}

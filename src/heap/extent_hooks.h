@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What jemalloc calls for memory: its regions come from a space, its metadata from anonymous maps.
+ *
+ * jemalloc's extents take these ways through the hooks:
+ *
+ *    alloc      a region, as large as jemalloc wants to grow, without file space
+ *    commit     file space for the part of a region that jemalloc is about to use
+ *    decommit   the file space of a part that has not been used for the decay time
+ *    dalloc     always declined: part of a region must never go, or extents of two arenas could
+ * merge. Regions go when the space does merge      within a region only
+ *
+ * jemalloc's convention for results is that true means failure; it stays in this file.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <jemalloc/jemalloc.h>
+
+struct space;
+
+/* The hooks of one heap: jemalloc hands them back to each call, which finds the space from them. */
+struct extent_hooks {
+    extent_hooks_t table;
+    struct space *space;
+    bool hold;                       /* never give file space back */
+    atomic_bool address_space_short; /* a region could not be had */
+};
+
+void extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold);
+
+/* Hooks for jemalloc's metadata: private anonymous memory, unmapped when the arena ends. */
+extern extent_hooks_t extent_hooks_metadata;

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One kind's heap: its arenas over its space, caches for threads in front of them, and what happens
+ * when there is no room.
+ *
+ * Before an allocation fails, the caches of all threads are emptied, the unused pages of all arenas
+ * are given back and every arena is asked. That is worth doing again only when a block has been
+ * freed since: `starved` has a bit for each class of sizes that was refused in vain, and a free
+ * clears them all. While any is set, threads keep no blocks, so that no free goes unseen. Threads
+ * only read it while there is room: they share no written line.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "heap/arena_set.h"
+#include "heap/extent_hooks.h"
+#include "heap/size_class.h"
+#include "heap/thread_cache.h"
+
+struct space;
+
+struct heap {
+    struct arena_set arenas;
+    struct extent_hooks hooks;
+    struct space *space; /* NULL where the caller's hooks provide the memory */
+    _Atomic uint64_t starved;
+    struct thread_caches caches;
+    size_t cached_bytes; /* in caches when the counters were last brought up to date */
+};
+
+/*
+ * Makes a heap of up to `slots` arenas, a power of two, over the space or, where that is NULL, over
+ * hooks; both outlive it. hold: file space is never given back. 0; -EAGAIN where there is no arena,
+ * -ENOMEM.
+ */
+int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, unsigned slots,
+              bool hold);
+
+/* Ends the heap with all of its blocks. No other thread uses it any more. The space stays. */
+void heap_destroy(struct heap *heap);
+
+/*
+ * A block of size bytes; alignment is a power of two or 0, size is not 0. NULL with errno ENOMEM;
+ * otherwise errno is unchanged. Thread-safe, as are all below.
+ */
+void *heap_alloc(struct heap *heap, size_t size, size_t alignment, bool zero);
+
+/* The block at ptr, of this heap, grown or shrunk to size, not 0; NULL with errno ENOMEM and ptr as
+ * it was. */
+void *heap_realloc(struct heap *heap, void *ptr, size_t size);
+
+/* Frees the block at ptr, of this heap. */
+void heap_free(struct heap *heap, void *ptr);
+
+/* The usable size of the block at ptr, of any heap. */
+size_t heap_usable_size(const void *ptr);
+
+/* Moves the block, of any heap, within its arena where that helps against fragmentation; else NULL.
+ */
+void *heap_move(void *ptr);
+
+/* Conservative: free pages go back at once, and only what is needed is committed. Else after ten
+ * seconds. */
+int heap_set_conservative(struct heap *heap, bool conservative);
+
+/* Notes what the caches hold now, for heap_stats(). */
+void heap_update_stats(struct heap *heap);
+
+/* The counters of the heap as of the last update. 0 or -errno. */
+int heap_stats(const struct heap *heap, struct jemalloc_stats *stats);

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* jemalloc as this library uses it. The names of mallctl are those of jemalloc(3), 5.3.0. */
+#include "heap/jemalloc_ctl.h"
+
+#include <errno.h>
+#include <jemalloc/jemalloc.h>
+#include <stdio.h>
+
+/* The private copy's functions have a prefix; the distribution's have none. */
+#if MEMKIND_JEMALLOC_PREFIXED
+#    define JEMALLOC(name) jemk_##name
+#else
+#    define JEMALLOC(name) name
+#endif
+
+#define CTL_NAME_SIZE 64
+
+/* Highest number of an arena, plus one; jemalloc has twelve bits for it and keeps the last value.
+ */
+#define ARENA_NUMBERS 4094
+
+/* Regions that an arena asks for double up to this size; larger blocks get larger regions. */
+#define REGION_GROWTH_LIMIT ((size_t)1 << 30)
+
+static int read_ctl(const char *name, void *value, size_t size)
+{
+    return -JEMALLOC(mallctl)(name, value, &size, NULL, 0);
+}
+
+static int write_ctl(const char *name, void *value, size_t size)
+{
+    return -JEMALLOC(mallctl)(name, NULL, NULL, value, size);
+}
+
+/* The name of a per-arena control: `format` with the arena's number in it. */
+struct ctl_name {
+    char text[CTL_NAME_SIZE];
+};
+
+static struct ctl_name __attribute__((format(printf, 1, 0)))
+arena_ctl(const char *format, unsigned arena)
+{
+    struct ctl_name name;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(name.text, sizeof(name.text), format, arena);
+#pragma GCC diagnostic pop
+    return name;
+}
+
+/* -- Arenas ------------------------------------------------------------------------------------ */
+
+unsigned jemalloc_ctl_default_arenas(void)
+{
+    unsigned count = 0;
+
+    read_ctl("opt.narenas", &count, sizeof(count));
+    return count;
+}
+
+unsigned jemalloc_ctl_arena_limit(void)
+{
+    unsigned taken = jemalloc_ctl_default_arenas();
+
+    return taken < ARENA_NUMBERS ? ARENA_NUMBERS - taken : 0;
+}
+
+int jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
+                              unsigned *arena)
+{
+    /* What experimental.arenas_create_ext reads. */
+    struct {
+        extent_hooks_t *hooks;
+        bool metadata_use_hooks;
+    } config = {.hooks = metadata_hooks, .metadata_use_hooks = true};
+    size_t growth_limit = REGION_GROWTH_LIMIT;
+    size_t size = sizeof(*arena);
+    int err =
+        -JEMALLOC(mallctl)("experimental.arenas_create_ext", arena, &size, &config, sizeof(config));
+
+    if (err != 0)
+        return err;
+    /*
+     * Hooks that are set later serve blocks only; metadata stays with those that the arena began
+     * with. That is how metadata is in DRAM, and can be unmapped when the arena ends: jemalloc's
+     * default would keep the addresses.
+     */
+    err = write_ctl(arena_ctl("arena.%u.extent_hooks", *arena).text, &hooks, sizeof(hooks));
+    if (err == 0)
+        err = write_ctl(arena_ctl("arena.%u.retain_grow_limit", *arena).text, &growth_limit,
+                        sizeof(growth_limit));
+    if (err != 0)
+        jemalloc_ctl_arena_destroy(*arena);
+    return err;
+}
+
+void jemalloc_ctl_arena_destroy(unsigned arena)
+{
+    write_ctl(arena_ctl("arena.%u.destroy", arena).text, NULL, 0);
+}
+
+void jemalloc_ctl_arena_purge(unsigned arena)
+{
+    write_ctl(arena_ctl("arena.%u.purge", arena).text, NULL, 0);
+}
+
+int jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms)
+{
+    return write_ctl(arena_ctl("arena.%u.dirty_decay_ms", arena).text, &ms, sizeof(ms));
+}
+
+/* -- Blocks ------------------------------------------------------------------------------------ */
+
+void *jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zero)
+{
+    int flags = MALLOCX_ARENA(arena) | MALLOCX_TCACHE_NONE;
+
+    if (alignment != 0)
+        flags |= MALLOCX_ALIGN(alignment);
+    if (zero)
+        flags |= MALLOCX_ZERO;
+    return JEMALLOC(mallocx)(size, flags);
+}
+
+void *jemalloc_ctl_realloc(unsigned arena, void *ptr, size_t size)
+{
+    return JEMALLOC(rallocx)(ptr, size, MALLOCX_ARENA(arena) | MALLOCX_TCACHE_NONE);
+}
+
+void jemalloc_ctl_free(void *ptr)
+{
+    JEMALLOC(dallocx)(ptr, MALLOCX_TCACHE_NONE);
+}
+
+size_t jemalloc_ctl_usable_size(const void *ptr)
+{
+    return JEMALLOC(sallocx)(ptr, 0);
+}
+
+size_t jemalloc_ctl_class_size(size_t size)
+{
+    return JEMALLOC(nallocx)(size, 0);
+}
+
+bool jemalloc_ctl_moving_helps(const void *ptr)
+{
+    /* What experimental.utilization.query writes; blocks are jemalloc's "regions". */
+    struct {
+        void *slab_being_filled;
+        size_t slab_free, slab_blocks, slab_size;
+        size_t class_free, class_blocks;
+    } use = {0};
+    size_t size = sizeof(use);
+
+    if (JEMALLOC(mallctl)("experimental.utilization.query", &use, &size, &ptr, sizeof(ptr)) != 0)
+        return false;
+    bool being_filled = (const char *)ptr >= (char *)use.slab_being_filled &&
+                        (const char *)ptr < (char *)use.slab_being_filled + use.slab_size;
+    if (use.slab_being_filled == NULL || being_filled || use.slab_blocks <= 1)
+        return false;
+    /* Emptier than the class is on average: free / blocks of the slab above free / blocks of the
+     * class. */
+    return use.slab_free * use.class_blocks > use.class_free * use.slab_blocks;
+}
+
+int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena)
+{
+    size_t size = sizeof(*arena);
+
+    return JEMALLOC(mallctl)("arenas.lookup", arena, &size, &ptr, sizeof(ptr)) == 0 ? 0 : -ENOENT;
+}
+
+void *jemalloc_ctl_default_alloc(size_t size)
+{
+    return JEMALLOC(malloc)(size);
+}
+
+void *jemalloc_ctl_default_calloc(size_t num, size_t size)
+{
+    return JEMALLOC(calloc)(num, size);
+}
+
+int jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size)
+{
+    return JEMALLOC(posix_memalign)(memptr, alignment, size);
+}
+
+void *jemalloc_ctl_default_realloc(void *ptr, size_t size)
+{
+    return JEMALLOC(realloc)(ptr, size);
+}
+
+void jemalloc_ctl_default_free(void *ptr)
+{
+    JEMALLOC(free)(ptr);
+}
+
+/* -- Counters and settings --------------------------------------------------------------------- */
+
+int jemalloc_ctl_update_stats(void)
+{
+    size_t epoch = 1;
+
+    return write_ctl("epoch", &epoch, sizeof(epoch));
+}
+
+int jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats)
+{
+    size_t resident, active_pages, small, large, page;
+    int err = read_ctl("arenas.page", &page, sizeof(page));
+
+    if (err == 0)
+        err = read_ctl(arena_ctl("stats.arenas.%u.resident", arena).text, &resident,
+                       sizeof(resident));
+    if (err == 0)
+        err = read_ctl(arena_ctl("stats.arenas.%u.pactive", arena).text, &active_pages,
+                       sizeof(active_pages));
+    if (err == 0)
+        err = read_ctl(arena_ctl("stats.arenas.%u.small.allocated", arena).text, &small,
+                       sizeof(small));
+    if (err == 0)
+        err = read_ctl(arena_ctl("stats.arenas.%u.large.allocated", arena).text, &large,
+                       sizeof(large));
+    if (err != 0)
+        return err;
+    stats->resident += resident;
+    stats->active += active_pages * page;
+    stats->allocated += small + large;
+    return 0;
+}
+
+int jemalloc_ctl_total_stats(struct jemalloc_stats *stats)
+{
+    int err = read_ctl("stats.resident", &stats->resident, sizeof(stats->resident));
+
+    if (err == 0)
+        err = read_ctl("stats.active", &stats->active, sizeof(stats->active));
+    if (err == 0)
+        err = read_ctl("stats.allocated", &stats->allocated, sizeof(stats->allocated));
+    return err;
+}
+
+void jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
+                              const char *options)
+{
+    JEMALLOC(malloc_stats_print)(write_cb, opaque, options);
+}
+
+int jemalloc_ctl_set_background_threads(bool on)
+{
+    return write_ctl("background_thread", &on, sizeof(on));
+}
+
+int jemalloc_ctl_set_max_background_threads(size_t limit)
+{
+    return write_ctl("max_background_threads", &limit, sizeof(limit));
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * jemalloc as this library uses it: its arenas, its blocks, its counters, with types instead of
+ * strings.
+ *
+ * Arena numbers are jemalloc's. "No cache" below means that a call goes to the arena itself:
+ * jemalloc's own thread caches know nothing of kinds. All functions are thread-safe.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+typedef struct extent_hooks_s extent_hooks_t;
+
+/* -- Arenas ------------------------------------------------------------------------------------ */
+
+/* How many arenas the process can have beside those of the default heap. */
+unsigned jemalloc_ctl_arena_limit(void);
+
+/*
+ * A new arena that takes its memory from hooks, and its metadata from metadata_hooks; both outlive
+ * the arena. 0, -EAGAIN where jemalloc has no number left, -ENOMEM, or another -errno.
+ */
+int jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
+                              unsigned *arena);
+
+/* Ends the arena with all of its blocks. No other thread uses it any more. */
+void jemalloc_ctl_arena_destroy(unsigned arena);
+
+/* Gives all unused pages of the arena back through its hooks. */
+void jemalloc_ctl_arena_purge(unsigned arena);
+
+/* Unused pages go back after so many milliseconds; 0: at once, -1: never. 0 or -errno. */
+int jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
+
+/* -- Blocks ------------------------------------------------------------------------------------ */
+
+/* From an arena, no cache. alignment is a power of two, or 0; size is not 0. NULL; errno is
+ * undefined then. */
+void *jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
+void *jemalloc_ctl_realloc(unsigned arena, void *ptr, size_t size);
+
+/* To the arena that it came from, no cache. */
+void jemalloc_ctl_free(void *ptr);
+
+size_t jemalloc_ctl_usable_size(const void *ptr);
+
+/* The usable size that a request of `size` bytes would get; 0 for one that cannot be served. */
+size_t jemalloc_ctl_class_size(size_t size);
+
+/* Whether ptr lies in a slab that is emptier than the others of its size, and is not the one being
+ * filled. */
+bool jemalloc_ctl_moving_helps(const void *ptr);
+
+/*
+ * The arena that owns ptr. -ENOENT where it is in no block, nor in memory that jemalloc keeps.
+ * Takes a global lock; some address within a GiB of ptr must be jemalloc's.
+ */
+int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena);
+
+/* The default heap: with jemalloc's own caches. errno is ENOMEM when they fail. */
+void *jemalloc_ctl_default_alloc(size_t size);
+void *jemalloc_ctl_default_calloc(size_t num, size_t size);
+int jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size);
+void *jemalloc_ctl_default_realloc(void *ptr, size_t size);
+void jemalloc_ctl_default_free(void *ptr);
+
+/* -- Counters and settings --------------------------------------------------------------------- */
+
+struct jemalloc_stats {
+    size_t resident;
+    size_t active;
+    size_t allocated;
+};
+
+/* Brings the counters up to date. 0 or -errno. */
+int jemalloc_ctl_update_stats(void);
+
+/* Adds the counters of the arena to *stats; or, for all arenas together, sets them. 0 or -errno. */
+int jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
+int jemalloc_ctl_total_stats(struct jemalloc_stats *stats);
+
+/* The default heap's arenas: those whose numbers are below this. */
+unsigned jemalloc_ctl_default_arenas(void);
+
+void jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
+                              const char *options);
+
+/* 0 or -errno. */
+int jemalloc_ctl_set_background_threads(bool on);
+int jemalloc_ctl_set_max_background_threads(size_t limit);

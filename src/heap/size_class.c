@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The sizes that blocks come in, as jemalloc has them. */
+#include "heap/size_class.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "heap/jemalloc_ctl.h"
+
+uint8_t size_class_table[SIZE_CLASS_LARGEST / SIZE_CLASS_QUANTUM + 1];
+uint32_t size_class_sizes[SIZE_CLASS_LIMIT];
+unsigned size_class_count;
+
+static int result;
+
+static void fill_tables(void)
+{
+    size_t done = 0; /* requests up to here have their class */
+    unsigned size_class = 0;
+
+    while (done < SIZE_CLASS_LARGEST) {
+        size_t size = jemalloc_ctl_class_size(done + 1);
+
+        if (++size_class >= SIZE_CLASS_LIMIT || size <= done || size > SIZE_CLASS_LARGEST ||
+            size % SIZE_CLASS_QUANTUM != 0) {
+            result = -ENOTSUP;
+            return;
+        }
+        size_class_sizes[size_class] = (uint32_t)size;
+        for (; done < size; done += SIZE_CLASS_QUANTUM)
+            size_class_table[done / SIZE_CLASS_QUANTUM + 1] = (uint8_t)size_class;
+    }
+    size_class_table[0] = 1;
+    size_class_count = size_class;
+}
+
+int size_class_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, fill_tables);
+    return result;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The sizes that blocks come in, as jemalloc has them, up to the largest that threads keep in
+ * caches.
+ *
+ * Classes are numbered from 1, in order of size. 0 means a block of no class: a larger one.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SIZE_CLASS_LARGEST ((size_t)32 << 10)
+#define SIZE_CLASS_QUANTUM 8  /* all sizes are multiples of it */
+#define SIZE_CLASS_LIMIT   64 /* there are fewer classes than this */
+
+extern uint8_t size_class_table[SIZE_CLASS_LARGEST / SIZE_CLASS_QUANTUM + 1];
+extern uint32_t size_class_sizes[SIZE_CLASS_LIMIT];
+extern unsigned size_class_count; /* classes are 1 ... size_class_count */
+
+/* Asks jemalloc, once. 0; -ENOTSUP where its classes do not fit the tables. Thread-safe. */
+int size_class_init(void);
+
+/* The class of a request of 1 ... SIZE_CLASS_LARGEST bytes. */
+static inline unsigned size_class_of(size_t size)
+{
+    return size_class_table[(size + SIZE_CLASS_QUANTUM - 1) / SIZE_CLASS_QUANTUM];
+}
+
+/* The usable size of blocks of a class, not 0. */
+static inline size_t size_class_size(unsigned size_class)
+{
+    return size_class_sizes[size_class];
+}

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Blocks that a thread has freed and will have again soon. */
+#include "heap/thread_cache.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "heap/exchange.h"
+
+#define BIN_BYTES      ((size_t)64 << 10) /* most that a bin holds, in bytes and in blocks */
+#define BIN_BLOCKS     ((size_t)256)
+#define BIN_FIRST      ((size_t)8) /* what a bin may hold at first */
+#define BATCH_LARGEST  (BIN_BLOCKS / 2)
+#define IDLE_SECONDS   1
+#define OWNER_PATIENCE 256 /* tries, with sched_yield(2), for an owner to leave its fast way */
+
+/* A cache as its heap and its thread know it. */
+struct owned_cache {
+    struct thread_cache cache; /* first: the thread's table points here */
+    pthread_mutex_t lock; /* held by whoever changes the bins, but for the owner on the fast way */
+    struct thread_caches *caches;
+    struct thread_cache **entry; /* of the owner's table */
+    struct owned_cache *next;    /* of the heap's list, as the next two */
+    struct owned_cache **link;
+    size_t mapped; /* bytes of this mapping */
+    size_t seen;   /* bytes that the last look for idle caches saw */
+    bool claimed;  /* is being emptied by another thread */
+    void *slots[]; /* of all bins */
+};
+
+/* A thread's table, with a closed cache of its own, so that threads share no written line. */
+struct thread_table {
+    struct thread_cache *entries[THREAD_CACHE_HEAPS];
+    struct thread_cache closed;
+};
+
+static struct thread_cache closed_cache = {.closed = true};
+static struct thread_cache *first_table[THREAD_CACHE_HEAPS];
+_Thread_local struct thread_cache **thread_cache_table = first_table;
+
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_key_t thread_key;
+static int init_result;
+static bool have_membarrier;
+
+static void end_thread(void *table);
+
+static void init_process(void)
+{
+    for (size_t i = 0; i < THREAD_CACHE_HEAPS; i++)
+        first_table[i] = &closed_cache;
+    have_membarrier = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    init_result = size_class_init();
+    if (init_result == 0)
+        init_result = -pthread_key_create(&thread_key, end_thread);
+}
+
+int thread_caches_init(struct thread_caches *caches, struct heap *heap, unsigned number)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, init_process);
+    if (init_result != 0)
+        return init_result;
+    memset(caches, 0, sizeof(*caches));
+    caches->heap = heap;
+    caches->number = number;
+    if (number == 0)
+        return 0;
+    caches->exchange = exchange_new();
+    return caches->exchange == NULL ? -ENOMEM : 0;
+}
+
+/* -- Bins -------------------------------------------------------------------------------------- */
+
+/* Blocks that a bin may hold at most. */
+static size_t bin_capacity(unsigned size_class)
+{
+    size_t blocks = BIN_BYTES / size_class_size(size_class);
+
+    return blocks < BIN_BLOCKS ? blocks : BIN_BLOCKS;
+}
+
+static size_t bin_count(const struct cache_bin *bin)
+{
+    return (size_t)(atomic_load_explicit(&bin->top, memory_order_relaxed) - bin->base);
+}
+
+static void bin_push(struct cache_bin *bin, void *const *blocks, size_t count)
+{
+    void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
+
+    memcpy(top, blocks, count * sizeof(*blocks));
+    atomic_store_explicit(&bin->top, top + count, memory_order_relaxed);
+}
+
+/* Takes the oldest blocks out: they are the least likely to be in a processor's cache. */
+static void bin_take_oldest(struct cache_bin *bin, void **blocks, size_t count)
+{
+    size_t left = bin_count(bin) - count;
+
+    memcpy(blocks, bin->base, count * sizeof(*blocks));
+    memmove(bin->base, bin->base + count, left * sizeof(*blocks));
+    atomic_store_explicit(&bin->top, bin->base + left, memory_order_relaxed);
+}
+
+/* A bin that ran empty or full is too small for what its thread does. */
+static void bin_grow(struct cache_bin *bin, unsigned size_class)
+{
+    size_t capacity = bin_capacity(size_class);
+    size_t size = 2 * (size_t)(bin->end - bin->base);
+
+    bin->end = bin->base + (size < capacity ? size : capacity);
+}
+
+/* -- Caches and threads ------------------------------------------------------------------------ */
+
+static struct owned_cache *new_cache(struct thread_caches *caches)
+{
+    size_t slots = 0;
+
+    for (unsigned c = 1; c <= size_class_count; c++)
+        slots += bin_capacity(c);
+    size_t size = sizeof(struct owned_cache) + slots * sizeof(void *);
+    struct owned_cache *owned =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (owned == MAP_FAILED)
+        return NULL;
+    if (pthread_mutex_init(&owned->lock, NULL) != 0) {
+        munmap(owned, size);
+        return NULL;
+    }
+    owned->mapped = size;
+    /* Opened by the slow way, which looks whether it may be. */
+    atomic_init(&owned->cache.closed, true);
+    owned->caches = caches;
+    void **slot = owned->slots;
+    for (unsigned c = 1; c <= size_class_count; c++) {
+        struct cache_bin *bin = &owned->cache.bins[c];
+        size_t capacity = bin_capacity(c);
+
+        bin->base = slot;
+        bin->end = slot + (capacity < BIN_FIRST ? capacity : BIN_FIRST);
+        atomic_init(&bin->top, slot);
+        slot += capacity;
+    }
+    return owned;
+}
+
+/* Takes the cache from its thread and its heap; the list's lock is held. */
+static void unlink_cache(struct owned_cache *owned)
+{
+    struct thread_table *table = (struct thread_table *)(owned->entry - owned->caches->number);
+
+    __atomic_store_n(owned->entry, &table->closed, __ATOMIC_RELAXED);
+    *owned->link = owned->next;
+    if (owned->next != NULL)
+        owned->next->link = owned->link;
+}
+
+static void free_cache(struct owned_cache *owned)
+{
+    pthread_mutex_destroy(&owned->lock);
+    munmap(owned, owned->mapped);
+}
+
+/* Gives all blocks of the cache back to the heap's arenas; its lock is held, its owner is not on
+ * the fast way. */
+static void empty_cache(struct owned_cache *owned)
+{
+    for (unsigned c = 1; c <= size_class_count; c++) {
+        struct cache_bin *bin = &owned->cache.bins[c];
+
+        heap_drain(owned->caches->heap, bin->base, bin_count(bin));
+        atomic_store_explicit(&bin->top, bin->base, memory_order_relaxed);
+        if (bin->end - bin->base > (ptrdiff_t)BIN_FIRST)
+            bin->end = bin->base + BIN_FIRST;
+    }
+}
+
+static struct thread_table *own_table(void)
+{
+    if (thread_cache_table != first_table)
+        return (struct thread_table *)thread_cache_table;
+    struct thread_table *table =
+        mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (table == MAP_FAILED)
+        return NULL;
+    if (pthread_setspecific(thread_key, table) != 0) {
+        munmap(table, sizeof(*table));
+        return NULL;
+    }
+    atomic_init(&table->closed.closed, true);
+    for (size_t i = 0; i < THREAD_CACHE_HEAPS; i++)
+        table->entries[i] = &table->closed;
+    thread_cache_table = table->entries;
+    return table;
+}
+
+/* At the end of a thread. What its later destructors allocate and free makes a new table, and comes
+ * here again. */
+static void end_thread(void *ended)
+{
+    struct thread_table *table = ended;
+
+    thread_cache_table = first_table;
+    pthread_mutex_lock(&list_lock);
+    for (size_t i = 0; i < THREAD_CACHE_HEAPS; i++)
+        if (table->entries[i] != &table->closed) {
+            struct owned_cache *owned = (struct owned_cache *)table->entries[i];
+
+            unlink_cache(owned);
+            empty_cache(owned);
+            free_cache(owned);
+        }
+    pthread_mutex_unlock(&list_lock);
+    munmap(table, sizeof(*table));
+}
+
+static void link_cache(struct owned_cache *owned, struct thread_cache **entry)
+{
+    struct thread_caches *caches = owned->caches;
+
+    owned->entry = entry;
+    owned->next = caches->list;
+    owned->link = &caches->list;
+    if (owned->next != NULL)
+        owned->next->link = &owned->next;
+    caches->list = owned;
+    *entry = &owned->cache;
+}
+
+/* The calling thread's cache of the heap, made if need be; NULL where there can be none. */
+static struct owned_cache *own_cache(struct thread_caches *caches)
+{
+    struct thread_table *table = own_table();
+
+    if (table == NULL || caches->number == 0)
+        return NULL;
+    struct thread_cache **entry = &table->entries[caches->number];
+    if (*entry != &table->closed)
+        return (struct owned_cache *)*entry;
+    /* Not worth a cache; whether it may be used is for lock_and_open() to say. */
+    if (atomic_load(&caches->off) != 0)
+        return NULL;
+    struct owned_cache *owned = new_cache(caches);
+    if (owned != NULL) {
+        pthread_mutex_lock(&list_lock);
+        link_cache(owned, entry);
+        pthread_mutex_unlock(&list_lock);
+    }
+    return owned;
+}
+
+void thread_caches_destroy(struct thread_caches *caches)
+{
+    pthread_mutex_lock(&list_lock);
+    while (caches->list != NULL) {
+        struct owned_cache *owned = caches->list;
+
+        unlink_cache(owned);
+        free_cache(owned);
+    }
+    pthread_mutex_unlock(&list_lock);
+    if (caches->exchange != NULL)
+        exchange_delete(caches->exchange);
+}
+
+/* -- The slow ways ----------------------------------------------------------------------------- */
+
+static void look_for_idle_caches(struct thread_caches *caches);
+
+/*
+ * Locks the cache and opens it, if the heap's caches are not off: whoever turns them off closes
+ * this one afterwards, under this lock.
+ */
+static bool lock_and_open(struct owned_cache *owned)
+{
+    pthread_mutex_lock(&owned->lock);
+    if (atomic_load(&owned->caches->off) == 0) {
+        atomic_store_explicit(&owned->cache.closed, false, memory_order_relaxed);
+        return true;
+    }
+    pthread_mutex_unlock(&owned->lock);
+    return false;
+}
+
+static void *alloc_one(struct thread_caches *caches, unsigned size_class)
+{
+    void *block;
+
+    return heap_fill(caches->heap, size_class, &block, 1) != 0 ? block : NULL;
+}
+
+/* A block that was in the bin after all, or NULL and how many to fill it with. */
+static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t *wanted)
+{
+    struct cache_bin *bin = &owned->cache.bins[size_class];
+    void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
+
+    if (top != bin->base) {
+        atomic_store_explicit(&bin->top, top - 1, memory_order_relaxed);
+        return top[-1];
+    }
+    *wanted = (size_t)(bin->end - bin->base + 1) / 2;
+    bin_grow(bin, size_class);
+    return NULL;
+}
+
+void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class)
+{
+    struct owned_cache *owned = own_cache(caches);
+    void *blocks[BATCH_LARGEST];
+    size_t wanted = 0;
+
+    if (owned == NULL || !lock_and_open(owned))
+        return alloc_one(caches, size_class);
+    void *block = pop_or_plan(owned, size_class, &wanted);
+    pthread_mutex_unlock(&owned->lock);
+    if (block != NULL)
+        return block;
+
+    /* No lock is held here: filling may need to empty the caches of others, and they this one. */
+    size_t count = exchange_take(caches->exchange, size_class, blocks, wanted);
+    if (count == 0)
+        count = heap_fill(caches->heap, size_class, blocks, wanted);
+    if (count > 1) {
+        pthread_mutex_lock(&owned->lock);
+        bin_push(&owned->cache.bins[size_class], blocks + 1, count - 1);
+        pthread_mutex_unlock(&owned->lock);
+    }
+    look_for_idle_caches(caches);
+    return count != 0 ? blocks[0] : NULL;
+}
+
+/* Puts the block into the bin; returns how many had to make room for it, stored at blocks. */
+static size_t push_or_overflow(struct owned_cache *owned, unsigned size_class, void *block,
+                               void **blocks)
+{
+    struct cache_bin *bin = &owned->cache.bins[size_class];
+    size_t count = bin_count(bin);
+    size_t overflow = 0;
+
+    if (count == (size_t)(bin->end - bin->base))
+        bin_grow(bin, size_class);
+    if (count == (size_t)(bin->end - bin->base)) {
+        overflow = (count + 1) / 2;
+        bin_take_oldest(bin, blocks, overflow);
+    }
+    bin_push(bin, &block, 1);
+    return overflow;
+}
+
+void thread_caches_free(struct thread_caches *caches, unsigned size_class, void *block)
+{
+    struct owned_cache *owned = own_cache(caches);
+    void *blocks[BATCH_LARGEST];
+
+    if (owned == NULL || !lock_and_open(owned)) {
+        heap_drain(caches->heap, &block, 1);
+        return;
+    }
+    size_t overflow = push_or_overflow(owned, size_class, block, blocks);
+    pthread_mutex_unlock(&owned->lock);
+    size_t taken = exchange_give(caches->exchange, size_class, blocks, overflow);
+    heap_drain(caches->heap, blocks + taken, overflow - taken);
+    look_for_idle_caches(caches);
+}
+
+/* -- Emptying the caches of other threads ------------------------------------------------------ */
+
+void thread_caches_turn_off(struct thread_caches *caches, unsigned reason)
+{
+    atomic_fetch_or(&caches->off, reason);
+}
+
+void thread_caches_turn_on(struct thread_caches *caches, unsigned reason)
+{
+    atomic_fetch_and(&caches->off, ~reason);
+}
+
+/* Closes the cache to its owner; the lock stays held until release_cache(). */
+static void claim_cache(struct owned_cache *owned)
+{
+    pthread_mutex_lock(&owned->lock);
+    owned->claimed = true;
+    atomic_store(&owned->cache.closed, true);
+}
+
+static bool owner_is_away(const struct owned_cache *owned)
+{
+    for (int i = 0; i < OWNER_PATIENCE; i++) {
+        if (!atomic_load_explicit(&owned->cache.busy, memory_order_acquire))
+            return true;
+        sched_yield();
+    }
+    return false;
+}
+
+/* After the barrier: an owner on its fast way has busy set, and one that is not will find it
+ * closed. */
+static void release_cache(struct owned_cache *owned, bool barrier)
+{
+    bool own = &owned->cache == thread_cache_table[owned->caches->number];
+
+    if (own || (barrier && owner_is_away(owned)))
+        empty_cache(owned);
+    owned->claimed = false;
+    pthread_mutex_unlock(&owned->lock);
+}
+
+/* Empties all caches of the heap, or those that are idle; the list's lock is held. */
+static void empty_caches_locked(struct thread_caches *caches, bool (*wanted)(struct owned_cache *))
+{
+    struct owned_cache *owned;
+    size_t claimed = 0;
+
+    for (owned = caches->list; owned != NULL; owned = owned->next)
+        if (wanted == NULL || wanted(owned)) {
+            claim_cache(owned);
+            claimed++;
+        }
+    if (claimed == 0)
+        return;
+    bool barrier =
+        have_membarrier && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+    for (owned = caches->list; owned != NULL; owned = owned->next)
+        if (owned->claimed)
+            release_cache(owned, barrier);
+}
+
+void thread_caches_reclaim(struct thread_caches *caches)
+{
+    if (caches->number == 0)
+        return;
+    pthread_mutex_lock(&list_lock);
+    empty_caches_locked(caches, NULL);
+    pthread_mutex_unlock(&list_lock);
+    exchange_empty(caches->exchange, caches->heap);
+}
+
+static size_t bytes_in(const struct owned_cache *owned)
+{
+    size_t bytes = 0;
+
+    for (unsigned c = 1; c <= size_class_count; c++)
+        bytes += bin_count(&owned->cache.bins[c]) * size_class_size(c);
+    return bytes;
+}
+
+/* Whether the cache holds something and is just as it was when it was last looked at. */
+static bool is_idle(struct owned_cache *owned)
+{
+    size_t bytes = bytes_in(owned);
+    bool idle = bytes != 0 && bytes == owned->seen;
+
+    owned->seen = bytes;
+    return idle;
+}
+
+/* Once in a while: a thread that does nothing any more would keep its blocks for ever. */
+static void look_for_idle_caches(struct thread_caches *caches)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    long last = atomic_load_explicit(&caches->scanned_at, memory_order_relaxed);
+    if (now.tv_sec - last < IDLE_SECONDS ||
+        !atomic_compare_exchange_strong(&caches->scanned_at, &last, now.tv_sec) ||
+        pthread_mutex_trylock(&list_lock) != 0)
+        return;
+    empty_caches_locked(caches, is_idle);
+    pthread_mutex_unlock(&list_lock);
+    exchange_age(caches->exchange, caches->heap);
+}
+
+size_t thread_caches_bytes(struct thread_caches *caches)
+{
+    size_t bytes = 0;
+
+    if (caches->number == 0)
+        return 0;
+    pthread_mutex_lock(&list_lock);
+    for (const struct owned_cache *owned = caches->list; owned != NULL; owned = owned->next)
+        bytes += bytes_in(owned);
+    pthread_mutex_unlock(&list_lock);
+    return bytes + exchange_bytes(caches->exchange);
+}

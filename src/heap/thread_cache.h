@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Blocks that a thread has freed and will have again soon: for each thread and heap, a stack of
+ * addresses for each size class. In the usual case an allocation pops one and a free pushes one,
+ * without a lock, an atomic read-modify-write, a system call, or a touch of the block's own memory,
+ * which may be slow.
+ *
+ *    thread        table of caches, one entry for each heap (reached through one thread-local
+ * pointer) cache       a bin for each size class: a stack of blocks, at first small, growing as it
+ * proves useful heap exchange    a stack for each class, with a lock: blocks on their way from
+ * threads that free to threads that allocate, in batches arenas      where batches come from and go
+ * to when the exchange is empty or full
+ *
+ * A cache belongs to its thread; others empty it when space is short, when its thread has been
+ * idle, when the heap ends. Who does not own a cache takes its lock, sets `closed`, and makes sure
+ * by membarrier(2) that the owner has seen it or is done; the owner, who finds `closed` set, goes
+ * the slow way, which takes the lock too:
+ *
+ *    owner                                  another thread
+ *    busy = true                            lock
+ *    if (closed) slow way                   closed = true
+ *    pop or push                            membarrier
+ *    busy = false                           wait until not busy; empty the bins; unlock
+ *
+ * The owner's stores and loads are plain instructions; the barrier's cost is on the other side.
+ * Where the kernel has no membarrier, nobody empties another's cache, and what is in it stays with
+ * its thread.
+ *
+ * A thread's entry for a heap that it has no cache of, or that has none for anybody (the
+ * CONSERVATIVE policy), is a cache that is always closed, so the usual way needs no further
+ * question.
+ *
+ * With 128 processors, threads meet in the exchange once in a batch, and only if it is not busy;
+ * else they go to their arenas. A cache holds at most 64 KiB or two blocks of a class.
+ *
+ * Locks, in this order: the list of caches (one for the process: caches are made and ended seldom),
+ * a cache's lock, the exchange's, then jemalloc's.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "heap/size_class.h"
+
+/* Heaps are numbered by their owner in the address map. */
+#define THREAD_CACHE_HEAPS 544
+
+struct heap;
+
+struct cache_bin {
+    _Atomic(void **) top; /* behind the newest block */
+    void **base;          /* the oldest block is here */
+    void **end;           /* base + how many blocks there may be at present */
+};
+
+struct thread_cache {
+    atomic_bool busy;   /* the owner is between the two stores of its fast way */
+    atomic_bool closed; /* the owner must go the slow way */
+    struct cache_bin bins[SIZE_CLASS_LIMIT];
+};
+
+/* The calling thread's caches, by number of the heap; never NULL. */
+extern _Thread_local struct thread_cache **thread_cache_table;
+
+/*
+ * A block of the class, or NULL where the fast way is closed or the cache has none: then
+ * heap_alloc() knows more.
+ */
+static inline void *thread_cache_pop(unsigned heap_number, unsigned size_class)
+{
+    struct thread_cache *cache = thread_cache_table[heap_number];
+    struct cache_bin *bin = &cache->bins[size_class];
+    void *block = NULL;
+
+    atomic_store_explicit(&cache->busy, true, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
+    if (__builtin_expect(
+            !atomic_load_explicit(&cache->closed, memory_order_acquire) && top != bin->base, 1)) {
+        block = *--top;
+        atomic_store_explicit(&bin->top, top, memory_order_relaxed);
+    }
+    atomic_store_explicit(&cache->busy, false, memory_order_release);
+    return block;
+}
+
+/* Takes a block of the class; false where the fast way is closed or the bin is full: then
+ * heap_free() takes it. */
+static inline bool thread_cache_push(unsigned heap_number, unsigned size_class, void *block)
+{
+    struct thread_cache *cache = thread_cache_table[heap_number];
+    struct cache_bin *bin = &cache->bins[size_class];
+    bool pushed = false;
+
+    atomic_store_explicit(&cache->busy, true, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
+    if (__builtin_expect(
+            !atomic_load_explicit(&cache->closed, memory_order_acquire) && top != bin->end, 1)) {
+        *top = block;
+        atomic_store_explicit(&bin->top, top + 1, memory_order_relaxed);
+        pushed = true;
+    }
+    atomic_store_explicit(&cache->busy, false, memory_order_release);
+    return pushed;
+}
+
+/* -- For heap.c -------------------------------------------------------------------------------- */
+
+/* Why no thread may keep blocks of a heap; a set of these. */
+enum {
+    THREAD_CACHES_POLICY = 1u << 0,  /* blocks go back at once */
+    THREAD_CACHES_STARVED = 1u << 1, /* there is no space: each free must be seen */
+};
+
+/* A heap's part in all this. */
+struct thread_caches {
+    struct heap *heap;
+    unsigned number;           /* of the heap */
+    atomic_uint off;           /* THREAD_CACHES_* */
+    struct owned_cache *list;  /* guarded by the lock of the list of caches */
+    struct exchange *exchange; /* NULL where number is 0 */
+    atomic_long scanned_at;    /* when idle caches were last looked for, in seconds */
+};
+
+/* What caches are filled from and emptied to: heap.c's ways to the arenas. */
+
+/* Stores up to `wanted` blocks of the class at blocks; returns how many. 0 only where there is no
+ * space. */
+size_t heap_fill(struct heap *heap, unsigned size_class, void **blocks, size_t wanted);
+void heap_drain(struct heap *heap, void *const *blocks, size_t count);
+
+/* number is below THREAD_CACHE_HEAPS; 0 is for heaps without caches. 0, -ENOMEM, or another -errno.
+ */
+int thread_caches_init(struct thread_caches *caches, struct heap *heap, unsigned number);
+
+/* Ends all caches of the heap without emptying them: their blocks end with the arenas. */
+void thread_caches_destroy(struct thread_caches *caches);
+
+/* The slow ways of the two above. NULL: there is no space for even one block. */
+void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class);
+void thread_caches_free(struct thread_caches *caches, unsigned size_class, void *block);
+
+/* Adds and takes away reasons for no thread to keep blocks. What caches hold stays until
+ * thread_caches_reclaim(). */
+void thread_caches_turn_off(struct thread_caches *caches, unsigned reason);
+void thread_caches_turn_on(struct thread_caches *caches, unsigned reason);
+
+/*
+ * Gives the blocks of all threads' caches and of the exchange back to the arenas, as far as their
+ * owners let go. The caches stay closed until their owners have taken the slow way once.
+ */
+void thread_caches_reclaim(struct thread_caches *caches);
+
+/* Bytes in the caches and the exchange at about this time. */
+size_t thread_caches_bytes(struct thread_caches *caches);

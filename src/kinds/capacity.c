@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How much memory a kind could ever hold. */
+#include "kinds/capacity.h"
+
+#include <errno.h>
+#include <numa.h>
+#include <unistd.h>
+
+#include "kinds/memkind_pmem_internal.h"
+#include "kinds/static_kinds.h"
+#include "memkind/internal/memkind_default.h"
+
+static ssize_t all_memory(void)
+{
+    return (ssize_t)sysconf(_SC_PHYS_PAGES) * (ssize_t)sysconf(_SC_PAGESIZE);
+}
+
+static ssize_t memory_of_cpu_nodes(void)
+{
+    enum { BITS = 8 * sizeof(unsigned long) };
+    unsigned long nodes[NUMA_NUM_NODES / BITS] = {0};
+    ssize_t bytes = 0;
+
+    if (memkind_regular_all_get_mbind_nodemask(NULL, nodes, NUMA_NUM_NODES) != MEMKIND_SUCCESS)
+        return all_memory();
+    for (unsigned node = 0; node < NUMA_NUM_NODES; node++)
+        if ((nodes[node / BITS] >> node % BITS & 1) != 0) {
+            long long size = numa_node_size64((int)node, NULL);
+
+            /* A node of processors alone has no memory, and says so with an error. */
+            if (size > 0)
+                bytes += size;
+        }
+    return bytes;
+}
+
+ssize_t capacity_of_kind(struct memkind *kind)
+{
+    if (kind->ops->mmap == memkind_pmem_mmap)
+        return memkind_pmem_capacity(kind);
+    if (kind == &static_kind_default)
+        return all_memory();
+    if (kind == &static_kind_regular)
+        return memory_of_cpu_nodes();
+    errno = EINVAL;
+    return -1;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* All kinds by their partition, and from an address to its kind. */
+#include "kinds/kind_registry.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "heap/heap.h"
+#include "heap/jemalloc_ctl.h"
+#include "kinds/static_kinds.h"
+
+#define PARTITIONS (MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND)
+
+/* Held to change the table, and to use the heap of a kind that another thread may destroy. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(struct memkind *) kinds[PARTITIONS] = {
+    [MEMKIND_PARTITION_DEFAULT] = &static_kind_default,
+    [MEMKIND_PARTITION_REGULAR] = &static_kind_regular,
+};
+
+/* Kinds whose blocks lie in granules that the address map calls mixed, beside the default heap. */
+static atomic_int mixed_kinds;
+
+static int add_locked(struct memkind *kind)
+{
+    for (unsigned i = MEMKIND_NUM_BASE_KIND; i < PARTITIONS; i++)
+        if (atomic_load_explicit(&kinds[i], memory_order_relaxed) == NULL) {
+            kind->partition = i;
+            atomic_store_explicit(&kinds[i], kind, memory_order_release);
+            return 0;
+        }
+    return -ENFILE;
+}
+
+int kind_registry_add(struct memkind *kind)
+{
+    pthread_mutex_lock(&lock);
+    int err = add_locked(kind);
+    pthread_mutex_unlock(&lock);
+    return err;
+}
+
+void kind_registry_remove(struct memkind *kind)
+{
+    if (!kind_registry_is_static(kind) && kind_registry_has(kind))
+        atomic_store_explicit(&kinds[kind->partition], NULL, memory_order_release);
+}
+
+bool kind_registry_has(const struct memkind *kind)
+{
+    return kind_registry_get(kind->partition) == kind;
+}
+
+bool kind_registry_is_static(const struct memkind *kind)
+{
+    return kind == &static_kind_default || kind == &static_kind_regular;
+}
+
+struct memkind *kind_registry_get(unsigned partition)
+{
+    return partition < PARTITIONS ? atomic_load_explicit(&kinds[partition], memory_order_acquire)
+                                  : NULL;
+}
+
+void kind_registry_count_mixed(int change)
+{
+    atomic_fetch_add(&mixed_kinds, change);
+}
+
+/* The kind whose arena this is: one of the program's hooks, or else the default heap. */
+static struct memkind *kind_of_arena(unsigned arena)
+{
+    struct memkind *found = &static_kind_default;
+
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < PARTITIONS; i++) {
+        struct memkind *kind = kind_registry_get(i);
+
+        if (kind != NULL && kind->heap != NULL && arena_set_has(&kind->heap->arenas, arena))
+            found = kind;
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+void kind_registry_update_stats(void)
+{
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < PARTITIONS; i++) {
+        struct memkind *kind = kind_registry_get(i);
+
+        if (kind != NULL && kind->heap != NULL)
+            heap_update_stats(kind->heap);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+struct heap *kind_registry_take_heap(struct memkind *kind)
+{
+    pthread_mutex_lock(&lock);
+    struct heap *heap = kind->heap;
+    kind->heap = NULL;
+    pthread_mutex_unlock(&lock);
+    return heap;
+}
+
+struct memkind *kind_registry_kind_of(const void *ptr)
+{
+    unsigned owner = address_map_owner(ptr);
+    unsigned arena;
+
+    if (owner >= ADDRESS_MAP_FIRST_OWNER)
+        return kind_registry_get(owner - ADDRESS_MAP_FIRST_OWNER);
+    if (atomic_load_explicit(&mixed_kinds, memory_order_relaxed) == 0)
+        return &static_kind_default;
+    return jemalloc_ctl_arena_of(ptr, &arena) == 0 ? kind_of_arena(arena) : &static_kind_default;
+}
+
+struct memkind *kind_registry_detect(const void *ptr)
+{
+    unsigned owner = address_map_owner(ptr);
+    unsigned arena;
+
+    if (owner >= ADDRESS_MAP_FIRST_OWNER)
+        return kind_registry_get(owner - ADDRESS_MAP_FIRST_OWNER);
+    /* jemalloc may be asked only where it has had memory nearby, or it follows a pointer that is
+     * not there. */
+    if (owner == ADDRESS_MAP_NONE || jemalloc_ctl_arena_of(ptr, &arena) != 0)
+        return NULL;
+    return kind_of_arena(arena);
+}

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Operations of kinds that allocate from jemalloc arenas of their own: memkind_arena(3). */
+#include "memkind/internal/memkind_arena.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "heap/heap.h"
+#include "kinds/kind_registry.h"
+#include "kinds/memkind_arena_internal.h"
+#include "kinds/memkind_default_internal.h"
+#include "kinds/stats.h"
+#include "memkind/internal/memkind_default.h"
+#include "space/address_map.h"
+#include "space/class_map.h"
+#include "space/space.h"
+#include "util/env.h"
+#include "util/log.h"
+
+#define ARENAS_PER_CPU    4u
+#define ARENAS_BY_DEFAULT 256u              /* at most, unless the environment asks for more */
+#define ARENAS_AT_MOST    4096u             /* as many as jemalloc can number */
+#define ARENA_APPETITE    ((size_t)8 << 20) /* bytes of max_size for each arena */
+
+_Static_assert(ADDRESS_MAP_FIRST_OWNER + MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND <=
+                   THREAD_CACHE_HEAPS,
+               "threads have no caches for the last kinds");
+
+/* What kind->heap points to the first member of. */
+struct arena_kind {
+    struct heap heap;
+    struct space space; /* of kinds in anonymous memory; otherwise not used */
+    bool owns_space;
+};
+
+/* -- Anonymous memory, placed by the kind's operations ----------------------------------------- */
+
+static int anonymous_map(struct space *space, void *addr, size_t size, off_t offset)
+{
+    struct memkind *kind = space->backing_arg;
+    struct memkind_ops *ops = kind->ops;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+
+    (void)offset;
+    if (ops->get_mmap_flags != NULL && ops->get_mmap_flags(kind, &flags) != MEMKIND_SUCCESS)
+        return -EINVAL;
+    if (mmap(addr, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED | MAP_NORESERVE, -1, 0) ==
+        MAP_FAILED)
+        return -errno;
+    if (ops->madvise != NULL && ops->madvise(kind, addr, size) != MEMKIND_SUCCESS)
+        return -errno;
+    int err = ops->mbind != NULL ? ops->mbind(kind, addr, size) : MEMKIND_SUCCESS;
+    /* Where the kernel knows of no nodes, all memory is on the right one. */
+    return err == MEMKIND_SUCCESS || err == MEMKIND_ERROR_UNAVAILABLE ? 0 : -ENOMEM;
+}
+
+static int anonymous_commit(struct space *space, off_t offset, size_t size)
+{
+    (void)space;
+    (void)offset;
+    (void)size;
+    return 0;
+}
+
+static int anonymous_release(struct space *space, void *addr, off_t offset, size_t size)
+{
+    (void)space;
+    (void)offset;
+    return madvise(addr, size, MADV_DONTNEED) == 0 ? 0 : -errno;
+}
+
+static const struct space_backing anonymous_backing = {
+    .map = anonymous_map,
+    .commit = anonymous_commit,
+    .release = anonymous_release,
+};
+
+/* -- Life -------------------------------------------------------------------------------------- */
+
+/* The largest power of two that is not above n, which is not 0. */
+static unsigned power_of_two_below(unsigned n)
+{
+    return 1u << (31 - __builtin_clz(n));
+}
+
+static unsigned usable_cpus(void)
+{
+    cpu_set_t cpus;
+
+    /* More CPUs than a cpu_set_t has bits for get as many arenas as there can be by default. */
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0)
+        return ARENAS_BY_DEFAULT;
+    return (unsigned)CPU_COUNT(&cpus);
+}
+
+int memkind_set_arena_map_len(struct memkind *kind)
+{
+    unsigned arenas = usable_cpus() * ARENAS_PER_CPU;
+    int err = 0;
+
+    if (arenas > ARENAS_BY_DEFAULT)
+        arenas = ARENAS_BY_DEFAULT;
+    if (kind->ops->get_arena == memkind_bijective_get_arena)
+        arenas = 1;
+    else
+        err = env_uint("MEMKIND_ARENA_NUM_PER_KIND", 1, INT_MAX, &arenas);
+    if (err == -EINVAL) {
+        log_error("MEMKIND_ARENA_NUM_PER_KIND is not a number from 1 to %d", INT_MAX);
+        return MEMKIND_ERROR_ENVIRON;
+    }
+    if (arenas > ARENAS_AT_MOST)
+        arenas = ARENAS_AT_MOST;
+    kind->arena_map_len = power_of_two_below(arenas);
+    kind->arena_map_mask = kind->arena_map_len - 1;
+    return MEMKIND_SUCCESS;
+}
+
+static bool hold_memory(void)
+{
+    bool hold = false;
+
+    if (env_flag("MEMKIND_HOG_MEMORY", &hold) == -EINVAL)
+        log_error("MEMKIND_HOG_MEMORY is neither 0 nor 1 and is ignored");
+    return hold;
+}
+
+static int status_of(int err)
+{
+    switch (err) {
+    case 0:
+        return MEMKIND_SUCCESS;
+    case -ENOMEM:
+        return MEMKIND_ERROR_MALLOC;
+    case -ENFILE:
+        return MEMKIND_ERROR_TOOMANY;
+    default:
+        return MEMKIND_ERROR_ARENAS_CREATE;
+    }
+}
+
+static int attach(struct memkind *kind, struct arena_kind *arena_kind, struct space *space,
+                  extent_hooks_t *hooks)
+{
+    struct heap *heap = &arena_kind->heap;
+    int status = memkind_set_arena_map_len(kind);
+
+    if (status != MEMKIND_SUCCESS)
+        return status;
+    status = status_of(heap_init(heap, space, hooks, kind->arena_map_len, hold_memory()));
+    if (status != MEMKIND_SUCCESS) {
+        log_error("no jemalloc arena for kind %s", kind->name);
+        return status;
+    }
+    kind->arena_map = heap->arenas.slots;
+    kind->arena_zero = heap->arenas.slots[0];
+    if (space == NULL)
+        kind_registry_count_mixed(1);
+    /* Last, and with release: REGULAR gets its heap while other threads look for it. */
+    __atomic_store_n(&kind->heap, heap, __ATOMIC_RELEASE);
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_arena_attach(struct memkind *kind, struct space *space, extent_hooks_t *hooks)
+{
+    struct arena_kind *arena_kind = calloc(1, sizeof(*arena_kind));
+
+    if (arena_kind == NULL)
+        return MEMKIND_ERROR_MALLOC;
+    int status = attach(kind, arena_kind, space, hooks);
+    if (status != MEMKIND_SUCCESS)
+        free(arena_kind);
+    return status;
+}
+
+static int attach_anonymous(struct memkind *kind)
+{
+    struct arena_kind *arena_kind = calloc(1, sizeof(*arena_kind));
+
+    if (arena_kind == NULL)
+        return MEMKIND_ERROR_MALLOC;
+    int status =
+        status_of(space_init(&arena_kind->space, &anonymous_backing, 0, kind_registry_owner(kind)));
+    if (status != MEMKIND_SUCCESS)
+        goto free_kind;
+    arena_kind->space.backing_arg = kind;
+    arena_kind->owns_space = true;
+    status = attach(kind, arena_kind, &arena_kind->space, NULL);
+    if (status == MEMKIND_SUCCESS)
+        return status;
+    space_destroy(&arena_kind->space);
+free_kind:
+    free(arena_kind);
+    return status;
+}
+
+int memkind_arena_create_map(struct memkind *kind, extent_hooks_t *hooks)
+{
+    bool added = !kind_registry_has(kind);
+    int status = added ? status_of(kind_registry_add(kind)) : MEMKIND_SUCCESS;
+
+    if (status == MEMKIND_SUCCESS) {
+        status = hooks != NULL ? memkind_arena_attach(kind, NULL, hooks) : attach_anonymous(kind);
+        if (status != MEMKIND_SUCCESS && added)
+            kind_registry_remove(kind);
+    }
+    return status;
+}
+
+int memkind_arena_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
+{
+    int status = memkind_default_create(kind, ops, name);
+
+    return status == MEMKIND_SUCCESS ? memkind_arena_create_map(kind, NULL) : status;
+}
+
+void memkind_arena_limit(struct memkind *kind, size_t max_size)
+{
+    size_t arenas = max_size / ARENA_APPETITE;
+
+    if (max_size == 0 || arenas >= kind->arena_map_len)
+        return;
+    kind->arena_map_len = power_of_two_below((unsigned)arenas);
+    kind->arena_map_mask = kind->arena_map_len - 1;
+    arena_set_limit(&kind->heap->arenas, kind->arena_map_len);
+}
+
+void memkind_arena_detach(struct memkind *kind)
+{
+    struct arena_kind *arena_kind = (struct arena_kind *)kind_registry_take_heap(kind);
+
+    if (arena_kind == NULL)
+        return;
+    if (arena_kind->heap.space == NULL)
+        kind_registry_count_mixed(-1);
+    heap_destroy(&arena_kind->heap);
+    if (arena_kind->owns_space)
+        space_destroy(&arena_kind->space);
+    free(arena_kind);
+    kind->arena_map = NULL;
+}
+
+int memkind_arena_destroy(struct memkind *kind)
+{
+    memkind_arena_detach(kind);
+    kind_registry_remove(kind);
+    return memkind_default_destroy(kind);
+}
+
+/* -- Heap -------------------------------------------------------------------------------------- */
+
+/* A kind of the library gets its heap when it is first used. */
+static struct heap *make_heap(struct memkind *kind)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+    pthread_mutex_lock(&lock);
+    if (kind->heap == NULL && kind_registry_is_static(kind))
+        (void)memkind_arena_create_map(kind, NULL);
+    pthread_mutex_unlock(&lock);
+    if (kind->heap == NULL)
+        errno = ENOMEM;
+    return kind->heap;
+}
+
+static inline struct heap *heap_of(struct memkind *kind)
+{
+    struct heap *heap = __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
+
+    return __builtin_expect(heap != NULL, 1) ? heap : make_heap(kind);
+}
+
+static void *alloc(struct memkind *kind, size_t size, size_t alignment, bool zero)
+{
+    struct heap *heap = heap_of(kind);
+
+    /* A block of no size, where the kind allows it, is one of the smallest size. */
+    return heap == NULL ? NULL : heap_alloc(heap, size != 0 ? size : 1, alignment, zero);
+}
+
+/* Apart, so that the usual way needs no stack frame. */
+static __attribute__((noinline)) void *malloc_slowly(struct memkind *kind, size_t size)
+{
+    return memkind_default_refuses(kind, size) ? NULL : alloc(kind, size, 0, false);
+}
+
+void *memkind_arena_malloc(struct memkind *kind, size_t size)
+{
+    if (__builtin_expect(size - 1 < SIZE_CLASS_LARGEST, 1)) {
+        void *block = thread_cache_pop(kind_registry_owner(kind), size_class_of(size));
+
+        if (__builtin_expect(block != NULL, 1))
+            return block;
+    }
+    return malloc_slowly(kind, size);
+}
+
+void *memkind_arena_calloc(struct memkind *kind, size_t num, size_t size)
+{
+    size_t bytes;
+
+    if (__builtin_mul_overflow(num, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return memkind_default_refuses(kind, bytes) ? NULL : alloc(kind, bytes, 0, true);
+}
+
+int memkind_arena_posix_memalign(struct memkind *kind, void **memptr, size_t alignment, size_t size)
+{
+    int saved_errno = errno;
+    int err = memkind_posix_check_alignment(kind, alignment);
+
+    if (err != 0)
+        return err;
+    if (memkind_default_refuses(kind, size)) {
+        *memptr = NULL;
+        return 0;
+    }
+    void *block = alloc(kind, size, alignment, false);
+    errno = saved_errno;
+    if (block == NULL)
+        return ENOMEM;
+    *memptr = block;
+    return 0;
+}
+
+static __attribute__((noinline)) void free_slowly(void *ptr)
+{
+    if (ptr == NULL)
+        return;
+    struct memkind *kind = kind_registry_kind_of(ptr);
+    if (kind->heap != NULL)
+        heap_free(kind->heap, ptr);
+    else
+        kind->ops->free(kind, ptr);
+}
+
+void memkind_arena_free(struct memkind *kind, void *ptr)
+{
+    /* The kind is found from the block: that costs no more than to believe the caller. */
+    unsigned size_class = class_map_get(ptr);
+
+    (void)kind;
+    if (__builtin_expect(size_class != 0, 1) &&
+        __builtin_expect(thread_cache_push(address_map_owner(ptr), size_class, ptr), 1))
+        return;
+    free_slowly(ptr);
+}
+
+void *memkind_arena_realloc(struct memkind *kind, void *ptr, size_t size)
+{
+    if (ptr == NULL)
+        return memkind_arena_malloc(kind, size);
+    if (size == 0) {
+        memkind_arena_free(kind, ptr);
+        return NULL;
+    }
+    struct heap *heap = heap_of(kind);
+    return heap == NULL ? NULL : heap_realloc(heap, ptr, size);
+}
+
+void *memkind_arena_defrag_reallocate(struct memkind *kind, void *ptr)
+{
+    (void)kind;
+    return ptr == NULL ? NULL : heap_move(ptr);
+}
+
+struct memkind *memkind_arena_detect_kind(void *ptr)
+{
+    return ptr == NULL ? NULL : kind_registry_detect(ptr);
+}
+
+void memkind_arena_free_with_kind_detect(void *ptr)
+{
+    if (ptr == NULL)
+        return;
+    struct memkind *kind = kind_registry_kind_of(ptr);
+    kind->ops->free(kind, ptr);
+}
+
+void *memkind_arena_realloc_with_kind_detect(void *ptr, size_t size)
+{
+    if (ptr == NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    struct memkind *kind = kind_registry_kind_of(ptr);
+    return kind->ops->realloc(kind, ptr, size);
+}
+
+/* -- Arenas, policy, counters ------------------------------------------------------------------ */
+
+int memkind_thread_get_arena(struct memkind *kind, unsigned int *arena, size_t size)
+{
+    struct heap *heap = heap_of(kind);
+
+    (void)size;
+    if (heap == NULL)
+        return MEMKIND_ERROR_RUNTIME;
+    *arena = arena_set_current(&heap->arenas);
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_bijective_get_arena(struct memkind *kind, unsigned int *arena, size_t size)
+{
+    struct heap *heap = heap_of(kind);
+
+    (void)size;
+    if (heap == NULL)
+        return MEMKIND_ERROR_RUNTIME;
+    *arena = arena_set_get(&heap->arenas, 0);
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_arena_update_memory_usage_policy(struct memkind *kind, memkind_mem_usage_policy policy)
+{
+    struct heap *heap = heap_of(kind);
+
+    if (policy < MEMKIND_MEM_USAGE_POLICY_DEFAULT || policy >= MEMKIND_MEM_USAGE_POLICY_MAX_VALUE)
+        return MEMKIND_ERROR_INVALID;
+    if (heap == NULL ||
+        heap_set_conservative(heap, policy == MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE) != 0)
+        return MEMKIND_ERROR_RUNTIME;
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_arena_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value)
+{
+    struct jemalloc_stats stats = {0};
+    struct heap *heap = __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
+
+    /* A kind that was never used has nothing. */
+    if (heap != NULL && heap_stats(heap, &stats) != 0)
+        return MEMKIND_ERROR_RUNTIME;
+    return stats_select(&stats, stat, value);
+}

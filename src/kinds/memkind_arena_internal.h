@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What kinds with memory of their own share with those of memkind_arena(3). */
+#pragma once
+
+#include "memkind/internal/memkind_arena.h"
+
+struct space;
+
+/*
+ * Gives the kind a heap over a space of its own or, where that is NULL, over the program's hooks.
+ * Results as memkind_arena_create_map(); on failure nothing is left.
+ */
+int memkind_arena_attach(struct memkind *kind, struct space *space, extent_hooks_t *hooks);
+
+/* Ends the kind's heap with all blocks; the space stays. */
+void memkind_arena_detach(struct memkind *kind);
+
+/* Lets the kind have no more arenas than max_size bytes can feed. Before the kind is used. */
+void memkind_arena_limit(struct memkind *kind, size_t max_size);

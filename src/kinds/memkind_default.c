@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Operations of the default heap, and pieces for other kinds: memkind_default(3). */
+#include "memkind/internal/memkind_default.h"
+
+#include <errno.h>
+#include <numa.h>
+#include <numaif.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "backing/numa_nodes.h"
+#include "heap/heap.h"
+#include "heap/jemalloc_ctl.h"
+#include "kinds/kind_registry.h"
+#include "kinds/memkind_default_internal.h"
+#include "kinds/static_kinds.h"
+#include "kinds/stats.h"
+#include "space/address_map.h"
+#include "util/env.h"
+#include "util/log.h"
+
+/* -- Life -------------------------------------------------------------------------------------- */
+
+int memkind_default_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
+{
+    if (kind == NULL || ops == NULL || name == NULL)
+        return MEMKIND_ERROR_INVALID;
+    kind->ops = ops;
+    kind->name[0] = '\0';
+    strncat(kind->name, name, sizeof(kind->name) - 1);
+    kind->allow_zero_allocs = false;
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_default_destroy(struct memkind *kind)
+{
+    (void)kind;
+    return MEMKIND_SUCCESS;
+}
+
+static void start_background_threads(void)
+{
+    unsigned limit = 0;
+    int err = env_uint("MEMKIND_BACKGROUND_THREAD_LIMIT", 0, INT_MAX, &limit);
+
+    if (err == -ENOENT)
+        return;
+    if (err != 0) {
+        log_error("MEMKIND_BACKGROUND_THREAD_LIMIT is not a number and is ignored");
+        return;
+    }
+    if (limit != 0 && jemalloc_ctl_set_max_background_threads(limit) != 0)
+        log_error("MEMKIND_BACKGROUND_THREAD_LIMIT=%u is more than there can be and is ignored",
+                  limit);
+    else if (jemalloc_ctl_set_background_threads(true) != 0)
+        log_error("background threads could not be started");
+}
+
+void memkind_default_init_once(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, start_background_threads);
+}
+
+/* -- The default heap -------------------------------------------------------------------------- */
+
+/* Blocks of the default heap lie among memory that is not ours: the address map has to be told. */
+static void *noted(void *block)
+{
+    if (block != NULL)
+        address_map_mark_mixed(block);
+    return block;
+}
+
+void *memkind_default_malloc(struct memkind *kind, size_t size)
+{
+    if (memkind_default_refuses(kind, size))
+        return NULL;
+    return noted(jemalloc_ctl_default_alloc(size));
+}
+
+void *memkind_default_calloc(struct memkind *kind, size_t num, size_t size)
+{
+    if (memkind_default_refuses(kind, num) || memkind_default_refuses(kind, size))
+        return NULL;
+    return noted(jemalloc_ctl_default_calloc(num, size));
+}
+
+int memkind_default_posix_memalign(struct memkind *kind, void **memptr, size_t alignment,
+                                   size_t size)
+{
+    int saved_errno = errno;
+    int err = memkind_posix_check_alignment(kind, alignment);
+
+    if (err != 0)
+        return err;
+    if (memkind_default_refuses(kind, size)) {
+        *memptr = NULL;
+        return 0;
+    }
+    err = jemalloc_ctl_default_memalign(memptr, alignment, size);
+    if (err == 0)
+        noted(*memptr);
+    errno = saved_errno;
+    return err;
+}
+
+void *memkind_default_realloc(struct memkind *kind, void *ptr, size_t size)
+{
+    if (ptr == NULL)
+        return memkind_default_malloc(kind, size);
+    struct memkind *owner = kind_registry_kind_of(ptr);
+    if (owner != &static_kind_default)
+        return owner->ops->realloc(owner, ptr, size);
+    if (size == 0) {
+        jemalloc_ctl_default_free(ptr);
+        return NULL;
+    }
+    return noted(jemalloc_ctl_default_realloc(ptr, size));
+}
+
+void memkind_default_free(struct memkind *kind, void *ptr)
+{
+    (void)kind;
+    if (ptr == NULL)
+        return;
+    /* A block of another heap must not get into the default heap's caches. */
+    struct memkind *owner = kind_registry_kind_of(ptr);
+    if (owner == &static_kind_default)
+        jemalloc_ctl_default_free(ptr);
+    else
+        owner->ops->free(owner, ptr);
+}
+
+size_t memkind_default_malloc_usable_size(struct memkind *kind, void *ptr)
+{
+    (void)kind;
+    return ptr == NULL ? 0 : heap_usable_size(ptr);
+}
+
+int memkind_default_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value)
+{
+    struct jemalloc_stats stats = {0};
+    unsigned arenas = jemalloc_ctl_default_arenas();
+
+    (void)kind;
+    /* An arena that no thread has needed yet has no counters. */
+    for (unsigned i = 0; i < arenas; i++)
+        (void)jemalloc_ctl_add_arena_stats(i, &stats);
+    return stats_select(&stats, stat, value);
+}
+
+void *memkind_default_defrag_reallocate(struct memkind *kind, void *ptr)
+{
+    (void)kind;
+    return ptr == NULL ? NULL : noted(heap_move(ptr));
+}
+
+int memkind_posix_check_alignment(struct memkind *kind, size_t alignment)
+{
+    (void)kind;
+    return alignment < sizeof(void *) || (alignment & (alignment - 1)) != 0 ? EINVAL : 0;
+}
+
+/* -- Mapping and binding ----------------------------------------------------------------------- */
+
+int memkind_default_get_mmap_flags(struct memkind *kind, int *flags)
+{
+    (void)kind;
+    *flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    return MEMKIND_SUCCESS;
+}
+
+void *memkind_default_mmap(struct memkind *kind, void *addr, size_t size)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+
+    if (kind != NULL && kind->ops->get_mmap_flags != NULL &&
+        kind->ops->get_mmap_flags(kind, &flags) != MEMKIND_SUCCESS) {
+        errno = EINVAL;
+        return MAP_FAILED;
+    }
+    return mmap(addr, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+}
+
+int memkind_default_get_mbind_mode(struct memkind *kind, int *mode)
+{
+    (void)kind;
+    *mode = MPOL_BIND;
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_preferred_get_mbind_mode(struct memkind *kind, int *mode)
+{
+    (void)kind;
+    *mode = MPOL_PREFERRED;
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_interleave_get_mbind_mode(struct memkind *kind, int *mode)
+{
+    (void)kind;
+    *mode = MPOL_INTERLEAVE;
+    return MEMKIND_SUCCESS;
+}
+
+static void copy_nodes(const struct bitmask *nodes, unsigned long *nodemask, unsigned long maxnode)
+{
+    enum { BITS = 8 * sizeof(unsigned long) };
+
+    memset(nodemask, 0, (maxnode + BITS - 1) / BITS * sizeof(unsigned long));
+    for (unsigned node = 0; node < maxnode && node < nodes->size; node++)
+        if (numa_bitmask_isbitset(nodes, node))
+            nodemask[node / BITS] |= 1ul << node % BITS;
+}
+
+int memkind_default_get_mbind_nodemask(struct memkind *kind, unsigned long *nodemask,
+                                       unsigned long maxnode)
+{
+    (void)kind;
+    if (nodemask == NULL || maxnode == 0)
+        return MEMKIND_ERROR_INVALID;
+    if (numa_available() < 0)
+        return MEMKIND_ERROR_UNAVAILABLE;
+    copy_nodes(numa_all_nodes_ptr, nodemask, maxnode);
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_regular_all_get_mbind_nodemask(struct memkind *kind, unsigned long *nodemask,
+                                           unsigned long maxnode)
+{
+    (void)kind;
+    switch (numa_nodes_with_cpus(nodemask, maxnode)) {
+    case 0:
+        return MEMKIND_SUCCESS;
+    case -EINVAL:
+        return MEMKIND_ERROR_INVALID;
+    default:
+        return MEMKIND_ERROR_UNAVAILABLE;
+    }
+}
+
+int memkind_default_mbind(struct memkind *kind, void *ptr, size_t size)
+{
+    unsigned long nodemask[NUMA_NUM_NODES / (8 * sizeof(unsigned long))] = {0};
+    /* The kernel reads one bit less than it is told. */
+    unsigned long bits = NUMA_NUM_NODES + 1;
+    struct memkind_ops *ops = kind->ops;
+    int mode = MPOL_BIND;
+    int err = ops->get_mbind_nodemask != NULL
+                  ? ops->get_mbind_nodemask(kind, nodemask, NUMA_NUM_NODES)
+                  : memkind_default_get_mbind_nodemask(kind, nodemask, NUMA_NUM_NODES);
+
+    if (err == MEMKIND_SUCCESS && ops->get_mbind_mode != NULL)
+        err = ops->get_mbind_mode(kind, &mode);
+    if (err != MEMKIND_SUCCESS)
+        return err;
+    return mbind(ptr, size, mode, nodemask, bits, 0) == 0 ? MEMKIND_SUCCESS : MEMKIND_ERROR_MBIND;
+}
+
+int memkind_nohugepage_madvise(struct memkind *kind, void *addr, size_t size)
+{
+    (void)kind;
+    return madvise(addr, size, MADV_NOHUGEPAGE) == 0 ? MEMKIND_SUCCESS
+                                                     : MEMKIND_ERROR_OPERATION_FAILED;
+}

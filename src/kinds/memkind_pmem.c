@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Operations of kinds whose memory lies in a file: memkind_pmem(3). */
+#include "memkind/internal/memkind_pmem.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "backing/dax_device.h"
+#include "backing/dax_probe.h"
+#include "backing/directory.h"
+#include "kinds/kind_registry.h"
+#include "kinds/memkind_arena_internal.h"
+#include "kinds/memkind_pmem_internal.h"
+#include "memkind/internal/memkind_default.h"
+#include "space/file_backing.h"
+#include "space/space.h"
+#include "util/log.h"
+
+/* A PMEM kind's priv is its space, which begins with what programs may read. */
+#define SAME_PLACE(public_member, member)                                                          \
+    _Static_assert(offsetof(struct memkind_pmem, public_member) == offsetof(struct space, member), \
+                   #public_member " is not where programs look for it")
+SAME_PLACE(fd, fd);
+SAME_PLACE(offset, offset);
+SAME_PLACE(max_size, max_size);
+SAME_PLACE(pmem_lock, lock);
+SAME_PLACE(current_size, held);
+SAME_PLACE(dir, path);
+_Static_assert(MEMKIND_PMEM_CHUNK_SIZE == SPACE_CHUNK, "a chunk is a chunk");
+
+struct memkind_ops MEMKIND_PMEM_OPS = {
+    .create = memkind_pmem_create,
+    .destroy = memkind_pmem_destroy,
+    .malloc = memkind_arena_malloc,
+    .calloc = memkind_arena_calloc,
+    .posix_memalign = memkind_arena_posix_memalign,
+    .realloc = memkind_arena_realloc,
+    .free = memkind_arena_free,
+    .mmap = memkind_pmem_mmap,
+    .get_mmap_flags = memkind_pmem_get_mmap_flags,
+    .get_arena = memkind_thread_get_arena,
+    .finalize = memkind_pmem_destroy,
+    .malloc_usable_size = memkind_default_malloc_usable_size,
+    .update_memory_usage_policy = memkind_arena_update_memory_usage_policy,
+    .get_stat = memkind_arena_get_stat,
+    .defrag_reallocate = memkind_arena_defrag_reallocate,
+};
+
+/* -- Operations -------------------------------------------------------------------------------- */
+
+int memkind_pmem_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
+{
+    int status = memkind_default_create(kind, ops, name);
+
+    if (status != MEMKIND_SUCCESS)
+        return status;
+    if (kind_registry_add(kind) != 0)
+        return MEMKIND_ERROR_TOOMANY;
+    status = MEMKIND_ERROR_MALLOC;
+    struct space *space = malloc(sizeof(*space));
+    if (space == NULL)
+        goto leave_registry;
+    if (space_init(space, &file_backing, 0, kind_registry_owner(kind)) != 0)
+        goto free_space;
+    kind->priv = space;
+    status = memkind_arena_attach(kind, space, NULL);
+    if (status == MEMKIND_SUCCESS)
+        return status;
+    kind->priv = NULL;
+    space_destroy(space);
+free_space:
+    free(space);
+leave_registry:
+    kind_registry_remove(kind);
+    return status;
+}
+
+int memkind_pmem_destroy(struct memkind *kind)
+{
+    memkind_arena_detach(kind);
+    if (kind->priv != NULL) {
+        space_destroy(kind->priv);
+        free(kind->priv);
+        kind->priv = NULL;
+    }
+    kind_registry_remove(kind);
+    return memkind_default_destroy(kind);
+}
+
+void *memkind_pmem_mmap(struct memkind *kind, void *addr, size_t size)
+{
+    struct space *space = kind->priv;
+    int saved_errno = errno;
+    void *mapped;
+
+    (void)addr;
+    int err = space_reserve(space, size, SPACE_CHUNK, &mapped);
+    if (err == 0) {
+        err = space_commit(space, mapped, (size + space->page - 1) & ~(space->page - 1));
+        if (err != 0) {
+            space_return(space, mapped);
+            /* Whatever the file system said: there is no space. */
+            err = -ENOMEM;
+        }
+    }
+    errno = err != 0 ? -err : saved_errno;
+    return err != 0 ? MAP_FAILED : mapped;
+}
+
+int memkind_pmem_get_mmap_flags(struct memkind *kind, int *flags)
+{
+    (void)kind;
+    if (flags == NULL)
+        return MEMKIND_ERROR_INVALID;
+    *flags = MAP_SHARED;
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_pmem_validate_dir(const char *dir)
+{
+    switch (dax_probe(dir)) {
+    case DAX_PROBE_SYNC:
+        return MEMKIND_SUCCESS;
+    case DAX_PROBE_NO_SYNC:
+        log_info("%s: MAP_SYNC is refused (%s)", dir, strerrordesc_np(errno));
+        return MEMKIND_ERROR_MMAP;
+    default:
+        log_error("%s: no file can be made (%s)", dir != NULL ? dir : "no directory",
+                  strerrordesc_np(errno));
+        return MEMKIND_ERROR_RUNTIME;
+    }
+}
+
+/* -- Kinds that the program makes -------------------------------------------------------------- */
+
+/* Rounds max_size up to a chunk. -EINVAL for one that a kind cannot have. */
+static int round_max_size(size_t *max_size)
+{
+    if (*max_size == 0)
+        return 0;
+    if (*max_size < MEMKIND_PMEM_MIN_SIZE || *max_size > SIZE_MAX - (SPACE_CHUNK - 1))
+        return -EINVAL;
+    *max_size = (*max_size + SPACE_CHUNK - 1) & ~(SPACE_CHUNK - 1);
+    return 0;
+}
+
+static void explain_directory(const char *dir, int err)
+{
+    struct dax_device device;
+
+    if (!log_enabled())
+        return;
+    if (err == -ENOTDIR && dax_device_query(dir, &device) == 0)
+        log_error("%s is the DAX device %s of %zu bytes, alignment %zu; a kind needs a directory "
+                  "of a file "
+                  "system on it",
+                  dir, device.name, device.size, device.alignment);
+    else
+        log_error("no file can be made in %s (%s)", dir != NULL ? dir : "no directory",
+                  strerrordesc_np(-err));
+}
+
+/* Gives a new kind its file, its limit and its policy. */
+static int open_kind(struct memkind *kind, struct directory *directory, size_t max_size,
+                     memkind_mem_usage_policy policy)
+{
+    struct space *space = kind->priv;
+    int err;
+
+    space->max_size = max_size;
+    memkind_arena_limit(kind, max_size);
+    if (policy != MEMKIND_MEM_USAGE_POLICY_DEFAULT &&
+        memkind_arena_update_memory_usage_policy(kind, policy) != MEMKIND_SUCCESS)
+        return MEMKIND_ERROR_RUNTIME;
+    err = file_backing_open(space, directory);
+    if (err != 0) {
+        explain_directory(directory_path(directory), err);
+        errno = -err;
+        return MEMKIND_ERROR_INVALID;
+    }
+    return MEMKIND_SUCCESS;
+}
+
+static int new_kind(struct directory *directory, size_t max_size, memkind_mem_usage_policy policy,
+                    memkind_t *kind)
+{
+    struct memkind *made = calloc(1, sizeof(*made));
+
+    if (made == NULL)
+        return MEMKIND_ERROR_MALLOC;
+    int status = memkind_pmem_create(made, &MEMKIND_PMEM_OPS, "memkind_pmem");
+    if (status != MEMKIND_SUCCESS)
+        goto free_kind;
+    status = open_kind(made, directory, max_size, policy);
+    if (status != MEMKIND_SUCCESS)
+        goto destroy;
+    *kind = made;
+    return status;
+
+destroy:;
+    int saved_errno = errno;
+    memkind_pmem_destroy(made);
+    errno = saved_errno;
+free_kind:
+    free(made);
+    return status;
+}
+
+int memkind_pmem_new(const char *dir, size_t max_size, memkind_mem_usage_policy policy,
+                     memkind_t *kind)
+{
+    struct directory *directory;
+
+    if (policy < MEMKIND_MEM_USAGE_POLICY_DEFAULT || policy >= MEMKIND_MEM_USAGE_POLICY_MAX_VALUE ||
+        round_max_size(&max_size) != 0) {
+        log_error("no kind has a size of %zu and policy %d", max_size, (int)policy);
+        errno = EINVAL;
+        return MEMKIND_ERROR_INVALID;
+    }
+    int err = directory_open(dir, &directory);
+    if (err != 0) {
+        explain_directory(dir, err);
+        errno = -err;
+        return MEMKIND_ERROR_INVALID;
+    }
+    int status = new_kind(directory, max_size, policy, kind);
+    if (status != MEMKIND_SUCCESS)
+        directory_close(directory);
+    return status;
+}
+
+ssize_t memkind_pmem_capacity(struct memkind *kind)
+{
+    const struct space *space = kind->priv;
+    size_t bytes = space->max_size;
+
+    if (bytes == 0) {
+        int err = space->directory != NULL ? directory_capacity(space->directory, &bytes) : -EBADF;
+
+        if (err != 0) {
+            errno = -err;
+            return -1;
+        }
+    }
+    return bytes <= SSIZE_MAX ? (ssize_t)bytes : SSIZE_MAX;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Counters of kinds and of the library, and the report on them. */
+#pragma once
+
+#include "heap/jemalloc_ctl.h"
+#include "memkind.h"
+
+/* Stores the counter that stat names in *value. MEMKIND_ERROR_INVALID for an unknown one. */
+int stats_select(const struct jemalloc_stats *stats, memkind_stat_type stat, size_t *value);
+
+/* The counters of the whole library. */
+int stats_of_library(memkind_stat_type stat, size_t *value);
+
+/* As memkind_stats_print(). */
+int stats_print(void (*write_cb)(void *, const char *), void *opaque, unsigned options);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which heap an address belongs to: one flat table over the user's address space, read without a
+ * lock.
+ *
+ * Address space is owned in granules of 64 MiB, aligned to their size, so that the 47 bits of
+ * addresses of x86-64 take 2 Mi entries of two bytes, and 48 bits twice as many. They lie in .bss,
+ * of which only the pages that are written take memory: one page covers 128 GiB. Entries change
+ * when a segment is mapped or unmapped, never while blocks in it are handed out, so readers on any
+ * number of processors share lines that nobody writes.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ADDRESS_MAP_GRANULE_SHIFT 26
+#define ADDRESS_MAP_GRANULE       ((size_t)1 << ADDRESS_MAP_GRANULE_SHIFT)
+#ifdef __x86_64__
+#    define ADDRESS_MAP_BITS 47
+#else
+#    define ADDRESS_MAP_BITS 48
+#endif
+#define ADDRESS_MAP_ENTRIES ((size_t)1 << (ADDRESS_MAP_BITS - ADDRESS_MAP_GRANULE_SHIFT))
+
+enum {
+    ADDRESS_MAP_NONE = 0, /* no memory of ours */
+    ADDRESS_MAP_MIXED =
+        1, /* blocks of heaps that do not own whole granules: the allocator knows whose */
+    ADDRESS_MAP_FIRST_OWNER = 2,
+};
+
+extern _Atomic uint16_t address_map_table[ADDRESS_MAP_ENTRIES];
+
+/* The owner of the granule of ptr. Any value of ptr is allowed. Thread-safe, lock-free. */
+static inline unsigned address_map_owner(const void *ptr)
+{
+    size_t granule = (uintptr_t)ptr >> ADDRESS_MAP_GRANULE_SHIFT;
+
+    if (granule >= ADDRESS_MAP_ENTRIES)
+        return ADDRESS_MAP_NONE;
+    return atomic_load_explicit(&address_map_table[granule], memory_order_acquire);
+}
+
+/* Whether all of [base, base + size) can be entered into the map. */
+int address_map_covers(const void *base, size_t size);
+
+/*
+ * Makes owner the owner of [base, base + size), both multiples of the granule and covered by the
+ * map. The caller holds the address space, mapped or reserved: it is what keeps two threads from
+ * writing the same entries.
+ */
+void address_map_set(const void *base, size_t size, unsigned owner);
+
+/* Notes that a heap without granules of its own has a block at ptr. Thread-safe, lock-free. */
+static inline void address_map_mark_mixed(const void *ptr)
+{
+    size_t granule = (uintptr_t)ptr >> ADDRESS_MAP_GRANULE_SHIFT;
+
+    if (granule < ADDRESS_MAP_ENTRIES &&
+        atomic_load_explicit(&address_map_table[granule], memory_order_relaxed) == ADDRESS_MAP_NONE)
+        atomic_store_explicit(&address_map_table[granule], ADDRESS_MAP_MIXED, memory_order_release);
+}

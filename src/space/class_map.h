@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The size class of the blocks that begin in each page: one byte for 4 KiB of address space, so
+ * that a free needs neither a lock nor a walk through the allocator's own structures to know how
+ * large its block is.
+ *
+ * A byte is right for every block that is handed out, since it is written before: blocks that begin
+ * in one page lie in one slab and are of one class, and a block that is large or of no class has
+ * its first page to itself. It says nothing while no block is. 0 means no class.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "space/address_map.h"
+
+#define CLASS_MAP_PAGE_SHIFT    12
+#define CLASS_MAP_PAGE          ((size_t)1 << CLASS_MAP_PAGE_SHIFT)
+#define CLASS_MAP_GRANULE_PAGES (ADDRESS_MAP_GRANULE >> CLASS_MAP_PAGE_SHIFT)
+
+/* The bytes of each granule of the address map, NULL where it has none. */
+extern _Atomic(_Atomic uint8_t *) class_map_table[ADDRESS_MAP_ENTRIES];
+
+/* How many bytes a piece of address space needs. */
+static inline size_t class_map_bytes(size_t size)
+{
+    return size >> CLASS_MAP_PAGE_SHIFT;
+}
+
+/* Makes `bytes`, all zero, those of [base, base + size), multiples of a granule; NULL takes them
+ * away. */
+void class_map_set(const void *base, size_t size, uint8_t *bytes);
+
+/* The byte of ptr's page; NULL where there is none. Any ptr is allowed. */
+static inline _Atomic uint8_t *class_map_at(const void *ptr)
+{
+    size_t granule = (uintptr_t)ptr >> ADDRESS_MAP_GRANULE_SHIFT;
+
+    if (__builtin_expect(granule >= ADDRESS_MAP_ENTRIES, 0))
+        return NULL;
+    _Atomic uint8_t *bytes = atomic_load_explicit(&class_map_table[granule], memory_order_relaxed);
+    if (__builtin_expect(bytes == NULL, 0))
+        return NULL;
+    return bytes + ((uintptr_t)ptr >> CLASS_MAP_PAGE_SHIFT) % CLASS_MAP_GRANULE_PAGES;
+}
+
+/* The class of the block at ptr, 0 where it has none. Thread-safe, lock-free. */
+static inline unsigned class_map_get(const void *ptr)
+{
+    const _Atomic uint8_t *byte = class_map_at(ptr);
+
+    return byte == NULL ? 0 : atomic_load_explicit(byte, memory_order_relaxed);
+}
+
+/* Notes the class of a block that is about to be handed out. Where nothing changes, nothing is
+ * written. */
+static inline void class_map_put(const void *ptr, unsigned size_class)
+{
+    _Atomic uint8_t *byte = class_map_at(ptr);
+
+    if (byte != NULL && atomic_load_explicit(byte, memory_order_relaxed) != size_class)
+        atomic_store_explicit(byte, (uint8_t)size_class, memory_order_relaxed);
+}

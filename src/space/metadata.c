@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* DRAM for the records of one file space: a bump allocator over anonymous blocks. */
+#include "space/metadata.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+
+#define BLOCK_SIZE ((size_t)64 * 1024)
+#define ALIGNMENT  ((size_t)16)
+
+struct metadata_block {
+    struct metadata_block *next;
+    size_t size; /* bytes of the whole mapping */
+};
+
+static size_t align_up(size_t size, size_t alignment)
+{
+    return (size + alignment - 1) & ~(alignment - 1);
+}
+
+static struct metadata_block *new_block(size_t payload)
+{
+    size_t header = align_up(sizeof(struct metadata_block), ALIGNMENT);
+    size_t size = align_up(header + payload, BLOCK_SIZE);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (memory == MAP_FAILED)
+        return NULL;
+    struct metadata_block *block = memory;
+    block->size = size;
+    return block;
+}
+
+void *metadata_take(struct metadata *metadata, size_t size)
+{
+    size_t header = align_up(sizeof(struct metadata_block), ALIGNMENT);
+
+    if (size > SIZE_MAX / 2)
+        return NULL;
+    size = align_up(size, ALIGNMENT);
+    if (metadata->blocks == NULL || metadata->blocks->size - metadata->used < size) {
+        struct metadata_block *block = new_block(size);
+
+        if (block == NULL)
+            return NULL;
+        block->next = metadata->blocks;
+        metadata->blocks = block;
+        metadata->used = header;
+    }
+    void *piece = (char *)metadata->blocks + metadata->used;
+    metadata->used += size;
+    return piece;
+}
+
+void metadata_release(struct metadata *metadata)
+{
+    while (metadata->blocks != NULL) {
+        struct metadata_block *block = metadata->blocks;
+
+        metadata->blocks = block->next;
+        munmap(block, block->size);
+    }
+    metadata->used = 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sets of pages, one bit a page, and the runs in them. Nothing here locks: the caller does.
+ *
+ * Ranges are [first, end) in pages; a bitmap of n pages has page_bitmap_words(n) words.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGE_BITMAP_WORD_PAGES ((size_t)64)
+
+static inline size_t page_bitmap_words(size_t pages)
+{
+    return (pages + PAGE_BITMAP_WORD_PAGES - 1) / PAGE_BITMAP_WORD_PAGES;
+}
+
+void page_bitmap_set(uint64_t *map, size_t first, size_t end);
+void page_bitmap_clear(uint64_t *map, size_t first, size_t end);
+
+/* How many pages of the range are in the set. */
+size_t page_bitmap_count(const uint64_t *map, size_t first, size_t end);
+
+/* The first page of the range that is (is not) in the set; end where there is none. */
+size_t page_bitmap_next_set(const uint64_t *map, size_t first, size_t end);
+size_t page_bitmap_next_clear(const uint64_t *map, size_t first, size_t end);

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The pages of one region and their states. */
+#include "space/region.h"
+
+#include <errno.h>
+
+#include "space/page_bitmap.h"
+#include "space/space.h"
+
+#define FIRST_STEP (SPACE_CHUNK / 16)
+
+struct region *region_new(struct space *space, char *base, off_t offset, size_t size)
+{
+    size_t pages = size / space->page;
+    size_t map_size = page_bitmap_words(pages) * sizeof(uint64_t);
+    struct region *region = metadata_take(&space->metadata, sizeof(*region));
+    uint64_t *maps = metadata_take(&space->metadata, 2 * map_size);
+
+    if (region == NULL || maps == NULL || pthread_mutex_init(&region->lock, NULL) != 0)
+        return NULL;
+    region->space = space;
+    region->base = base;
+    region->offset = offset;
+    region->pages = pages;
+    region->committed = maps;
+    region->used = maps + page_bitmap_words(pages);
+    return region;
+}
+
+/* -- Accounting -------------------------------------------------------------------------------- */
+
+/* Adds to the bytes held, unless that would pass the limit. */
+static int charge(struct space *space, size_t bytes)
+{
+    size_t held = __atomic_load_n(&space->held, __ATOMIC_RELAXED);
+
+    do {
+        if (space->max_size != 0 && (held > space->max_size || bytes > space->max_size - held))
+            return -ENOMEM;
+    } while (!__atomic_compare_exchange_n(&space->held, &held, held + bytes, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    return 0;
+}
+
+static void uncharge(struct space *space, size_t bytes)
+{
+    __atomic_sub_fetch(&space->held, bytes, __ATOMIC_RELAXED);
+}
+
+/* -- Asking the backing store ------------------------------------------------------------------ */
+
+static int commit_store(struct region *region, size_t first, size_t end)
+{
+    size_t page = region->space->page;
+
+    return region->space->backing->commit(region->space, region->offset + (off_t)(first * page),
+                                          (end - first) * page);
+}
+
+static int release_store(struct region *region, size_t first, size_t end)
+{
+    struct space *space = region->space;
+
+    if (atomic_load_explicit(&space->cannot_release, memory_order_relaxed))
+        return -EOPNOTSUPP;
+    int err = space->backing->release(space, region->base + first * space->page,
+                                      region->offset + (off_t)(first * space->page),
+                                      (end - first) * space->page);
+    if (err == -EOPNOTSUPP)
+        atomic_store_explicit(&space->cannot_release, true, memory_order_relaxed);
+    return err;
+}
+
+/* -- States ------------------------------------------------------------------------------------ */
+
+/* Gives back the store of the runs of empty pages in [first, end), which a commit that failed may
+ * have left. */
+static void undo_fill(struct region *region, size_t first, size_t end)
+{
+    size_t run = page_bitmap_next_clear(region->committed, first, end);
+
+    while (run < end) {
+        size_t run_end = page_bitmap_next_set(region->committed, run, end);
+
+        /* Where this fails, the next commit of these pages finds their store in place. */
+        release_store(region, run, run_end);
+        run = page_bitmap_next_clear(region->committed, run_end, end);
+    }
+}
+
+/* Commits the empty pages of [first, end), a run at a time: all of them or none. They are ahead
+ * then. */
+static int fill_locked(struct region *region, size_t first, size_t end)
+{
+    struct space *space = region->space;
+    size_t missing = end - first - page_bitmap_count(region->committed, first, end);
+    size_t run = page_bitmap_next_clear(region->committed, first, end);
+    int err = charge(space, missing * space->page);
+
+    if (err != 0)
+        return err;
+    /* At once, so that a thread which meets the limit meanwhile knows that there is something to
+     * wait for. */
+    atomic_fetch_add_explicit(&space->ahead, missing * space->page, memory_order_relaxed);
+    while (run < end) {
+        size_t run_end = page_bitmap_next_set(region->committed, run, end);
+
+        err = commit_store(region, run, run_end);
+        if (err != 0) {
+            undo_fill(region, first, run_end);
+            atomic_fetch_sub_explicit(&space->ahead, missing * space->page, memory_order_relaxed);
+            uncharge(space, missing * space->page);
+            return err;
+        }
+        run = page_bitmap_next_clear(region->committed, run_end, end);
+    }
+    page_bitmap_set(region->committed, first, end);
+    return 0;
+}
+
+/* Makes [first, end) empty: the committed pages among them are all ahead. */
+static int empty_locked(struct region *region, size_t first, size_t end)
+{
+    struct space *space = region->space;
+    int err = release_store(region, first, end);
+
+    if (err != 0)
+        return err;
+    size_t bytes = page_bitmap_count(region->committed, first, end) * space->page;
+    page_bitmap_clear(region->committed, first, end);
+    atomic_fetch_sub_explicit(&space->ahead, bytes, memory_order_relaxed);
+    uncharge(space, bytes);
+    return 0;
+}
+
+/* A range of pages, [first, end). */
+struct range {
+    size_t first;
+    size_t end;
+};
+
+/* The range in whole steps of `size` bytes; a region ends where its arena asked for, which may be
+ * within one. */
+static struct range widen(const struct region *region, size_t first, size_t end, size_t size)
+{
+    size_t step = size / region->space->page;
+    size_t rounded = (end + step - 1) / step * step;
+
+    return (struct range){
+        .first = first / step * step,
+        .end = rounded < region->pages ? rounded : region->pages,
+    };
+}
+
+/*
+ * How much is committed at once. A space that holds less than a chunk begins in small steps:
+ * committing costs time in proportion to size where the file system has pages to find (tmpfs), and
+ * many kinds stay small.
+ */
+static size_t step_ahead(const struct space *space)
+{
+    return space_held(space) < SPACE_CHUNK ? FIRST_STEP : SPACE_CHUNK;
+}
+
+static int commit_locked(struct region *region, size_t first, size_t end, bool ahead)
+{
+    int err = -ENOMEM;
+
+    if (page_bitmap_next_clear(region->committed, first, end) == end) {
+        err = 0;
+    } else if (ahead) {
+        struct range range = widen(region, first, end, step_ahead(region->space));
+
+        err = fill_locked(region, range.first, range.end);
+    }
+    if (err != 0)
+        err = fill_locked(region, first, end);
+    if (err != 0)
+        return err;
+    page_bitmap_set(region->used, first, end);
+    atomic_fetch_sub_explicit(&region->space->ahead, (end - first) * region->space->page,
+                              memory_order_relaxed);
+    return 0;
+}
+
+int region_commit(struct region *region, size_t first, size_t end, bool ahead)
+{
+    pthread_mutex_lock(&region->lock);
+    int err = commit_locked(region, first, end, ahead);
+    pthread_mutex_unlock(&region->lock);
+    return err;
+}
+
+static int decommit_locked(struct region *region, size_t first, size_t end)
+{
+    struct range range = widen(region, first, end, SPACE_CHUNK);
+
+    page_bitmap_clear(region->used, first, end);
+    if (page_bitmap_next_set(region->used, range.first, first) < first)
+        range.first = first;
+    if (page_bitmap_next_set(region->used, end, range.end) < range.end)
+        range.end = end;
+    atomic_fetch_add_explicit(&region->space->ahead, (end - first) * region->space->page,
+                              memory_order_relaxed);
+    int err = empty_locked(region, range.first, range.end);
+    if (err != 0) {
+        page_bitmap_set(region->used, first, end);
+        atomic_fetch_sub_explicit(&region->space->ahead, (end - first) * region->space->page,
+                                  memory_order_relaxed);
+    }
+    return err;
+}
+
+int region_decommit(struct region *region, size_t first, size_t end)
+{
+    pthread_mutex_lock(&region->lock);
+    int err = decommit_locked(region, first, end);
+    pthread_mutex_unlock(&region->lock);
+    return err;
+}
+
+static size_t trim_locked(struct region *region)
+{
+    size_t released = 0;
+    size_t page = page_bitmap_next_set(region->committed, 0, region->pages);
+
+    while (page < region->pages) {
+        size_t committed_end = page_bitmap_next_clear(region->committed, page, region->pages);
+        size_t run = page_bitmap_next_clear(region->used, page, committed_end);
+
+        while (run < committed_end) {
+            size_t run_end = page_bitmap_next_set(region->used, run, committed_end);
+
+            if (empty_locked(region, run, run_end) == 0)
+                released += (run_end - run) * region->space->page;
+            run = page_bitmap_next_clear(region->used, run_end, committed_end);
+        }
+        page = page_bitmap_next_set(region->committed, committed_end, region->pages);
+    }
+    return released;
+}
+
+size_t region_trim(struct region *region)
+{
+    pthread_mutex_lock(&region->lock);
+    size_t released = trim_locked(region);
+    pthread_mutex_unlock(&region->lock);
+    return released;
+}

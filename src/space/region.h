@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The pages of one region and their states; see space.h for the model. */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct space;
+
+struct region {
+    struct region *next;  /* older region of the space */
+    struct region *spare; /* next spare region, where this is one; guarded by the space's lock */
+    struct space *space;
+    char *base;
+    off_t offset; /* of base in the backing store */
+    size_t pages;
+    pthread_mutex_t lock; /* guards the bitmaps */
+    uint64_t *committed;  /* pages that are used or ahead */
+    uint64_t *used;       /* a subset */
+};
+
+/* A region of `size` bytes, all empty; from the space's metadata, whose lock the caller holds.
+ * NULL: no memory. */
+struct region *region_new(struct space *space, char *base, off_t offset, size_t size);
+
+/*
+ * Makes the pages [first, end) used. With ahead, all empty pages of the chunks that they lie in (of
+ * smaller pieces, while the space holds less than a chunk) become committed too, if there is room
+ * for all of them. 0 or -errno.
+ */
+int region_commit(struct region *region, size_t first, size_t end, bool ahead);
+
+/* Makes the used pages [first, end) empty, and with the last used page of a chunk also those that
+ * are ahead. */
+int region_decommit(struct region *region, size_t first, size_t end);
+
+/* Makes all pages that are ahead empty; returns how many bytes that were. */
+size_t region_trim(struct region *region);

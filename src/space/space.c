@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The address space and the file space of one kind. */
+#include "space/space.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backing/directory.h"
+#include "space/region.h"
+#include "space/segment.h"
+
+int space_init(struct space *space, const struct space_backing *backing, size_t max_size,
+               unsigned owner)
+{
+    memset(space, 0, sizeof(*space));
+    space->fd = -1;
+    space->max_size = max_size;
+    space->backing = backing;
+    space->owner = owner;
+    space->page = (size_t)sysconf(_SC_PAGESIZE);
+    return -pthread_mutex_init(&space->lock, NULL);
+}
+
+void space_destroy(struct space *space)
+{
+    struct region *region = atomic_load(&space->regions);
+    struct segment *segment = atomic_load(&space->segments);
+
+    for (; region != NULL; region = region->next)
+        pthread_mutex_destroy(&region->lock);
+    for (; segment != NULL; segment = segment->next)
+        segment_unmap(segment);
+    metadata_release(&space->metadata);
+    if (space->fd >= 0)
+        close(space->fd);
+    if (space->directory != NULL)
+        directory_close(space->directory);
+    pthread_mutex_destroy(&space->lock);
+}
+
+/* -- Address space ----------------------------------------------------------------------------- */
+
+/* Where in the segment a region of this size and alignment can begin; segment->size where it
+ * cannot. */
+static size_t place_in_segment(const struct segment *segment, size_t size, size_t alignment)
+{
+    uintptr_t start =
+        ((uintptr_t)segment->base + segment->taken + alignment - 1) & ~(alignment - 1);
+    size_t at = start - (uintptr_t)segment->base;
+
+    return at <= segment->size && size <= segment->size - at ? at : segment->size;
+}
+
+static struct segment *find_segment(struct space *space, size_t size, size_t alignment, int *err)
+{
+    struct segment *newest = atomic_load_explicit(&space->segments, memory_order_relaxed);
+    struct segment *segment = newest;
+
+    while (segment != NULL && place_in_segment(segment, size, alignment) == segment->size)
+        segment = segment->next;
+    if (segment == NULL) {
+        segment = segment_new(space, size + alignment - SPACE_CHUNK, err);
+        if (segment == NULL)
+            return NULL;
+        segment->next = newest;
+        atomic_store_explicit(&space->segments, segment, memory_order_release);
+    }
+    return segment;
+}
+
+/* A region that was handed back and is large enough, but not so large that most of it would be
+ * lost. */
+static struct region *take_spare(struct space *space, size_t size, size_t alignment)
+{
+    struct region **link = &space->spare;
+
+    for (; *link != NULL; link = &(*link)->spare) {
+        struct region *region = *link;
+        size_t region_size = region->pages * space->page;
+
+        if (region_size >= size && region_size / 2 <= size &&
+            ((uintptr_t)region->base & (alignment - 1)) == 0) {
+            *link = region->spare;
+            return region;
+        }
+    }
+    return NULL;
+}
+
+static int reserve_locked(struct space *space, size_t size, size_t alignment, void **addr)
+{
+    struct region *spare = take_spare(space, size, alignment);
+
+    if (spare != NULL) {
+        *addr = spare->base;
+        return 0;
+    }
+    size_t chunks = (size + SPACE_CHUNK - 1) >> SPACE_CHUNK_SHIFT;
+    int err = 0;
+    struct segment *segment = find_segment(space, chunks << SPACE_CHUNK_SHIFT, alignment, &err);
+
+    if (segment == NULL)
+        return err;
+    size_t at = place_in_segment(segment, chunks << SPACE_CHUNK_SHIFT, alignment);
+    struct region *region =
+        region_new(space, segment->base + at, segment->offset + (off_t)at, size);
+    if (region == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < chunks; i++)
+        segment->regions[(at >> SPACE_CHUNK_SHIFT) + i] = region;
+    segment->taken = at + (chunks << SPACE_CHUNK_SHIFT);
+    region->next = atomic_load_explicit(&space->regions, memory_order_relaxed);
+    atomic_store_explicit(&space->regions, region, memory_order_release);
+    *addr = region->base;
+    return 0;
+}
+
+int space_reserve(struct space *space, size_t size, size_t alignment, void **addr)
+{
+    if (size == 0)
+        return -EINVAL;
+    if (size > SIZE_MAX / 4 || alignment > SIZE_MAX / 4)
+        return -ENOMEM;
+    size = (size + space->page - 1) & ~(space->page - 1);
+    if (alignment < SPACE_CHUNK)
+        alignment = SPACE_CHUNK;
+    pthread_mutex_lock(&space->lock);
+    int err = reserve_locked(space, size, alignment, addr);
+    pthread_mutex_unlock(&space->lock);
+    return err;
+}
+
+static struct region *region_of(const struct space *space, const void *addr)
+{
+    const struct segment *segment = atomic_load_explicit(&space->segments, memory_order_acquire);
+
+    while ((uintptr_t)addr - (uintptr_t)segment->base >= segment->size)
+        segment = segment->next;
+    return segment->regions[((uintptr_t)addr - (uintptr_t)segment->base) >> SPACE_CHUNK_SHIFT];
+}
+
+void space_return(struct space *space, void *addr)
+{
+    struct region *region = region_of(space, addr);
+
+    pthread_mutex_lock(&space->lock);
+    region->spare = space->spare;
+    space->spare = region;
+    pthread_mutex_unlock(&space->lock);
+}
+
+bool space_is_region_start(const struct space *space, const void *addr)
+{
+    return region_of(space, addr)->base == addr;
+}
+
+/* -- File space -------------------------------------------------------------------------------- */
+
+int space_commit(struct space *space, void *addr, size_t size)
+{
+    struct region *region = region_of(space, addr);
+    size_t first = (size_t)((char *)addr - region->base) / space->page;
+    size_t end = first + size / space->page;
+    bool ahead = !atomic_load_explicit(&space->exact, memory_order_relaxed);
+    int err = region_commit(region, first, end, ahead);
+
+    /* What other regions have committed ahead of need is space that must not be missing here. */
+    if (err != 0 && space_trim(space) != 0)
+        err = region_commit(region, first, end, false);
+    return err;
+}
+
+int space_decommit(struct space *space, void *addr, size_t size)
+{
+    if (atomic_load_explicit(&space->closing, memory_order_relaxed))
+        return -EOPNOTSUPP;
+    struct region *region = region_of(space, addr);
+    size_t first = (size_t)((char *)addr - region->base) / space->page;
+
+    return region_decommit(region, first, first + size / space->page);
+}
+
+size_t space_trim(struct space *space)
+{
+    struct region *region = atomic_load_explicit(&space->regions, memory_order_acquire);
+    size_t released = 0;
+
+    while (region != NULL && atomic_load_explicit(&space->ahead, memory_order_relaxed) != 0) {
+        released += region_trim(region);
+        region = region->next;
+    }
+    return released;
+}
+
+size_t space_held(const struct space *space)
+{
+    return __atomic_load_n(&space->held, __ATOMIC_RELAXED);
+}

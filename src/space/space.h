@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The address space and the file space of one kind: 2 MiB chunks, their offsets, the limit, the
+ * accounting.
+ *
+ *    segment   address space taken from the kernel at once, mapped over the backing store from an
+ * offset on; at least one granule of the address map, each as large as all before it together, so
+ * that terabytes need a few dozen maps; given back when the space is destroyed region    what one
+ * call of space_reserve() hands out: whole chunks of a segment, to one arena page      is in one of
+ * three states:
+ *
+ *                  empty  --commit-->  used        no file space  /  committed and handed out
+ *                  empty  --commit-->  ahead       committed along with others of its chunk, not
+ * handed out ahead  --commit-->  used used   --decommit-> empty       reads as zero when it is
+ * committed again ahead  --trim, or decommit of the last used page of its chunk--> empty
+ *
+ * Address and offset are congruent modulo a chunk, so that one PMD entry can map a chunk on DAX.
+ * File space is committed before it is touched, so a full file system is an error here and never a
+ * SIGBUS.
+ *
+ * Locks: `lock` guards segments and regions being made; each region has a lock of its own for the
+ * states of its pages, held while the backing store is asked. A region belongs to one arena, so
+ * arenas meet only at the atomic counter of bytes held and, in the kernel, at the file's inode:
+ * with many processors that is where commits wait, and why they are made a chunk or more at a time.
+ * A region's lock is the innermost: no two are held at once.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "space/metadata.h"
+
+#define SPACE_CHUNK_SHIFT 21
+#define SPACE_CHUNK       ((size_t)1 << SPACE_CHUNK_SHIFT)
+
+struct space;
+
+/*
+ * Where the memory comes from. offset and size are multiples of a page; all return 0 or -errno.
+ */
+struct space_backing {
+    /* Replaces the reservation [addr, addr + size) by the store from offset on. No store is used up
+     * yet. */
+    int (*map)(struct space *space, void *addr, size_t size, off_t offset);
+
+    /* Makes the range safe to touch. On failure it may be so in part: release() then undoes it. */
+    int (*commit)(struct space *space, off_t offset, size_t size);
+
+    /* Gives the store of the range back; it reads as zero afterwards. -EOPNOTSUPP where that cannot
+     * be done. */
+    int (*release)(struct space *space, void *addr, off_t offset, size_t size);
+};
+
+struct space {
+    /* These six are struct memkind_pmem, which programs may read. */
+    int fd;               /* the file, -1 where there is none; closed by space_destroy() */
+    off_t offset;         /* of the next segment; guarded by lock */
+    size_t max_size;      /* most bytes held; 0: no limit of ours */
+    pthread_mutex_t lock; /* see above */
+    size_t held;          /* bytes committed; changed by atomic operations */
+    char *path;           /* for people; belongs to directory */
+
+    struct directory *directory; /* where the file was made, NULL where there is no file */
+    const struct space_backing *backing;
+    void *backing_arg;   /* for the backing's own use */
+    unsigned owner;      /* in the address map */
+    size_t page;         /* bytes */
+    atomic_bool exact;   /* commit only what is asked for, not whole chunks */
+    atomic_bool closing; /* about to be destroyed: decommit fails at once instead of punching */
+    atomic_bool cannot_release;         /* the backing store has said so */
+    atomic_size_t ahead;                /* bytes in pages of state ahead */
+    size_t reserved;                    /* bytes of all segments; guarded by lock */
+    _Atomic(struct segment *) segments; /* newest first, never taken off; read without the lock */
+    _Atomic(struct region *) regions;   /* the same */
+    struct region *spare;               /* handed back; guarded by lock */
+    struct metadata metadata;           /* of segments and regions; guarded by lock */
+};
+
+/*
+ * Makes *space an empty space without a file. max_size is 0 or a multiple of a chunk, owner what
+ * the address map shall say. Cannot fail but for the lock: -errno.
+ */
+int space_init(struct space *space, const struct space_backing *backing, size_t max_size,
+               unsigned owner);
+
+/* Gives everything back: maps, file, directory, metadata. No other thread uses the space any more.
+ */
+void space_destroy(struct space *space);
+
+/*
+ * Address space for size bytes, all pages empty, in chunks of its own: aligned to the larger of
+ * alignment (a power of two) and a chunk. -ENOMEM where there is none, -EBADF where the space needs
+ * a file and has none, -EINVAL for size 0. The kernel gets it back when the space is destroyed.
+ * Thread-safe.
+ */
+int space_reserve(struct space *space, size_t size, size_t alignment, void **addr);
+
+/* Takes back address space that space_reserve() gave at addr, for its next caller; all pages are
+ * empty. */
+void space_return(struct space *space, void *addr);
+
+/*
+ * Makes the pages of a range within one region used; they read as zero. None of them is used
+ * before. -ENOMEM where max_size does not allow it, else what the backing store says; then nothing
+ * has changed. Thread-safe.
+ */
+int space_commit(struct space *space, void *addr, size_t size);
+
+/*
+ * Makes the used pages of a range within one region empty. -EOPNOTSUPP and the like where the
+ * backing store cannot give back: then they stay used, with their contents. Thread-safe.
+ */
+int space_decommit(struct space *space, void *addr, size_t size);
+
+/* Makes all pages that are ahead empty; returns how many bytes that gave back. Thread-safe. */
+size_t space_trim(struct space *space);
+
+/* Whether a region begins at addr, an address in a region of the space. */
+bool space_is_region_start(const struct space *space, const void *addr);
+
+/* Bytes held. */
+size_t space_held(const struct space *space);

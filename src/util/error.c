@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the codes that the public functions return mean, in words. */
+#include "util/error.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "memkind.h"
+
+#define ERROR_TABLE(X)                                                                          \
+    X(MEMKIND_SUCCESS, "the operation succeeded")                                               \
+    X(MEMKIND_ERROR_UNAVAILABLE, "this kind of memory cannot be had on this system")            \
+    X(MEMKIND_ERROR_MBIND, "binding memory to NUMA nodes failed")                               \
+    X(MEMKIND_ERROR_MMAP, "mapping memory failed")                                              \
+    X(MEMKIND_ERROR_MALLOC, "no memory for the library's own data")                             \
+    X(MEMKIND_ERROR_ENVIRON, "an environment variable has a value that cannot be used")         \
+    X(MEMKIND_ERROR_INVALID, "an argument is not valid")                                        \
+    X(MEMKIND_ERROR_TOOMANY, "there are as many kinds as there can be")                         \
+    X(MEMKIND_ERROR_BADOPS, "the operations of the kind are incomplete or do not match")        \
+    X(MEMKIND_ERROR_HUGETLB, "no huge pages of this size can be had")                           \
+    X(MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE, "this type of memory does not exist on this system") \
+    X(MEMKIND_ERROR_OPERATION_FAILED, "the operation is not possible here, or failed")          \
+    X(MEMKIND_ERROR_ARENAS_CREATE, "no arena could be made for the kind")                       \
+    X(MEMKIND_ERROR_RUNTIME, "something failed that the library did not expect")                \
+    X(EINVAL, "the alignment is not a power of two that holds a pointer")                       \
+    X(ENOMEM, "no memory of this kind is left")
+
+#define ERROR_UNDEFINED_TEXT "undefined error number"
+
+#define ERROR_CHECK_SIZE(code, text)                                                           \
+    _Static_assert(sizeof(text) <= MEMKIND_ERROR_MESSAGE_SIZE, "the text of " #code " is too " \
+                                                               "long");
+ERROR_TABLE(ERROR_CHECK_SIZE)
+
+const char *error_text(int error)
+{
+#define ERROR_CASE(code, text) \
+    case code:                 \
+        return text;
+    switch (error) {
+        ERROR_TABLE(ERROR_CASE)
+    default:
+        return ERROR_UNDEFINED_TEXT;
+    }
+#undef ERROR_CASE
+}
+
+void error_message(int error, char *msg, size_t size)
+{
+    const char *text = error_text(error);
+    size_t length;
+
+    if (msg == NULL || size == 0)
+        return;
+    length = strnlen(text, size - 1);
+    memcpy(msg, text, length);
+    msg[length] = '\0';
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the tests of the public interface share: a directory for each test, kinds in it, a look at
+ * their files, and blocks with a pattern. Every test leaves descriptors, mappings and the directory
+ * as it found them.
+ */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "memkind.h"
+#include "memkind/internal/memkind_pmem.h"
+#include "memkind/internal/memkind_private.h"
+#include "support/leftovers.h"
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+#define GIB ((size_t)1 << 30)
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Blocks that a file system other than tmpfs may count for a file that is empty. */
+#define FIXTURE_FILE_OVERHEAD (64 * KIB)
+
+static struct leftovers fixture_before;
+static char fixture_dir[TEST_DIR_PATH_SIZE];
+static pid_t fixture_process;
+
+/* -- Kinds ------------------------------------------------------------------------------------- */
+
+/* A PMEM kind in the test's directory; max_size as for memkind_create_pmem(). */
+static inline memkind_t fixture_pmem(size_t max_size)
+{
+    memkind_t kind = NULL;
+
+    assert_int_equal(memkind_create_pmem(fixture_dir, max_size, &kind), MEMKIND_SUCCESS);
+    assert_non_null(kind);
+    return kind;
+}
+
+/* The same under CONSERVATIVE. */
+static inline memkind_t fixture_conservative_pmem(size_t max_size)
+{
+    struct memkind_config *config = memkind_config_new();
+    memkind_t kind = NULL;
+
+    assert_non_null(config);
+    memkind_config_set_path(config, fixture_dir);
+    memkind_config_set_size(config, max_size);
+    memkind_config_set_memory_usage_policy(config, MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE);
+    assert_int_equal(memkind_create_pmem_with_config(config, &kind), MEMKIND_SUCCESS);
+    memkind_config_delete(config);
+    assert_non_null(kind);
+    return kind;
+}
+
+static inline void fixture_destroy(memkind_t kind)
+{
+    assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
+}
+
+/* The descriptor of the file that a PMEM kind's blocks lie in. */
+static inline int fixture_fd(memkind_t kind)
+{
+    return ((struct memkind_pmem *)kind->priv)->fd;
+}
+
+/* Bytes of file space that a PMEM kind holds: what the file system says. */
+static inline size_t fixture_file_space(memkind_t kind)
+{
+    return file_space_held(fixture_fd(kind));
+}
+
+/* The same by the library's own account. */
+static inline size_t fixture_current_size(memkind_t kind)
+{
+    return __atomic_load_n(&((struct memkind_pmem *)kind->priv)->current_size, __ATOMIC_RELAXED);
+}
+
+/* The apparent size of the file of a PMEM kind. */
+static inline size_t fixture_file_size(memkind_t kind)
+{
+    struct stat status;
+
+    assert_int_equal(fstatat(fixture_fd(kind), "", &status, AT_EMPTY_PATH), 0);
+    return (size_t)status.st_size;
+}
+
+/* What st_blocks may come to, in bytes, where `bytes` are committed. */
+static inline size_t fixture_space_for(memkind_t kind, size_t bytes)
+{
+    struct statfs fs;
+
+    assert_int_equal(fstatfs(fixture_fd(kind), &fs), 0);
+    return fs.f_type == TMPFS_MAGIC ? bytes : bytes + FIXTURE_FILE_OVERHEAD;
+}
+
+/* -- Setup and teardown ------------------------------------------------------------------------ */
+
+/* A test that fails in its teardown leaves its directory to this. */
+static inline void fixture_at_exit(void)
+{
+    if (getpid() == fixture_process)
+        (void)rmdir(fixture_dir);
+}
+
+static inline int fixture_setup(void **state)
+{
+    (void)state;
+    if (fixture_process == 0) {
+        fixture_process = getpid();
+        assert_int_equal(atexit(fixture_at_exit), 0);
+    }
+    test_dir_make(fixture_dir);
+    leftovers_take(&fixture_before, fixture_dir);
+    return 0;
+}
+
+static inline int fixture_teardown(void **state)
+{
+    (void)state;
+    leftovers_check(&fixture_before);
+    test_dir_remove(fixture_dir);
+    return 0;
+}
+
+#define FIXTURE_TEST(function) \
+    cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
+
+/* -- A test for each sort of kind -------------------------------------------------------------- */
+
+enum fixture_sort {
+    FIXTURE_PMEM = 1, /* with a max_size */
+    FIXTURE_UNLIMITED,
+    FIXTURE_CONSERVATIVE,
+    FIXTURE_DEFAULT,
+    FIXTURE_REGULAR,
+};
+
+#define FIXTURE_KIND_SIZE (64 * MIB)
+
+static inline memkind_t fixture_make(enum fixture_sort sort)
+{
+    switch (sort) {
+    case FIXTURE_PMEM:
+        return fixture_pmem(FIXTURE_KIND_SIZE);
+    case FIXTURE_UNLIMITED:
+        return fixture_pmem(0);
+    case FIXTURE_CONSERVATIVE:
+        return fixture_conservative_pmem(FIXTURE_KIND_SIZE);
+    case FIXTURE_DEFAULT:
+        return MEMKIND_DEFAULT;
+    default:
+        return MEMKIND_REGULAR;
+    }
+}
+
+/* In: *state is the fixture_sort. Out: *state is the kind. */
+static inline int fixture_kind_setup(void **state)
+{
+    enum fixture_sort sort = (enum fixture_sort)(uintptr_t)*state;
+    int result = fixture_setup(state);
+
+    *state = fixture_make(sort);
+    return result;
+}
+
+static inline int fixture_kind_teardown(void **state)
+{
+    memkind_t kind = *state;
+
+    memkind_set_allow_zero_allocs(kind, false);
+    if (kind != MEMKIND_DEFAULT && kind != MEMKIND_REGULAR)
+        fixture_destroy(kind);
+    return fixture_teardown(state);
+}
+
+#define FIXTURE_TEST_ON(function, sort)                                                   \
+    {                                                                                     \
+#        function " " #        sort, function, fixture_kind_setup, fixture_kind_teardown, \
+            (void *)(uintptr_t)(sort)                                                     \
+    }
+
+#define FIXTURE_TEST_ON_PMEM(function)                                                     \
+    FIXTURE_TEST_ON(function, FIXTURE_PMEM), FIXTURE_TEST_ON(function, FIXTURE_UNLIMITED), \
+        FIXTURE_TEST_ON(function, FIXTURE_CONSERVATIVE)
+
+#define FIXTURE_TEST_ON_ALL(function)                                           \
+    FIXTURE_TEST_ON_PMEM(function), FIXTURE_TEST_ON(function, FIXTURE_DEFAULT), \
+        FIXTURE_TEST_ON(function, FIXTURE_REGULAR)
+
+/* -- Blocks ------------------------------------------------------------------------------------ */
+
+/* Fills the block with bytes that depend on the seed and on where they are. */
+static inline void fixture_fill(void *block, size_t size, unsigned seed)
+{
+    unsigned char *bytes = block;
+
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (unsigned char)(seed * 31 + i * 7 + (i >> 8));
+}
+
+/* Whether the block still is as fixture_fill() left it. */
+static inline bool fixture_is_filled(const void *block, size_t size, unsigned seed)
+{
+    const unsigned char *bytes = block;
+
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != (unsigned char)(seed * 31 + i * 7 + (i >> 8)))
+            return false;
+    return true;
+}
+
+static inline bool fixture_is_zero(const void *block, size_t size)
+{
+    const unsigned char *bytes = block;
+
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
+/* Bytes of address space that the process has. */
+static inline size_t fixture_address_space(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    unsigned long pages = 0;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}

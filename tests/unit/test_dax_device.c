@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of DAX devices, which stat(2), readlink(2) and a libdaxctl of two regions pretend. */
+/* WRAP: stat readlink daxctl_new daxctl_unref daxctl_set_log_fn */
+/* WRAP: daxctl_region_get_first daxctl_region_get_next daxctl_region_get_align */
+/* WRAP: daxctl_dev_get_first daxctl_dev_get_next daxctl_dev_get_major daxctl_dev_get_minor */
+/* WRAP: daxctl_dev_get_devname daxctl_dev_get_size daxctl_dev_get_align */
+/* WRAP: daxctl_dev_get_target_node */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <daxctl/libdaxctl.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "backing/dax_device.h"
+#include "support/faults.h"
+#include "support/leftovers.h"
+
+#define GIB         ((size_t)1 << 30)
+#define MIB         ((size_t)1 << 20)
+#define MAJOR       252
+#define DEVICE_PATH "/dev/dax1.1"
+#define DAX_LINK    "../../../../../../bus/dax"
+#define CLASS_LINK  "../../../../../../class/dax"
+#define DEVICES     2
+#define REGIONS     2
+
+struct daxctl_dev {
+    const char *name;
+    int major;
+    int minor;
+    unsigned long long size;
+    unsigned long align;
+    int target_node;
+    struct daxctl_dev *next;
+};
+
+struct daxctl_region {
+    unsigned long align;
+    struct daxctl_dev *devices;
+    struct daxctl_region *next;
+};
+
+struct daxctl_ctx {
+    struct daxctl_region *regions;
+    bool silent;
+};
+
+static struct daxctl_dev devices[REGIONS][DEVICES];
+static struct daxctl_region regions[REGIONS];
+static struct daxctl_ctx context;
+static struct leftovers before;
+static struct fault new_fault;
+static struct fault stat_fault;
+static struct fault readlink_fault;
+static unsigned contexts; /* alive */
+static const char *link_target;
+static struct stat fake_status;
+
+int __real_stat(const char *path, struct stat *status);
+int __wrap_stat(const char *path, struct stat *status);
+ssize_t __real_readlink(const char *path, char *target, size_t size);
+ssize_t __wrap_readlink(const char *path, char *target, size_t size);
+int __wrap_daxctl_new(struct daxctl_ctx **ctx);
+void __wrap_daxctl_unref(struct daxctl_ctx *ctx);
+void __wrap_daxctl_set_log_fn(struct daxctl_ctx *ctx,
+                              void (*log_fn)(struct daxctl_ctx *ctx, int priority, const char *file,
+                                             int line, const char *fn, const char *format,
+                                             va_list args));
+struct daxctl_region *__wrap_daxctl_region_get_first(struct daxctl_ctx *ctx);
+struct daxctl_region *__wrap_daxctl_region_get_next(struct daxctl_region *region);
+unsigned long __wrap_daxctl_region_get_align(struct daxctl_region *region);
+struct daxctl_dev *__wrap_daxctl_dev_get_first(struct daxctl_region *region);
+struct daxctl_dev *__wrap_daxctl_dev_get_next(struct daxctl_dev *dev);
+int __wrap_daxctl_dev_get_major(struct daxctl_dev *dev);
+int __wrap_daxctl_dev_get_minor(struct daxctl_dev *dev);
+const char *__wrap_daxctl_dev_get_devname(struct daxctl_dev *dev);
+unsigned long long __wrap_daxctl_dev_get_size(struct daxctl_dev *dev);
+unsigned long __wrap_daxctl_dev_get_align(struct daxctl_dev *dev);
+int __wrap_daxctl_dev_get_target_node(struct daxctl_dev *dev);
+
+int __wrap_stat(const char *path, struct stat *status)
+{
+    if (fault_hits(&stat_fault))
+        return -1;
+    if (strcmp(path, DEVICE_PATH) != 0)
+        return __real_stat(path, status);
+    *status = fake_status;
+    return 0;
+}
+
+ssize_t __wrap_readlink(const char *path, char *target, size_t size)
+{
+    char expected[TEST_DIR_PATH_SIZE];
+    size_t length;
+
+    if (fault_hits(&readlink_fault))
+        return -1;
+    if (link_target == NULL)
+        return __real_readlink(path, target, size);
+    snprintf(expected, sizeof(expected), "/sys/dev/char/%u:%u/subsystem",
+             major(fake_status.st_rdev), minor(fake_status.st_rdev));
+    assert_string_equal(path, expected);
+    length = strlen(link_target) < size ? strlen(link_target) : size;
+    memcpy(target, link_target, length);
+    return (ssize_t)length;
+}
+
+int __wrap_daxctl_new(struct daxctl_ctx **ctx)
+{
+    if (fault_hits(&new_fault))
+        return -new_fault.error;
+    contexts++;
+    context.silent = false;
+    *ctx = &context;
+    return 0;
+}
+
+void __wrap_daxctl_unref(struct daxctl_ctx *ctx)
+{
+    assert_ptr_equal(ctx, &context);
+    contexts--;
+}
+
+static void call_log(struct daxctl_ctx *ctx,
+                     void (*log_fn)(struct daxctl_ctx *ctx, int priority, const char *file,
+                                    int line, const char *fn, const char *format, va_list args),
+                     ...)
+{
+    va_list arguments;
+
+    va_start(arguments, log_fn);
+    log_fn(ctx, 0, __FILE__, __LINE__, __func__, "to be seen by nobody\n", arguments);
+    va_end(arguments);
+}
+
+void __wrap_daxctl_set_log_fn(struct daxctl_ctx *ctx,
+                              void (*log_fn)(struct daxctl_ctx *ctx, int priority, const char *file,
+                                             int line, const char *fn, const char *format,
+                                             va_list args))
+{
+    ctx->silent = true;
+    call_log(ctx, log_fn);
+}
+
+struct daxctl_region *__wrap_daxctl_region_get_first(struct daxctl_ctx *ctx)
+{
+    assert_true(ctx->silent);
+    return ctx->regions;
+}
+
+struct daxctl_region *__wrap_daxctl_region_get_next(struct daxctl_region *region)
+{
+    return region->next;
+}
+
+unsigned long __wrap_daxctl_region_get_align(struct daxctl_region *region)
+{
+    return region->align;
+}
+
+struct daxctl_dev *__wrap_daxctl_dev_get_first(struct daxctl_region *region)
+{
+    return region->devices;
+}
+
+struct daxctl_dev *__wrap_daxctl_dev_get_next(struct daxctl_dev *dev)
+{
+    return dev->next;
+}
+
+int __wrap_daxctl_dev_get_major(struct daxctl_dev *dev)
+{
+    return dev->major;
+}
+
+int __wrap_daxctl_dev_get_minor(struct daxctl_dev *dev)
+{
+    return dev->minor;
+}
+
+const char *__wrap_daxctl_dev_get_devname(struct daxctl_dev *dev)
+{
+    return dev->name;
+}
+
+unsigned long long __wrap_daxctl_dev_get_size(struct daxctl_dev *dev)
+{
+    return dev->size;
+}
+
+unsigned long __wrap_daxctl_dev_get_align(struct daxctl_dev *dev)
+{
+    return dev->align;
+}
+
+int __wrap_daxctl_dev_get_target_node(struct daxctl_dev *dev)
+{
+    return dev->target_node;
+}
+
+/* Two regions of two devices: dax0.0 (minor 0), dax0.1 (10), dax1.0 (1), dax1.1 (11). */
+static int setup(void **state)
+{
+    static const char *const names[REGIONS][DEVICES] = {{"dax0.0", "dax0.1"}, {"dax1.0", "dax1.1"}};
+
+    (void)state;
+    for (int i = 0; i < REGIONS; i++) {
+        for (int j = 0; j < DEVICES; j++) {
+            devices[i][j] = (struct daxctl_dev){
+                .name = names[i][j],
+                .major = MAJOR,
+                .minor = 10 * j + i,
+                .size = GIB * (size_t)(10 * i + j + 1),
+                .align = 2 * MIB,
+                .target_node = 2 * i + j,
+                .next = j + 1 < DEVICES ? &devices[i][j + 1] : NULL,
+            };
+        }
+        regions[i] = (struct daxctl_region){
+            .align = GIB,
+            .devices = devices[i],
+            .next = i + 1 < REGIONS ? &regions[i + 1] : NULL,
+        };
+    }
+    context.regions = regions;
+    new_fault = stat_fault = readlink_fault = (struct fault){0};
+    link_target = DAX_LINK;
+    fake_status = (struct stat){.st_mode = S_IFCHR | 0600, .st_rdev = makedev(MAJOR, 11)};
+    contexts = 0;
+    leftovers_take(&before, NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    assert_int_equal(contexts, 0);
+    leftovers_check(&before);
+    return 0;
+}
+
+static void check_refused(const char *path, int error)
+{
+    struct dax_device device = {.name = "untouched", .size = 1, .alignment = 2, .target_node = 3};
+
+    assert_int_equal(dax_device_query(path, &device), error);
+    assert_string_equal(device.name, "untouched");
+    assert_int_equal(device.size, 1);
+    assert_int_equal(device.alignment, 2);
+    assert_int_equal(device.target_node, 3);
+    assert_int_equal(contexts, 0);
+}
+
+static void test_query(void **state)
+{
+    struct dax_device device;
+
+    (void)state;
+    assert_int_equal(dax_device_query(DEVICE_PATH, &device), 0);
+    assert_string_equal(device.name, "dax1.1");
+    assert_int_equal(device.size, 12 * GIB);
+    assert_int_equal(device.alignment, 2 * MIB);
+    assert_int_equal(device.target_node, 3);
+}
+
+static void test_every_device_is_found_by_its_number(void **state)
+{
+    (void)state;
+    for (int i = 0; i < REGIONS; i++) {
+        for (int j = 0; j < DEVICES; j++) {
+            struct dax_device device;
+
+            fake_status.st_rdev = makedev(MAJOR, (unsigned)devices[i][j].minor);
+            assert_int_equal(dax_device_query(DEVICE_PATH, &device), 0);
+            assert_string_equal(device.name, devices[i][j].name);
+        }
+    }
+}
+
+static void test_other_places_in_sysfs(void **state)
+{
+    struct dax_device device;
+
+    (void)state;
+    link_target = CLASS_LINK;
+    assert_int_equal(dax_device_query(DEVICE_PATH, &device), 0);
+    link_target = "dax";
+    assert_int_equal(dax_device_query(DEVICE_PATH, &device), 0);
+}
+
+static void test_other_subsystems(void **state)
+{
+    static const char *const links[] = {
+        "../../class/mem", "../../bus/daxx", "../../bus/ndax", "../../dax/other", "", "/"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+        link_target = links[i];
+        check_refused(DEVICE_PATH, -ENODEV);
+    }
+    assert_int_equal(new_fault.calls, 0);
+}
+
+static void test_other_files(void **state)
+{
+    (void)state;
+    link_target = NULL;
+    check_refused("/", -ENODEV);
+    check_refused("/proc/self/exe", -ENODEV);
+    check_refused("/dev/null", -ENODEV);
+    check_refused("/dev/missing", -ENOENT);
+    link_target = DAX_LINK;
+    fake_status.st_mode = S_IFBLK | 0600;
+    check_refused(DEVICE_PATH, -ENODEV);
+    assert_int_equal(new_fault.calls, 0);
+}
+
+static void test_failures(void **state)
+{
+    (void)state;
+    fault_set(&stat_fault, EACCES, 1);
+    check_refused(DEVICE_PATH, -EACCES);
+    fault_set(&readlink_fault, ENOENT, 1);
+    check_refused(DEVICE_PATH, -ENODEV);
+    fault_set(&new_fault, ENOMEM, 1);
+    check_refused(DEVICE_PATH, -ENOMEM);
+}
+
+static void test_libdaxctl_does_not_know_it(void **state)
+{
+    (void)state;
+    fake_status.st_rdev = makedev(MAJOR, 12);
+    check_refused(DEVICE_PATH, -ENXIO);
+    fake_status.st_rdev = makedev(MAJOR + 1, 11);
+    check_refused(DEVICE_PATH, -ENXIO);
+    context.regions = NULL;
+    check_refused(DEVICE_PATH, -ENXIO);
+}
+
+static void test_alignment_of_the_region(void **state)
+{
+    struct dax_device device;
+
+    (void)state;
+    devices[1][1].align = 0;
+    assert_int_equal(dax_device_query(DEVICE_PATH, &device), 0);
+    assert_int_equal(device.alignment, GIB);
+    regions[1].align = ULONG_MAX; /* what libdaxctl returns when it cannot read it */
+    check_refused(DEVICE_PATH, -ENXIO);
+    regions[1].align = 0;
+    check_refused(DEVICE_PATH, -ENXIO);
+}
+
+static void test_odd_devices(void **state)
+{
+    char name[DAX_DEVICE_NAME_SIZE + 1];
+    struct dax_device device;
+
+    (void)state;
+    devices[1][1].target_node = -EINVAL;
+    assert_int_equal(dax_device_query(DEVICE_PATH, &device), 0);
+    assert_int_equal(device.target_node, DAX_DEVICE_NO_NODE);
+
+    memset(name, 'x', sizeof(name));
+    devices[1][1].name = name;
+    name[DAX_DEVICE_NAME_SIZE - 1] = '\0';
+    assert_int_equal(dax_device_query(DEVICE_PATH, &device), 0);
+    assert_string_equal(device.name, name);
+    name[DAX_DEVICE_NAME_SIZE - 1] = 'x';
+    name[DAX_DEVICE_NAME_SIZE] = '\0';
+    check_refused(DEVICE_PATH, -ENAMETOOLONG);
+
+    devices[1][1].size = 0;
+    check_refused(DEVICE_PATH, -ENXIO);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_query),
+        TEST(test_every_device_is_found_by_its_number),
+        TEST(test_other_places_in_sysfs),
+        TEST(test_other_subsystems),
+        TEST(test_other_files),
+        TEST(test_failures),
+        TEST(test_libdaxctl_does_not_know_it),
+        TEST(test_alignment_of_the_region),
+        TEST(test_odd_devices),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

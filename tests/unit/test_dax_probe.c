@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of the DAX probe, with a mmap(2) that says yes or no to MAP_SYNC without the hardware. */
+/* WRAP: mmap munmap openat fallocate */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backing/dax_probe.h"
+#include "support/faults.h"
+#include "support/leftovers.h"
+
+static struct leftovers before;
+static char dir_path[TEST_DIR_PATH_SIZE];
+
+static bool sync_honoured;
+static struct fault mmap_fault;
+static struct fault openat_fault;
+static struct fault fallocate_fault;
+static unsigned sync_mappings;
+static unsigned unmappings;
+
+void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_munmap(void *addr, size_t size);
+int __wrap_munmap(void *addr, size_t size);
+int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
+int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode);
+int __real_fallocate(int fd, int mode, off_t offset, off_t size);
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
+
+/* As a DAX file system does: MAP_SYNC, together with MAP_SHARED_VALIDATE, of a page that is there.
+ */
+static void check_sync_mapping(int fd, size_t size, int flags, off_t offset)
+{
+    struct stat status;
+
+    assert_int_equal(flags & MAP_TYPE, MAP_SHARED_VALIDATE);
+    assert_int_equal(fstatat(fd, "", &status, AT_EMPTY_PATH), 0);
+    assert_int_equal(offset, 0);
+    assert_true((size_t)status.st_size >= size);
+    assert_int_equal(size, sysconf(_SC_PAGESIZE));
+}
+
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    if ((flags & MAP_SYNC) == 0 || fd < 0)
+        return __real_mmap(addr, size, protection, flags, fd, offset);
+    sync_mappings++;
+    check_sync_mapping(fd, size, flags, offset);
+    if (fault_hits(&mmap_fault))
+        return MAP_FAILED;
+    if (sync_honoured)
+        flags = MAP_SHARED;
+    return __real_mmap(addr, size, protection, flags, fd, offset);
+}
+
+int __wrap_munmap(void *addr, size_t size)
+{
+    unmappings++;
+    return __real_munmap(addr, size);
+}
+
+int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+    return fault_hits(&openat_fault) ? -1 : __real_openat(dirfd, path, flags, mode);
+}
+
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
+{
+    return fault_hits(&fallocate_fault) ? -1 : __real_fallocate(fd, mode, offset, size);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    mmap_fault = openat_fault = fallocate_fault = (struct fault){0};
+    sync_honoured = false;
+    sync_mappings = unmappings = 0;
+    test_dir_make(dir_path);
+    leftovers_take(&before, dir_path);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    leftovers_check(&before);
+    test_dir_remove(dir_path);
+    return 0;
+}
+
+static void test_yes(void **state)
+{
+    (void)state;
+    sync_honoured = true;
+    errno = EXDEV;
+    assert_int_equal(dax_probe(dir_path), DAX_PROBE_SYNC);
+    assert_int_equal(errno, EXDEV);
+    assert_int_equal(sync_mappings, 1);
+    assert_int_equal(unmappings, 1);
+}
+
+static void test_no(void **state)
+{
+    static const int errors[] = {EOPNOTSUPP, EINVAL, ENOMEM, EAGAIN};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        fault_set(&mmap_fault, errors[i], 1);
+        errno = 0;
+        assert_int_equal(dax_probe(dir_path), DAX_PROBE_NO_SYNC);
+        assert_int_equal(errno, errors[i]);
+        leftovers_check(&before);
+    }
+    assert_int_equal(unmappings, 0);
+}
+
+/* Whatever this file system is, the answer is that of mmap(2). */
+static void test_the_truth(void **state)
+{
+    enum dax_probe_result result;
+
+    (void)state;
+    result = dax_probe(dir_path);
+    assert_int_equal(sync_mappings, 1);
+    assert_int_equal(result, unmappings == 1 ? DAX_PROBE_SYNC : DAX_PROBE_NO_SYNC);
+}
+
+static void check_no_file(const char *path, int error)
+{
+    errno = 0;
+    assert_int_equal(dax_probe(path), DAX_PROBE_NO_FILE);
+    assert_int_equal(errno, error);
+    assert_int_equal(sync_mappings, 0);
+    leftovers_check(&before);
+}
+
+static void test_no_directory(void **state)
+{
+    char path[TEST_DIR_PATH_SIZE + 32];
+
+    (void)state;
+    check_no_file(NULL, EINVAL);
+    snprintf(path, sizeof(path), "%s/missing", dir_path);
+    check_no_file(path, ENOENT);
+    check_no_file("/dev/null", ENOTDIR);
+}
+
+static void test_no_file(void **state)
+{
+    (void)state;
+    fault_set(&openat_fault, EROFS, 1);
+    check_no_file(dir_path, EROFS);
+    fault_set(&openat_fault, EMFILE, 1);
+    check_no_file(dir_path, EMFILE);
+}
+
+static void test_no_space(void **state)
+{
+    (void)state;
+    fault_set(&fallocate_fault, ENOSPC, 1);
+    check_no_file(dir_path, ENOSPC);
+}
+
+static void *probe_while_being_cancelled(void *argument)
+{
+    pthread_cancel(pthread_self());
+    *(bool *)argument = dax_probe(dir_path) != DAX_PROBE_NO_FILE;
+    return NULL;
+}
+
+static void test_no_cancellation_point(void **state)
+{
+    pthread_t thread;
+    bool survived = false;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, probe_while_being_cancelled, &survived), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(survived);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_yes),
+        TEST(test_no),
+        TEST(test_the_truth),
+        TEST(test_no_directory),
+        TEST(test_no_file),
+        TEST(test_no_space),
+        TEST(test_no_cancellation_point),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of directories: one descriptor for all users of one, none after the last. */
+/* WRAP: fstat fstatvfs malloc statx */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backing/directory.h"
+#include "support/faults.h"
+#include "support/leftovers.h"
+
+#define THREADS    4
+#define ROUNDS     500
+#define PATH_SIZE  (TEST_DIR_PATH_SIZE + 32)
+#define REFERENCES 512
+
+static struct leftovers before;
+static char dir_path[TEST_DIR_PATH_SIZE];
+static struct fault fstat_fault;
+static struct fault fstatvfs_fault;
+static struct fault malloc_fault;
+static struct fault statx_fault;
+static const struct statvfs *fake_statvfs;
+static _Atomic(uint64_t) fake_mount; /* added to the number of the mount */
+
+int __real_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status);
+int __real_fstatvfs(int fd, struct statvfs *fs);
+int __wrap_fstatvfs(int fd, struct statvfs *fs);
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+int __real_statx(int fd, const char *path, int flags, unsigned mask, struct statx *status);
+int __wrap_statx(int fd, const char *path, int flags, unsigned mask, struct statx *status);
+
+int __wrap_fstat(int fd, struct stat *status)
+{
+    return fstat_fault.times > 0 && fault_hits(&fstat_fault) ? -1 : __real_fstat(fd, status);
+}
+
+int __wrap_fstatvfs(int fd, struct statvfs *fs)
+{
+    if (fault_hits(&fstatvfs_fault))
+        return -1;
+    if (fake_statvfs != NULL) {
+        *fs = *fake_statvfs;
+        return 0;
+    }
+    return __real_fstatvfs(fd, fs);
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return malloc_fault.times > 0 && fault_hits(&malloc_fault) ? NULL : __real_malloc(size);
+}
+
+int __wrap_statx(int fd, const char *path, int flags, unsigned mask, struct statx *status)
+{
+    int result;
+
+    if (statx_fault.times > 0 && fault_hits(&statx_fault))
+        return -1;
+    result = __real_statx(fd, path, flags, mask, status);
+    status->stx_mnt_id += fake_mount;
+    return result;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fstat_fault = fstatvfs_fault = malloc_fault = statx_fault = (struct fault){0};
+    fake_statvfs = NULL;
+    fake_mount = 0;
+    test_dir_make(dir_path);
+    leftovers_take(&before, dir_path);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fstat_fault = fstatvfs_fault = malloc_fault = statx_fault = (struct fault){0};
+    leftovers_check(&before);
+    test_dir_remove(dir_path);
+    return 0;
+}
+
+static struct directory *open_path(const char *path)
+{
+    struct directory *dir = NULL;
+
+    assert_int_equal(directory_open(path, &dir), 0);
+    assert_non_null(dir);
+    return dir;
+}
+
+static void check_refused(const char *path, int error)
+{
+    struct directory *dir = NULL;
+
+    assert_int_equal(directory_open(path, &dir), error);
+    assert_null(dir);
+    leftovers_check(&before);
+}
+
+static void test_open(void **state)
+{
+    char path[PATH_SIZE];
+    struct directory *dir;
+    struct stat status;
+    int flags;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s", dir_path);
+    dir = open_path(path);
+    memset(path, 'x', strlen(path)); /* the path is a copy */
+    assert_string_equal(directory_path(dir), dir_path);
+    assert_int_equal(fcntl(directory_fd(dir), F_GETFD), FD_CLOEXEC);
+    flags = fcntl(directory_fd(dir), F_GETFL);
+    assert_true((flags & (O_PATH | O_DIRECTORY)) == (O_PATH | O_DIRECTORY));
+    assert_int_equal(stat(dir_path, &status), 0);
+    directory_close(dir);
+}
+
+static void test_one_descriptor_for_all(void **state)
+{
+    char other_way[PATH_SIZE];
+    struct directory *first = open_path(dir_path);
+    struct directory *second;
+    int fd = directory_fd(first);
+
+    (void)state;
+    snprintf(other_way, sizeof(other_way), "%s/./", dir_path);
+    second = open_path(other_way);
+    assert_ptr_equal(second, first);
+    assert_ptr_equal(directory_ref(second), first);
+    directory_close(first);
+    directory_close(first);
+    assert_int_equal(directory_fd(second), fd);
+    assert_int_not_equal(fcntl(fd, F_GETFD), -1);
+    assert_string_equal(directory_path(second), dir_path);
+    directory_close(second);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+static void test_as_many_references_as_kinds(void **state)
+{
+    struct rlimit few = {0};
+    struct rlimit old;
+    struct directory *dir = open_path(dir_path);
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    few = old;
+    few.rlim_cur = (rlim_t)directory_fd(dir) + 2; /* the one that open() needs for a moment */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    for (int i = 1; i < REFERENCES; i++)
+        assert_ptr_equal(open_path(dir_path), dir);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    for (int i = 0; i < REFERENCES; i++)
+        directory_close(dir);
+}
+
+static void test_directories_are_told_apart(void **state)
+{
+    char path[PATH_SIZE];
+    struct directory *outer = open_path(dir_path);
+    struct directory *inner;
+    struct directory *third = open_path("/");
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/inner", dir_path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    inner = open_path(path);
+    assert_ptr_not_equal(inner, outer);
+    assert_ptr_not_equal(third, outer);
+    assert_int_not_equal(directory_fd(inner), directory_fd(outer));
+    directory_close(outer); /* neither the first nor the last of the list */
+    assert_ptr_equal(open_path(path), inner);
+    assert_ptr_equal(open_path("/"), third);
+    directory_close(inner);
+    directory_close(inner);
+    directory_close(third);
+    directory_close(third);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void test_mounts_are_told_apart(void **state)
+{
+    struct directory *first = open_path(dir_path);
+    struct directory *second;
+
+    (void)state;
+    fake_mount = 1;
+    second = open_path(dir_path);
+    assert_ptr_not_equal(first, second);
+    directory_close(first);
+    directory_close(second);
+}
+
+static void test_without_numbers_of_mounts(void **state)
+{
+    struct directory *dir;
+
+    (void)state;
+    fault_set(&statx_fault, EPERM, FAULT_ALWAYS);
+    dir = open_path(dir_path);
+    assert_ptr_equal(open_path(dir_path), dir);
+    directory_close(dir);
+    directory_close(dir);
+}
+
+static void test_paths_that_are_no_directory(void **state)
+{
+    char path[PATH_SIZE];
+    char long_path[PATH_MAX + 1];
+    int fd;
+
+    (void)state;
+    check_refused(NULL, -EINVAL);
+    check_refused("", -ENOENT);
+    snprintf(path, sizeof(path), "%s/missing", dir_path);
+    check_refused(path, -ENOENT);
+    memset(long_path, '/', PATH_MAX);
+    long_path[PATH_MAX] = '\0';
+    check_refused(long_path, -ENAMETOOLONG);
+
+    snprintf(path, sizeof(path), "%s/file", dir_path);
+    fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_int_not_equal(fd, -1);
+    close(fd);
+    leftovers_take(&before, dir_path);
+    check_refused(path, -ENOTDIR);
+    assert_int_equal(unlink(path), 0);
+    leftovers_take(&before, dir_path);
+}
+
+static void test_no_descriptor(void **state)
+{
+    struct rlimit none;
+    struct rlimit old;
+    struct directory *dir = NULL;
+    int error;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = old;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    error = directory_open(dir_path, &dir);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_int_equal(error, -EMFILE);
+    assert_null(dir);
+}
+
+static void test_failures_leave_nothing(void **state)
+{
+    (void)state;
+    fault_set(&fstat_fault, EIO, 1);
+    check_refused(dir_path, -EIO);
+    fault_set(&malloc_fault, ENOMEM, 1);
+    check_refused(dir_path, -ENOMEM);
+    directory_close(open_path(dir_path));
+}
+
+static void test_close_keeps_errno(void **state)
+{
+    (void)state;
+    errno = EXDEV;
+    directory_close(NULL);
+    directory_close(open_path(dir_path));
+    assert_int_equal(errno, EXDEV);
+}
+
+static void test_capacity(void **state)
+{
+    struct directory *dir = open_path(dir_path);
+    struct statvfs fs;
+    size_t bytes = 0;
+
+    (void)state;
+    assert_int_equal(statvfs(dir_path, &fs), 0);
+    assert_int_equal(directory_capacity(dir, &bytes), 0);
+    assert_int_equal(bytes, fs.f_blocks * fs.f_frsize);
+    directory_close(dir);
+}
+
+static void check_capacity(const struct directory *dir, fsblkcnt_t blocks, unsigned long block,
+                           int error, size_t expected)
+{
+    const struct statvfs fs = {.f_blocks = blocks, .f_frsize = block, .f_bsize = 1};
+    size_t bytes = 1;
+
+    fake_statvfs = &fs;
+    assert_int_equal(directory_capacity(dir, &bytes), error);
+    assert_int_equal(bytes, expected);
+    fake_statvfs = NULL;
+}
+
+static void test_capacity_of_odd_file_systems(void **state)
+{
+    struct directory *dir = open_path(dir_path);
+    size_t bytes = 1;
+
+    (void)state;
+    check_capacity(dir, 3, 512, 0, 1536);
+    check_capacity(dir, 0, 4096, 0, 0);
+    check_capacity(dir, SIZE_MAX / 4096, 4096, 0, SIZE_MAX - 4095);
+    check_capacity(dir, SIZE_MAX / 4096 + 1, 4096, -EOVERFLOW, 1);
+    fault_set(&fstatvfs_fault, EIO, 1);
+    assert_int_equal(directory_capacity(dir, &bytes), -EIO);
+    assert_int_equal(bytes, 1);
+    directory_close(dir);
+}
+
+static void *open_and_close(void *argument)
+{
+    atomic_uint *failures = argument;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        struct directory *dir;
+        struct stat status;
+
+        if (directory_open(dir_path, &dir) != 0) {
+            atomic_fetch_add(failures, 1);
+            continue;
+        }
+        directory_close(directory_ref(dir));
+        if (fstatat(directory_fd(dir), "", &status, AT_EMPTY_PATH) != 0)
+            atomic_fetch_add(failures, 1);
+        directory_close(dir);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    pthread_t threads[THREADS];
+    atomic_uint failures = 0;
+
+    (void)state;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, open_and_close, &failures), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(failures, 0);
+}
+
+static void *open_while_being_cancelled(void *argument)
+{
+    struct directory *dir;
+
+    pthread_cancel(pthread_self());
+    if (directory_open(dir_path, &dir) == 0) {
+        directory_close(dir);
+        *(bool *)argument = true;
+    }
+    return NULL;
+}
+
+static void test_no_cancellation_point(void **state)
+{
+    pthread_t thread;
+    bool survived = false;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, open_while_being_cancelled, &survived), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(survived);
+}
+
+static void test_fork(void **state)
+{
+    struct directory *dir = open_path(dir_path);
+    int status;
+    pid_t child;
+
+    (void)state;
+    directory_fork_prepare();
+    child = fork();
+    directory_fork_done();
+    if (child == 0) {
+        struct directory *again;
+
+        if (directory_open(dir_path, &again) != 0 || again != dir)
+            _exit(1);
+        directory_close(again);
+        directory_close(dir);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_ptr_equal(open_path(dir_path), dir);
+    directory_close(dir);
+    directory_close(dir);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_open),
+        TEST(test_one_descriptor_for_all),
+        TEST(test_as_many_references_as_kinds),
+        TEST(test_directories_are_told_apart),
+        TEST(test_mounts_are_told_apart),
+        TEST(test_without_numbers_of_mounts),
+        TEST(test_paths_that_are_no_directory),
+        TEST(test_no_descriptor),
+        TEST(test_failures_leave_nothing),
+        TEST(test_close_keeps_errno),
+        TEST(test_capacity),
+        TEST(test_capacity_of_odd_file_systems),
+        TEST(test_threads),
+        TEST(test_no_cancellation_point),
+        TEST(test_fork),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of segments: alignment, growth, who owns the addresses, and that a failure leaves nothing
+ * mapped. */
+/* WRAP: mmap munmap */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+
+#include "space/address_map.h"
+#include "space/segment.h"
+#include "space/space.h"
+#include "support/faults.h"
+
+#define GRANULE  ADDRESS_MAP_GRANULE
+#define TIB      ((size_t)1 << 40)
+#define OWNER    (ADDRESS_MAP_FIRST_OWNER + 3u)
+#define SEGMENTS 8
+#define RETRIES  100
+#define RECORDS  ((size_t)64 << 10) /* a block of metadata */
+
+static struct space space;
+static size_t mapped;  /* bytes that are mapped and not unmapped */
+static size_t largest; /* reservation that mmap(2) grants, where that is not 0 */
+static struct fault mmap_fault;
+static struct fault map_fault;
+static void *map_addr; /* of the last call */
+static size_t map_size;
+static off_t map_offset;
+
+void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_munmap(void *addr, size_t size);
+int __wrap_munmap(void *addr, size_t size);
+
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    if (fault_hits(&mmap_fault))
+        return MAP_FAILED;
+    if (largest != 0 && protection == PROT_NONE && size > largest) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    void *memory = __real_mmap(addr, size, protection, flags, fd, offset);
+    if (memory != MAP_FAILED && (flags & MAP_FIXED) == 0)
+        mapped += size;
+    return memory;
+}
+
+int __wrap_munmap(void *addr, size_t size)
+{
+    int result = __real_munmap(addr, size);
+
+    assert_int_equal(result, 0);
+    mapped -= size;
+    return result;
+}
+
+static int fake_map(struct space *of, void *addr, size_t size, off_t offset)
+{
+    assert_ptr_equal(of, &space);
+    map_addr = addr;
+    map_size = size;
+    map_offset = offset;
+    return fault_hits(&map_fault) ? -map_fault.error : 0;
+}
+
+static const struct space_backing fake_backing = {.map = fake_map};
+
+static int setup(void **state)
+{
+    (void)state;
+    mmap_fault = map_fault = (struct fault){0};
+    mapped = largest = 0;
+    assert_int_equal(space_init(&space, &fake_backing, 0, OWNER), 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    space_destroy(&space);
+    assert_int_equal(mapped, 0);
+    return 0;
+}
+
+static struct segment *segment(size_t size)
+{
+    int err = -1;
+    struct segment *made = segment_new(&space, size, &err);
+
+    assert_non_null(made);
+    assert_int_equal(err, 0);
+    return made;
+}
+
+static void check_owner(const char *base, size_t size, unsigned owner)
+{
+    for (size_t at = 0; at < size; at += GRANULE)
+        assert_int_equal(address_map_owner(base + at), owner);
+    assert_int_equal(address_map_owner(base + size - 1), owner);
+}
+
+static void segment_is_whole_granules(void **state)
+{
+    const size_t sizes[] = {1, SPACE_CHUNK, GRANULE, GRANULE + 1, 5 * GRANULE - 1};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct segment *made;
+
+        space.reserved = 0; /* no growth beyond what is needed */
+        made = segment(sizes[i]);
+        assert_int_equal((uintptr_t)made->base % GRANULE, 0);
+        assert_int_equal(made->size, (sizes[i] + GRANULE - 1) / GRANULE * GRANULE);
+        assert_int_equal(made->taken, 0);
+        for (size_t chunk = 0; chunk < made->size >> SPACE_CHUNK_SHIFT; chunk++)
+            assert_null(made->regions[chunk]);
+        check_owner(made->base, made->size, OWNER);
+        segment_unmap(made);
+        check_owner(made->base, made->size, ADDRESS_MAP_NONE);
+    }
+}
+
+static void store_is_mapped_over_the_segment(void **state)
+{
+    off_t offset = 0;
+    struct segment *made[SEGMENTS];
+
+    (void)state;
+    for (size_t i = 0; i < SEGMENTS; i++) {
+        made[i] = segment(1);
+        assert_ptr_equal(map_addr, made[i]->base);
+        assert_int_equal(map_size, made[i]->size);
+        assert_int_equal(map_offset, offset);
+        assert_int_equal(made[i]->offset, offset);
+        assert_int_equal((size_t)offset % SPACE_CHUNK, (uintptr_t)made[i]->base % SPACE_CHUNK);
+        offset += (off_t)made[i]->size;
+        assert_int_equal(space.offset, offset);
+        assert_int_equal(space.reserved, offset);
+    }
+    for (size_t i = 0; i < SEGMENTS; i++)
+        segment_unmap(made[i]);
+}
+
+static void segments_double(void **state)
+{
+    struct segment *made[SEGMENTS];
+    size_t before = 0;
+
+    (void)state;
+    for (size_t i = 0; i < SEGMENTS; i++) {
+        made[i] = segment(1);
+        assert_int_equal(made[i]->size, before == 0 ? GRANULE : before);
+        before += made[i]->size;
+    }
+    for (size_t i = 0; i < SEGMENTS; i++)
+        segment_unmap(made[i]);
+}
+
+static void doubling_ends_at_a_tebibyte(void **state)
+{
+    struct segment *made;
+
+    (void)state;
+    space.reserved = 3 * TIB;
+    made = segment(1);
+    assert_int_equal(made->size, TIB);
+    segment_unmap(made);
+}
+
+static void less_is_taken_where_addresses_are_short(void **state)
+{
+    struct segment *made;
+
+    (void)state;
+    space.reserved = 64 * GRANULE;
+    largest = 9 * GRANULE;
+    made = segment(1);
+    assert_int_equal(made->size, 8 * GRANULE);
+    segment_unmap(made);
+    /* But never less than is needed. */
+    space.reserved = 64 * GRANULE;
+    largest = 4 * GRANULE;
+    made = segment(3 * GRANULE);
+    assert_int_equal(made->size, 3 * GRANULE);
+    segment_unmap(made);
+}
+
+/* A segment cannot be had: the error is err and nothing has changed. */
+static void expect_none(size_t size, int wanted)
+{
+    size_t reserved = space.reserved;
+    off_t offset = space.offset;
+    int err = 0;
+
+    assert_null(segment_new(&space, size, &err));
+    assert_int_equal(err, wanted);
+    assert_int_equal(space.reserved, reserved);
+    assert_int_equal(space.offset, offset);
+}
+
+static void no_addresses_is_enomem(void **state)
+{
+    (void)state;
+    fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
+    expect_none(1, -ENOMEM);
+    assert_int_equal(mapped, 0);
+    fault_set(&mmap_fault, 0, 0);
+    largest = GRANULE;
+    expect_none(GRANULE, -ENOMEM);
+    assert_int_equal(mapped, 0);
+    largest = 0;
+    segment_unmap(segment(1));
+}
+
+static void impossible_size_is_enomem(void **state)
+{
+    (void)state;
+    expect_none(SIZE_MAX, -ENOMEM);
+    expect_none(SIZE_MAX - GRANULE + 1, -ENOMEM);
+    expect_none(SIZE_MAX - 2 * GRANULE, -ENOMEM);
+    expect_none((size_t)1 << ADDRESS_MAP_BITS, -ENOMEM);
+    assert_int_equal(mapped, 0);
+}
+
+static void no_memory_for_the_record_is_enomem(void **state)
+{
+    (void)state;
+    fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
+    mmap_fault.skip = 1; /* the reservation */
+    expect_none(1, -ENOMEM);
+    assert_int_equal(mapped, 0);
+}
+
+static void offset_that_overflows_is_efbig(void **state)
+{
+    (void)state;
+    space.offset = INT64_MAX - (off_t)GRANULE + 1;
+    expect_none(1, -EFBIG);
+    assert_int_equal(mapped, 0);
+    space.offset = 0;
+}
+
+static void store_that_cannot_be_mapped_leaves_nothing(void **state)
+{
+    (void)state;
+    fault_set(&map_fault, ENODEV, 1);
+    expect_none(1, -ENODEV);
+    assert_non_null(map_addr);
+    check_owner(map_addr, map_size, ADDRESS_MAP_NONE);
+    /* At most the block of records that the next segment will use. */
+    assert_true(mapped <= RECORDS);
+    segment_unmap(segment(1));
+}
+
+static void failing_again_and_again_takes_no_more_memory(void **state)
+{
+    size_t once;
+
+    (void)state;
+    fault_set(&map_fault, EBADF, FAULT_ALWAYS);
+    expect_none(1, -EBADF);
+    once = mapped;
+    for (int i = 0; i < RETRIES; i++)
+        expect_none(1, -EBADF);
+    assert_int_equal(mapped, once);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(segment_is_whole_granules),
+        TEST(store_is_mapped_over_the_segment),
+        TEST(segments_double),
+        TEST(doubling_ends_at_a_tebibyte),
+        TEST(less_is_taken_where_addresses_are_short),
+        TEST(no_addresses_is_enomem),
+        TEST(impossible_size_is_enomem),
+        TEST(no_memory_for_the_record_is_enomem),
+        TEST(offset_that_overflows_is_efbig),
+        TEST(store_that_cannot_be_mapped_leaves_nothing),
+        TEST(failing_again_and_again_takes_no_more_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
