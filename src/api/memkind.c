@@ -10,6 +10,7 @@
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "kinds/stats.h"
+#include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_private.h"
 #include "util/error.h"
@@ -150,9 +151,10 @@ void *memkind_realloc(memkind_t kind, void *ptr, size_t size)
 
 void memkind_free(memkind_t kind, void *ptr)
 {
-    kind = kind_or_found(kind, ptr);
     if (__builtin_expect(kind != NULL, 1))
         kind->ops->free(kind, ptr);
+    else
+        memkind_arena_free_with_kind_detect(ptr);
 }
 
 size_t memkind_malloc_usable_size(memkind_t kind, void *ptr)

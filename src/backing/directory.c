@@ -201,13 +201,3 @@ int directory_capacity(const struct directory *dir, size_t *bytes)
     *bytes = capacity;
     return 0;
 }
-
-void directory_fork_prepare(void)
-{
-    pthread_mutex_lock(&directory_mutex);
-}
-
-void directory_fork_done(void)
-{
-    pthread_mutex_unlock(&directory_mutex);
-}

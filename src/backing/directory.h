@@ -35,10 +35,3 @@ const char *directory_path(const struct directory *dir);
  * says.
  */
 int directory_capacity(const struct directory *dir, size_t *bytes);
-
-/*
- * For fork handlers: no other thread changes the list of directories between the two, and so a
- * child finds it whole. The second is called in the parent and in the child.
- */
-void directory_fork_prepare(void);
-void directory_fork_done(void);

@@ -7,8 +7,8 @@
 
 #include "heap/extent_hooks.h"
 
-/* As many heaps as a process may have; each can count on one arena. */
-#define HEAPS_EXPECTED 512u
+/* As many heaps as a process may have, those of the library's kinds among them; each can count on one arena. */
+#define HEAPS_EXPECTED 513u
 
 /* Arenas and sets of the whole process. */
 static pthread_mutex_t budget_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -193,4 +193,10 @@ void arena_set_purge(struct arena_set *set)
 {
     for (unsigned i = 0; i < arena_set_count(set); i++)
         jemalloc_ctl_arena_purge(set->arenas[i]);
+}
+
+void arena_set_age(struct arena_set *set)
+{
+    for (unsigned i = 0; i < arena_set_count(set); i++)
+        jemalloc_ctl_arena_decay(set->arenas[i]);
 }

@@ -85,5 +85,6 @@ bool arena_set_has(const struct arena_set *set, unsigned arena);
 /* Sets the decay time of all arenas, also of those still to come. 0 or -errno. */
 int arena_set_decay(struct arena_set *set, ssize_t ms);
 
-/* Gives back all unused pages. */
+/* Gives back all unused pages, or those whose time has come. */
 void arena_set_purge(struct arena_set *set);
+void arena_set_age(struct arena_set *set);

@@ -15,28 +15,54 @@ static struct extent_hooks *hooks_of(extent_hooks_t *table)
 }
 
 /*
- * jemalloc first asks for a region that it will commit in parts (*commit is false), larger than it
- * needs. When that fails, for whatever reason, it asks for exactly what it needs, committed. The
- * second is worth trying only where the first failed for want of addresses.
+ * What failed on this thread's way to a block. jemalloc takes these steps, and goes on to the next
+ * one whatever the reason for the failure was:
+ *
+ *    1. a part of a region that it has: commit
+ *    2. a new region, larger than it needs: alloc, with *commit false; then commit of a part of it
+ *    3. a new region of exactly the size: alloc, with *commit true
+ *
+ * Where there is no store, a new region does not help, and would use up addresses at each attempt;
+ * where there are no addresses for a large region, there may be some for a smaller one.
  */
+static _Thread_local enum { NOTHING_FAILED, NO_STORE, NO_ADDRESSES } last_failure;
+
+void extent_hooks_begin(void)
+{
+    last_failure = NOTHING_FAILED;
+}
+
+static bool try_alloc(bool exact)
+{
+    return exact ? last_failure == NO_ADDRESSES : last_failure != NO_STORE;
+}
+
+/* Space for a region, committed if that is asked for; NULL. */
+static void *new_region(struct space *space, size_t size, size_t alignment, bool commit)
+{
+    void *addr;
+
+    if (space_reserve(space, size, alignment, &addr) != 0) {
+        last_failure = NO_ADDRESSES;
+        return NULL;
+    }
+    if (commit && space_commit(space, addr, size) != 0) {
+        last_failure = NO_STORE;
+        space_return(space, addr);
+        return NULL;
+    }
+    return addr;
+}
+
 static void *alloc_hook(extent_hooks_t *table, void *new_addr, size_t size, size_t alignment,
                         bool *zero, bool *commit, unsigned arena)
 {
-    struct extent_hooks *hooks = hooks_of(table);
     int saved_errno = errno;
-    void *addr = NULL;
 
     (void)arena;
-    if (new_addr != NULL)
+    if (new_addr != NULL || !try_alloc(*commit))
         return NULL;
-    if (*commit && !atomic_load_explicit(&hooks->address_space_short, memory_order_relaxed))
-        return NULL;
-    if (space_reserve(hooks->space, size, alignment, &addr) != 0)
-        atomic_store_explicit(&hooks->address_space_short, true, memory_order_relaxed);
-    else if (*commit && space_commit(hooks->space, addr, size) != 0) {
-        space_return(hooks->space, addr);
-        addr = NULL;
-    }
+    void *addr = new_region(hooks_of(table)->space, size, alignment, *commit);
     if (addr != NULL)
         *zero = true;
     errno = saved_errno;
@@ -51,6 +77,8 @@ static bool commit_hook(extent_hooks_t *table, void *addr, size_t size, size_t o
 
     (void)size;
     (void)arena;
+    if (err != 0)
+        last_failure = NO_STORE;
     errno = saved_errno;
     return err != 0;
 }
@@ -107,7 +135,6 @@ void extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hol
     };
     hooks->space = space;
     hooks->hold = hold;
-    atomic_init(&hooks->address_space_short, false);
 }
 
 /* -- Metadata ---------------------------------------------------------------------------------- */

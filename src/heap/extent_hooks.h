@@ -7,14 +7,14 @@
  *    alloc      a region, as large as jemalloc wants to grow, without file space
  *    commit     file space for the part of a region that jemalloc is about to use
  *    decommit   the file space of a part that has not been used for the decay time
- *    dalloc     always declined: part of a region must never go, or extents of two arenas could
- * merge. Regions go when the space does merge      within a region only
+ *    dalloc     there is none: part of a region must never go, or extents of two arenas could
+ *               merge; regions go when the space does
+ *    merge      within a region only
  *
  * jemalloc's convention for results is that true means failure; it stays in this file.
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #include <jemalloc/jemalloc.h>
@@ -25,11 +25,13 @@ struct space;
 struct extent_hooks {
     extent_hooks_t table;
     struct space *space;
-    bool hold;                       /* never give file space back */
-    atomic_bool address_space_short; /* a region could not be had */
+    bool hold; /* never give file space back */
 };
 
 void extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold);
+
+/* To be called before this thread asks jemalloc for a block: forgets what failed the last time. */
+void extent_hooks_begin(void);
 
 /* Hooks for jemalloc's metadata: private anonymous memory, unmapped when the arena ends. */
 extern extent_hooks_t extent_hooks_metadata;

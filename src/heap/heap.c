@@ -11,6 +11,9 @@
 
 #define DEFAULT_DECAY_MS ((ssize_t)10000)
 
+/* Where other threads allocate and free all the time, something always changes. */
+#define RECLAIM_PASSES 8
+
 /* A block that is wanted: a new one where ptr is NULL, else ptr in another size. */
 struct request {
     void *ptr;
@@ -28,14 +31,22 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
         return err;
     heap->space = space;
     heap->cached_bytes = 0;
-    atomic_init(&heap->starved, 0);
+    for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
+        atomic_init(&heap->refused[i], 0);
+    atomic_init(&heap->frees_seen, 0);
     if (space != NULL) {
         extent_hooks_init(&heap->hooks, space, hold);
         hooks = &heap->hooks.table;
     }
-    err = arena_set_init(&heap->arenas, hooks, slots, DEFAULT_DECAY_MS);
+    err = -pthread_mutex_init(&heap->reclaim_lock, NULL);
     if (err != 0)
-        thread_caches_destroy(&heap->caches);
+        goto destroy_caches;
+    err = arena_set_init(&heap->arenas, hooks, slots, DEFAULT_DECAY_MS);
+    if (err == 0)
+        return 0;
+    pthread_mutex_destroy(&heap->reclaim_lock);
+destroy_caches:
+    thread_caches_destroy(&heap->caches);
     return err;
 }
 
@@ -46,78 +57,126 @@ void heap_destroy(struct heap *heap)
     if (heap->space != NULL)
         atomic_store(&heap->space->closing, true);
     arena_set_destroy(&heap->arenas);
+    pthread_mutex_destroy(&heap->reclaim_lock);
 }
 
 /* -- Allocation -------------------------------------------------------------------------------- */
 
 static void *attempt(unsigned arena, const struct request *request)
 {
+    extent_hooks_begin();
     if (request->ptr != NULL)
         return jemalloc_ctl_realloc(arena, request->ptr, request->size);
     return jemalloc_ctl_alloc(arena, request->size, request->alignment, request->zero);
 }
 
 /*
- * The bit of `starved` for a size: four for each doubling, as jemalloc's size classes are, the last
- * one for all above 224 KiB, which come in whole pages and fail alike. Alignment makes a request
- * large.
+ * The class that sizes are refused by: four in each doubling, as jemalloc's are, so that all sizes
+ * of a class fail alike. Alignment makes a request large.
  */
-static uint64_t starved_bit(const struct request *request)
+static unsigned refusal_class(const struct request *request)
 {
-    enum { QUARTERS = 4, LAST = 63, FIRST_LOG2 = 2 };
+    enum { QUARTERS_LOG2 = 2, QUARTERS = 1 << QUARTERS_LOG2 };
     size_t size = request->size > request->alignment ? request->size : request->alignment;
-    unsigned log2;
-    size_t bit = 0;
 
-    if (size > QUARTERS) {
-        log2 = 63u - (unsigned)__builtin_clzll(size - 1);
-        bit = (log2 - FIRST_LOG2) * QUARTERS + ((size - 1) >> (log2 - FIRST_LOG2)) % QUARTERS;
-    }
-    return (uint64_t)1 << (bit < LAST ? bit : LAST);
+    if (size <= QUARTERS)
+        return 0;
+    unsigned log2 = 63u - (unsigned)__builtin_clzll(size - 1);
+    return log2 * QUARTERS + (unsigned)((size - 1) >> (log2 - QUARTERS_LOG2)) % QUARTERS;
 }
 
-/* Gives back what no block uses, wherever it is, then asks the thread's own arena again and then
- * the others. */
-static void *reclaim_and_retry(struct heap *heap, const struct request *request)
+static bool is_refused(struct heap *heap, unsigned refusal)
+{
+    return (atomic_load(&heap->refused[refusal / 64]) >> refusal % 64 & 1) != 0;
+}
+
+static void *attempt_in_all(struct heap *heap, const struct request *request)
 {
     unsigned own = arena_set_current(&heap->arenas);
-
-    thread_caches_reclaim(&heap->caches);
-    arena_set_purge(&heap->arenas);
     void *block = attempt(own, request);
+
     for (unsigned i = 0; block == NULL && i < arena_set_count(&heap->arenas); i++)
         if (arena_set_get(&heap->arenas, i) != own)
             block = attempt(arena_set_get(&heap->arenas, i), request);
     return block;
 }
 
-static bool can_never_fit(const struct heap *heap, size_t size)
+/*
+ * Gives back what no block uses, wherever it is, then asks the thread's own arena again and then
+ * the others. An arena that another thread's free has begun to purge does not purge for us, nor
+ * waits: so again, until that changes nothing.
+ */
+static void *reclaim_and_retry(struct heap *heap, const struct request *request)
 {
-    return heap->space != NULL && heap->space->max_size != 0 && size > heap->space->max_size;
+    void *block;
+    size_t held;
+    unsigned passes = 0;
+
+    thread_caches_reclaim(&heap->caches);
+    do {
+        held = heap->space != NULL ? space_held(heap->space) : 0;
+        arena_set_purge(&heap->arenas);
+        block = attempt_in_all(heap, request);
+    } while (block == NULL && heap->space != NULL && space_held(heap->space) != held &&
+             ++passes < RECLAIM_PASSES);
+    return block;
 }
 
-static void no_longer_starved(struct heap *heap, uint64_t bits)
+/* Whether the heap could not hold so much if it were empty. Then not even addresses are taken for
+ * it. */
+static bool can_never_fit(const struct heap *heap, size_t size)
 {
-    if ((atomic_fetch_and(&heap->starved, ~bits) & ~bits) == 0)
-        thread_caches_turn_on(&heap->caches, THREAD_CACHES_STARVED);
+    return size >= SPACE_CHUNK && heap->space != NULL && size > space_capacity(heap->space, size);
+}
+
+/*
+ * Notes that this class was refused in vain, unless a block was freed since `frees_seen` was read.
+ * The order matters, here and in note_freed(): whoever frees counts first and clears then; so
+ * either the count has changed when it is looked at here, or the bit is cleared after it was set.
+ */
+static void note_refused(struct heap *heap, unsigned refusal, unsigned long frees_seen)
+{
+    uint64_t bit = (uint64_t)1 << refusal % 64;
+
+    atomic_fetch_or(&heap->refused[refusal / 64], bit);
+    if (atomic_load(&heap->frees_seen) != frees_seen)
+        atomic_fetch_and(&heap->refused[refusal / 64], ~bit);
+}
+
+/* Something may fit now that did not before. */
+static void note_freed(struct heap *heap)
+{
+    if (__builtin_expect(!thread_caches_are_off(&heap->caches, THREAD_CACHES_STARVED), 1))
+        return;
+    thread_caches_turn_on(&heap->caches, THREAD_CACHES_STARVED);
+    atomic_fetch_add(&heap->frees_seen, 1);
+    for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
+        atomic_store(&heap->refused[i], 0);
+}
+
+/* One thread at a time: the second would find everything in the hands of the first, and give up. */
+static void *reclaim_locked(struct heap *heap, const struct request *request, unsigned refusal)
+{
+    if (is_refused(heap, refusal))
+        return NULL;
+    /* Read before frees begin to be seen, so that none of them can be missed. */
+    unsigned long frees_seen = atomic_load(&heap->frees_seen);
+    thread_caches_turn_off(&heap->caches, THREAD_CACHES_STARVED);
+    void *block = reclaim_and_retry(heap, request);
+    if (block == NULL)
+        note_refused(heap, refusal, frees_seen);
+    return block;
 }
 
 static void *alloc_when_short(struct heap *heap, const struct request *request)
 {
-    uint64_t bit = starved_bit(request);
+    unsigned refusal = refusal_class(request);
 
-    if (can_never_fit(heap, request->size) || (atomic_load(&heap->starved) & bit) != 0)
+    if (is_refused(heap, refusal))
         return NULL;
-    /*
-     * The bit is set before anything is given back: a block that is freed after its arena was
-     * purged is freed by a thread that sees the bit and clears it, and the next request tries
-     * again.
-     */
-    atomic_fetch_or(&heap->starved, bit);
-    thread_caches_turn_off(&heap->caches, THREAD_CACHES_STARVED);
-    void *block = reclaim_and_retry(heap, request);
-    if (block != NULL)
-        no_longer_starved(heap, bit);
+    pthread_mutex_lock(&heap->reclaim_lock);
+    void *block = reclaim_locked(heap, request, refusal);
+    pthread_mutex_unlock(&heap->reclaim_lock);
     return block;
 }
 
@@ -131,8 +190,13 @@ static unsigned class_of_block(const void *block)
 
 static void *satisfy(struct heap *heap, const struct request *request)
 {
-    void *block = attempt(arena_set_current(&heap->arenas), request);
+    void *block = NULL;
 
+    if (__builtin_expect(can_never_fit(heap, request->size), 0)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    block = attempt(arena_set_current(&heap->arenas), request);
     if (__builtin_expect(block == NULL, 0)) {
         int saved_errno = errno;
 
@@ -192,11 +256,9 @@ void *heap_alloc(struct heap *heap, size_t size, size_t alignment, bool zero)
     return block;
 }
 
-/* Something may fit now that did not before. */
-static void note_freed(struct heap *heap)
+void heap_age(struct heap *heap)
 {
-    if (__builtin_expect(atomic_load_explicit(&heap->starved, memory_order_relaxed) != 0, 0))
-        no_longer_starved(heap, UINT64_MAX);
+    arena_set_age(&heap->arenas);
 }
 
 void heap_drain(struct heap *heap, void *const *blocks, size_t count)
@@ -251,7 +313,7 @@ size_t heap_usable_size(const void *ptr)
     return size_class != 0 ? size_class_size(size_class) : jemalloc_ctl_usable_size(ptr);
 }
 
-void *heap_move(void *ptr)
+void *heap_move(struct heap *heap, void *ptr)
 {
     unsigned arena;
     int saved_errno = errno;
@@ -259,11 +321,13 @@ void *heap_move(void *ptr)
     if (!jemalloc_ctl_moving_helps(ptr) || jemalloc_ctl_arena_of(ptr, &arena) != 0)
         return NULL;
     size_t size = jemalloc_ctl_usable_size(ptr);
-    void *moved = jemalloc_ctl_alloc(arena, size, 0, false);
+    void *moved = attempt(arena, &(struct request){.size = size});
     if (moved != NULL) {
         class_map_put(moved, class_map_get(ptr));
         memcpy(moved, ptr, size);
         jemalloc_ctl_free(ptr);
+        if (heap != NULL)
+            note_freed(heap);
     }
     errno = saved_errno;
     return moved;
@@ -282,6 +346,8 @@ int heap_set_conservative(struct heap *heap, bool conservative)
     if (conservative) {
         thread_caches_turn_off(&heap->caches, THREAD_CACHES_POLICY);
         thread_caches_reclaim(&heap->caches);
+        if (heap->space != NULL)
+            space_trim(heap->space);
     } else {
         thread_caches_turn_on(&heap->caches, THREAD_CACHES_POLICY);
     }
@@ -299,7 +365,8 @@ int heap_stats(const struct heap *heap, struct jemalloc_stats *stats)
     for (unsigned i = 0; i < arena_set_count(&heap->arenas); i++) {
         int err = jemalloc_ctl_add_arena_stats(arena_set_get(&heap->arenas, i), stats);
 
-        if (err != 0)
+        /* An arena that is younger than the last update has no counters yet. */
+        if (err != 0 && err != -ENOENT)
             return err;
     }
     /* The arenas count what threads keep as handed out; the program does not. */

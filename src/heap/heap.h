@@ -5,9 +5,10 @@
  *
  * Before an allocation fails, the caches of all threads are emptied, the unused pages of all arenas
  * are given back and every arena is asked. That is worth doing again only when a block has been
- * freed since: `starved` has a bit for each class of sizes that was refused in vain, and a free
- * clears them all. While any is set, threads keep no blocks, so that no free goes unseen. Threads
- * only read it while there is room: they share no written line.
+ * freed since. So the sizes that were refused in vain are noted, by class, and a free makes all of
+ * them worth a try again. From the moment that there is no room until the next free, threads keep
+ * no blocks, so that this free is seen; while there is room, threads only read what says so, and
+ * share no written line.
  */
 #pragma once
 
@@ -23,11 +24,16 @@
 
 struct space;
 
+/* A bit for each class of sizes: four in each doubling of an address's 64 bits. */
+#define HEAP_REFUSED_WORDS 4
+
 struct heap {
     struct arena_set arenas;
     struct extent_hooks hooks;
     struct space *space; /* NULL where the caller's hooks provide the memory */
-    _Atomic uint64_t starved;
+    _Atomic uint64_t refused[HEAP_REFUSED_WORDS]; /* classes of sizes that were asked for in vain */
+    atomic_ulong frees_seen;                      /* that came while there was no room */
+    pthread_mutex_t reclaim_lock;                 /* held while everything unused is given back */
     struct thread_caches caches;
     size_t cached_bytes; /* in caches when the counters were last brought up to date */
 };
@@ -59,9 +65,11 @@ void heap_free(struct heap *heap, void *ptr);
 /* The usable size of the block at ptr, of any heap. */
 size_t heap_usable_size(const void *ptr);
 
-/* Moves the block, of any heap, within its arena where that helps against fragmentation; else NULL.
+/*
+ * Moves the block within its arena where that helps against fragmentation; else NULL. The default
+ * heap is NULL.
  */
-void *heap_move(void *ptr);
+void *heap_move(struct heap *heap, void *ptr);
 
 /* Conservative: free pages go back at once, and only what is needed is committed. Else after ten
  * seconds. */

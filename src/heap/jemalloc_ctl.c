@@ -6,12 +6,23 @@
 #include <jemalloc/jemalloc.h>
 #include <stdio.h>
 
-/* The private copy's functions have a prefix; the distribution's have none. */
-#if MEMKIND_JEMALLOC_PREFIXED
-#    define JEMALLOC(name) jemk_##name
+/* All of its names have this prefix, so that they never meet those of the process's malloc. */
+#define JEMALLOC(name) jemk_##name
+
+/*
+ * What jemalloc reads at its start. A large extent that is freed is kept for the decay time like
+ * any other, and the default heap has no arenas but those below opt.narenas. The private copy is
+ * built without cache_oblivious, by which a large block would take a page more than it needs; the
+ * distribution's has it and can be told.
+ */
+#define OPTIONS "oversize_threshold:0,max_background_threads:64"
+#if MEMKIND_JEMALLOC_SYSTEM
+#    define STARTUP_OPTIONS OPTIONS ",cache_oblivious:false"
 #else
-#    define JEMALLOC(name) name
+#    define STARTUP_OPTIONS OPTIONS
 #endif
+extern const char *JEMALLOC(malloc_conf);
+const char *JEMALLOC(malloc_conf) = STARTUP_OPTIONS;
 
 #define CTL_NAME_SIZE 64
 
@@ -105,6 +116,11 @@ void jemalloc_ctl_arena_purge(unsigned arena)
     write_ctl(arena_ctl("arena.%u.purge", arena).text, NULL, 0);
 }
 
+void jemalloc_ctl_arena_decay(unsigned arena)
+{
+    write_ctl(arena_ctl("arena.%u.decay", arena).text, NULL, 0);
+}
+
 int jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms)
 {
     return write_ctl(arena_ctl("arena.%u.dirty_decay_ms", arena).text, &ms, sizeof(ms));
@@ -112,9 +128,15 @@ int jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms)
 
 /* -- Blocks ------------------------------------------------------------------------------------ */
 
+/* MALLOCX_ARENA(arena), which shifts into the sign of an int for the higher half of all arenas, and no cache. */
+static int arena_flags(unsigned arena)
+{
+    return (int)((unsigned)MALLOCX_ARENA(0) * (arena + 1)) | MALLOCX_TCACHE_NONE;
+}
+
 void *jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zero)
 {
-    int flags = MALLOCX_ARENA(arena) | MALLOCX_TCACHE_NONE;
+    int flags = arena_flags(arena);
 
     if (alignment != 0)
         flags |= MALLOCX_ALIGN(alignment);
@@ -125,7 +147,7 @@ void *jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zer
 
 void *jemalloc_ctl_realloc(unsigned arena, void *ptr, size_t size)
 {
-    return JEMALLOC(rallocx)(ptr, size, MALLOCX_ARENA(arena) | MALLOCX_TCACHE_NONE);
+    return JEMALLOC(rallocx)(ptr, size, arena_flags(arena));
 }
 
 void jemalloc_ctl_free(void *ptr)
@@ -252,7 +274,14 @@ int jemalloc_ctl_set_background_threads(bool on)
     return write_ctl("background_thread", &on, sizeof(on));
 }
 
-int jemalloc_ctl_set_max_background_threads(size_t limit)
+int jemalloc_ctl_limit_background_threads(size_t limit)
 {
+    size_t most;
+    int err = read_ctl("opt.max_background_threads", &most, sizeof(most));
+
+    if (err != 0)
+        return err;
+    if (limit > most)
+        limit = most;
     return write_ctl("max_background_threads", &limit, sizeof(limit));
 }

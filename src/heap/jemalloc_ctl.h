@@ -29,8 +29,10 @@ int jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_ho
 /* Ends the arena with all of its blocks. No other thread uses it any more. */
 void jemalloc_ctl_arena_destroy(unsigned arena);
 
-/* Gives all unused pages of the arena back through its hooks. */
+/* Gives unused pages of the arena back through its hooks: all of them, or those whose time has
+ * come. */
 void jemalloc_ctl_arena_purge(unsigned arena);
+void jemalloc_ctl_arena_decay(unsigned arena);
 
 /* Unused pages go back after so many milliseconds; 0: at once, -1: never. 0 or -errno. */
 int jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
@@ -60,7 +62,8 @@ bool jemalloc_ctl_moving_helps(const void *ptr);
  */
 int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena);
 
-/* The default heap: with jemalloc's own caches. errno is ENOMEM when they fail. */
+/* The default heap: with jemalloc's own caches. NULL where there is no memory; errno may not say
+ * so. */
 void *jemalloc_ctl_default_alloc(size_t size);
 void *jemalloc_ctl_default_calloc(size_t num, size_t size);
 int jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size);
@@ -78,7 +81,10 @@ struct jemalloc_stats {
 /* Brings the counters up to date. 0 or -errno. */
 int jemalloc_ctl_update_stats(void);
 
-/* Adds the counters of the arena to *stats; or, for all arenas together, sets them. 0 or -errno. */
+/*
+ * Adds the counters of the arena to *stats; or, for all arenas together, sets them. 0; -ENOENT
+ * where the arena has come since the last update, or another -errno.
+ */
 int jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 int jemalloc_ctl_total_stats(struct jemalloc_stats *stats);
 
@@ -88,6 +94,9 @@ unsigned jemalloc_ctl_default_arenas(void);
 void jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
                               const char *options);
 
-/* 0 or -errno. */
+/* Starts or ends the threads that give pages back in the background. 0 or -errno. */
 int jemalloc_ctl_set_background_threads(bool on);
-int jemalloc_ctl_set_max_background_threads(size_t limit);
+
+/* How many of these there may be: `limit`, or as many as jemalloc allows if that is less. 0 or
+ * -errno. */
+int jemalloc_ctl_limit_background_threads(size_t limit);

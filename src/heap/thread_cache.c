@@ -14,12 +14,14 @@
 
 #include "heap/exchange.h"
 
-#define BIN_BYTES      ((size_t)64 << 10) /* most that a bin holds, in bytes and in blocks */
-#define BIN_BLOCKS     ((size_t)256)
-#define BIN_FIRST      ((size_t)8) /* what a bin may hold at first */
-#define BATCH_LARGEST  (BIN_BLOCKS / 2)
-#define IDLE_SECONDS   1
-#define OWNER_PATIENCE 256 /* tries, with sched_yield(2), for an owner to leave its fast way */
+#define BIN_BYTES          ((size_t)64 << 10) /* most that a bin holds, in bytes and in blocks */
+#define BIN_BLOCKS         ((size_t)256)
+#define BIN_FIRST          ((size_t)8) /* what a bin may hold at first */
+#define BATCH_LARGEST      (BIN_BLOCKS / 2)
+#define LOOK_AFTER_SECONDS 1
+#define LOOK_AFTER_POPS    2048u /* at the latest, if a second has passed */
+#define SPARES             ((size_t)32)
+#define OWNER_PATIENCE     256 /* tries, with sched_yield(2), for an owner to leave its fast way */
 
 /* A cache as its heap and its thread know it. */
 struct owned_cache {
@@ -29,7 +31,6 @@ struct owned_cache {
     struct thread_cache **entry; /* of the owner's table */
     struct owned_cache *next;    /* of the heap's list, as the next two */
     struct owned_cache **link;
-    size_t mapped; /* bytes of this mapping */
     size_t seen;   /* bytes that the last look for idle caches saw */
     bool claimed;  /* is being emptied by another thread */
     void *slots[]; /* of all bins */
@@ -41,11 +42,30 @@ struct thread_table {
     struct thread_cache closed;
 };
 
+/* What a thread has before its first slow way. In place from the start: any call may be the first.
+ */
 static struct thread_cache closed_cache = {.closed = true};
-static struct thread_cache *first_table[THREAD_CACHE_HEAPS];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+static struct thread_cache *first_table[THREAD_CACHE_HEAPS] = {
+    [0 ... THREAD_CACHE_HEAPS - 1] = &closed_cache,
+};
+#pragma GCC diagnostic pop
 _Thread_local struct thread_cache **thread_cache_table = first_table;
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/*
+ * Tables and caches of threads that have ended, for those that start: where threads come and go, mapping them anew would
+ * cost more than all else. Guarded by list_lock.
+ */
+struct spares {
+    void *pieces[SPARES];
+    size_t count;
+};
+static struct spares spare_tables;
+static struct spares spare_caches;
+
 static pthread_key_t thread_key;
 static int init_result;
 static bool have_membarrier;
@@ -54,8 +74,6 @@ static void end_thread(void *table);
 
 static void init_process(void)
 {
-    for (size_t i = 0; i < THREAD_CACHE_HEAPS; i++)
-        first_table[i] = &closed_cache;
     have_membarrier = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
     init_result = size_class_init();
     if (init_result == 0)
@@ -122,34 +140,64 @@ static void bin_grow(struct cache_bin *bin, unsigned size_class)
 
 /* -- Caches and threads ------------------------------------------------------------------------ */
 
-static struct owned_cache *new_cache(struct thread_caches *caches)
+/* A piece of memory with all bytes zero, or as put_piece() was given it. */
+static void *take_piece(struct spares *spares, size_t size)
+{
+    void *piece = NULL;
+
+    pthread_mutex_lock(&list_lock);
+    if (spares->count != 0)
+        piece = spares->pieces[--spares->count];
+    pthread_mutex_unlock(&list_lock);
+    if (piece == NULL)
+        piece = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return piece == MAP_FAILED ? NULL : piece;
+}
+
+/* The list's lock is held. */
+static void put_piece_locked(struct spares *spares, void *piece, size_t size)
+{
+    if (spares->count < SPARES)
+        spares->pieces[spares->count++] = piece;
+    else
+        munmap(piece, size);
+}
+
+static size_t cache_size(void)
 {
     size_t slots = 0;
 
     for (unsigned c = 1; c <= size_class_count; c++)
         slots += bin_capacity(c);
-    size_t size = sizeof(struct owned_cache) + slots * sizeof(void *);
-    struct owned_cache *owned =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (owned == MAP_FAILED)
+    return sizeof(struct owned_cache) + slots * sizeof(void *);
+}
+
+static void reset_bin(struct cache_bin *bin, unsigned size_class, void **slots)
+{
+    size_t capacity = bin_capacity(size_class);
+
+    bin->base = slots;
+    bin->end = slots + (capacity < BIN_FIRST ? capacity : BIN_FIRST);
+    atomic_store_explicit(&bin->top, slots, memory_order_relaxed);
+}
+
+static struct owned_cache *new_cache(struct thread_caches *caches)
+{
+    struct owned_cache *owned = take_piece(&spare_caches, cache_size());
+
+    if (owned == NULL)
         return NULL;
-    if (pthread_mutex_init(&owned->lock, NULL) != 0) {
-        munmap(owned, size);
-        return NULL;
-    }
-    owned->mapped = size;
+    /* Without attributes, this cannot fail on Linux. */
+    pthread_mutex_init(&owned->lock, NULL);
     /* Opened by the slow way, which looks whether it may be. */
     atomic_init(&owned->cache.closed, true);
     owned->caches = caches;
-    void **slot = owned->slots;
+    owned->seen = 0;
+    owned->claimed = false;
+    void **slots = owned->slots;
     for (unsigned c = 1; c <= size_class_count; c++) {
-        struct cache_bin *bin = &owned->cache.bins[c];
-        size_t capacity = bin_capacity(c);
-
-        bin->base = slot;
-        bin->end = slot + (capacity < BIN_FIRST ? capacity : BIN_FIRST);
-        atomic_init(&bin->top, slot);
-        slot += capacity;
+        reset_bin(&owned->cache.bins[c], c, slots);
+        slots += bin_capacity(c);
     }
     return owned;
 }
@@ -165,10 +213,11 @@ static void unlink_cache(struct owned_cache *owned)
         owned->next->link = owned->link;
 }
 
+/* The list's lock is held. */
 static void free_cache(struct owned_cache *owned)
 {
     pthread_mutex_destroy(&owned->lock);
-    munmap(owned, owned->mapped);
+    put_piece_locked(&spare_caches, owned, cache_size());
 }
 
 /* Gives all blocks of the cache back to the heap's arenas; its lock is held, its owner is not on
@@ -179,9 +228,7 @@ static void empty_cache(struct owned_cache *owned)
         struct cache_bin *bin = &owned->cache.bins[c];
 
         heap_drain(owned->caches->heap, bin->base, bin_count(bin));
-        atomic_store_explicit(&bin->top, bin->base, memory_order_relaxed);
-        if (bin->end - bin->base > (ptrdiff_t)BIN_FIRST)
-            bin->end = bin->base + BIN_FIRST;
+        reset_bin(bin, c, bin->base);
     }
 }
 
@@ -189,9 +236,8 @@ static struct thread_table *own_table(void)
 {
     if (thread_cache_table != first_table)
         return (struct thread_table *)thread_cache_table;
-    struct thread_table *table =
-        mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (table == MAP_FAILED)
+    struct thread_table *table = take_piece(&spare_tables, sizeof(*table));
+    if (table == NULL)
         return NULL;
     if (pthread_setspecific(thread_key, table) != 0) {
         munmap(table, sizeof(*table));
@@ -220,8 +266,8 @@ static void end_thread(void *ended)
             empty_cache(owned);
             free_cache(owned);
         }
+    put_piece_locked(&spare_tables, table, sizeof(*table));
     pthread_mutex_unlock(&list_lock);
-    munmap(table, sizeof(*table));
 }
 
 static void link_cache(struct owned_cache *owned, struct thread_cache **entry)
@@ -275,7 +321,7 @@ void thread_caches_destroy(struct thread_caches *caches)
 
 /* -- The slow ways ----------------------------------------------------------------------------- */
 
-static void look_for_idle_caches(struct thread_caches *caches);
+static void look_after(struct thread_caches *caches);
 
 /*
  * Locks the cache and opens it, if the heap's caches are not off: whoever turns them off closes
@@ -305,6 +351,7 @@ static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t 
     struct cache_bin *bin = &owned->cache.bins[size_class];
     void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
 
+    owned->cache.countdown = LOOK_AFTER_POPS;
     if (top != bin->base) {
         atomic_store_explicit(&bin->top, top - 1, memory_order_relaxed);
         return top[-1];
@@ -312,6 +359,28 @@ static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t 
     *wanted = (size_t)(bin->end - bin->base + 1) / 2;
     bin_grow(bin, size_class);
     return NULL;
+}
+
+/*
+ * Gets up to `wanted` blocks, of which all but the first go into the bin; blocks[0] stays NULL
+ * where there is no space. No lock is held here: the heap may have to empty the caches of others,
+ * and they this one.
+ */
+static void refill(struct owned_cache *owned, unsigned size_class, void **blocks, size_t wanted)
+{
+    struct thread_caches *caches = owned->caches;
+    size_t count = exchange_take(caches->exchange, size_class, blocks, wanted);
+
+    if (count == 0)
+        count = heap_fill(caches->heap, size_class, blocks, wanted);
+    if (count <= 1)
+        return;
+    if (!lock_and_open(owned)) {
+        heap_drain(caches->heap, blocks + 1, count - 1);
+        return;
+    }
+    bin_push(&owned->cache.bins[size_class], blocks + 1, count - 1);
+    pthread_mutex_unlock(&owned->lock);
 }
 
 void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class)
@@ -322,22 +391,12 @@ void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class)
 
     if (owned == NULL || !lock_and_open(owned))
         return alloc_one(caches, size_class);
-    void *block = pop_or_plan(owned, size_class, &wanted);
+    blocks[0] = pop_or_plan(owned, size_class, &wanted);
     pthread_mutex_unlock(&owned->lock);
-    if (block != NULL)
-        return block;
-
-    /* No lock is held here: filling may need to empty the caches of others, and they this one. */
-    size_t count = exchange_take(caches->exchange, size_class, blocks, wanted);
-    if (count == 0)
-        count = heap_fill(caches->heap, size_class, blocks, wanted);
-    if (count > 1) {
-        pthread_mutex_lock(&owned->lock);
-        bin_push(&owned->cache.bins[size_class], blocks + 1, count - 1);
-        pthread_mutex_unlock(&owned->lock);
-    }
-    look_for_idle_caches(caches);
-    return count != 0 ? blocks[0] : NULL;
+    if (blocks[0] == NULL)
+        refill(owned, size_class, blocks, wanted);
+    look_after(caches);
+    return blocks[0];
 }
 
 /* Puts the block into the bin; returns how many had to make room for it, stored at blocks. */
@@ -371,7 +430,7 @@ void thread_caches_free(struct thread_caches *caches, unsigned size_class, void 
     pthread_mutex_unlock(&owned->lock);
     size_t taken = exchange_give(caches->exchange, size_class, blocks, overflow);
     heap_drain(caches->heap, blocks + taken, overflow - taken);
-    look_for_idle_caches(caches);
+    look_after(caches);
 }
 
 /* -- Emptying the caches of other threads ------------------------------------------------------ */
@@ -465,20 +524,25 @@ static bool is_idle(struct owned_cache *owned)
     return idle;
 }
 
-/* Once in a while: a thread that does nothing any more would keep its blocks for ever. */
-static void look_for_idle_caches(struct thread_caches *caches)
+/*
+ * Once in a while: a thread that does nothing any more would keep its blocks for ever, and arenas
+ * would keep pages that nobody needs.
+ */
+static void look_after(struct thread_caches *caches)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    long last = atomic_load_explicit(&caches->scanned_at, memory_order_relaxed);
-    if (now.tv_sec - last < IDLE_SECONDS ||
-        !atomic_compare_exchange_strong(&caches->scanned_at, &last, now.tv_sec) ||
-        pthread_mutex_trylock(&list_lock) != 0)
+    long last = atomic_load_explicit(&caches->looked_after, memory_order_relaxed);
+    if (now.tv_sec - last < LOOK_AFTER_SECONDS ||
+        !atomic_compare_exchange_strong(&caches->looked_after, &last, now.tv_sec))
         return;
-    empty_caches_locked(caches, is_idle);
-    pthread_mutex_unlock(&list_lock);
+    if (pthread_mutex_trylock(&list_lock) == 0) {
+        empty_caches_locked(caches, is_idle);
+        pthread_mutex_unlock(&list_lock);
+    }
     exchange_age(caches->exchange, caches->heap);
+    heap_age(caches->heap);
 }
 
 size_t thread_caches_bytes(struct thread_caches *caches)

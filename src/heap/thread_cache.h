@@ -5,11 +5,15 @@
  * without a lock, an atomic read-modify-write, a system call, or a touch of the block's own memory,
  * which may be slow.
  *
- *    thread        table of caches, one entry for each heap (reached through one thread-local
- * pointer) cache       a bin for each size class: a stack of blocks, at first small, growing as it
- * proves useful heap exchange    a stack for each class, with a lock: blocks on their way from
- * threads that free to threads that allocate, in batches arenas      where batches come from and go
- * to when the exchange is empty or full
+ *    thread      a table of caches, one for each heap, reached through one thread-local pointer
+ *      cache     a bin for each size class: a stack of blocks, small at first, growing with use
+ *    heap
+ *      exchange  a stack for each class, with a lock: blocks on their way, in batches, from threads
+ *                that free to threads that allocate
+ *      arenas    where batches come from and go to when the exchange is empty or full
+ *
+ * About once a second, on the slow way, a thread looks after its heap: caches whose threads have
+ * done nothing since are emptied, and the arenas told that time has passed.
  *
  * A cache belongs to its thread; others empty it when space is short, when its thread has been
  * idle, when the heap ends. Who does not own a cache takes its lock, sets `closed`, and makes sure
@@ -31,7 +35,7 @@
  * question.
  *
  * With 128 processors, threads meet in the exchange once in a batch, and only if it is not busy;
- * else they go to their arenas. A cache holds at most 64 KiB or two blocks of a class.
+ * else they go to their arenas. A bin holds at most 256 blocks and 64 KiB.
  *
  * Locks, in this order: the list of caches (one for the process: caches are made and ended seldom),
  * a cache's lock, the exchange's, then jemalloc's.
@@ -58,6 +62,7 @@ struct cache_bin {
 struct thread_cache {
     atomic_bool busy;   /* the owner is between the two stores of its fast way */
     atomic_bool closed; /* the owner must go the slow way */
+    unsigned countdown; /* pops until the owner takes the slow way for once, to look after things */
     struct cache_bin bins[SIZE_CLASS_LIMIT];
 };
 
@@ -77,8 +82,10 @@ static inline void *thread_cache_pop(unsigned heap_number, unsigned size_class)
     atomic_store_explicit(&cache->busy, true, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
-    if (__builtin_expect(
-            !atomic_load_explicit(&cache->closed, memory_order_acquire) && top != bin->base, 1)) {
+    if (__builtin_expect(!atomic_load_explicit(&cache->closed, memory_order_acquire) &&
+                             top != bin->base && cache->countdown != 0,
+                         1)) {
+        cache->countdown--;
         block = *--top;
         atomic_store_explicit(&bin->top, top, memory_order_relaxed);
     }
@@ -122,7 +129,7 @@ struct thread_caches {
     atomic_uint off;           /* THREAD_CACHES_* */
     struct owned_cache *list;  /* guarded by the lock of the list of caches */
     struct exchange *exchange; /* NULL where number is 0 */
-    atomic_long scanned_at;    /* when idle caches were last looked for, in seconds */
+    atomic_long looked_after;  /* when that was last done, in seconds */
 };
 
 /* What caches are filled from and emptied to: heap.c's ways to the arenas. */
@@ -131,6 +138,9 @@ struct thread_caches {
  * space. */
 size_t heap_fill(struct heap *heap, unsigned size_class, void **blocks, size_t wanted);
 void heap_drain(struct heap *heap, void *const *blocks, size_t count);
+
+/* Time has passed: arenas learn it from calls, and there are none while caches serve. */
+void heap_age(struct heap *heap);
 
 /* number is below THREAD_CACHE_HEAPS; 0 is for heaps without caches. 0, -ENOMEM, or another -errno.
  */
@@ -147,6 +157,11 @@ void thread_caches_free(struct thread_caches *caches, unsigned size_class, void 
  * thread_caches_reclaim(). */
 void thread_caches_turn_off(struct thread_caches *caches, unsigned reason);
 void thread_caches_turn_on(struct thread_caches *caches, unsigned reason);
+
+static inline bool thread_caches_are_off(const struct thread_caches *caches, unsigned reason)
+{
+    return (atomic_load_explicit(&caches->off, memory_order_relaxed) & reason) != 0;
+}
 
 /*
  * Gives the blocks of all threads' caches and of the exchange back to the arenas, as far as their

@@ -42,8 +42,13 @@ int kind_registry_add(struct memkind *kind)
 
 void kind_registry_remove(struct memkind *kind)
 {
-    if (!kind_registry_is_static(kind) && kind_registry_has(kind))
+    if (kind_registry_is_static(kind))
+        return;
+    /* With the lock: whoever holds it may be looking at the kind, which can be freed after this. */
+    pthread_mutex_lock(&lock);
+    if (kind_registry_has(kind))
         atomic_store_explicit(&kinds[kind->partition], NULL, memory_order_release);
+    pthread_mutex_unlock(&lock);
 }
 
 bool kind_registry_has(const struct memkind *kind)
@@ -67,6 +72,12 @@ void kind_registry_count_mixed(int change)
     atomic_fetch_add(&mixed_kinds, change);
 }
 
+/* A kind of the library gets its heap while others look. */
+static struct heap *heap_of(const struct memkind *kind)
+{
+    return __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
+}
+
 /* The kind whose arena this is: one of the program's hooks, or else the default heap. */
 static struct memkind *kind_of_arena(unsigned arena)
 {
@@ -76,7 +87,9 @@ static struct memkind *kind_of_arena(unsigned arena)
     for (unsigned i = 0; i < PARTITIONS; i++) {
         struct memkind *kind = kind_registry_get(i);
 
-        if (kind != NULL && kind->heap != NULL && arena_set_has(&kind->heap->arenas, arena))
+        const struct heap *heap = kind != NULL ? heap_of(kind) : NULL;
+
+        if (heap != NULL && arena_set_has(&heap->arenas, arena))
             found = kind;
     }
     pthread_mutex_unlock(&lock);
@@ -89,17 +102,36 @@ void kind_registry_update_stats(void)
     for (unsigned i = 0; i < PARTITIONS; i++) {
         struct memkind *kind = kind_registry_get(i);
 
-        if (kind != NULL && kind->heap != NULL)
-            heap_update_stats(kind->heap);
+        struct heap *heap = kind != NULL ? heap_of(kind) : NULL;
+
+        if (heap != NULL)
+            heap_update_stats(heap);
     }
     pthread_mutex_unlock(&lock);
+}
+
+size_t kind_registry_cached_bytes(void)
+{
+    size_t bytes = 0;
+
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < PARTITIONS; i++) {
+        const struct memkind *kind = kind_registry_get(i);
+
+        const struct heap *heap = kind != NULL ? heap_of(kind) : NULL;
+
+        if (heap != NULL)
+            bytes += heap->cached_bytes;
+    }
+    pthread_mutex_unlock(&lock);
+    return bytes;
 }
 
 struct heap *kind_registry_take_heap(struct memkind *kind)
 {
     pthread_mutex_lock(&lock);
-    struct heap *heap = kind->heap;
-    kind->heap = NULL;
+    struct heap *heap = heap_of(kind);
+    __atomic_store_n(&kind->heap, NULL, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&lock);
     return heap;
 }

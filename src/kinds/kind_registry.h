@@ -36,6 +36,9 @@ static inline unsigned kind_registry_owner(const struct memkind *kind)
 /* Brings what the kinds' counters need up to date. Thread-safe. */
 void kind_registry_update_stats(void);
 
+/* Bytes that threads kept, of all kinds together, when that was last done. Thread-safe. */
+size_t kind_registry_cached_bytes(void);
+
 /* Takes the heap from its kind, so that no other thread finds it there; NULL where it has none. */
 struct heap *kind_registry_take_heap(struct memkind *kind);
 

@@ -4,11 +4,11 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "backing/cpus.h"
 #include "heap/heap.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
@@ -51,8 +51,9 @@ static int anonymous_map(struct space *space, void *addr, size_t size, off_t off
     if (mmap(addr, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED | MAP_NORESERVE, -1, 0) ==
         MAP_FAILED)
         return -errno;
+    /* The operations may be the program's, which need not set errno. */
     if (ops->madvise != NULL && ops->madvise(kind, addr, size) != MEMKIND_SUCCESS)
-        return -errno;
+        return -ENOMEM;
     int err = ops->mbind != NULL ? ops->mbind(kind, addr, size) : MEMKIND_SUCCESS;
     /* Where the kernel knows of no nodes, all memory is on the right one. */
     return err == MEMKIND_SUCCESS || err == MEMKIND_ERROR_UNAVAILABLE ? 0 : -ENOMEM;
@@ -87,19 +88,9 @@ static unsigned power_of_two_below(unsigned n)
     return 1u << (31 - __builtin_clz(n));
 }
 
-static unsigned usable_cpus(void)
-{
-    cpu_set_t cpus;
-
-    /* More CPUs than a cpu_set_t has bits for get as many arenas as there can be by default. */
-    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0)
-        return ARENAS_BY_DEFAULT;
-    return (unsigned)CPU_COUNT(&cpus);
-}
-
 int memkind_set_arena_map_len(struct memkind *kind)
 {
-    unsigned arenas = usable_cpus() * ARENAS_PER_CPU;
+    unsigned arenas = cpus_usable() * ARENAS_PER_CPU;
     int err = 0;
 
     if (arenas > ARENAS_BY_DEFAULT)
@@ -359,14 +350,14 @@ void *memkind_arena_realloc(struct memkind *kind, void *ptr, size_t size)
         memkind_arena_free(kind, ptr);
         return NULL;
     }
-    struct heap *heap = heap_of(kind);
-    return heap == NULL ? NULL : heap_realloc(heap, ptr, size);
+    struct memkind *owner = kind_registry_kind_of(ptr);
+    return owner->heap != NULL ? heap_realloc(owner->heap, ptr, size)
+                               : owner->ops->realloc(owner, ptr, size);
 }
 
 void *memkind_arena_defrag_reallocate(struct memkind *kind, void *ptr)
 {
-    (void)kind;
-    return ptr == NULL ? NULL : heap_move(ptr);
+    return ptr == NULL ? NULL : heap_move(kind->heap, ptr);
 }
 
 struct memkind *memkind_arena_detect_kind(void *ptr)
@@ -376,10 +367,7 @@ struct memkind *memkind_arena_detect_kind(void *ptr)
 
 void memkind_arena_free_with_kind_detect(void *ptr)
 {
-    if (ptr == NULL)
-        return;
-    struct memkind *kind = kind_registry_kind_of(ptr);
-    kind->ops->free(kind, ptr);
+    memkind_arena_free(NULL, ptr);
 }
 
 void *memkind_arena_realloc_with_kind_detect(void *ptr, size_t size)

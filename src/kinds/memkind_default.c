@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "backing/cpus.h"
 #include "backing/numa_nodes.h"
 #include "heap/heap.h"
 #include "heap/jemalloc_ctl.h"
@@ -43,17 +44,19 @@ static void start_background_threads(void)
 {
     unsigned limit = 0;
     int err = env_uint("MEMKIND_BACKGROUND_THREAD_LIMIT", 0, INT_MAX, &limit);
+    unsigned cpus = cpus_usable();
 
-    if (err == -ENOENT)
-        return;
-    if (err != 0) {
-        log_error("MEMKIND_BACKGROUND_THREAD_LIMIT is not a number and is ignored");
-        return;
+    if (err == -EINVAL || limit > cpus) {
+        log_error("MEMKIND_BACKGROUND_THREAD_LIMIT is not a number from 0 to %u and is ignored",
+                  cpus);
+        err = -EINVAL;
     }
-    if (limit != 0 && jemalloc_ctl_set_max_background_threads(limit) != 0)
-        log_error("MEMKIND_BACKGROUND_THREAD_LIMIT=%u is more than there can be and is ignored",
-                  limit);
-    else if (jemalloc_ctl_set_background_threads(true) != 0)
+    /* Without a limit, one for each processor. */
+    if (limit == 0 || err != 0)
+        limit = cpus;
+    if (jemalloc_ctl_limit_background_threads(limit) != 0)
+        log_error("the number of background threads could not be limited to %u", limit);
+    if (err == 0 && jemalloc_ctl_set_background_threads(true) != 0)
         log_error("background threads could not be started");
 }
 
@@ -118,7 +121,10 @@ void *memkind_default_realloc(struct memkind *kind, void *ptr, size_t size)
         jemalloc_ctl_default_free(ptr);
         return NULL;
     }
-    return noted(jemalloc_ctl_default_realloc(ptr, size));
+    void *block = jemalloc_ctl_default_realloc(ptr, size);
+    if (block == NULL)
+        errno = ENOMEM;
+    return noted(block);
 }
 
 void memkind_default_free(struct memkind *kind, void *ptr)
@@ -155,7 +161,7 @@ int memkind_default_get_stat(memkind_t kind, memkind_stat_type stat, size_t *val
 void *memkind_default_defrag_reallocate(struct memkind *kind, void *ptr)
 {
     (void)kind;
-    return ptr == NULL ? NULL : noted(heap_move(ptr));
+    return ptr == NULL ? NULL : noted(heap_move(NULL, ptr));
 }
 
 int memkind_posix_check_alignment(struct memkind *kind, size_t alignment)

@@ -99,15 +99,17 @@ void *memkind_pmem_mmap(struct memkind *kind, void *addr, size_t size)
     void *mapped;
 
     (void)addr;
-    int err = space_reserve(space, size, SPACE_CHUNK, &mapped);
+    /* What can never be had must not use up addresses. */
+    int err = size > space_capacity(space, size) ? -ENOMEM
+                                                 : space_reserve(space, size, SPACE_CHUNK, &mapped);
     if (err == 0) {
         err = space_commit(space, mapped, (size + space->page - 1) & ~(space->page - 1));
-        if (err != 0) {
+        if (err != 0)
             space_return(space, mapped);
-            /* Whatever the file system said: there is no space. */
-            err = -ENOMEM;
-        }
     }
+    /* Whatever the system said: there is no space. */
+    if (err != 0 && err != -EINVAL && err != -EBADF)
+        err = -ENOMEM;
     errno = err != 0 ? -err : saved_errno;
     return err != 0 ? MAP_FAILED : mapped;
 }

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "kinds/kind_registry.h"
+
 /* Each option and the letter that malloc_stats_print of jemalloc(3) knows it by. */
 static const struct {
     unsigned option;
@@ -45,6 +47,8 @@ int stats_of_library(memkind_stat_type stat, size_t *value)
 
     if (jemalloc_ctl_total_stats(&stats) != 0)
         return MEMKIND_ERROR_RUNTIME;
+    size_t cached = kind_registry_cached_bytes();
+    stats.allocated -= cached < stats.allocated ? cached : stats.allocated;
     return stats_select(&stats, stat, value);
 }
 

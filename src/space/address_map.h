@@ -57,8 +57,9 @@ void address_map_set(const void *base, size_t size, unsigned owner);
 static inline void address_map_mark_mixed(const void *ptr)
 {
     size_t granule = (uintptr_t)ptr >> ADDRESS_MAP_GRANULE_SHIFT;
+    uint16_t none = ADDRESS_MAP_NONE;
 
     if (granule < ADDRESS_MAP_ENTRIES &&
         atomic_load_explicit(&address_map_table[granule], memory_order_relaxed) == ADDRESS_MAP_NONE)
-        atomic_store_explicit(&address_map_table[granule], ADDRESS_MAP_MIXED, memory_order_release);
+        atomic_compare_exchange_strong(&address_map_table[granule], &none, ADDRESS_MAP_MIXED);
 }

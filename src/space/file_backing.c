@@ -25,10 +25,20 @@ static int file_backing_release(struct space *space, void *addr, off_t offset, s
     return tmpfile_release(space->fd, offset, size);
 }
 
+static int file_backing_capacity(const struct space *space, size_t *size)
+{
+    if (space->directory == NULL)
+        return -EBADF;
+    int err = directory_capacity(space->directory, size);
+    /* A file system that does not say how large it is has no limit that we know of. */
+    return err == 0 && *size == 0 ? -ENODATA : err;
+}
+
 const struct space_backing file_backing = {
     .map = file_backing_map,
     .commit = file_backing_commit,
     .release = file_backing_release,
+    .capacity = file_backing_capacity,
 };
 
 int file_backing_open(struct space *space, struct directory *directory)

@@ -7,8 +7,6 @@
 #include "space/page_bitmap.h"
 #include "space/space.h"
 
-#define FIRST_STEP (SPACE_CHUNK / 16)
-
 struct region *region_new(struct space *space, char *base, off_t offset, size_t size)
 {
     size_t pages = size / space->page;
@@ -153,26 +151,32 @@ static struct range widen(const struct region *region, size_t first, size_t end,
 }
 
 /*
- * How much is committed at once. A space that holds less than a chunk begins in small steps:
- * committing costs time in proportion to size where the file system has pages to find (tmpfs), and
- * many kinds stay small.
+ * Commits more than [first, end), in whole chunks, or in small steps where a chunk does not fit any
+ * more. A space that holds less than a chunk begins with small steps too: committing takes time in
+ * proportion to size where the file system has pages to find (tmpfs), and many kinds stay small.
  */
-static size_t step_ahead(const struct space *space)
+static int fill_ahead_locked(struct region *region, size_t first, size_t end)
 {
-    return space_held(space) < SPACE_CHUNK ? FIRST_STEP : SPACE_CHUNK;
+    size_t small = region->space->first_step;
+    size_t step = space_held(region->space) < SPACE_CHUNK ? small : SPACE_CHUNK;
+    struct range range = widen(region, first, end, step);
+    int err = fill_locked(region, range.first, range.end);
+
+    if (err != 0 && step != small) {
+        range = widen(region, first, end, small);
+        err = fill_locked(region, range.first, range.end);
+    }
+    return err;
 }
 
 static int commit_locked(struct region *region, size_t first, size_t end, bool ahead)
 {
     int err = -ENOMEM;
 
-    if (page_bitmap_next_clear(region->committed, first, end) == end) {
+    if (page_bitmap_next_clear(region->committed, first, end) == end)
         err = 0;
-    } else if (ahead) {
-        struct range range = widen(region, first, end, step_ahead(region->space));
-
-        err = fill_locked(region, range.first, range.end);
-    }
+    else if (ahead)
+        err = fill_ahead_locked(region, first, end);
     if (err != 0)
         err = fill_locked(region, first, end);
     if (err != 0)
@@ -191,14 +195,22 @@ int region_commit(struct region *region, size_t first, size_t end, bool ahead)
     return err;
 }
 
+/* Whether any page of the chunk that `page` lies in is used. */
+static bool is_chunk_in_use(const struct region *region, size_t page)
+{
+    struct range chunk = widen(region, page, page + 1, SPACE_CHUNK);
+
+    return page_bitmap_next_set(region->used, chunk.first, chunk.end) < chunk.end;
+}
+
 static int decommit_locked(struct region *region, size_t first, size_t end)
 {
     struct range range = widen(region, first, end, SPACE_CHUNK);
 
     page_bitmap_clear(region->used, first, end);
-    if (page_bitmap_next_set(region->used, range.first, first) < first)
+    if (is_chunk_in_use(region, first))
         range.first = first;
-    if (page_bitmap_next_set(region->used, end, range.end) < range.end)
+    if (is_chunk_in_use(region, end - 1))
         range.end = end;
     atomic_fetch_add_explicit(&region->space->ahead, (end - first) * region->space->page,
                               memory_order_relaxed);

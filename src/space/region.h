@@ -27,9 +27,9 @@ struct region {
 struct region *region_new(struct space *space, char *base, off_t offset, size_t size);
 
 /*
- * Makes the pages [first, end) used. With ahead, all empty pages of the chunks that they lie in (of
- * smaller pieces, while the space holds less than a chunk) become committed too, if there is room
- * for all of them. 0 or -errno.
+ * Makes the pages [first, end) used. With ahead, empty pages around them become committed too:
+ * those of the same chunks, or, where that does not fit or the space holds less than a chunk, of
+ * the same small steps. 0 or -errno.
  */
 int region_commit(struct region *region, size_t first, size_t end, bool ahead);
 

@@ -69,18 +69,20 @@ struct segment *segment_new(struct space *space, size_t need, int *err)
         *err = -EFBIG;
         goto unmap;
     }
-    struct segment *segment = metadata_take(
-        &space->metadata, sizeof(*segment) + (size >> SPACE_CHUNK_SHIFT) * sizeof(struct region *));
-    uint8_t *classes = metadata_take(&space->metadata, class_map_bytes(size));
-    if (segment == NULL || classes == NULL)
-        goto unmap;
     *err = space->backing->map(space, base, size, space->offset);
     if (*err != 0)
         goto unmap;
+    /* Last of what can fail, since metadata cannot be given back piece by piece. */
+    size_t record = sizeof(struct segment) + (size >> SPACE_CHUNK_SHIFT) * sizeof(struct region *);
+    struct segment *segment = metadata_take(&space->metadata, record + class_map_bytes(size));
+    if (segment == NULL) {
+        *err = -ENOMEM;
+        goto unmap;
+    }
+    class_map_set(base, size, (uint8_t *)segment + record);
     segment->base = base;
     segment->size = size;
     segment->offset = space->offset;
-    class_map_set(base, size, classes);
     address_map_set(base, size, space->owner);
     space->offset += (off_t)size;
     space->reserved += size;

@@ -10,6 +10,16 @@
 #include "backing/directory.h"
 #include "space/region.h"
 #include "space/segment.h"
+#include "util/cancel.h"
+
+/* From here on, asking the file system for its size is nothing beside finding out by trying. */
+#define LARGE_NEED ((size_t)1 << 30)
+
+/* Where a store cannot give back, what is ahead stays there. */
+#define TRIM_TRIES 8
+
+/* A small kind begins in steps of this size; see space_commit(). */
+#define FIRST_STEP (SPACE_CHUNK / 16)
 
 int space_init(struct space *space, const struct space_backing *backing, size_t max_size,
                unsigned owner)
@@ -20,6 +30,7 @@ int space_init(struct space *space, const struct space_backing *backing, size_t 
     space->backing = backing;
     space->owner = owner;
     space->page = (size_t)sysconf(_SC_PAGESIZE);
+    space->first_step = FIRST_STEP;
     return -pthread_mutex_init(&space->lock, NULL);
 }
 
@@ -33,8 +44,13 @@ void space_destroy(struct space *space)
     for (; segment != NULL; segment = segment->next)
         segment_unmap(segment);
     metadata_release(&space->metadata);
-    if (space->fd >= 0)
+    if (space->fd >= 0) {
+        /* close(2) is a cancellation point, and what is below destroying a kind is none. */
+        int state = cancel_hold();
+
         close(space->fd);
+        cancel_restore(state);
+    }
     if (space->directory != NULL)
         directory_close(space->directory);
     pthread_mutex_destroy(&space->lock);
@@ -158,18 +174,39 @@ bool space_is_region_start(const struct space *space, const void *addr)
 
 /* -- File space -------------------------------------------------------------------------------- */
 
+static bool may_commit_ahead(const struct space *space)
+{
+    return !atomic_load_explicit(&space->exact, memory_order_relaxed) &&
+           atomic_load_explicit(&space->in_need, memory_order_relaxed) == 0;
+}
+
+/*
+ * What other regions have committed ahead of need is space that must not be missing here. Another thread may be giving
+ * it back at this moment, and then trimming waits for it and finds nothing: try in any case. Threads that decided to
+ * commit ahead before they could see this one's need are why once may not be enough.
+ */
+static int commit_in_need(struct space *space, struct region *region, size_t first, size_t end)
+{
+    unsigned tries = 0;
+    int err;
+
+    atomic_fetch_add(&space->in_need, 1);
+    do {
+        space_trim(space);
+        err = region_commit(region, first, end, false);
+    } while (err != 0 && atomic_load(&space->ahead) != 0 && ++tries < TRIM_TRIES);
+    atomic_fetch_sub(&space->in_need, 1);
+    return err;
+}
+
 int space_commit(struct space *space, void *addr, size_t size)
 {
     struct region *region = region_of(space, addr);
     size_t first = (size_t)((char *)addr - region->base) / space->page;
     size_t end = first + size / space->page;
-    bool ahead = !atomic_load_explicit(&space->exact, memory_order_relaxed);
-    int err = region_commit(region, first, end, ahead);
+    int err = region_commit(region, first, end, may_commit_ahead(space));
 
-    /* What other regions have committed ahead of need is space that must not be missing here. */
-    if (err != 0 && space_trim(space) != 0)
-        err = region_commit(region, first, end, false);
-    return err;
+    return err == 0 ? 0 : commit_in_need(space, region, first, end);
 }
 
 int space_decommit(struct space *space, void *addr, size_t size)
@@ -192,6 +229,18 @@ size_t space_trim(struct space *space)
         region = region->next;
     }
     return released;
+}
+
+size_t space_capacity(const struct space *space, size_t needed)
+{
+    size_t size;
+
+    if (space->max_size != 0)
+        return space->max_size;
+    if (needed < LARGE_NEED || space->backing->capacity == NULL ||
+        space->backing->capacity(space, &size) != 0)
+        return SIZE_MAX;
+    return size;
 }
 
 size_t space_held(const struct space *space)

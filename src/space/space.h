@@ -4,15 +4,18 @@
  * accounting.
  *
  *    segment   address space taken from the kernel at once, mapped over the backing store from an
- * offset on; at least one granule of the address map, each as large as all before it together, so
- * that terabytes need a few dozen maps; given back when the space is destroyed region    what one
- * call of space_reserve() hands out: whole chunks of a segment, to one arena page      is in one of
- * three states:
+ *              offset on; at least one granule of the address map, each as large as all before it
+ *              together, so that terabytes need a few dozen maps; given back with the space
+ *    region    what one call of space_reserve() hands out: whole chunks of a segment, to one arena
+ *    page      is in one of three states:
  *
- *                  empty  --commit-->  used        no file space  /  committed and handed out
- *                  empty  --commit-->  ahead       committed along with others of its chunk, not
- * handed out ahead  --commit-->  used used   --decommit-> empty       reads as zero when it is
- * committed again ahead  --trim, or decommit of the last used page of its chunk--> empty
+ *              empty   no file space
+ *              ahead   committed along with others around it, not handed out
+ *              used    committed and handed out
+ *
+ *              empty --commit--> used      empty --commit of a page near by--> ahead
+ *              ahead --commit--> used      ahead --trim, or no page of its chunk is used--> empty
+ *              used --decommit--> empty    and reads as zero when it is committed again
  *
  * Address and offset are congruent modulo a chunk, so that one PMD entry can map a chunk on DAX.
  * File space is committed before it is touched, so a full file system is an error here and never a
@@ -53,6 +56,9 @@ struct space_backing {
     /* Gives the store of the range back; it reads as zero afterwards. -EOPNOTSUPP where that cannot
      * be done. */
     int (*release)(struct space *space, void *addr, off_t offset, size_t size);
+
+    /* How large the store could get, for *size; NULL where nobody knows. */
+    int (*capacity)(const struct space *space, size_t *size);
 };
 
 struct space {
@@ -69,7 +75,9 @@ struct space {
     void *backing_arg;   /* for the backing's own use */
     unsigned owner;      /* in the address map */
     size_t page;         /* bytes */
+    size_t first_step;   /* bytes committed at once while less than a chunk is held */
     atomic_bool exact;   /* commit only what is asked for, not whole chunks */
+    atomic_uint in_need; /* threads that found no room: nothing is committed ahead meanwhile */
     atomic_bool closing; /* about to be destroyed: decommit fails at once instead of punching */
     atomic_bool cannot_release;         /* the backing store has said so */
     atomic_size_t ahead;                /* bytes in pages of state ahead */
@@ -121,6 +129,12 @@ size_t space_trim(struct space *space);
 
 /* Whether a region begins at addr, an address in a region of the space. */
 bool space_is_region_start(const struct space *space, const void *addr);
+
+/*
+ * How much the space could hold if it were empty, as far as that can be told without effort: the
+ * file system is asked only where `needed` is so large that this costs less than trying.
+ */
+size_t space_capacity(const struct space *space, size_t needed);
 
 /* Bytes held. */
 size_t space_held(const struct space *space);

@@ -16,12 +16,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "memkind.h"
@@ -32,6 +34,32 @@
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 #define GIB ((size_t)1 << 30)
+
+/*
+ * Whether the thread sanitizer is there. It cannot start threads after fork, and does not know jemalloc's background
+ * threads, which are started past it.
+ */
+#if defined(__SANITIZE_THREAD__)
+#    define FIXTURE_TSAN true
+#elif defined(__has_feature)
+#    if __has_feature(thread_sanitizer)
+#        define FIXTURE_TSAN true
+#    endif
+#endif
+#ifndef FIXTURE_TSAN
+#    define FIXTURE_TSAN false
+#endif
+
+/*
+ * For programs that fork: jemalloc takes all of its locks then, more than the thread sanitizer's
+ * search for deadlocks can keep in mind.
+ */
+#define FIXTURE_FORKS                                                               \
+    const char *__tsan_default_options(void);                                       \
+    __attribute__((visibility("default"))) const char *__tsan_default_options(void) \
+    {                                                                               \
+        return "detect_deadlocks=0";                                                \
+    }
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -113,7 +141,7 @@ static inline size_t fixture_space_for(memkind_t kind, size_t bytes)
 
 /* -- Setup and teardown ------------------------------------------------------------------------ */
 
-/* A test that fails in its teardown leaves its directory to this. */
+/* Removes the directory of a test that failed in its teardown. */
 static inline void fixture_at_exit(void)
 {
     if (getpid() == fixture_process)
@@ -126,6 +154,8 @@ static inline int fixture_setup(void **state)
     if (fixture_process == 0) {
         fixture_process = getpid();
         assert_int_equal(atexit(fixture_at_exit), 0);
+    } else {
+        fixture_at_exit();
     }
     test_dir_make(fixture_dir);
     leftovers_take(&fixture_before, fixture_dir);
@@ -142,6 +172,32 @@ static inline int fixture_teardown(void **state)
 
 #define FIXTURE_TEST(function) \
     cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
+
+/* -- Processes --------------------------------------------------------------------------------- */
+
+/* fork(2), and in the child, a signal such as SIGSEGV is what it is, not a failed test that goes on
+ * with the next. */
+static inline pid_t fixture_fork(void)
+{
+    static const int signals[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS, SIGABRT};
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    for (size_t i = 0; child == 0 && i < COUNT_OF(signals); i++)
+        signal(signals[i], SIG_DFL);
+    return child;
+}
+
+/* Waits for the child and returns what it exited with; fails the test where a signal ended it. */
+static inline int fixture_wait(pid_t child)
+{
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFEXITED(status))
+        fail_msg("a child was ended by signal %d", WTERMSIG(status));
+    return WEXITSTATUS(status);
+}
 
 /* -- A test for each sort of kind -------------------------------------------------------------- */
 
@@ -207,23 +263,34 @@ static inline int fixture_kind_teardown(void **state)
 
 /* -- Blocks ------------------------------------------------------------------------------------ */
 
-/* Fills the block with bytes that depend on the seed and on where they are. */
-static inline void fixture_fill(void *block, size_t size, unsigned seed)
+/* The word at an index of a block that was filled with a seed. */
+static inline uint64_t fixture_word(size_t index, unsigned seed)
 {
-    unsigned char *bytes = block;
-
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = (unsigned char)(seed * 31 + i * 7 + (i >> 8));
+    return ((uint64_t)seed + 1) * UINT64_C(0x9e3779b97f4a7c15) ^
+           index * UINT64_C(0xbf58476d1ce4e5b9);
 }
 
-/* Whether the block still is as fixture_fill() left it. */
+/* Fills the block with words that depend on the seed and on where they are. */
+static inline void fixture_fill(void *block, size_t size, unsigned seed)
+{
+    for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
+        uint64_t word = fixture_word(at, seed);
+        size_t rest = size - at;
+
+        memcpy((char *)block + at, &word, rest < sizeof(word) ? rest : sizeof(word));
+    }
+}
+
+/* Whether the block, or as much of it as size says, still is as fixture_fill() left it. */
 static inline bool fixture_is_filled(const void *block, size_t size, unsigned seed)
 {
-    const unsigned char *bytes = block;
+    for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
+        uint64_t word = fixture_word(at, seed);
+        size_t rest = size - at;
 
-    for (size_t i = 0; i < size; i++)
-        if (bytes[i] != (unsigned char)(seed * 31 + i * 7 + (i >> 8)))
+        if (memcmp((const char *)block + at, &word, rest < sizeof(word) ? rest : sizeof(word)) != 0)
             return false;
+    }
     return true;
 }
 

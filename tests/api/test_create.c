@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 
 #define NOBODY             65534
 #define PERMISSIONS        07777
@@ -97,11 +96,9 @@ static void test_no_descriptor_survives_exec(void **state)
 {
     memkind_t kind = fixture_pmem(MEMKIND_PMEM_MIN_SIZE);
     int fd = fixture_fd(kind);
-    int status;
-    pid_t child = fork();
+    pid_t child = fixture_fork();
 
     (void)state;
-    assert_true(child >= 0);
     if (child == 0) {
         char path[32];
 
@@ -109,9 +106,7 @@ static void test_no_descriptor_survives_exec(void **state)
         execlp("test", "test", "-e", path, (char *)NULL);
         _exit(0);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 1);
+    assert_int_equal(fixture_wait(child), 1);
     fixture_destroy(kind);
 }
 
@@ -616,6 +611,8 @@ static void test_dax_path(void **state)
     assert_int_equal(memkind_check_dax_path("/dev/null"), MEMKIND_ERROR_RUNTIME);
     assert_int_equal(memkind_check_dax_path("/proc"), MEMKIND_ERROR_RUNTIME);
 }
+
+FIXTURE_FORKS
 
 int main(void)
 {

@@ -4,8 +4,6 @@
 #include "api/fixture.h"
 
 #include <pthread.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 
 #include "memkind/internal/memkind_arena.h"
 
@@ -242,16 +240,14 @@ static void end_with_running_threads(void)
 static void test_exit_with_running_threads(void **state)
 {
     (void)state;
+    if (FIXTURE_TSAN)
+        skip();
     for (size_t i = 0; i < 10; i++) {
-        int status;
-        pid_t child = fork();
+        pid_t child = fixture_fork();
 
-        assert_true(child >= 0);
         if (child == 0)
             end_with_running_threads();
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFEXITED(status));
-        assert_int_equal(WEXITSTATUS(status), 0);
+        assert_int_equal(fixture_wait(child), 0);
     }
 }
 
@@ -260,24 +256,22 @@ static void test_exit_of_a_child(void **state)
 {
     memkind_t kind = fixture_pmem(0);
     char *block = memkind_malloc(kind, MIB);
-    int status;
 
     (void)state;
     assert_non_null(block);
     fixture_fill(block, MIB, 2);
     size_t held = fixture_file_space(kind);
-    pid_t child = fork();
-    assert_true(child >= 0);
+    pid_t child = fixture_fork();
     if (child == 0)
         exit(fixture_is_filled(block, MIB, 2) ? 0 : 1);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(fixture_wait(child), 0);
     assert_true(fixture_is_filled(block, MIB, 2));
     assert_int_equal(fixture_file_space(kind), held);
     memkind_free(kind, block);
     fixture_destroy(kind);
 }
+
+FIXTURE_FORKS
 
 int main(void)
 {

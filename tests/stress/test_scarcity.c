@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,13 +13,13 @@
 #include "stress/parameters.h"
 #include "stress/pattern.h"
 
-#define THREADS    64
-#define ARENAS     "256"
-#define KIND_SIZE  ((size_t)MEMKIND_PMEM_MIN_SIZE)
-#define PAGE       ((size_t)4096)
-#define FIVE_MIB   (5 * MIB)
-#define ONE_MIB    MIB
-#define SMALL_SIZE 100
+#define THREADS          64
+#define ARENAS           "256"
+#define KIND_SIZE        ((size_t)MEMKIND_PMEM_MIN_SIZE)
+#define SHARED_KIND_SIZE (64 * MIB) /* large enough for several arenas */
+#define PAGE             ((size_t)4096)
+#define FIVE_MIB         (5 * MIB)
+#define SMALL_SIZE       100
 
 /* What each thread holds while all others hold theirs: about half of the kind together. */
 static const size_t sizes[] = {8, 100, 1000, 10000, 100000};
@@ -109,7 +110,7 @@ static void check_largest(memkind_t kind, size_t room)
 static void probe(memkind_t kind)
 {
     char *large = memkind_malloc(kind, FIVE_MIB);
-    char *middle = memkind_malloc(kind, ONE_MIB);
+    char *middle = memkind_malloc(kind, MIB);
     char *small = memkind_malloc(kind, SMALL_SIZE);
 
     assert_non_null(large);
@@ -117,7 +118,7 @@ static void probe(memkind_t kind)
     assert_non_null(small);
     pattern_fill(large, FIVE_MIB);
     pattern_fill(small, SMALL_SIZE);
-    check_largest(kind, KIND_SIZE - FIVE_MIB - ONE_MIB - PAGE);
+    check_largest(kind, KIND_SIZE - FIVE_MIB - MIB - PAGE);
     memkind_free(kind, middle);
     check_largest(kind, KIND_SIZE - FIVE_MIB - PAGE);
     assert_true(pattern_holds(large, FIVE_MIB, pattern_seed(large, FIVE_MIB)));
@@ -143,6 +144,89 @@ static void check_scarcity(memkind_mem_usage_policy policy)
     assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
 }
 
+/* -- All at once ------------------------------------------------------------------------------- */
+
+struct claim {
+    pthread_t thread;
+    memkind_t kind;
+    size_t size;
+    pthread_barrier_t *together;
+    bool refused;
+};
+
+static void *run_claim(void *argument)
+{
+    struct claim *claim = argument;
+
+    pthread_barrier_wait(claim->together);
+    char *block = memkind_malloc(claim->kind, claim->size);
+    claim->refused = block == NULL;
+    pthread_barrier_wait(claim->together);
+    memkind_free(claim->kind, block);
+    return NULL;
+}
+
+/* Each thread claims a block of this size at the same moment; returns how many are refused. */
+static size_t claim_at_once(memkind_t kind, size_t threads, size_t size)
+{
+    struct claim claims[THREADS];
+    pthread_barrier_t together;
+    size_t refused = 0;
+
+    assert_int_equal(pthread_barrier_init(&together, NULL, (unsigned)threads), 0);
+    for (size_t i = 0; i < threads; i++) {
+        claims[i] = (struct claim){.kind = kind, .size = size, .together = &together};
+        assert_int_equal(pthread_create(&claims[i].thread, NULL, run_claim, &claims[i]), 0);
+    }
+    for (size_t i = 0; i < threads; i++) {
+        assert_int_equal(pthread_join(claims[i].thread, NULL), 0);
+        refused += claims[i].refused;
+    }
+    pthread_barrier_destroy(&together);
+    return refused;
+}
+
+/* Fills the kind with pages and frees them all: it is empty, but this thread's arena keeps it
+ * dirty. */
+static void make_dirty(memkind_t kind)
+{
+    static void *pages[SHARED_KIND_SIZE / PAGE];
+    size_t count = 0;
+
+    while (count < SHARED_KIND_SIZE / PAGE && (pages[count] = memkind_malloc(kind, PAGE)) != NULL)
+        count++;
+    assert_true(count > SHARED_KIND_SIZE / PAGE / 2);
+    while (count > 0)
+        memkind_free(kind, pages[--count]);
+}
+
+static void check_at_once(size_t threads, size_t size)
+{
+    size_t rounds = parameter("STRESS_ROUNDS", 50);
+    memkind_t kind = make_kind(SHARED_KIND_SIZE, MEMKIND_MEM_USAGE_POLICY_DEFAULT);
+
+    for (size_t i = 0; i < rounds; i++) {
+        make_dirty(kind);
+        size_t refused = claim_at_once(kind, threads, size);
+        if (refused != 0)
+            fail_msg("round %zu: %zu of %zu threads are refused %zu bytes of an empty kind of %zu",
+                     i, refused, threads, size, SHARED_KIND_SIZE);
+    }
+    assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
+}
+
+static void test_large_blocks_at_once(void **state)
+{
+    (void)state;
+    check_at_once(THREADS / 8, 4 * MIB);
+}
+
+static void test_small_blocks_at_once(void **state)
+{
+    (void)state;
+    check_at_once(THREADS, 4 * PAGE);
+}
+
 static void test_default_policy(void **state)
 {
     (void)state;
@@ -160,6 +244,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_default_policy),
         cmocka_unit_test(test_conservative_policy),
+        cmocka_unit_test(test_large_blocks_at_once),
+        cmocka_unit_test(test_small_blocks_at_once),
     };
 
     setenv("MEMKIND_ARENA_NUM_PER_KIND", ARENAS, 1);

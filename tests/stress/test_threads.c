@@ -7,14 +7,12 @@
  * resized and put into the next slot. A slot's lock guards the slot alone: what is in a block
  * belongs to the thread that holds the block.
  *
- * STRESS_SECONDS (5, for both policies together), STRESS_THREADS (10), STRESS_SLOTS (1,000),
+ * The third test does the same in a kind that is too small, where requests are often refused.
+ *
+ * STRESS_SECONDS (6, for the three tests together), STRESS_THREADS (10), STRESS_SLOTS (1,000),
  * STRESS_SEED (1).
  */
-#include <memkind.h>
-
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,14 +20,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include <cmocka.h>
-
+#include "stress/kinds.h"
 #include "stress/parameters.h"
 #include "stress/pattern.h"
-#include "support/leftovers.h"
 
 #define SMALLEST        ((size_t)8)
 #define LARGEST         ((size_t)3 << 20)
+#define SMALL_KIND      (64 * MIB)
 #define DOUBLINGS       19 /* from the smallest to beyond the largest */
 #define ALIGNMENT_LOG2  5  /* alignments from 32 bytes ... */
 #define ALIGNMENT_COUNT 13 /* ... to 128 KiB */
@@ -49,6 +46,7 @@ struct work {
     memkind_t kind;
     struct slot *slots;
     size_t slot_count;
+    bool may_refuse; /* the kind is too small for all */
     atomic_bool stop;
     atomic_bool failed;
     atomic_size_t operations;
@@ -114,10 +112,10 @@ static struct block make_block(struct worker *worker)
     default:
         block.address = memkind_malloc(work->kind, block.size);
     }
-    if (block.address == NULL)
-        complain(work, "no space", &block);
-    else
+    if (block.address != NULL)
         pattern_fill(block.address, block.size);
+    else if (!work->may_refuse)
+        complain(work, "no space", &block);
     return block;
 }
 
@@ -135,7 +133,9 @@ static void resize(struct worker *worker, struct block *block)
 
     resized.address = memkind_realloc(work->kind, block->address, resized.size);
     if (resized.address == NULL) {
-        complain(work, "no space to resize to", &resized);
+        check(work, block);
+        if (!work->may_refuse)
+            complain(work, "no space to resize to", &resized);
         return;
     }
     size_t kept = resized.size < block->size ? resized.size : block->size;
@@ -232,35 +232,41 @@ static void run(struct work *work, double seconds)
     assert_false(atomic_load(&work->failed));
 }
 
-static void check_policy(memkind_mem_usage_policy policy)
+static void check_kind(size_t max_size, memkind_mem_usage_policy policy)
 {
-    struct memkind_config *config = memkind_config_new();
-    struct work work = {.stop = false};
+    struct work work = {.kind = make_kind(max_size, policy), .may_refuse = max_size != 0};
     size_t allocated = 1;
 
-    assert_non_null(config);
-    memkind_config_set_path(config, test_dir());
-    memkind_config_set_memory_usage_policy(config, policy);
-    assert_int_equal(memkind_create_pmem_with_config(config, &work.kind), MEMKIND_SUCCESS);
-    memkind_config_delete(config);
-    run(&work, (double)parameter("STRESS_SECONDS", 5) / 2);
+    run(&work, (double)parameter("STRESS_SECONDS", 6) / 3);
     assert_int_equal(memkind_update_cached_stats(), MEMKIND_SUCCESS);
     assert_int_equal(memkind_get_stat(work.kind, MEMKIND_STAT_TYPE_ALLOCATED, &allocated),
                      MEMKIND_SUCCESS);
     assert_int_equal(allocated, 0);
+    if (max_size != 0) {
+        char *block = memkind_malloc(work.kind, max_size);
+
+        assert_non_null(block);
+        memkind_free(work.kind, block);
+    }
     assert_int_equal(memkind_destroy_kind(work.kind), MEMKIND_SUCCESS);
 }
 
 static void test_default_policy(void **state)
 {
     (void)state;
-    check_policy(MEMKIND_MEM_USAGE_POLICY_DEFAULT);
+    check_kind(0, MEMKIND_MEM_USAGE_POLICY_DEFAULT);
 }
 
 static void test_conservative_policy(void **state)
 {
     (void)state;
-    check_policy(MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE);
+    check_kind(0, MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE);
+}
+
+static void test_small_kind(void **state)
+{
+    (void)state;
+    check_kind(SMALL_KIND, MEMKIND_MEM_USAGE_POLICY_DEFAULT);
 }
 
 int main(void)
@@ -268,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_default_policy),
         cmocka_unit_test(test_conservative_policy),
+        cmocka_unit_test(test_small_kind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

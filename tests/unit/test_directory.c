@@ -384,32 +384,6 @@ static void test_no_cancellation_point(void **state)
     assert_true(survived);
 }
 
-static void test_fork(void **state)
-{
-    struct directory *dir = open_path(dir_path);
-    int status;
-    pid_t child;
-
-    (void)state;
-    directory_fork_prepare();
-    child = fork();
-    directory_fork_done();
-    if (child == 0) {
-        struct directory *again;
-
-        if (directory_open(dir_path, &again) != 0 || again != dir)
-            _exit(1);
-        directory_close(again);
-        directory_close(dir);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-    assert_ptr_equal(open_path(dir_path), dir);
-    directory_close(dir);
-    directory_close(dir);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -429,7 +403,6 @@ int main(void)
         TEST(test_capacity_of_odd_file_systems),
         TEST(test_threads),
         TEST(test_no_cancellation_point),
-        TEST(test_fork),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

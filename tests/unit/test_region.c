@@ -126,6 +126,7 @@ static int setup(void **state)
     store_held = largest_held = 0;
     memset(store, 0, sizeof(store));
     assert_int_equal(space_init(&space, &fake_backing, 0, OWNER), 0);
+    space.first_step = SPACE_CHUNK;
     region = region_new(&space, base, REGION_OFFSET, MODEL_SIZE);
     assert_non_null(region);
     return 0;
@@ -241,6 +242,28 @@ static void commit_ahead_takes_the_chunk(void **state)
     check_state(5, chunk_pages(), AHEAD);
     check_state(chunk_pages(), region->pages, EMPTY);
     assert_int_equal(commit_fault.calls, 1);
+}
+
+static void small_space_begins_in_small_steps(void **state)
+{
+    const size_t step = 16; /* pages */
+
+    (void)state;
+    space.first_step = step * space.page;
+    commit(5, 6, true);
+    check_state(0, 5, AHEAD);
+    check_state(6, step, AHEAD);
+    check_state(step, region->pages, EMPTY);
+    commit(3 * step - 1, 3 * step + 1, true);
+    check_state(2 * step, 3 * step - 1, AHEAD);
+    check_state(3 * step + 1, 4 * step, AHEAD);
+    check_state(4 * step, region->pages, EMPTY);
+    assert_int_equal(commit_fault.calls, 2);
+    commit(chunk_pages(), 2 * chunk_pages(), true);
+    check_state(2 * chunk_pages(), region->pages, EMPTY);
+    commit(4 * step, 4 * step + 1, true);
+    check_state(4 * step + 1, chunk_pages(), AHEAD);
+    assert_int_equal(commit_fault.calls, 5);
 }
 
 static void commit_ahead_takes_all_chunks_of_the_range(void **state)
@@ -572,6 +595,7 @@ int main(void)
         TEST(no_lock_is_null),
         TEST(exact_commit_takes_what_is_asked_for),
         TEST(commit_ahead_takes_the_chunk),
+        TEST(small_space_begins_in_small_steps),
         TEST(commit_ahead_takes_all_chunks_of_the_range),
         TEST(commit_ahead_ends_where_the_region_ends),
         TEST(commit_of_what_is_ahead_does_not_ask_the_store),

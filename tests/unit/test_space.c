@@ -50,6 +50,7 @@
 static struct space space;
 static size_t page;
 static struct leftovers before;
+static char dir_path[TEST_DIR_PATH_SIZE];
 
 static size_t mapped;            /* bytes that are mapped and not unmapped */
 static bool store[STORE_PAGES];  /* pages of the fake store, each used under its region's lock */
@@ -198,14 +199,17 @@ static void reset(void)
     store_calls = 0;
     during_release = NULL;
     page = (size_t)sysconf(_SC_PAGESIZE);
-    leftovers_take(&before, test_dir());
+    test_dir_make(dir_path);
+    leftovers_take(&before, dir_path);
 }
 
 static int setup_fake(void **state)
 {
     (void)state;
     reset();
-    return space_init(&space, &fake_backing, 0, OWNER);
+    assert_int_equal(space_init(&space, &fake_backing, 0, OWNER), 0);
+    space.first_step = CHUNK;
+    return 0;
 }
 
 static int setup_file(void **state)
@@ -215,8 +219,9 @@ static int setup_file(void **state)
     (void)state;
     reset();
     assert_int_equal(space_init(&space, &file_backing, 0, OWNER), 0);
-    assert_int_equal(directory_open(test_dir(), &directory), 0);
+    assert_int_equal(directory_open(dir_path, &directory), 0);
     assert_int_equal(file_backing_open(&space, directory), 0);
+    space.first_step = CHUNK;
     return 0;
 }
 
@@ -226,6 +231,7 @@ static int teardown(void **state)
     space_destroy(&space);
     assert_int_equal(mapped, 0);
     leftovers_check(&before);
+    test_dir_remove(dir_path);
     return 0;
 }
 
@@ -302,6 +308,7 @@ static void destroy_gives_everything_back(void **state)
     assert_int_equal(address_map_owner(addr), ADDRESS_MAP_NONE);
     assert_int_equal(mapped, 0);
     leftovers_check(&before);
+    test_dir_remove(dir_path);
     setup_file(state);
 }
 
@@ -507,6 +514,23 @@ static void commit_takes_a_chunk(void **state)
     assert_int_equal(space_trim(&space), CHUNK - 2 * page);
     assert_int_equal(space_held(&space), 2 * page);
     assert_int_equal(space_trim(&space), 0);
+}
+
+static void new_space_begins_in_steps_below_a_chunk(void **state)
+{
+    struct space other;
+    void *addr;
+
+    (void)state;
+    assert_int_equal(space_init(&other, &fake_backing, 0, OWNER), 0);
+    assert_true(other.first_step >= page && other.first_step <= CHUNK);
+    assert_int_equal(other.first_step & (other.first_step - 1), 0);
+    assert_int_equal(space_reserve(&other, CHUNK, CHUNK, &addr), 0);
+    assert_int_equal(space_commit(&other, addr, page), 0);
+    assert_int_equal(space_held(&other), other.first_step);
+    assert_int_equal(space_decommit(&other, addr, page), 0);
+    assert_int_equal(space_held(&other), 0);
+    space_destroy(&other);
 }
 
 static void exact_space_commits_what_is_asked_for(void **state)
@@ -733,6 +757,8 @@ static void random_operations_agree_with_the_file(void **state)
             space.exact = rand_r(&seed) % 2 == 0;
         if (rand_r(&seed) % 200 == 0)
             space_trim(&space);
+        if (rand_r(&seed) % 200 == 0)
+            space.first_step = CHUNK >> rand_r(&seed) % 9;
         /* Of each kind some fail. */
         fault_set(&allocate_fault, ENOSPC, rand_r(&seed) % 16 == 0);
         fault_set(&punch_fault, EIO, allocate_fault.times == 0 && rand_r(&seed) % 16 == 0);
@@ -922,6 +948,7 @@ int main(void)
         FAKE(returned_region_is_used_again),
         FAKE(returned_region_is_not_wasted_or_misaligned),
         FAKE(commit_takes_a_chunk),
+        FAKE(new_space_begins_in_steps_below_a_chunk),
         FAKE(exact_space_commits_what_is_asked_for),
         FAKE(what_others_have_ahead_is_taken_at_the_limit),
         FAKE(block_of_max_size_fits),

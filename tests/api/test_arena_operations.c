@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of memkind_arena(3): kinds with arenas, over the library's memory and over hooks of the
+ * program. */
+#include "api/fixture.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#include "memkind/internal/memkind_arena.h"
+#include "memkind/internal/memkind_default.h"
+
+#define BLOCKS  500
+#define THREADS 20
+
+/* -- Operations of a program's own kinds ------------------------------------------------------- */
+
+static struct memkind_ops arena_ops = {
+    .create = memkind_arena_create,
+    .destroy = memkind_arena_destroy,
+    .malloc = memkind_arena_malloc,
+    .calloc = memkind_arena_calloc,
+    .posix_memalign = memkind_arena_posix_memalign,
+    .realloc = memkind_arena_realloc,
+    .free = memkind_arena_free,
+    .mmap = memkind_default_mmap,
+    .get_mmap_flags = memkind_default_get_mmap_flags,
+    .get_arena = memkind_thread_get_arena,
+    .init_once = memkind_default_init_once,
+    .malloc_usable_size = memkind_default_malloc_usable_size,
+    .update_memory_usage_policy = memkind_arena_update_memory_usage_policy,
+    .get_stat = memkind_arena_get_stat,
+    .defrag_reallocate = memkind_arena_defrag_reallocate,
+};
+
+/* Allocates, moves and frees blocks of many sizes through the public functions. */
+static void use(memkind_t kind)
+{
+    void *blocks[BLOCKS];
+    size_t sizes[BLOCKS];
+
+    for (size_t i = 0; i < BLOCKS; i++) {
+        sizes[i] = 1 + i * i * 3 % 40000;
+        blocks[i] = memkind_malloc(kind, sizes[i]);
+        assert_non_null(blocks[i]);
+        fixture_fill(blocks[i], sizes[i], (unsigned)i);
+    }
+    for (size_t i = 0; i < BLOCKS; i++) {
+        assert_true(fixture_is_filled(blocks[i], sizes[i], (unsigned)i));
+        assert_ptr_equal(memkind_detect_kind(blocks[i]), kind);
+        assert_ptr_equal(memkind_arena_detect_kind(blocks[i]), kind);
+        blocks[i] = memkind_realloc(i % 2 == 0 ? kind : NULL, blocks[i], sizes[i] * 2);
+        assert_non_null(blocks[i]);
+        assert_true(fixture_is_filled(blocks[i], sizes[i], (unsigned)i));
+    }
+    for (size_t i = 0; i < BLOCKS; i++)
+        memkind_free(i % 3 == 0 ? NULL : kind, blocks[i]);
+}
+
+static void test_kind_of_the_program(void **state)
+{
+    struct memkind kind = {0};
+
+    (void)state;
+    assert_int_equal(memkind_arena_create(&kind, &arena_ops, "mine"), MEMKIND_SUCCESS);
+    assert_ptr_equal(kind.ops, &arena_ops);
+    assert_string_equal(kind.name, "mine");
+    assert_true(kind.partition >= MEMKIND_NUM_BASE_KIND);
+    use(&kind);
+    assert_int_equal(memkind_check_available(&kind), MEMKIND_SUCCESS);
+    assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
+}
+
+static void test_many_lives(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        struct memkind kind = {0};
+
+        assert_int_equal(memkind_arena_create(&kind, &arena_ops, "mine"), MEMKIND_SUCCESS);
+        use(&kind);
+        /* With blocks in it. */
+        assert_non_null(memkind_malloc(&kind, MIB));
+        assert_non_null(memkind_malloc(&kind, 100));
+        assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
+    }
+}
+
+static void test_address_space_comes_back(void **state)
+{
+    struct memkind kind = {0};
+
+    (void)state;
+    assert_int_equal(memkind_arena_create(&kind, &arena_ops, "mine"), MEMKIND_SUCCESS);
+    assert_non_null(memkind_malloc(&kind, MIB));
+    assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
+    size_t before = fixture_address_space();
+    for (int i = 0; i < 50; i++) {
+        memset(&kind, 0, sizeof(kind));
+        assert_int_equal(memkind_arena_create(&kind, &arena_ops, "mine"), MEMKIND_SUCCESS);
+        assert_non_null(memkind_malloc(&kind, 10 * MIB));
+        assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
+    }
+    assert_true(fixture_address_space() <= before + 4 * MIB);
+}
+
+/* -- The kind's own way of placing pages ------------------------------------------------------- */
+
+static atomic_uint madvise_calls;
+static atomic_uint mbind_calls;
+static int mbind_result;
+
+static int count_madvise(struct memkind *kind, void *addr, size_t size)
+{
+    (void)kind;
+    assert_non_null(addr);
+    assert_true(size > 0);
+    atomic_fetch_add(&madvise_calls, 1);
+    return MEMKIND_SUCCESS;
+}
+
+static int count_mbind(struct memkind *kind, void *addr, size_t size)
+{
+    (void)kind;
+    assert_non_null(addr);
+    assert_true(size > 0);
+    atomic_fetch_add(&mbind_calls, 1);
+    return mbind_result;
+}
+
+static void test_operations_on_pages_are_called(void **state)
+{
+    struct memkind_ops ops = arena_ops;
+    struct memkind kind = {0};
+
+    (void)state;
+    ops.madvise = count_madvise;
+    ops.mbind = count_mbind;
+    madvise_calls = 0;
+    mbind_calls = 0;
+    mbind_result = MEMKIND_SUCCESS;
+    assert_int_equal(memkind_arena_create(&kind, &ops, "mine"), MEMKIND_SUCCESS);
+    use(&kind);
+    assert_true(atomic_load(&madvise_calls) > 0);
+    assert_true(atomic_load(&mbind_calls) > 0);
+    assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
+}
+
+static void test_pages_that_cannot_be_placed(void **state)
+{
+    struct memkind_ops ops = arena_ops;
+    struct memkind kind = {0};
+
+    (void)state;
+    ops.mbind = count_mbind;
+    mbind_result = MEMKIND_ERROR_MBIND;
+    assert_int_equal(memkind_arena_create(&kind, &ops, "mine"), MEMKIND_SUCCESS);
+    errno = 0;
+    assert_null(memkind_malloc(&kind, 100));
+    assert_int_equal(errno, ENOMEM);
+    mbind_result = MEMKIND_SUCCESS;
+    /* Room was refused, and nothing else is wrong with the kind; a larger block is another
+     * question. */
+    void *block = memkind_malloc(&kind, 5 * MIB);
+    assert_non_null(block);
+    memkind_free(&kind, block);
+    assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
+}
+
+/* -- Hooks of the program ---------------------------------------------------------------------- */
+
+/* As in jemalloc(3), 5.3. */
+struct extent_hooks_s {
+    void *(*alloc)(extent_hooks_t *, void *, size_t, size_t, bool *, bool *, unsigned);
+    bool (*dalloc)(extent_hooks_t *, void *, size_t, bool, unsigned);
+    void (*destroy)(extent_hooks_t *, void *, size_t, bool, unsigned);
+    bool (*commit)(extent_hooks_t *, void *, size_t, size_t, size_t, unsigned);
+    bool (*decommit)(extent_hooks_t *, void *, size_t, size_t, size_t, unsigned);
+    bool (*purge_lazy)(extent_hooks_t *, void *, size_t, size_t, size_t, unsigned);
+    bool (*purge_forced)(extent_hooks_t *, void *, size_t, size_t, size_t, unsigned);
+    bool (*split)(extent_hooks_t *, void *, size_t, size_t, size_t, bool, unsigned);
+    bool (*merge)(extent_hooks_t *, void *, size_t, void *, size_t, bool, unsigned);
+};
+
+#define POOL_SIZE (64 * MIB)
+
+/* One piece of memory that hooks cut extents from. */
+static struct {
+    char *base;
+    size_t used;
+    pthread_mutex_t lock;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void *pool_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment,
+                        bool *zero, bool *commit, unsigned arena)
+{
+    void *extent = NULL;
+
+    (void)hooks;
+    (void)arena;
+    pthread_mutex_lock(&pool.lock);
+    uintptr_t start = ((uintptr_t)pool.base + pool.used + alignment - 1) & ~(alignment - 1);
+    size_t end = start - (uintptr_t)pool.base + size;
+    if (new_addr == NULL && size < POOL_SIZE && end <= POOL_SIZE) {
+        pool.used = end;
+        extent = (void *)start;
+        *zero = true;
+        *commit = true;
+    }
+    pthread_mutex_unlock(&pool.lock);
+    return extent;
+}
+
+static bool pool_split(extent_hooks_t *hooks, void *addr, size_t size, size_t size_a, size_t size_b,
+                       bool committed, unsigned arena)
+{
+    (void)hooks;
+    (void)addr;
+    (void)size;
+    (void)size_a;
+    (void)size_b;
+    (void)committed;
+    (void)arena;
+    return false;
+}
+
+static bool pool_merge(extent_hooks_t *hooks, void *addr_a, size_t size_a, void *addr_b,
+                       size_t size_b, bool committed, unsigned arena)
+{
+    (void)hooks;
+    (void)addr_a;
+    (void)size_a;
+    (void)addr_b;
+    (void)size_b;
+    (void)committed;
+    (void)arena;
+    return true;
+}
+
+static extent_hooks_t pool_hooks = {.alloc = pool_alloc, .split = pool_split, .merge = pool_merge};
+
+static void pool_open(void)
+{
+    pool.base = mmap(NULL, POOL_SIZE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    pool.used = 0;
+    assert_ptr_not_equal(pool.base, MAP_FAILED);
+}
+
+static bool pool_has(const void *block)
+{
+    return (const char *)block >= pool.base && (const char *)block < pool.base + POOL_SIZE;
+}
+
+static int pool_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
+{
+    int result = memkind_default_create(kind, ops, name);
+
+    return result == MEMKIND_SUCCESS ? memkind_arena_create_map(kind, &pool_hooks) : result;
+}
+
+static void test_hooks_of_the_program(void **state)
+{
+    struct memkind_ops ops = arena_ops;
+    struct memkind kind = {0};
+
+    (void)state;
+    pool_open();
+    ops.create = pool_create;
+    assert_int_equal(ops.create(&kind, &ops, "pool"), MEMKIND_SUCCESS);
+    void *block = memkind_malloc(&kind, 1000);
+    assert_non_null(block);
+    assert_true(pool_has(block));
+    use(&kind);
+    memkind_free(NULL, block);
+    assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
+    assert_int_equal(munmap(pool.base, POOL_SIZE), 0);
+}
+
+/* Blocks of hooks lie anywhere: beside those of the default heap and of other kinds with hooks. */
+static void test_two_kinds_over_the_same_hooks(void **state)
+{
+    struct memkind first = {0};
+    struct memkind second = {0};
+
+    (void)state;
+    pool_open();
+    assert_int_equal(pool_create(&first, &arena_ops, "first"), MEMKIND_SUCCESS);
+    assert_int_equal(pool_create(&second, &arena_ops, "second"), MEMKIND_SUCCESS);
+    for (size_t size = 8; size <= MIB; size *= 4) {
+        void *blocks[] = {memkind_malloc(&first, size), memkind_malloc(&second, size),
+                          memkind_malloc(MEMKIND_DEFAULT, size)};
+        const memkind_t kinds[] = {&first, &second, MEMKIND_DEFAULT};
+
+        for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+            assert_non_null(blocks[i]);
+            assert_ptr_equal(memkind_detect_kind(blocks[i]), kinds[i]);
+            blocks[i] = memkind_realloc(NULL, blocks[i], size + 1);
+            assert_ptr_equal(memkind_detect_kind(blocks[i]), kinds[i]);
+            memkind_free(NULL, blocks[i]);
+        }
+    }
+    assert_int_equal(memkind_arena_destroy(&first), MEMKIND_SUCCESS);
+    assert_int_equal(memkind_arena_destroy(&second), MEMKIND_SUCCESS);
+    assert_int_equal(munmap(pool.base, POOL_SIZE), 0);
+}
+
+static void test_hooks_that_have_nothing(void **state)
+{
+    struct memkind kind = {0};
+
+    (void)state;
+    pool_open();
+    assert_int_equal(pool_create(&kind, &arena_ops, "pool"), MEMKIND_SUCCESS);
+    pool.used = POOL_SIZE;
+    errno = 0;
+    assert_null(memkind_malloc(&kind, 100));
+    assert_int_equal(errno, ENOMEM);
+    errno = 0;
+    assert_null(memkind_malloc(&kind, 100 * MIB));
+    assert_int_equal(errno, ENOMEM);
+    assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
+    assert_int_equal(munmap(pool.base, POOL_SIZE), 0);
+}
+
+/* -- Arenas and threads ------------------------------------------------------------------------ */
+
+struct arena_of_thread {
+    memkind_t kind;
+    int (*get_arena)(struct memkind *, unsigned *, size_t);
+    unsigned arena;
+    pthread_barrier_t *barrier;
+};
+
+static void *find_arena(void *argument)
+{
+    struct arena_of_thread *found = argument;
+
+    found->arena = UINT_MAX;
+    if (found->get_arena(found->kind, &found->arena, 100) != MEMKIND_SUCCESS)
+        found->arena = UINT_MAX;
+    unsigned again = UINT_MAX;
+    if (found->get_arena(found->kind, &again, SIZE_MAX) != MEMKIND_SUCCESS || again != found->arena)
+        found->arena = UINT_MAX;
+    pthread_barrier_wait(found->barrier);
+    return NULL;
+}
+
+/* How many different arenas the threads of the kind are told. */
+static size_t count_arenas(memkind_t kind, int (*get_arena)(struct memkind *, unsigned *, size_t))
+{
+    static struct arena_of_thread found[THREADS];
+    pthread_t threads[THREADS];
+    pthread_barrier_t barrier;
+    size_t different = 0;
+
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, THREADS), 0);
+    for (size_t i = 0; i < THREADS; i++) {
+        found[i] =
+            (struct arena_of_thread){.kind = kind, .get_arena = get_arena, .barrier = &barrier};
+        assert_int_equal(pthread_create(&threads[i], NULL, find_arena, &found[i]), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        size_t j = 0;
+
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_not_equal(found[i].arena, UINT_MAX);
+        while (found[j].arena != found[i].arena)
+            j++;
+        different += j == i;
+    }
+    pthread_barrier_destroy(&barrier);
+    return different;
+}
+
+static void test_threads_take_arenas_in_turn(void **state)
+{
+    memkind_t kind = fixture_pmem(0);
+    size_t arenas = count_arenas(kind, memkind_thread_get_arena);
+
+    (void)state;
+    assert_true(arenas <= kind->arena_map_len);
+    /* In turn: no arena is passed over while there are threads for it. */
+    assert_int_equal(arenas, kind->arena_map_len < THREADS ? kind->arena_map_len : THREADS);
+    fixture_destroy(kind);
+}
+
+static void test_one_arena_for_all(void **state)
+{
+    struct memkind_ops ops = arena_ops;
+    struct memkind kind = {0};
+
+    (void)state;
+    ops.get_arena = memkind_bijective_get_arena;
+    assert_int_equal(memkind_arena_create(&kind, &ops, "one arena"), MEMKIND_SUCCESS);
+    assert_int_equal(kind.arena_map_len, 1);
+    assert_int_equal(count_arenas(&kind, memkind_bijective_get_arena), 1);
+    use(&kind);
+    assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
+}
+
+static void test_arena_map_length(void **state)
+{
+    struct memkind_ops ops = arena_ops;
+    struct memkind kind = {.ops = &ops};
+
+    (void)state;
+    assert_int_equal(memkind_set_arena_map_len(&kind), MEMKIND_SUCCESS);
+    assert_in_range(kind.arena_map_len, 1, 4096);
+    assert_int_equal(kind.arena_map_len & (kind.arena_map_len - 1), 0);
+    assert_int_equal(kind.arena_map_mask, kind.arena_map_len - 1);
+    ops.get_arena = memkind_bijective_get_arena;
+    assert_int_equal(memkind_set_arena_map_len(&kind), MEMKIND_SUCCESS);
+    assert_int_equal(kind.arena_map_len, 1);
+    assert_int_equal(kind.arena_map_mask, 0);
+}
+
+/* -- With the kind found from the block -------------------------------------------------------- */
+
+static void test_calls_that_find_the_kind(void **state)
+{
+    memkind_t kind = *state;
+    void *block = memkind_malloc(kind, 100);
+
+    assert_non_null(block);
+    fixture_fill(block, 100, 1);
+    assert_ptr_equal(memkind_arena_detect_kind(block), kind);
+    block = memkind_arena_realloc_with_kind_detect(block, 5 * MIB);
+    assert_non_null(block);
+    assert_ptr_equal(memkind_arena_detect_kind(block), kind);
+    assert_true(fixture_is_filled(block, 100, 1));
+    memkind_arena_free_with_kind_detect(block);
+    block = memkind_malloc(kind, 100);
+    assert_null(memkind_arena_realloc_with_kind_detect(block, 0));
+}
+
+static void test_calls_that_find_nothing(void **state)
+{
+    (void)state;
+    assert_null(memkind_arena_detect_kind(NULL));
+    assert_null(memkind_arena_detect_kind(state));
+    memkind_arena_free_with_kind_detect(NULL);
+    errno = 0;
+    assert_null(memkind_arena_realloc_with_kind_detect(NULL, 100));
+    assert_int_equal(errno, EINVAL);
+}
+
+/* -- One kind too many ------------------------------------------------------------------------- */
+
+static void test_one_kind_too_many(void **state)
+{
+    static struct memkind kinds[MEMKIND_MAX_KIND];
+    struct memkind last = {0};
+
+    (void)state;
+    memset(kinds, 0, sizeof(kinds));
+    for (size_t i = 0; i < MEMKIND_MAX_KIND; i++)
+        assert_int_equal(memkind_arena_create(&kinds[i], &arena_ops, "many"), MEMKIND_SUCCESS);
+    assert_int_equal(memkind_arena_create(&last, &arena_ops, "too many"), MEMKIND_ERROR_TOOMANY);
+    for (size_t i = 0; i < MEMKIND_MAX_KIND; i++)
+        assert_int_equal(memkind_arena_destroy(&kinds[i]), MEMKIND_SUCCESS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(test_kind_of_the_program),
+        FIXTURE_TEST(test_many_lives),
+        FIXTURE_TEST(test_address_space_comes_back),
+        FIXTURE_TEST(test_operations_on_pages_are_called),
+        FIXTURE_TEST(test_pages_that_cannot_be_placed),
+        FIXTURE_TEST(test_hooks_of_the_program),
+        FIXTURE_TEST(test_two_kinds_over_the_same_hooks),
+        FIXTURE_TEST(test_hooks_that_have_nothing),
+        FIXTURE_TEST(test_threads_take_arenas_in_turn),
+        FIXTURE_TEST(test_one_arena_for_all),
+        FIXTURE_TEST(test_arena_map_length),
+        FIXTURE_TEST_ON_ALL(test_calls_that_find_the_kind),
+        FIXTURE_TEST(test_calls_that_find_nothing),
+        FIXTURE_TEST(test_one_kind_too_many),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

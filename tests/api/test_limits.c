@@ -1,0 +1,844 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tests of kinds that are full, of file systems that are full or can do little, and of file size
+ * limits.
+ *
+ * The program has a fallocate() of its own, which the library uses as well, to count its calls and
+ * make them fail.
+ */
+#include "api/fixture.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+
+#define MOST_BLOCKS  300000
+#define MANY_THREADS 64
+#define THREADS      8
+#define SMALL_FS     (32 * MIB)
+#define FILE_LIMIT   (24 * MIB)
+
+static void *blocks[MOST_BLOCKS];
+
+/* -- A file system of our own making ----------------------------------------------------------- */
+
+static struct {
+    int commit_error;      /* what pieces larger than this fail with */
+    size_t largest_piece;  /* ... */
+    int release_error;     /* what punching fails with; 0: it works */
+    atomic_int interrupts; /* so many calls yet are interrupted */
+} store;
+
+static atomic_ulong fallocate_calls;
+
+static int fail_with(int error)
+{
+    errno = error;
+    return -1;
+}
+
+/* Exported, whatever the compiler's default, so that the library finds it before libc's. */
+__attribute__((visibility("default"))) int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+    atomic_fetch_add(&fallocate_calls, 1);
+    if (mode != 0 && store.release_error != 0)
+        return fail_with(store.release_error);
+    if (mode == 0 && store.commit_error != 0 && (size_t)length > store.largest_piece)
+        return fail_with(store.commit_error);
+    if (mode == 0 && atomic_load(&store.interrupts) > 0 &&
+        atomic_fetch_sub(&store.interrupts, 1) > 0)
+        return fail_with(EINTR);
+    return (int)syscall(SYS_fallocate, fd, mode, offset, length);
+}
+
+static int store_teardown(void **state)
+{
+    store.commit_error = 0;
+    store.release_error = 0;
+    atomic_store(&store.interrupts, 0);
+    return fixture_teardown(state);
+}
+
+#define STORE_TEST(function) \
+    cmocka_unit_test_setup_teardown(function, fixture_setup, store_teardown)
+
+/* -- One block --------------------------------------------------------------------------------- */
+
+/* memkind 1.14 cannot give more than 14, 28 and 56 MiB of these. */
+static void expect_one_block(memkind_t kind, size_t size)
+{
+    for (int round = 0; round < 3; round++) {
+        char *block = memkind_malloc(kind, size);
+
+        assert_non_null(block);
+        memset(block, round, size);
+        assert_int_equal(fixture_current_size(kind), size);
+        errno = 0;
+        assert_null(memkind_malloc(kind, 1));
+        assert_int_equal(errno, ENOMEM);
+        memkind_free(kind, block);
+    }
+}
+
+static void test_one_block_of_the_whole_size(void **state)
+{
+    static const size_t sizes[] = {16 * MIB, 32 * MIB, 64 * MIB, 20 * MIB,
+                                   24 * MIB, 28 * MIB, 40 * MIB};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        memkind_t kind = fixture_pmem(sizes[i]);
+
+        expect_one_block(kind, sizes[i]);
+        fixture_destroy(kind);
+        kind = fixture_conservative_pmem(sizes[i]);
+        expect_one_block(kind, sizes[i]);
+        fixture_destroy(kind);
+    }
+}
+
+/* Also when the kind has been used for something else before. */
+static void test_one_block_after_many_small_ones(void **state)
+{
+    memkind_t kind = fixture_pmem(MEMKIND_PMEM_MIN_SIZE);
+
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        size_t count = 0;
+
+        while (count < MOST_BLOCKS && (blocks[count] = memkind_malloc(kind, 1000)) != NULL)
+            count++;
+        assert_true(count > 1000);
+        for (size_t i = 0; i < count; i++)
+            memkind_free(kind, blocks[i]);
+        expect_one_block(kind, MEMKIND_PMEM_MIN_SIZE);
+    }
+    fixture_destroy(kind);
+}
+
+static void test_one_block_with_an_alignment(void **state)
+{
+    memkind_t kind = fixture_pmem(MEMKIND_PMEM_MIN_SIZE);
+
+    (void)state;
+    for (size_t alignment = 4096; alignment <= GIB; alignment *= 4) {
+        void *block = NULL;
+
+        assert_int_equal(memkind_posix_memalign(kind, &block, alignment, MEMKIND_PMEM_MIN_SIZE), 0);
+        assert_int_equal((uintptr_t)block % alignment, 0);
+        memset(block, 1, MEMKIND_PMEM_MIN_SIZE);
+        memkind_free(kind, block);
+    }
+    fixture_destroy(kind);
+}
+
+/* -- A full kind ------------------------------------------------------------------------------- */
+
+/* Takes blocks until there are no more. */
+static size_t fill(memkind_t kind, size_t size)
+{
+    size_t count = 0;
+
+    errno = 0;
+    while (count < MOST_BLOCKS && (blocks[count] = memkind_malloc(kind, size)) != NULL) {
+        *(size_t *)blocks[count] = count;
+        count++;
+    }
+    assert_true(count < MOST_BLOCKS);
+    assert_int_equal(errno, ENOMEM);
+    return count;
+}
+
+static void empty(memkind_t kind, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(*(size_t *)blocks[i], i);
+        memkind_free(kind, blocks[i]);
+    }
+}
+
+static void test_full_kind_works_on(void **state)
+{
+    static const size_t sizes[] = {64, 100, 1000, 4096, 14336, 16 * KIB, 100 * KIB, MIB, 3 * MIB};
+    memkind_t kind = *state;
+
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        size_t count = fill(kind, sizes[i]);
+        size_t usable = memkind_malloc_usable_size(kind, blocks[0]);
+
+        /* Full means full: no other block of this size would fit, give or take what slabs leave
+         * over. */
+        assert_true(count * usable + usable + MIB > FIXTURE_KIND_SIZE / 4);
+        assert_true(fixture_current_size(kind) <= FIXTURE_KIND_SIZE / 4);
+        /* One out, one in: many times, at any place. */
+        for (size_t j = 0; j < 100; j++) {
+            size_t at = j * 7919 % count;
+
+            memkind_free(kind, blocks[at]);
+            blocks[at] = memkind_malloc(kind, sizes[i]);
+            assert_non_null(blocks[at]);
+            *(size_t *)blocks[at] = at;
+        }
+        empty(kind, count);
+    }
+}
+
+static int small_setup(void **state)
+{
+    bool conservative = *state != NULL;
+    int result = fixture_setup(state);
+
+    *state = conservative ? fixture_conservative_pmem(FIXTURE_KIND_SIZE / 4)
+                          : fixture_pmem(FIXTURE_KIND_SIZE / 4);
+    return result;
+}
+
+/* How well space is used, for sizes that divide a page or are made of pages. */
+static void test_nothing_of_the_kind_is_lost(void **state)
+{
+    static const size_t sizes[] = {64, 1024, 4096, 16 * KIB, 64 * KIB, 256 * KIB, MIB};
+    memkind_t kind = *state;
+    size_t whole = FIXTURE_KIND_SIZE / 4;
+
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        size_t count = fill(kind, sizes[i]);
+
+        assert_true(count * sizes[i] >= whole - whole / 20);
+        empty(kind, count);
+    }
+}
+
+static void test_sizes_change_in_a_full_kind(void **state)
+{
+    static const size_t sizes[] = {64, MIB, 4096, 5 * MIB, 1000, 16 * MIB, 14336, 2 * MIB, 100};
+    memkind_t kind = *state;
+
+    for (int round = 0; round < 3; round++)
+        for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+            size_t count = fill(kind, sizes[i]);
+
+            assert_true(count >= 1);
+            empty(kind, count);
+        }
+}
+
+static void test_every_function_in_a_full_kind(void **state)
+{
+    memkind_t kind = *state;
+    size_t count = fill(kind, MIB);
+    size_t rest = 0;
+    void *block = &block;
+    static void *small[MOST_BLOCKS];
+
+    while ((small[rest] = memkind_malloc(kind, 64)) != NULL)
+        rest++;
+    errno = 0;
+    assert_null(memkind_malloc(kind, 64));
+    assert_int_equal(errno, ENOMEM);
+    errno = 0;
+    assert_null(memkind_calloc(kind, 8, 8));
+    assert_int_equal(errno, ENOMEM);
+    errno = 0;
+    assert_null(memkind_realloc(kind, NULL, 64));
+    assert_int_equal(errno, ENOMEM);
+    errno = 0;
+    assert_null(memkind_realloc(kind, blocks[0], 2 * MIB));
+    assert_int_equal(errno, ENOMEM);
+    errno = 77;
+    assert_int_equal(memkind_posix_memalign(kind, &block, 64, 64), ENOMEM);
+    assert_int_equal(errno, 77);
+    for (size_t i = 0; i < rest; i++)
+        memkind_free(kind, small[i]);
+    empty(kind, count);
+}
+
+/* Programs find the largest block by trying: the NULLs must not use anything up. */
+static void test_search_for_the_largest_block(void **state)
+{
+    memkind_t kind = *state;
+    size_t whole = FIXTURE_KIND_SIZE / 4;
+
+    for (int round = 0; round < 10; round++) {
+        size_t fits = 0;
+        size_t too_much = GIB;
+
+        while (too_much - fits > 4096) {
+            size_t middle = fits + (too_much - fits) / 2;
+            void *block = memkind_malloc(kind, middle);
+
+            if (block != NULL)
+                fits = middle;
+            else
+                too_much = middle;
+            memkind_free(kind, block);
+        }
+        assert_in_range(fits, whole - 4096, whole);
+    }
+}
+
+/* Asks for blocks of many sizes, all of which are too large for the full kind. */
+static void expect_nulls(memkind_t kind, size_t times)
+{
+    for (size_t i = 0; i < times; i++)
+        for (size_t size = 64 * KIB; size <= GIB; size *= 2)
+            assert_null(memkind_malloc(kind, size));
+}
+
+static void test_null_is_cheap_where_nothing_has_changed(void **state)
+{
+    memkind_t kind = *state;
+    size_t count = fill(kind, 64 * KIB);
+
+    /* What the first NULL of each size has found out need not be found out again. */
+    expect_nulls(kind, 1);
+    unsigned long calls = atomic_load(&fallocate_calls);
+    expect_nulls(kind, 1000);
+    assert_int_equal(atomic_load(&fallocate_calls), calls);
+    empty(kind, count);
+}
+
+static void test_null_takes_no_address_space(void **state)
+{
+    memkind_t kind = *state;
+    size_t count = fill(kind, 64 * KIB);
+
+    expect_nulls(kind, 10);
+    size_t space = fixture_address_space();
+    size_t maps = count_maps();
+    expect_nulls(kind, 500);
+    assert_true(fixture_address_space() <= space + MIB);
+    assert_true(count_maps() <= maps + 2);
+    empty(kind, count);
+}
+
+/* The same where it is the file system that is full. */
+static void test_null_of_a_full_file_system_takes_no_address_space(void **state)
+{
+    memkind_t kind = fixture_pmem(0);
+    void *block = memkind_malloc(kind, MIB);
+
+    (void)state;
+    store.commit_error = ENOSPC;
+    expect_nulls(kind, 10);
+    size_t space = fixture_address_space();
+    expect_nulls(kind, 500);
+    assert_true(fixture_address_space() <= space + MIB);
+    memkind_free(kind, block);
+    fixture_destroy(kind);
+}
+
+static void *free_one(void *block)
+{
+    memkind_free(NULL, block);
+    return NULL;
+}
+
+/* A NULL that is remembered is forgotten when any thread frees. */
+static void test_null_ends_when_another_thread_frees(void **state)
+{
+    memkind_t kind = *state;
+    size_t count = fill(kind, MIB);
+
+    for (size_t i = 0; i < count; i++) {
+        pthread_t thread;
+
+        assert_null(memkind_malloc(kind, MIB));
+        assert_int_equal(pthread_create(&thread, NULL, free_one, blocks[i]), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        blocks[i] = memkind_malloc(kind, MIB);
+        assert_non_null(blocks[i]);
+        *(size_t *)blocks[i] = i;
+    }
+    empty(kind, count);
+}
+
+/* -- Many threads in a small kind -------------------------------------------------------------- */
+
+struct share {
+    memkind_t kind;
+    pthread_barrier_t *all_have;
+    size_t size;
+    bool served;
+};
+
+/* Takes its share in small and large blocks, holds it until all have theirs, and does that again.
+ */
+static void *take_share(void *argument)
+{
+    struct share *share = argument;
+    void *mine[9] = {NULL};
+
+    share->served = true;
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < COUNT_OF(mine); i++) {
+            size_t size = i == 0 ? share->size / 2 : share->size / 32;
+
+            mine[i] = memkind_malloc(share->kind, size);
+            if (mine[i] == NULL)
+                share->served = false;
+            else
+                fixture_fill(mine[i], size, (unsigned)i);
+        }
+        pthread_barrier_wait(share->all_have);
+        for (size_t i = 0; i < COUNT_OF(mine); i++) {
+            size_t size = i == 0 ? share->size / 2 : share->size / 32;
+
+            if (mine[i] != NULL && !fixture_is_filled(mine[i], size, (unsigned)i))
+                share->served = false;
+            memkind_free(share->kind, mine[i]);
+        }
+        pthread_barrier_wait(share->all_have);
+    }
+    return NULL;
+}
+
+/* Each of the threads gets three quarters of what it would have if all were divided evenly. */
+static void expect_all_served(memkind_t kind, size_t size)
+{
+    static struct share shares[MANY_THREADS];
+    pthread_t threads[MANY_THREADS];
+    pthread_barrier_t barrier;
+    size_t served = 0;
+
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, MANY_THREADS), 0);
+    for (size_t i = 0; i < MANY_THREADS; i++) {
+        shares[i] = (struct share){.kind = kind, .all_have = &barrier, .size = size / MANY_THREADS};
+        assert_int_equal(pthread_create(&threads[i], NULL, take_share, &shares[i]), 0);
+    }
+    for (size_t i = 0; i < MANY_THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        served += shares[i].served;
+    }
+    pthread_barrier_destroy(&barrier);
+    assert_int_equal(served, MANY_THREADS);
+}
+
+/* In memkind 1.14, each arena keeps 2 MiB at least: 64 threads with 256 arenas starve in 16 MiB. */
+static void test_many_threads_in_a_small_kind(void **state)
+{
+    static const char *const arenas[] = {NULL, "1", "64", "256"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(arenas); i++) {
+        if (arenas[i] != NULL)
+            assert_int_equal(setenv("MEMKIND_ARENA_NUM_PER_KIND", arenas[i], 1), 0);
+        memkind_t kind = fixture_pmem(MEMKIND_PMEM_MIN_SIZE);
+        memkind_t conservative = fixture_conservative_pmem(MEMKIND_PMEM_MIN_SIZE);
+        assert_int_equal(unsetenv("MEMKIND_ARENA_NUM_PER_KIND"), 0);
+        expect_all_served(kind, MEMKIND_PMEM_MIN_SIZE);
+        expect_all_served(conservative, MEMKIND_PMEM_MIN_SIZE);
+        fixture_destroy(kind);
+        fixture_destroy(conservative);
+    }
+}
+
+struct fighter {
+    memkind_t kind;
+    unsigned seed;
+    bool intact;
+};
+
+/* More than there is room for, so that it meets the limit all the time. */
+static void *fight(void *argument)
+{
+    struct fighter *fighter = argument;
+    void *mine[64] = {NULL};
+    size_t sizes[64] = {0};
+    unsigned random = fighter->seed;
+
+    fighter->intact = true;
+    for (unsigned step = 0; step < 2000; step++) {
+        random = random * 1103515245 + 12345;
+        size_t i = (random >> 16) % COUNT_OF(mine);
+
+        if (mine[i] != NULL) {
+            fighter->intact &= fixture_is_filled(mine[i], sizes[i], fighter->seed);
+            memkind_free(fighter->kind, mine[i]);
+            mine[i] = NULL;
+        } else {
+            sizes[i] = (random >> 12) % (i % 8 == 0 ? MIB : 20 * KIB) + 1;
+            errno = 0;
+            mine[i] = memkind_malloc(fighter->kind, sizes[i]);
+            if (mine[i] != NULL)
+                fixture_fill(mine[i], sizes[i], fighter->seed);
+            else
+                fighter->intact &= errno == ENOMEM;
+        }
+    }
+    for (size_t i = 0; i < COUNT_OF(mine); i++)
+        memkind_free(NULL, mine[i]);
+    return NULL;
+}
+
+static void test_threads_that_meet_the_limit(void **state)
+{
+    memkind_t kind = *state;
+    static struct fighter fighters[THREADS];
+    pthread_t threads[THREADS];
+
+    for (size_t i = 0; i < THREADS; i++) {
+        fighters[i] = (struct fighter){.kind = kind, .seed = (unsigned)i + 1};
+        assert_int_equal(pthread_create(&threads[i], NULL, fight, &fighters[i]), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_true(fighters[i].intact);
+    }
+    expect_one_block(kind, FIXTURE_KIND_SIZE / 4);
+}
+
+/* -- RLIMIT_FSIZE ------------------------------------------------------------------------------ */
+
+static struct rlimit set_file_size_limit(rlim_t bytes)
+{
+    struct rlimit old;
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    limit = old;
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    return old;
+}
+
+/* memkind 1.14 is killed by SIGXFSZ, and so is this program where the library lets the signal come.
+ */
+static void test_file_size_limit(void **state)
+{
+    memkind_t kind = *state;
+    struct rlimit old = set_file_size_limit(FILE_LIMIT);
+    struct sigaction action;
+    sigset_t pending;
+
+    for (int round = 0; round < 3; round++) {
+        size_t count = fill(kind, MIB);
+
+        assert_true(count >= 1);
+        assert_true(fixture_file_size(kind) <= FILE_LIMIT);
+        for (size_t i = 0; i < count; i++)
+            memset((char *)blocks[i] + sizeof(size_t), 1, MIB - sizeof(size_t));
+        empty(kind, count);
+    }
+    errno = 0;
+    assert_null(memkind_malloc(kind, 2 * FILE_LIMIT));
+    assert_int_equal(errno, ENOMEM);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+
+    assert_int_equal(sigaction(SIGXFSZ, NULL, &action), 0);
+    assert_true(action.sa_handler == SIG_DFL);
+    assert_int_equal(sigpending(&pending), 0);
+    assert_int_equal(sigismember(&pending, SIGXFSZ), 0);
+    assert_int_equal(sigprocmask(SIG_SETMASK, NULL, &pending), 0);
+    assert_int_equal(sigismember(&pending, SIGXFSZ), 0);
+}
+
+/* The kind sees that there is more room, though none of its blocks has been freed. */
+static void test_file_size_limit_is_lifted(void **state)
+{
+    memkind_t kind = *state;
+    struct rlimit old = set_file_size_limit(FILE_LIMIT);
+    size_t count = fill(kind, MIB);
+
+    assert_null(memkind_malloc(kind, MIB));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    void *block = memkind_malloc(kind, MIB);
+    assert_non_null(block);
+    memset(block, 1, MIB);
+    memkind_free(kind, block);
+    empty(kind, count);
+}
+
+/* -- File systems that can do little ----------------------------------------------------------- */
+
+static void use(memkind_t kind)
+{
+    static const size_t sizes[] = {10, 1000, 4096, 100 * KIB, 3 * MIB, 9 * MIB};
+
+    for (int round = 0; round < 3; round++) {
+        void *mine[COUNT_OF(sizes)];
+
+        for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+            mine[i] =
+                round == 1 ? memkind_calloc(kind, 1, sizes[i]) : memkind_malloc(kind, sizes[i]);
+            assert_non_null(mine[i]);
+            if (round == 1)
+                assert_true(fixture_is_zero(mine[i], sizes[i]));
+            fixture_fill(mine[i], sizes[i], (unsigned)i);
+        }
+        assert_true(fixture_file_space(kind) >= 12 * MIB);
+        for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+            assert_true(fixture_is_filled(mine[i], sizes[i], (unsigned)i));
+            memkind_free(kind, mine[i]);
+        }
+    }
+}
+
+static void test_no_fallocate(void **state)
+{
+    (void)state;
+    store.commit_error = EOPNOTSUPP;
+    store.largest_piece = 0;
+    memkind_t kind = fixture_pmem(0);
+    memkind_t conservative = fixture_conservative_pmem(0);
+    use(kind);
+    use(conservative);
+    fixture_destroy(kind);
+    fixture_destroy(conservative);
+}
+
+static void test_no_large_piece(void **state)
+{
+    static const int errors[] = {EINVAL, EIO, EOPNOTSUPP};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        store.commit_error = errors[i];
+        store.largest_piece = 2 * MIB;
+        memkind_t kind = fixture_pmem(0);
+        memkind_t conservative = fixture_conservative_pmem(0);
+        use(kind);
+        use(conservative);
+        fixture_destroy(kind);
+        fixture_destroy(conservative);
+    }
+}
+
+/* memkind 1.14 aborts at the first free. Here, file space stays, and is used again, until the kind
+ * is destroyed. */
+static void test_no_hole_punching(void **state)
+{
+    (void)state;
+    store.release_error = EOPNOTSUPP;
+    memkind_t kind = fixture_pmem(0);
+    memkind_t conservative = fixture_conservative_pmem(0);
+    use(kind);
+    use(conservative);
+    size_t held = fixture_file_space(conservative);
+    assert_true(held >= 12 * MIB);
+    for (int i = 0; i < 5; i++)
+        use(conservative);
+    assert_true(fixture_file_space(conservative) <= 2 * held);
+    fixture_destroy(kind);
+    fixture_destroy(conservative);
+}
+
+static void test_interrupted_fallocate(void **state)
+{
+    memkind_t kind = fixture_conservative_pmem(0);
+
+    (void)state;
+    for (int times = 1; times <= 5; times++) {
+        atomic_store(&store.interrupts, times);
+        void *block = memkind_malloc(kind, (10 + (size_t)times) * MIB);
+        assert_non_null(block);
+        assert_true(atomic_load(&store.interrupts) <= 0);
+        memset(block, 1, 10 * MIB);
+        memkind_free(kind, block);
+    }
+    fixture_destroy(kind);
+}
+
+/* Whatever the reason and whichever the call: NULL, ENOMEM, nothing held, and the kind works when
+ * the reason is gone. */
+static void test_failing_fallocate(void **state)
+{
+    static const int errors[] = {ENOSPC, EDQUOT, EFBIG, ENOMEM, EIO, EPERM};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        memkind_t kind = fixture_conservative_pmem(0);
+
+        store.commit_error = errors[i];
+        store.largest_piece = 0;
+        for (size_t size = 8; size <= 16 * MIB; size *= 8) {
+            errno = 0;
+            assert_null(memkind_malloc(kind, size));
+            assert_int_equal(errno, ENOMEM);
+        }
+        assert_int_equal(fixture_current_size(kind), 0);
+        assert_int_equal(fixture_file_space(kind), 0);
+        store.commit_error = 0;
+        use(kind);
+        fixture_destroy(kind);
+    }
+}
+
+/* -- A file system that is full ---------------------------------------------------------------- */
+
+static bool mounted;
+
+/* A tmpfs of 32 MiB over the test's directory, that no other process sees. */
+static int full_setup(void **state)
+{
+    int result = fixture_setup(state);
+
+    mounted = geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
+              mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+              mount("none", fixture_dir, "tmpfs", 0, "size=32m") == 0;
+    return result;
+}
+
+static int full_teardown(void **state)
+{
+    if (mounted && umount2(fixture_dir, MNT_DETACH) != 0)
+        return -1;
+    return store_teardown(state);
+}
+
+#define FULL_TEST(function) cmocka_unit_test_setup_teardown(function, full_setup, full_teardown)
+
+static size_t free_space(void)
+{
+    struct statvfs fs;
+
+    assert_int_equal(statvfs(fixture_dir, &fs), 0);
+    return fs.f_bfree * fs.f_frsize;
+}
+
+static void test_full_file_system(void **state)
+{
+    (void)state;
+    if (!mounted)
+        skip();
+    for (int round = 0; round < 4; round++) {
+        memkind_t kind = round % 2 == 0 ? fixture_pmem(0) : fixture_pmem(2 * SMALL_FS);
+        assert_int_equal(free_space(), SMALL_FS);
+        size_t count = fill(kind, MIB);
+
+        assert_int_equal(count, SMALL_FS / MIB);
+        assert_int_equal(free_space(), 0);
+        /* A page that was not there would be SIGBUS. */
+        for (size_t i = 0; i < count; i++)
+            memset((char *)blocks[i] + sizeof(size_t), 1, MIB - sizeof(size_t));
+        if (round < 2) {
+            empty(kind, count);
+            void *block = memkind_malloc(kind, SMALL_FS);
+            assert_non_null(block);
+            memset(block, 1, SMALL_FS);
+        }
+        fixture_destroy(kind);
+        assert_int_equal(free_space(), SMALL_FS);
+    }
+}
+
+static void test_full_file_system_of_small_blocks(void **state)
+{
+    (void)state;
+    if (!mounted)
+        skip();
+    memkind_t kind = fixture_conservative_pmem(0);
+    size_t count = fill(kind, 1024);
+    assert_true(count * 1024 >= SMALL_FS - SMALL_FS / 20);
+    for (size_t i = 0; i < count; i++)
+        memset((char *)blocks[i] + sizeof(size_t), 1, 1024 - sizeof(size_t));
+    empty(kind, count);
+    assert_int_equal(free_space(), SMALL_FS);
+    fixture_destroy(kind);
+}
+
+/* What others take and give is seen at once. */
+static void test_file_system_filled_by_another(void **state)
+{
+    (void)state;
+    if (!mounted)
+        skip();
+    char path[TEST_DIR_PATH_SIZE + 16];
+    memkind_t kind = fixture_pmem(0);
+    snprintf(path, sizeof(path), "%s/other", fixture_dir);
+    int other = open(path, O_CREAT | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    assert_true(other >= 0);
+    assert_int_equal(unlink(path), 0);
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(syscall(SYS_fallocate, other, 0, 0, free_space()), 0);
+        errno = 0;
+        assert_null(memkind_malloc(kind, MIB));
+        assert_int_equal(errno, ENOMEM);
+        assert_null(memkind_malloc(kind, 10 * MIB));
+        assert_int_equal(ftruncate(other, 0), 0);
+        void *block = memkind_malloc(kind, MIB);
+        assert_non_null(block);
+        memset(block, 1, MIB);
+        memkind_free(kind, block);
+        fixture_destroy(kind);
+        kind = fixture_pmem(0);
+    }
+    close(other);
+    fixture_destroy(kind);
+}
+
+static void test_two_kinds_in_a_full_file_system(void **state)
+{
+    (void)state;
+    if (!mounted)
+        skip();
+    memkind_t first = fixture_conservative_pmem(0);
+    memkind_t second = fixture_pmem(0);
+    size_t count = fill(first, MIB);
+    assert_null(memkind_malloc(second, 100));
+    memkind_free(first, blocks[--count]);
+    void *block = memkind_malloc(second, 100);
+    assert_non_null(block);
+    memkind_free(second, block);
+    empty(first, count);
+    block = memkind_malloc(second, SMALL_FS / 2);
+    assert_non_null(block);
+    memset(block, 1, SMALL_FS / 2);
+    fixture_destroy(first);
+    fixture_destroy(second);
+    assert_int_equal(free_space(), SMALL_FS);
+}
+
+static void test_capacity_of_a_small_file_system(void **state)
+{
+    (void)state;
+    if (!mounted)
+        skip();
+    memkind_t kind = fixture_pmem(0);
+    assert_int_equal(memkind_get_capacity(kind), SMALL_FS);
+    fixture_destroy(kind);
+}
+
+#define SMALL_TEST(function)                                                               \
+    {#function " DEFAULT", function, small_setup, fixture_kind_teardown, NULL},            \
+    {                                                                                      \
+#        function " CONSERVATIVE", function, small_setup, fixture_kind_teardown, (void *)1 \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(test_one_block_of_the_whole_size),
+        FIXTURE_TEST(test_one_block_after_many_small_ones),
+        FIXTURE_TEST(test_one_block_with_an_alignment),
+        SMALL_TEST(test_full_kind_works_on),
+        SMALL_TEST(test_nothing_of_the_kind_is_lost),
+        SMALL_TEST(test_sizes_change_in_a_full_kind),
+        SMALL_TEST(test_every_function_in_a_full_kind),
+        SMALL_TEST(test_search_for_the_largest_block),
+        SMALL_TEST(test_null_is_cheap_where_nothing_has_changed),
+        SMALL_TEST(test_null_takes_no_address_space),
+        STORE_TEST(test_null_of_a_full_file_system_takes_no_address_space),
+        SMALL_TEST(test_null_ends_when_another_thread_frees),
+        FIXTURE_TEST(test_many_threads_in_a_small_kind),
+        SMALL_TEST(test_threads_that_meet_the_limit),
+        FIXTURE_TEST_ON_PMEM(test_file_size_limit),
+        FIXTURE_TEST_ON_PMEM(test_file_size_limit_is_lifted),
+        STORE_TEST(test_no_fallocate),
+        STORE_TEST(test_no_large_piece),
+        STORE_TEST(test_no_hole_punching),
+        STORE_TEST(test_interrupted_fallocate),
+        STORE_TEST(test_failing_fallocate),
+        FULL_TEST(test_full_file_system),
+        FULL_TEST(test_full_file_system_of_small_blocks),
+        FULL_TEST(test_file_system_filled_by_another),
+        FULL_TEST(test_two_kinds_in_a_full_file_system),
+        FULL_TEST(test_capacity_of_a_small_file_system),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The heap that a worker measures: the C library's functions, or a PMEM kind of a libmemkind.
+ *
+ * Either library comes by LD_PRELOAD, that is, it is loaded at start as if the program had been
+ * linked with it, and its functions are looked up by name. Every call costs the same test and one
+ * indirect call, whatever the heap.
+ */
+#pragma once
+
+#include <memkind.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct heap {
+    memkind_t kind; /* NULL: the C library's functions, else those named kind_... */
+    void *(*malloc)(size_t);
+    void *(*realloc)(void *, size_t);
+    void (*free)(void *);
+    void *(*kind_malloc)(memkind_t, size_t);
+    void *(*kind_realloc)(memkind_t, void *, size_t);
+    void (*kind_free)(memkind_t, void *);
+    size_t (*kind_usable_size)(memkind_t, void *);
+    memkind_t (*kind_detect)(void *);
+    int (*kind_create)(struct memkind_config *, memkind_t *);
+    int (*kind_destroy)(memkind_t);
+    struct memkind_config *config; /* what kind_create() is to be called with */
+};
+
+/* What heap_open() is to open. */
+struct heap_description {
+    bool kind;            /* a kind, not the C library's functions */
+    const char *provider; /* file that the functions must come from; NULL: any */
+    const char *dir;      /* of the kind; borrowed while the heap is used */
+    size_t max_size;      /* of the kind */
+    memkind_mem_usage_policy policy;
+};
+
+/* Ends the program with a message on stderr when the heap cannot be had. */
+void heap_open(struct heap *heap, const struct heap_description *description);
+
+/* Makes one more kind like that of heap_open(), or ends the program. */
+memkind_t heap_create_kind(const struct heap *heap);
+
+/* How often the process has called fallocate(2) or posix_fallocate(3) so far. */
+unsigned long heap_fallocate_calls(void);
+
+/* Ends the program: an allocation failed that must not. */
+_Noreturn void heap_exhausted(void);
+
+static inline void *heap_try_malloc(const struct heap *heap, size_t size)
+{
+    return heap->kind != NULL ? heap->kind_malloc(heap->kind, size) : heap->malloc(size);
+}
+
+static inline void *heap_malloc(const struct heap *heap, size_t size)
+{
+    void *block = heap_try_malloc(heap, size);
+
+    if (__builtin_expect(block == NULL, 0))
+        heap_exhausted();
+    return block;
+}
+
+static inline void *heap_realloc(const struct heap *heap, void *block, size_t size)
+{
+    void *moved = heap->kind != NULL ? heap->kind_realloc(heap->kind, block, size)
+                                     : heap->realloc(block, size);
+
+    if (__builtin_expect(moved == NULL, 0))
+        heap_exhausted();
+    return moved;
+}
+
+static inline void heap_free(const struct heap *heap, void *block)
+{
+    if (heap->kind != NULL)
+        heap->kind_free(heap->kind, block);
+    else
+        heap->free(block);
+}

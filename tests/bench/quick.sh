@@ -1,0 +1,127 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# What a benchmark can assert without a clock: instructions (counted by callgrind), calls for file space
+# (counted by the program) and the share of a kind that blocks can use. Usage: quick.sh BENCH
+#
+# All costs are those of a loop around the calls, so they contain some instructions of the loop.
+
+set -eu
+
+LC_ALL=C
+export LC_ALL
+
+bench=$1
+library=${MEMKIND_SO:?names the library to test}
+dir=${MEMKIND_TEST_DIR:-/dev/shm}
+[ -w "$dir" ] || dir=/tmp
+unset LD_PRELOAD MEMKIND_ARENA_NUM_PER_KIND MEMKIND_HOG_MEMORY MEMKIND_DEBUG
+failures=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+if ! command -v valgrind >/dev/null; then
+    echo "no valgrind here: skipped"
+    exit 77
+fi
+
+# check WHAT VALUE RELATION LIMIT: prints it, and notes whether it holds.
+check() {
+    verdict=ok
+    awk "BEGIN { exit !($2 $3 $4) }" || { verdict=FAILED; failures=$((failures + 1)); }
+    printf '%-62s %9s %s %-9s %s\n' "$1" "$2" "$3" "$4" "$verdict"
+}
+
+# die OUTPUT COMMAND...: shows why a worker did not work.
+die() {
+    cat "$1" >&2
+    shift
+    echo "failed: $*" >&2
+    exit 1
+}
+
+# worker HEAP ARGUMENT...: what a worker prints. HEAP is library or libc.
+worker() {
+    if [ "$1" = library ]; then
+        shift
+        LD_PRELOAD=$library "$bench" --worker --kind --provider "$library" --dir "$dir" "$@" \
+            2>"$work/err" || die "$work/err" "$@"
+    else
+        shift
+        "$bench" --worker "$@" 2>"$work/err" || die "$work/err" "$@"
+    fi
+}
+
+# --- instructions --------------------------------------------------------------------------------
+
+# Multiples of the 1,000 or 1,024 operations between two looks at the clock; the difference is counted.
+short=128000
+long=384000
+
+# instructions HEAP WORKLOAD OPERATIONS: of the whole process.
+instructions() {
+    set -- "$1" --workload "$2" --operations "$3"
+    heap=$1
+    shift
+    preload=
+    if [ "$heap" = library ]; then
+        preload=$library
+        set -- "$@" --kind --provider "$library" --dir "$dir"
+    fi
+    LD_PRELOAD=$preload valgrind --tool=callgrind --callgrind-out-file="$work/callgrind" \
+        "$bench" --worker "$@" >"$work/out" 2>"$work/err" || die "$work/err" "$@"
+    sed -n 's/.*Collected : //p' "$work/err"
+}
+
+# cost HEAP WORKLOAD: instructions of one operation.
+cost() {
+    some=$(instructions "$1" "$2" $short)
+    more=$(instructions "$1" "$2" $long)
+    awk "BEGIN { printf \"%.1f\", ($more - $some) / ($long - $short) }"
+}
+
+pair=$(cost library pairs)
+pair_libc=$(cost libc pairs)
+random=$(cost library random)
+random_libc=$(cost libc random)
+free_null=$(cost library free-null)
+detect=$(cost library detect)
+
+echo "Instructions"
+check "malloc(64) and free" "$pair" '<=' 110
+check "malloc(64) and free, and the C library's" "$pair" '<' "$pair_libc"
+check "replace one of 1,024 blocks, and the C library's" "$random" '<' "$random_libc"
+check "free of NULL's kind beyond free of a named kind" \
+    "$(awk "BEGIN { print $free_null - $pair }")" '<=' 20
+check "memkind_detect_kind" "$detect" '<=' 40
+
+# --- calls for file space ------------------------------------------------------------------------
+
+# value METRIC: from what a worker printed to $work/out.
+value() {
+    sed -n "s/^$1 //p" "$work/out"
+}
+
+echo "Calls of fallocate"
+worker library --workload fill --max-size 1073741824 >"$work/out"
+check "to fill 1 GiB with blocks of 2,196 bytes" "$(value fallocate-calls)" '<=' 600
+check "which are counted indeed" "$(value fallocate-calls)" '>' 0
+
+# Fewer rounds than decay lets happen in its first steps.
+worker library --workload large --operations 10 >"$work/out"
+few=$(value fallocate-calls)
+worker library --workload large --operations 110 >"$work/out"
+check "to use a block of 4 MiB 100 times more" "$(($(value fallocate-calls) - few))" '==' 0
+
+# --- space ---------------------------------------------------------------------------------------
+
+usable() {
+    awk "BEGIN { print 100 - $(value unusable) }"
+}
+
+echo "Percent of max_size (256 MiB) that blocks can use"
+worker library --workload fill >"$work/out"
+check "blocks of 2,196 bytes" "$(usable)" '>=' 99
+worker library --workload refill >"$work/out"
+check "blocks of 700 bytes after these were all freed" "$(usable)" '>=' 97
+
+[ "$failures" -eq 0 ] || { echo "$failures failed" >&2; exit 1; }

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Writes the table and the CSV file. */
+#include "report.h"
+
+#include <errno.h>
+
+#define REPORT_NAME_WIDTH   34
+#define REPORT_UNIT_WIDTH   4
+#define REPORT_COLUMN_WIDTH 13
+#define REPORT_NUMBER_SIZE  32
+#define REPORT_TINY         1e-9
+#define REPORT_FEW          10.0 /* below: two decimals */
+#define REPORT_MANY         1000.0
+
+void report_label(char label[REPORT_LABEL_SIZE], const struct runner_row *row, int metric)
+{
+    const struct workload *workload = row->workload;
+    int length = snprintf(label, REPORT_LABEL_SIZE, "%s", workload->name);
+
+    if (workload->metrics[1].name != NULL)
+        length += snprintf(label + length, REPORT_LABEL_SIZE - (size_t)length, " %s",
+                           workload->metrics[metric].name);
+    if (row->threads > 1)
+        snprintf(label + length, REPORT_LABEL_SIZE - (size_t)length, ", %d threads", row->threads);
+}
+
+double report_ratio(const struct runner_row *row, int metric, int allocator, int base)
+{
+    const struct runner_cell *cell = &row->cells[allocator];
+    const struct runner_cell *base_cell = &row->cells[base];
+
+    if (cell->state != RUNNER_MEASURED || base_cell->state != RUNNER_MEASURED ||
+        base_cell->best[metric] < REPORT_TINY)
+        return -1;
+    return cell->best[metric] / base_cell->best[metric];
+}
+
+static void report_number(char text[REPORT_NUMBER_SIZE], double value)
+{
+    int decimals = value < REPORT_FEW ? 2 : value < REPORT_MANY ? 1 : 0;
+
+    snprintf(text, REPORT_NUMBER_SIZE, "%.*f", decimals, value);
+}
+
+void report_head(const struct machine *machine)
+{
+    printf("%s; %s; %s; %s\n", machine->processor, machine->system, machine->file_system,
+           machine->date);
+    for (int i = 0; i < ALLOCATOR_COUNT; i++) {
+        if (allocator_table[i].found)
+            printf("  %-12s  %s\n", allocator_table[i].name, allocator_table[i].path);
+    }
+    printf("\nBest of all repetitions; less is better. The last columns: this library's result "
+           "divided by that of the other.\n\n%-*s %-*s",
+           REPORT_NAME_WIDTH, "", REPORT_UNIT_WIDTH, "");
+    for (int i = 0; i < ALLOCATOR_COUNT; i++) {
+        if (allocator_table[i].found)
+            printf("%*s", REPORT_COLUMN_WIDTH, allocator_table[i].name);
+    }
+    printf("%*s%*s\n", REPORT_COLUMN_WIDTH, "/ glibc", REPORT_COLUMN_WIDTH, "/ memkind");
+}
+
+static void report_line(const struct runner_row *row, int metric)
+{
+    char text[REPORT_NUMBER_SIZE];
+    char label[REPORT_LABEL_SIZE];
+    static const int bases[] = {ALLOCATOR_GLIBC, ALLOCATOR_MEMKIND};
+
+    report_label(label, row, metric);
+    printf("%-*s %-*s", REPORT_NAME_WIDTH, label, REPORT_UNIT_WIDTH,
+           row->workload->metrics[metric].unit);
+    for (int i = 0; i < ALLOCATOR_COUNT; i++) {
+        const struct runner_cell *cell = &row->cells[i];
+
+        if (!allocator_table[i].found)
+            continue;
+        if (cell->state == RUNNER_MEASURED)
+            report_number(text, cell->best[metric]);
+        else
+            snprintf(text, sizeof(text), "%s", runner_state_text(cell->state));
+        printf("%*s", REPORT_COLUMN_WIDTH, text);
+    }
+    for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
+        double ratio = report_ratio(row, metric, ALLOCATOR_OURS, bases[i]);
+
+        if (ratio < 0)
+            printf("%*s", REPORT_COLUMN_WIDTH, "-");
+        else
+            printf("%*.3f", REPORT_COLUMN_WIDTH, ratio);
+    }
+    printf("\n");
+    fflush(stdout);
+}
+
+void report_row(const struct runner_row *row)
+{
+    for (int metric = 0; row->workload->metrics[metric].name != NULL; metric++)
+        report_line(row, metric);
+}
+
+static void report_csv_ratio(FILE *file, double ratio)
+{
+    if (ratio < 0)
+        fprintf(file, ",");
+    else
+        fprintf(file, ",%.6g", ratio);
+}
+
+static void report_csv_cell(FILE *file, const struct runner_row *row, int metric, int allocator)
+{
+    const struct runner_cell *cell = &row->cells[allocator];
+
+    fprintf(file, "%s,%s,%d,%s,%s,%s,", row->workload->name, row->workload->metrics[metric].name,
+            row->threads, row->workload->metrics[metric].unit, allocator_table[allocator].name,
+            runner_state_text(cell->state));
+    if (cell->state == RUNNER_MEASURED)
+        fprintf(file, "%.9g", cell->best[metric]);
+    report_csv_ratio(file, report_ratio(row, metric, allocator, ALLOCATOR_GLIBC));
+    report_csv_ratio(file, report_ratio(row, metric, allocator, ALLOCATOR_MEMKIND));
+    fprintf(file, ",%d,%d\n", cell->measured, cell->bad);
+}
+
+bool report_csv(const char *path, const struct machine *machine, const struct runner_row *rows,
+                int count)
+{
+    FILE *file = fopen(path, "we");
+
+    if (file == NULL)
+        return false;
+    fprintf(file, "# %s; %s; %s; %s\n", machine->processor, machine->system, machine->file_system,
+            machine->date);
+    fprintf(file, "workload,metric,threads,unit,allocator,state,value,ratio_to_glibc,"
+                  "ratio_to_memkind_1.14,repetitions,bad_repetitions\n");
+    for (int i = 0; i < count; i++) {
+        for (int metric = 0; rows[i].workload->metrics[metric].name != NULL; metric++) {
+            for (int allocator = 0; allocator < ALLOCATOR_COUNT; allocator++) {
+                if (rows[i].cells[allocator].state != RUNNER_NOT_RUN)
+                    report_csv_cell(file, &rows[i], metric, allocator);
+            }
+        }
+    }
+    bool written = ferror(file) == 0;
+
+    return fclose(file) == 0 && written;
+}

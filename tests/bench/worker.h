@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The process that runs one workload once on one heap, and prints "metric value" lines.
+ *
+ * bench --worker --workload NAME [--kind] [--provider FILE] [--dir DIR] [--threads N]
+ *       [--seconds S | --operations N] [--max-size BYTES]
+ *
+ * Beside the workload's metrics it prints "fallocate-calls" of the whole process.
+ */
+#pragma once
+
+/* The program's main() after "--worker"; gives its exit status. */
+int worker_main(int argc, char **argv);

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The table of the workloads. */
+#include "workload.h"
+
+#include <string.h>
+
+#define KIND_SIZE        ((size_t)256 << 20)
+#define CONSERVATIVE     MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE
+#define TIME_IN(unit)    .metrics = {{"time", unit}}
+#define THREADS_UP_TO_8  .threads = {1, 2, 4, 8}
+#define THREADS_EVEN     .threads = {2, 4, 8}
+#define THREADS_ONE_OR_2 .threads = {1, 2}
+#define THREADS_ALWAYS_1 .threads = {1}
+#define LATENCY_METRICS                                                                \
+    .metrics = {{"malloc-p50", "ns"},    {"malloc-p99", "ns"}, {"malloc-p99.9", "ns"}, \
+                {"malloc-p99.99", "ns"}, {"free-p50", "ns"},   {"free-p99", "ns"},     \
+                {"free-p99.9", "ns"},    {"free-p99.99", "ns"}}
+
+const struct workload workload_table[] = {
+    {.name = "pairs",
+     .text = "malloc of 64 bytes, free of it",
+     .run = small_pairs,
+     TIME_IN("ns"),
+     THREADS_UP_TO_8},
+    {.name = "random",
+     .text = "replace one of 1,024 blocks of 8 to 1,008 bytes; of several threads, each gives a "
+             "quarter of its blocks to the next one to free",
+     .run = small_random,
+     TIME_IN("ns"),
+     THREADS_UP_TO_8},
+    {.name = "producer-consumer",
+     .text = "block of 8 to 1,008 bytes made by one thread, freed by another",
+     .run = threads_producer_consumer,
+     TIME_IN("ns"),
+     THREADS_EVEN},
+    {.name = "bleed",
+     .text = "replace one of 1,000 blocks, which threads leave to their successors (as larson)",
+     .run = threads_bleed,
+     TIME_IN("ns"),
+     THREADS_UP_TO_8},
+    {.name = "churn",
+     .text = "thread that makes 16 blocks, frees half of them and ends; processor time",
+     .run = threads_churn,
+     .metrics = {{"processor-time", "us"}},
+     THREADS_ONE_OR_2},
+    {.name = "cache-scratch",
+     .text = "free a neighbour's block, make one, write to it 500 times",
+     .run = threads_cache_scratch,
+     TIME_IN("ns"),
+     THREADS_EVEN},
+    {.name = "cache-thrash",
+     .text = "make a block, write to it 500 times, free it",
+     .run = threads_cache_thrash,
+     TIME_IN("ns"),
+     THREADS_EVEN},
+    {.name = "realloc",
+     .text = "one step of growth by half, from 16 bytes to 4 MiB, of 8 blocks in turn",
+     .run = small_realloc,
+     TIME_IN("ns"),
+     THREADS_ALWAYS_1},
+    {.name = "large",
+     .text = "malloc of 4 MiB, touch each page, free",
+     .run = large_same,
+     TIME_IN("us"),
+     THREADS_ALWAYS_1},
+    {.name = "large-conservative",
+     .text = "the same; kinds with the conservative policy",
+     .run = large_same,
+     TIME_IN("us"),
+     THREADS_ALWAYS_1,
+     .policy = CONSERVATIVE},
+    {.name = "large-random",
+     .text = "replace one of 32 blocks of 1 to 64 MiB, touch each page",
+     .run = large_random,
+     TIME_IN("us"),
+     THREADS_ALWAYS_1},
+    {.name = "large-random-conservative",
+     .text = "the same; kinds with the conservative policy",
+     .run = large_random,
+     TIME_IN("us"),
+     THREADS_ALWAYS_1,
+     .policy = CONSERVATIVE},
+    {.name = "latency",
+     .text = "percentiles of malloc and free, 8 to 1,008 bytes, 16,384 live",
+     .run = latency_percentiles,
+     LATENCY_METRICS,
+     THREADS_ONE_OR_2},
+    {.name = "free-null",
+     .text = "malloc of 64 bytes, free of it without naming the kind",
+     .run = kinds_free_null,
+     TIME_IN("ns"),
+     THREADS_ALWAYS_1,
+     .kinds_only = true},
+    {.name = "detect",
+     .text = "memkind_detect_kind of one of 1,024 blocks",
+     .run = kinds_detect,
+     TIME_IN("ns"),
+     THREADS_ALWAYS_1,
+     .kinds_only = true},
+    {.name = "kinds",
+     .text = "create a kind, one malloc, destroy it",
+     .run = kinds_create,
+     TIME_IN("us"),
+     THREADS_ALWAYS_1,
+     .kinds_only = true,
+     .max_size = KIND_SIZE},
+    {.name = "kinds-256-arenas",
+     .text = "the same, MEMKIND_ARENA_NUM_PER_KIND=256",
+     .run = kinds_create,
+     TIME_IN("us"),
+     THREADS_ALWAYS_1,
+     .kinds_only = true,
+     .arenas = "256",
+     .max_size = KIND_SIZE},
+    {.name = "fill",
+     .text = "share of max_size (256 MiB) that blocks of 2,196 bytes cannot use",
+     .run = space_fill,
+     .metrics = {{"unusable", "%"}},
+     THREADS_ALWAYS_1,
+     .kinds_only = true,
+     .once = true,
+     .max_size = KIND_SIZE},
+    {.name = "refill",
+     .text = "then all is freed: share that blocks of 700 bytes cannot use",
+     .run = space_refill,
+     .metrics = {{"unusable", "%"}},
+     THREADS_ALWAYS_1,
+     .kinds_only = true,
+     .once = true,
+     .max_size = KIND_SIZE},
+    {.name = "metadata-64",
+     .text = "DRAM taken by 1 GiB of blocks of 64 bytes in a kind",
+     .run = space_metadata_small,
+     .metrics = {{"dram", "MiB"}},
+     THREADS_ALWAYS_1,
+     .kinds_only = true,
+     .once = true},
+    {.name = "metadata-4096",
+     .text = "DRAM taken by 1 GiB of blocks of 4 KiB in a kind",
+     .run = space_metadata_page,
+     .metrics = {{"dram", "MiB"}},
+     THREADS_ALWAYS_1,
+     .kinds_only = true,
+     .once = true},
+    {.name = NULL},
+};
+
+const struct workload *workload_find(const char *name)
+{
+    for (const struct workload *workload = workload_table; workload->name != NULL; workload++) {
+        if (strcmp(workload->name, name) == 0)
+            return workload;
+    }
+    return NULL;
+}

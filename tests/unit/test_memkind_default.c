@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of the default kind, and of the pieces for other kinds: flags, masks, binding, advice. */
+/* WRAP: mmap madvise mbind numa_available numa_nodes_with_cpus jemalloc_ctl_default_memalign */
+/* WRAP: jemalloc_ctl_default_alloc jemalloc_ctl_default_realloc */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <numa.h>
+#include <numaif.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kinds/memkind_default_internal.h"
+#include "memkind.h"
+#include "memkind/internal/memkind_default.h"
+#include "space/address_map.h"
+#include "support/faults.h"
+
+#define MIB        ((size_t)1 << 20)
+#define PAGE       4096
+#define SOME_ERRNO 1234
+#define LONG_BITS  (8 * sizeof(unsigned long))
+#define GUARD      0x5555555555555555ul
+
+static struct fault mmap_fault;
+static struct fault madvise_fault;
+static struct fault mbind_fault;
+static struct fault numa_fault;
+static struct fault alloc_fault;
+static struct fault realloc_fault;
+static struct fault memalign_fault;
+static int nodes_error;
+static int seen_flags;
+static int seen_advice;
+static int seen_mode;
+static unsigned long seen_nodes;
+
+void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+int __wrap_madvise(void *addr, size_t size, int advice);
+long __wrap_mbind(void *addr, unsigned long size, int mode, const unsigned long *nodes,
+                  unsigned long maxnode, unsigned flags);
+int __real_numa_available(void);
+int __wrap_numa_available(void);
+int __real_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode);
+int __wrap_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode);
+void *__real_jemalloc_ctl_default_alloc(size_t size);
+void *__wrap_jemalloc_ctl_default_alloc(size_t size);
+void *__real_jemalloc_ctl_default_realloc(void *ptr, size_t size);
+void *__wrap_jemalloc_ctl_default_realloc(void *ptr, size_t size);
+int __real_jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size);
+int __wrap_jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size);
+
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    seen_flags = flags;
+    return fault_hits(&mmap_fault) ? MAP_FAILED
+                                   : __real_mmap(addr, size, protection, flags, fd, offset);
+}
+
+int __wrap_madvise(void *addr, size_t size, int advice)
+{
+    (void)addr;
+    (void)size;
+    seen_advice = advice;
+    return fault_hits(&madvise_fault) ? -1 : 0;
+}
+
+long __wrap_mbind(void *addr, unsigned long size, int mode, const unsigned long *nodes,
+                  unsigned long maxnode, unsigned flags)
+{
+    (void)addr;
+    (void)size;
+    (void)flags;
+    assert_true(maxnode >= LONG_BITS);
+    seen_mode = mode;
+    seen_nodes = nodes[0];
+    return fault_hits(&mbind_fault) ? -1 : 0;
+}
+
+int __wrap_numa_available(void)
+{
+    return fault_hits(&numa_fault) ? -1 : __real_numa_available();
+}
+
+int __wrap_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode)
+{
+    return nodes_error != 0 ? nodes_error : __real_numa_nodes_with_cpus(mask, maxnode);
+}
+
+void *__wrap_jemalloc_ctl_default_alloc(size_t size)
+{
+    return fault_hits(&alloc_fault) ? NULL : __real_jemalloc_ctl_default_alloc(size);
+}
+
+void *__wrap_jemalloc_ctl_default_realloc(void *ptr, size_t size)
+{
+    return fault_hits(&realloc_fault) ? NULL : __real_jemalloc_ctl_default_realloc(ptr, size);
+}
+
+int __wrap_jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size)
+{
+    return fault_hits(&memalign_fault)
+               ? memalign_fault.error
+               : __real_jemalloc_ctl_default_memalign(memptr, alignment, size);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    mmap_fault = madvise_fault = mbind_fault = numa_fault = alloc_fault = (struct fault){0};
+    realloc_fault = memalign_fault = (struct fault){0};
+    nodes_error = 0;
+    errno = SOME_ERRNO;
+    return 0;
+}
+
+/* -- Life -------------------------------------------------------------------------------------- */
+
+static void create_sets_operations_and_name(void **state)
+{
+    char name[2 * MEMKIND_NAME_LENGTH_PRIV];
+    struct memkind kind = {.allow_zero_allocs = true};
+
+    (void)state;
+    memset(name, 'n', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    assert_int_equal(memkind_default_create(&kind, &MEMKIND_DEFAULT_OPS, name), MEMKIND_SUCCESS);
+    assert_ptr_equal(kind.ops, &MEMKIND_DEFAULT_OPS);
+    assert_int_equal(strlen(kind.name), MEMKIND_NAME_LENGTH_PRIV - 1);
+    assert_false(kind.allow_zero_allocs);
+    assert_int_equal(memkind_default_destroy(&kind), MEMKIND_SUCCESS);
+    assert_int_equal(memkind_default_create(NULL, &MEMKIND_DEFAULT_OPS, "x"),
+                     MEMKIND_ERROR_INVALID);
+    assert_int_equal(memkind_default_create(&kind, NULL, "x"), MEMKIND_ERROR_INVALID);
+    assert_int_equal(memkind_default_create(&kind, &MEMKIND_DEFAULT_OPS, NULL),
+                     MEMKIND_ERROR_INVALID);
+    memkind_default_init_once();
+    memkind_default_init_once();
+}
+
+/* -- Blocks ------------------------------------------------------------------------------------ */
+
+static void blocks_are_noted_in_the_address_map(void **state)
+{
+    void *block = memkind_default_malloc(MEMKIND_DEFAULT, 100);
+    void *aligned = NULL;
+
+    (void)state;
+    assert_non_null(block);
+    assert_int_equal(address_map_owner(block), ADDRESS_MAP_MIXED);
+    assert_true(memkind_default_malloc_usable_size(MEMKIND_DEFAULT, block) >= 100);
+    block = memkind_default_realloc(MEMKIND_DEFAULT, block, 100 * MIB);
+    assert_int_equal(address_map_owner(block), ADDRESS_MAP_MIXED);
+    memkind_default_free(MEMKIND_DEFAULT, block);
+    block = memkind_default_calloc(MEMKIND_DEFAULT, 100, MIB);
+    assert_int_equal(address_map_owner(block), ADDRESS_MAP_MIXED);
+    memkind_default_free(NULL, block);
+    assert_int_equal(memkind_default_posix_memalign(MEMKIND_DEFAULT, &aligned, MIB, 1), 0);
+    assert_int_equal((uintptr_t)aligned % MIB, 0);
+    assert_int_equal(address_map_owner(aligned), ADDRESS_MAP_MIXED);
+    memkind_default_free(NULL, aligned);
+}
+
+static void requests_of_no_size(void **state)
+{
+    struct memkind kind = *MEMKIND_DEFAULT;
+    void *block = &kind;
+
+    (void)state;
+    assert_null(memkind_default_malloc(&kind, 0));
+    assert_null(memkind_default_calloc(&kind, 0, 1));
+    assert_null(memkind_default_calloc(&kind, 1, 0));
+    assert_int_equal(memkind_default_posix_memalign(&kind, &block, 8, 0), 0);
+    assert_null(block);
+    assert_int_equal(errno, SOME_ERRNO);
+    kind.allow_zero_allocs = true;
+    block = memkind_default_malloc(&kind, 0);
+    assert_non_null(block);
+    memkind_default_free(&kind, block);
+    assert_int_equal(memkind_default_malloc_usable_size(&kind, NULL), 0);
+    assert_null(memkind_default_realloc(&kind, memkind_default_malloc(&kind, 1), 0));
+    block = memkind_default_realloc(&kind, NULL, 1);
+    assert_non_null(block);
+    memkind_default_free(&kind, block);
+    memkind_default_free(&kind, NULL);
+    assert_null(memkind_default_defrag_reallocate(&kind, NULL));
+}
+
+static void failures_are_enomem(void **state)
+{
+    void *aligned = &alloc_fault;
+    void *block = memkind_default_malloc(MEMKIND_DEFAULT, 100);
+
+    (void)state;
+    fault_set(&alloc_fault, ENOMEM, 1);
+    assert_null(memkind_default_malloc(MEMKIND_DEFAULT, 100));
+    assert_int_equal(errno, ENOMEM);
+    memset(block, 1, 100);
+    fault_set(&realloc_fault, ENOMEM, 1);
+    errno = 0;
+    assert_null(memkind_default_realloc(MEMKIND_DEFAULT, block, 200));
+    assert_int_equal(errno, ENOMEM);
+    assert_int_equal(((char *)block)[99], 1);
+    errno = 0;
+    assert_null(memkind_default_calloc(MEMKIND_DEFAULT, SIZE_MAX, 2));
+    assert_int_equal(errno, ENOMEM);
+    errno = SOME_ERRNO;
+    fault_set(&memalign_fault, ENOMEM, 1);
+    assert_int_equal(memkind_default_posix_memalign(MEMKIND_DEFAULT, &aligned, 8, 8), ENOMEM);
+    assert_int_equal(memkind_default_posix_memalign(MEMKIND_DEFAULT, &aligned, 12, 8), EINVAL);
+    assert_ptr_equal(aligned, &alloc_fault);
+    assert_int_equal(errno, SOME_ERRNO);
+    memkind_default_free(MEMKIND_DEFAULT, block);
+}
+
+static void alignments_are_powers_of_two_of_a_pointer_or_more(void **state)
+{
+    (void)state;
+    for (size_t alignment = 0; alignment < 1000; alignment++) {
+        bool power = alignment != 0 && (alignment & (alignment - 1)) == 0;
+
+        assert_int_equal(memkind_posix_check_alignment(NULL, alignment),
+                         power && alignment >= sizeof(void *) ? 0 : EINVAL);
+    }
+}
+
+/* However large a block is, and whatever arena jemalloc keeps such blocks in. */
+static void counters_count_blocks_of_all_sizes(void **state)
+{
+    const size_t sizes[] = {1000, MIB, 20 * MIB, 200 * MIB};
+    size_t before;
+    size_t after;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        assert_int_equal(memkind_update_cached_stats(), MEMKIND_SUCCESS);
+        assert_int_equal(memkind_default_get_stat(NULL, MEMKIND_STAT_TYPE_ALLOCATED, &before),
+                         MEMKIND_SUCCESS);
+        void *blocks[64];
+        for (int j = 0; j < 64; j++)
+            blocks[j] = memkind_default_malloc(MEMKIND_DEFAULT, sizes[i]);
+        assert_int_equal(memkind_update_cached_stats(), MEMKIND_SUCCESS);
+        assert_int_equal(memkind_default_get_stat(NULL, MEMKIND_STAT_TYPE_ALLOCATED, &after),
+                         MEMKIND_SUCCESS);
+        for (int j = 0; j < 64; j++) {
+            assert_non_null(blocks[j]);
+            memkind_default_free(MEMKIND_DEFAULT, blocks[j]);
+        }
+        /* Some small ones may have been in caches before. */
+        assert_true(after >= before + 32 * sizes[i]);
+    }
+    assert_int_equal(memkind_default_get_stat(NULL, MEMKIND_STAT_TYPE_MAX_VALUE, &after),
+                     MEMKIND_ERROR_INVALID);
+}
+
+/* -- Mapping ----------------------------------------------------------------------------------- */
+
+static int flags_of_test(struct memkind *kind, int *flags)
+{
+    (void)kind;
+    *flags = MAP_SHARED | MAP_ANONYMOUS;
+    return MEMKIND_SUCCESS;
+}
+
+static int no_flags(struct memkind *kind, int *flags)
+{
+    (void)kind;
+    (void)flags;
+    return MEMKIND_ERROR_INVALID;
+}
+
+static void maps_have_the_kinds_flags(void **state)
+{
+    struct memkind_ops ops = {0};
+    struct memkind kind = {.ops = &ops};
+    int flags = 0;
+
+    (void)state;
+    assert_int_equal(memkind_default_get_mmap_flags(NULL, &flags), MEMKIND_SUCCESS);
+    assert_int_equal(flags, MAP_PRIVATE | MAP_ANONYMOUS);
+    void *mapped = memkind_default_mmap(&kind, NULL, PAGE);
+    assert_int_equal(seen_flags, MAP_PRIVATE | MAP_ANONYMOUS);
+    munmap(mapped, PAGE);
+    ops.get_mmap_flags = flags_of_test;
+    mapped = memkind_default_mmap(&kind, NULL, PAGE);
+    assert_ptr_not_equal(mapped, MAP_FAILED);
+    assert_int_equal(seen_flags, MAP_SHARED | MAP_ANONYMOUS);
+    munmap(mapped, PAGE);
+    fault_set(&mmap_fault, EAGAIN, 1);
+    assert_ptr_equal(memkind_default_mmap(&kind, NULL, PAGE), MAP_FAILED);
+    assert_int_equal(errno, EAGAIN);
+    ops.get_mmap_flags = no_flags;
+    assert_ptr_equal(memkind_default_mmap(&kind, NULL, PAGE), MAP_FAILED);
+    assert_int_equal(errno, EINVAL);
+}
+
+static void modes_are_those_of_mbind(void **state)
+{
+    int mode = -1;
+
+    (void)state;
+    assert_int_equal(memkind_default_get_mbind_mode(NULL, &mode), MEMKIND_SUCCESS);
+    assert_int_equal(mode, MPOL_BIND);
+    assert_int_equal(memkind_preferred_get_mbind_mode(NULL, &mode), MEMKIND_SUCCESS);
+    assert_int_equal(mode, MPOL_PREFERRED);
+    assert_int_equal(memkind_interleave_get_mbind_mode(NULL, &mode), MEMKIND_SUCCESS);
+    assert_int_equal(mode, MPOL_INTERLEAVE);
+}
+
+static void node_masks_are_checked_and_cleared(void **state)
+{
+    unsigned long mask[3] = {GUARD, GUARD, GUARD};
+
+    (void)state;
+    assert_int_equal(memkind_default_get_mbind_nodemask(NULL, NULL, LONG_BITS),
+                     MEMKIND_ERROR_INVALID);
+    assert_int_equal(memkind_default_get_mbind_nodemask(NULL, mask, 0), MEMKIND_ERROR_INVALID);
+    fault_set(&numa_fault, 0, 1);
+    assert_int_equal(memkind_default_get_mbind_nodemask(NULL, mask, LONG_BITS),
+                     MEMKIND_ERROR_UNAVAILABLE);
+    if (__real_numa_available() < 0)
+        return;
+    assert_int_equal(memkind_default_get_mbind_nodemask(NULL, mask, LONG_BITS + 1),
+                     MEMKIND_SUCCESS);
+    assert_true(mask[0] != 0);
+    assert_true(mask[1] == 0 || mask[1] == 1);
+    assert_true(mask[2] == GUARD);
+}
+
+static void nodes_with_processors_are_asked_for(void **state)
+{
+    unsigned long mask[1] = {0};
+
+    (void)state;
+    nodes_error = -EINVAL;
+    assert_int_equal(memkind_regular_all_get_mbind_nodemask(NULL, mask, LONG_BITS),
+                     MEMKIND_ERROR_INVALID);
+    nodes_error = -ENOSYS;
+    assert_int_equal(memkind_regular_all_get_mbind_nodemask(NULL, mask, LONG_BITS),
+                     MEMKIND_ERROR_UNAVAILABLE);
+    nodes_error = -ENOMEM;
+    assert_int_equal(memkind_regular_all_get_mbind_nodemask(NULL, mask, LONG_BITS),
+                     MEMKIND_ERROR_UNAVAILABLE);
+}
+
+static int one_node(struct memkind *kind, unsigned long *nodemask, unsigned long maxnode)
+{
+    (void)kind;
+    (void)maxnode;
+    nodemask[0] = 1ul << 3;
+    return MEMKIND_SUCCESS;
+}
+
+static int no_nodes(struct memkind *kind, unsigned long *nodemask, unsigned long maxnode)
+{
+    (void)kind;
+    (void)nodemask;
+    (void)maxnode;
+    return MEMKIND_ERROR_UNAVAILABLE;
+}
+
+static int no_mode(struct memkind *kind, int *mode)
+{
+    (void)kind;
+    (void)mode;
+    return MEMKIND_ERROR_INVALID;
+}
+
+static void binding_uses_the_kinds_mode_and_nodes(void **state)
+{
+    struct memkind_ops ops = {
+        .get_mbind_nodemask = one_node,
+        .get_mbind_mode = memkind_interleave_get_mbind_mode,
+    };
+    struct memkind kind = {.ops = &ops};
+
+    (void)state;
+    assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_SUCCESS);
+    assert_int_equal(seen_mode, MPOL_INTERLEAVE);
+    assert_true(seen_nodes == 1ul << 3);
+    ops.get_mbind_mode = NULL;
+    assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_SUCCESS);
+    assert_int_equal(seen_mode, MPOL_BIND);
+    fault_set(&mbind_fault, EIO, 1);
+    assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_ERROR_MBIND);
+    assert_int_equal(errno, EIO);
+    ops.get_mbind_mode = no_mode;
+    assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_ERROR_INVALID);
+    ops.get_mbind_nodemask = no_nodes;
+    assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_ERROR_UNAVAILABLE);
+}
+
+static void advice_is_against_huge_pages(void **state)
+{
+    (void)state;
+    assert_int_equal(memkind_nohugepage_madvise(NULL, NULL, PAGE), MEMKIND_SUCCESS);
+    assert_int_equal(seen_advice, MADV_NOHUGEPAGE);
+    fault_set(&madvise_fault, EINVAL, 1);
+    assert_int_equal(memkind_nohugepage_madvise(NULL, NULL, PAGE), MEMKIND_ERROR_OPERATION_FAILED);
+    assert_int_equal(errno, EINVAL);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+    const struct CMUnitTest tests[] = {
+        TEST(create_sets_operations_and_name),
+        TEST(blocks_are_noted_in_the_address_map),
+        TEST(requests_of_no_size),
+        TEST(failures_are_enomem),
+        TEST(alignments_are_powers_of_two_of_a_pointer_or_more),
+        TEST(counters_count_blocks_of_all_sizes),
+        TEST(maps_have_the_kinds_flags),
+        TEST(modes_are_those_of_mbind),
+        TEST(node_masks_are_checked_and_cleared),
+        TEST(nodes_with_processors_are_asked_for),
+        TEST(binding_uses_the_kinds_mode_and_nodes),
+        TEST(advice_is_against_huge_pages),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of counters and reports: which counter, which option, and which error. */
+/* WRAP: jemalloc_ctl_total_stats jemalloc_ctl_print_stats */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "kinds/stats.h"
+#include "memkind.h"
+
+#define OPTIONS      9
+#define LETTERS_SIZE 32
+#define UNTOUCHED    77
+
+static int total_error;
+static struct jemalloc_stats total;
+static char letters[LETTERS_SIZE]; /* that jemalloc was given */
+static unsigned prints;
+static void *opaque_seen;
+
+int __wrap_jemalloc_ctl_total_stats(struct jemalloc_stats *stats);
+void __wrap_jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
+                                     const char *options);
+
+int __wrap_jemalloc_ctl_total_stats(struct jemalloc_stats *stats)
+{
+    if (total_error == 0)
+        *stats = total;
+    return total_error;
+}
+
+void __wrap_jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
+                                     const char *options)
+{
+    (void)write_cb;
+    prints++;
+    opaque_seen = opaque;
+    assert_in_range(strlen(options), 0, LETTERS_SIZE - 1);
+    memcpy(letters, options, strlen(options) + 1);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    total_error = 0;
+    prints = 0;
+    total = (struct jemalloc_stats){.resident = 30, .active = 20, .allocated = 10};
+    return 0;
+}
+
+static void counter_is_selected(void **state)
+{
+    size_t value = UNTOUCHED;
+
+    (void)state;
+    assert_int_equal(stats_select(&total, MEMKIND_STAT_TYPE_RESIDENT, &value), MEMKIND_SUCCESS);
+    assert_int_equal(value, 30);
+    assert_int_equal(stats_select(&total, MEMKIND_STAT_TYPE_ACTIVE, &value), MEMKIND_SUCCESS);
+    assert_int_equal(value, 20);
+    assert_int_equal(stats_select(&total, MEMKIND_STAT_TYPE_ALLOCATED, &value), MEMKIND_SUCCESS);
+    assert_int_equal(value, 10);
+}
+
+static void unknown_counter_is_invalid(void **state)
+{
+    size_t value = UNTOUCHED;
+
+    (void)state;
+    assert_int_equal(stats_select(&total, MEMKIND_STAT_TYPE_MAX_VALUE, &value),
+                     MEMKIND_ERROR_INVALID);
+    assert_int_equal(stats_select(&total, (memkind_stat_type)-1, &value), MEMKIND_ERROR_INVALID);
+    assert_int_equal(stats_of_library(MEMKIND_STAT_TYPE_MAX_VALUE, &value), MEMKIND_ERROR_INVALID);
+    assert_int_equal(value, UNTOUCHED);
+}
+
+static void library_is_all_of_jemalloc(void **state)
+{
+    size_t value = UNTOUCHED;
+
+    (void)state;
+    assert_int_equal(stats_of_library(MEMKIND_STAT_TYPE_ACTIVE, &value), MEMKIND_SUCCESS);
+    assert_int_equal(value, 20);
+    total_error = -ENOENT;
+    value = UNTOUCHED;
+    assert_int_equal(stats_of_library(MEMKIND_STAT_TYPE_ACTIVE, &value), MEMKIND_ERROR_RUNTIME);
+    assert_int_equal(value, UNTOUCHED);
+}
+
+static void each_option_is_a_letter(void **state)
+{
+    static const struct {
+        unsigned option;
+        const char *letter;
+    } known[OPTIONS] = {
+        {MEMKIND_STAT_PRINT_JSON_FORMAT, "J"},
+        {MEMKIND_STAT_PRINT_OMIT_GENERAL, "g"},
+        {MEMKIND_STAT_PRINT_OMIT_MERGED_ARENA, "m"},
+        {MEMKIND_STAT_PRINT_OMIT_DESTROYED_MERGED_ARENA, "d"},
+        {MEMKIND_STAT_PRINT_OMIT_PER_ARENA, "a"},
+        {MEMKIND_STAT_PRINT_OMIT_PER_SIZE_CLASS_BINS, "b"},
+        {MEMKIND_STAT_PRINT_OMIT_PER_SIZE_CLASS_LARGE, "l"},
+        {MEMKIND_STAT_PRINT_OMIT_MUTEX, "x"},
+        {MEMKIND_STAT_PRINT_OMIT_EXTENT, "e"},
+    };
+    unsigned all = 0;
+
+    (void)state;
+    for (size_t i = 0; i < OPTIONS; i++) {
+        assert_int_equal(stats_print(NULL, &all, known[i].option), MEMKIND_SUCCESS);
+        assert_string_equal(letters, known[i].letter);
+        assert_ptr_equal(opaque_seen, &all);
+        all |= known[i].option;
+    }
+    assert_int_equal(stats_print(NULL, NULL, all), MEMKIND_SUCCESS);
+    assert_int_equal(strlen(letters), OPTIONS);
+    for (size_t i = 0; i < OPTIONS; i++)
+        assert_non_null(strstr(letters, known[i].letter));
+    assert_int_equal(stats_print(NULL, NULL, MEMKIND_STAT_PRINT_ALL), MEMKIND_SUCCESS);
+    assert_string_equal(letters, "");
+    assert_int_equal(prints, OPTIONS + 2);
+}
+
+static void unknown_option_prints_nothing(void **state)
+{
+    (void)state;
+    for (unsigned bit = OPTIONS; bit < 32; bit++)
+        assert_int_equal(stats_print(NULL, NULL, 1u << bit | MEMKIND_STAT_PRINT_JSON_FORMAT),
+                         MEMKIND_ERROR_INVALID);
+    assert_int_equal(prints, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(counter_is_selected, setup),
+        cmocka_unit_test_setup(unknown_counter_is_invalid, setup),
+        cmocka_unit_test_setup(library_is_all_of_jemalloc, setup),
+        cmocka_unit_test_setup(each_option_is_a_letter, setup),
+        cmocka_unit_test_setup(unknown_option_prints_nothing, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
