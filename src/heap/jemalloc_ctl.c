@@ -10,19 +10,12 @@
 #define JEMALLOC(name) jemk_##name
 
 /*
- * What jemalloc reads at its start. A large extent that is freed is kept for the decay time like
- * any other, and the default heap has no arenas but those below opt.narenas. The private copy is
- * built without cache_oblivious, by which a large block would take a page more than it needs; the
- * distribution's has it and can be told.
+ * What jemalloc reads at its start. A large extent that is freed is kept for the decay time like any other, and the
+ * default heap has no arenas but those below opt.narenas. Up to 64 threads may give pages back; how many there are is
+ * settled when they are started.
  */
-#define OPTIONS "oversize_threshold:0,max_background_threads:64"
-#if MEMKIND_JEMALLOC_SYSTEM
-#    define STARTUP_OPTIONS OPTIONS ",cache_oblivious:false"
-#else
-#    define STARTUP_OPTIONS OPTIONS
-#endif
 extern const char *JEMALLOC(malloc_conf);
-const char *JEMALLOC(malloc_conf) = STARTUP_OPTIONS;
+const char *JEMALLOC(malloc_conf) = "oversize_threshold:0,max_background_threads:64";
 
 #define CTL_NAME_SIZE 64
 

@@ -58,7 +58,8 @@ bool jemalloc_ctl_moving_helps(const void *ptr);
 
 /*
  * The arena that owns ptr. -ENOENT where it is in no block, nor in memory that jemalloc keeps.
- * Takes a global lock; some address within a GiB of ptr must be jemalloc's.
+ * Takes a global lock; jemalloc must have memory
+ * in the same GiB, from a multiple of a GiB on, or it follows a pointer that is not there.
  */
 int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena);
 

@@ -5,6 +5,7 @@
  */
 #include <dlfcn.h>
 
+#include <atomic>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -38,7 +39,7 @@ struct {
     allocation_policy policy; /* of the last configuration */
 } calls;
 
-std::size_t allocations; /* blocks of operator new that are alive */
+std::atomic<std::size_t> allocations; /* blocks of operator new that are alive */
 bool new_fails;
 
 template <class Function> Function *real(const char *name)
@@ -96,7 +97,8 @@ int memkind_destroy_kind(memkind_t kind)
 }
 }
 
-void *operator new(std::size_t size)
+/* Not inlined: gcc would see new without its delete, and warn. */
+__attribute__((noinline)) void *operator new(std::size_t size)
 {
     void *block = new_fails ? nullptr : std::malloc(size == 0 ? 1 : size);
 
@@ -106,7 +108,7 @@ void *operator new(std::size_t size)
     return block;
 }
 
-void operator delete(void *block) noexcept
+__attribute__((noinline)) void operator delete(void *block) noexcept
 {
     if (block != nullptr)
         allocations--;

@@ -205,6 +205,7 @@ class worker
         do {
             if (thread_.joinable())
                 thread_.join();
+            state_ = NEW;
             thread_ = std::thread([this, stripe, stripes] { serve(stripe, stripes); });
             wait_for_change(NEW);
         } while (state_ == REFUSED);
@@ -274,13 +275,18 @@ class meeting
     void meet(int delay)
     {
         arrived_++;
-        while (arrived_ < 2) {
+        for (int spins = 0; arrived_ < 2; spins++) {
+            /* The other one may have no processor. */
+            if (spins >= SPINS)
+                std::this_thread::yield();
         }
         for (volatile int i = 0; i < delay;)
             i = i + 1;
     }
 
   private:
+    static constexpr int SPINS = 10000;
+
     std::atomic<int> arrived_{0};
 };
 

@@ -19,7 +19,7 @@
 #include "heap/extent_hooks.h"
 #include "support/faults.h"
 
-#define HEAPS       512u            /* that each may count on an arena */
+#define HEAPS       513u            /* that each may count on an arena */
 #define SPARE       10u             /* arenas beyond that */
 #define LIMIT       (HEAPS + SPARE) /* that jemalloc says there are */
 #define ONE_SET     (1 + SPARE)     /* arenas that a set gets while it is the only one */

@@ -313,8 +313,9 @@ static void foreign_address_has_no_arena(void **state)
     char *block = jemalloc_ctl_alloc(arena, 2 * MIB, 0, false);
 
     (void)state;
-    /* Some address near a block: memory that jemalloc does not keep. */
-    assert_int_equal(jemalloc_ctl_arena_of(block + 512 * MIB, &owner), -ENOENT);
+    /* An address in the other half of the block's GiB: memory that jemalloc does not keep. */
+    const void *foreign = (const void *)((uintptr_t)block ^ (512 * MIB));
+    assert_int_equal(jemalloc_ctl_arena_of(foreign, &owner), -ENOENT);
     fault_set(&mallctl_fault, EINVAL, 1);
     assert_int_equal(jemalloc_ctl_arena_of(block, &owner), -ENOENT);
     jemalloc_ctl_free(block);
