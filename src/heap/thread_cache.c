@@ -21,6 +21,7 @@
 #define LOOK_AFTER_SECONDS 1
 #define LOOK_AFTER_POPS    2048u /* at the latest, if a second has passed */
 #define SPARES             ((size_t)32)
+#define CLAIMED_AT_ONCE    ((size_t)32)
 #define OWNER_PATIENCE     256 /* tries, with sched_yield(2), for an owner to leave its fast way */
 
 /* A cache as its heap and its thread know it. */
@@ -324,8 +325,8 @@ void thread_caches_destroy(struct thread_caches *caches)
 static void look_after(struct thread_caches *caches);
 
 /*
- * Locks the cache and opens it, if the heap's caches are not off: whoever turns them off closes
- * this one afterwards, under this lock.
+ * Locks the cache and opens it, if the heap's caches are not off: whoever turns them off closes this one afterwards,
+ * under this lock, and empties it, unless the owner was on its fast way for too long; then the owner does.
  */
 static bool lock_and_open(struct owned_cache *owned)
 {
@@ -334,6 +335,7 @@ static bool lock_and_open(struct owned_cache *owned)
         atomic_store_explicit(&owned->cache.closed, false, memory_order_relaxed);
         return true;
     }
+    empty_cache(owned);
     pthread_mutex_unlock(&owned->lock);
     return false;
 }
@@ -379,8 +381,13 @@ static void refill(struct owned_cache *owned, unsigned size_class, void **blocks
         heap_drain(caches->heap, blocks + 1, count - 1);
         return;
     }
-    bin_push(&owned->cache.bins[size_class], blocks + 1, count - 1);
+    /* The bin may have been emptied meanwhile, and be small again. */
+    struct cache_bin *bin = &owned->cache.bins[size_class];
+    size_t room = (size_t)(bin->end - bin->base) - bin_count(bin);
+    size_t kept = count - 1 < room ? count - 1 : room;
+    bin_push(bin, blocks + 1, kept);
     pthread_mutex_unlock(&owned->lock);
+    heap_drain(caches->heap, blocks + 1 + kept, count - 1 - kept);
 }
 
 void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class)
@@ -430,6 +437,9 @@ void thread_caches_free(struct thread_caches *caches, unsigned size_class, void 
     pthread_mutex_unlock(&owned->lock);
     size_t taken = exchange_give(caches->exchange, size_class, blocks, overflow);
     heap_drain(caches->heap, blocks + taken, overflow - taken);
+    /* Whoever turned the caches off and emptied the exchange before this came too early for these blocks. */
+    if (taken != 0 && atomic_load(&caches->off) != 0)
+        exchange_empty(caches->exchange, caches->heap);
     look_after(caches);
 }
 
@@ -475,24 +485,40 @@ static void release_cache(struct owned_cache *owned, bool barrier)
     pthread_mutex_unlock(&owned->lock);
 }
 
-/* Empties all caches of the heap, or those that are idle; the list's lock is held. */
+/* Empties the claimed caches among those from `owned` up to `end`. */
+static void release_caches(struct owned_cache *owned, const struct owned_cache *end)
+{
+    bool barrier =
+        have_membarrier && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+
+    for (; owned != end; owned = owned->next)
+        if (owned->claimed)
+            release_cache(owned, barrier);
+}
+
+/*
+ * Empties all caches of the heap, or those that are idle; the list's lock is held. One barrier serves many caches, but not
+ * all of a thousand: their owners may be waiting.
+ */
 static void empty_caches_locked(struct thread_caches *caches, bool (*wanted)(struct owned_cache *))
 {
+    struct owned_cache *first = caches->list;
     struct owned_cache *owned;
     size_t claimed = 0;
 
-    for (owned = caches->list; owned != NULL; owned = owned->next)
+    for (owned = first; owned != NULL; owned = owned->next) {
+        if (claimed == CLAIMED_AT_ONCE) {
+            release_caches(first, owned);
+            first = owned;
+            claimed = 0;
+        }
         if (wanted == NULL || wanted(owned)) {
             claim_cache(owned);
             claimed++;
         }
-    if (claimed == 0)
-        return;
-    bool barrier =
-        have_membarrier && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
-    for (owned = caches->list; owned != NULL; owned = owned->next)
-        if (owned->claimed)
-            release_cache(owned, barrier);
+    }
+    if (claimed != 0)
+        release_caches(first, NULL);
 }
 
 void thread_caches_reclaim(struct thread_caches *caches)

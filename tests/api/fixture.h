@@ -29,6 +29,7 @@
 #include "memkind.h"
 #include "memkind/internal/memkind_pmem.h"
 #include "memkind/internal/memkind_private.h"
+#include "support/forks.h"
 #include "support/leftovers.h"
 
 #define KIB ((size_t)1 << 10)
@@ -49,17 +50,6 @@
 #ifndef FIXTURE_TSAN
 #    define FIXTURE_TSAN false
 #endif
-
-/*
- * For programs that fork: jemalloc takes all of its locks then, more than the thread sanitizer's
- * search for deadlocks can keep in mind.
- */
-#define FIXTURE_FORKS                                                               \
-    const char *__tsan_default_options(void);                                       \
-    __attribute__((visibility("default"))) const char *__tsan_default_options(void) \
-    {                                                                               \
-        return "detect_deadlocks=0";                                                \
-    }
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

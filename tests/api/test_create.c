@@ -612,7 +612,7 @@ static void test_dax_path(void **state)
     assert_int_equal(memkind_check_dax_path("/proc"), MEMKIND_ERROR_RUNTIME);
 }
 
-FIXTURE_FORKS
+TEST_FORKS
 
 int main(void)
 {

@@ -271,7 +271,7 @@ static void test_exit_of_a_child(void **state)
     fixture_destroy(kind);
 }
 
-FIXTURE_FORKS
+TEST_FORKS
 
 int main(void)
 {

@@ -477,7 +477,7 @@ static void test_privileged_programs_ignore_the_environment(void **state)
     assert_string_equal(child_stderr, "");
 }
 
-FIXTURE_FORKS
+TEST_FORKS
 
 int main(int argc, char **argv)
 {

@@ -310,7 +310,7 @@ static void test_first_calls(void **state)
     assert_int_equal(failures, 0);
 }
 
-FIXTURE_FORKS
+TEST_FORKS
 
 int main(void)
 {

@@ -23,6 +23,7 @@
 #include "heap/extent_hooks.h"
 #include "heap/jemalloc_ctl.h"
 #include "support/faults.h"
+#include "support/forks.h"
 
 #define KIB       ((size_t)1 << 10)
 #define MIB       ((size_t)1 << 20)
@@ -491,6 +492,8 @@ static int only_allocate(void)
     jemalloc_ctl_free(block);
     return teardown(NULL);
 }
+
+TEST_FORKS
 
 int main(int argc, char **argv)
 {
