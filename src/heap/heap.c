@@ -101,18 +101,23 @@ static void *attempt_in_all(struct heap *heap, const struct request *request)
     return block;
 }
 
+/* Whether this thread is emptying caches to find room: then it is not the program that frees. */
+static _Thread_local bool reclaiming;
+
 /*
  * Gives back what no block uses, wherever it is, then asks the thread's own arena again and then
  * the others. An arena that another thread's free has begun to purge does not purge for us, nor
  * waits: so again, until that changes nothing.
  */
-static void *reclaim_and_retry(struct heap *heap, const struct request *request)
+static void *reclaim_and_retry(struct heap *heap, const struct request *request, bool *all_emptied)
 {
     void *block;
     size_t held;
     unsigned passes = 0;
 
-    thread_caches_reclaim(&heap->caches);
+    reclaiming = true;
+    *all_emptied = thread_caches_reclaim(&heap->caches);
+    reclaiming = false;
     do {
         held = heap->space != NULL ? space_held(heap->space) : 0;
         arena_set_purge(&heap->arenas);
@@ -148,8 +153,11 @@ static void note_freed(struct heap *heap)
 {
     if (__builtin_expect(!thread_caches_are_off(&heap->caches, THREAD_CACHES_STARVED), 1))
         return;
-    thread_caches_turn_on(&heap->caches, THREAD_CACHES_STARVED);
-    atomic_fetch_add(&heap->frees_seen, 1);
+    /* Until this thread has found room or none, the caches stay off, or others would take it away. */
+    if (!reclaiming) {
+        thread_caches_turn_on(&heap->caches, THREAD_CACHES_STARVED);
+        atomic_fetch_add(&heap->frees_seen, 1);
+    }
     for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
         atomic_store(&heap->refused[i], 0);
 }
@@ -162,8 +170,9 @@ static void *reclaim_locked(struct heap *heap, const struct request *request, un
     /* Read before frees begin to be seen, so that none of them can be missed. */
     unsigned long frees_seen = atomic_load(&heap->frees_seen);
     thread_caches_turn_off(&heap->caches, THREAD_CACHES_STARVED);
-    void *block = reclaim_and_retry(heap, request);
-    if (block == NULL)
+    bool all_emptied;
+    void *block = reclaim_and_retry(heap, request, &all_emptied);
+    if (block == NULL && all_emptied)
         note_refused(heap, refusal, frees_seen);
     return block;
 }
@@ -293,16 +302,32 @@ static void *realloc_cached(struct heap *heap, void *ptr, unsigned size_class, s
     return block;
 }
 
+static void *realloc_in_arena(struct heap *heap, void *ptr, size_t size)
+{
+    void *block = satisfy(heap, &(struct request){.ptr = ptr, .size = size});
+
+    if (block != NULL)
+        note_freed(heap);
+    return block;
+}
+
 void *heap_realloc(struct heap *heap, void *ptr, size_t size)
 {
     unsigned size_class = class_map_get(ptr);
+    int saved_errno = errno;
+    void *block;
 
-    if (size_class != 0 && size <= SIZE_CLASS_LARGEST)
-        return size_class_of(size) == size_class ? ptr
-                                                 : realloc_cached(heap, ptr, size_class, size);
-    void *block = satisfy(heap, &(struct request){.ptr = ptr, .size = size});
-    if (block != NULL)
-        note_freed(heap);
+    if (size_class == 0 || size > SIZE_CLASS_LARGEST)
+        block = realloc_in_arena(heap, ptr, size);
+    else if (size_class_of(size) == size_class)
+        block = ptr;
+    else
+        block = realloc_cached(heap, ptr, size_class, size);
+    /* A block that is to shrink is large enough as it is. */
+    if (block == NULL && size <= heap_usable_size(ptr)) {
+        errno = saved_errno;
+        block = ptr;
+    }
     return block;
 }
 

@@ -285,7 +285,7 @@ static void link_cache(struct owned_cache *owned, struct thread_cache **entry)
 }
 
 /* The calling thread's cache of the heap, made if need be; NULL where there can be none. */
-static struct owned_cache *own_cache(struct thread_caches *caches)
+static struct owned_cache *find_or_make_cache(struct thread_caches *caches)
 {
     struct thread_table *table = own_table();
 
@@ -303,6 +303,16 @@ static struct owned_cache *own_cache(struct thread_caches *caches)
         link_cache(owned, entry);
         pthread_mutex_unlock(&list_lock);
     }
+    return owned;
+}
+
+/* The same; that there is no memory for a cache is not the program's concern, nor its errno's. */
+static struct owned_cache *own_cache(struct thread_caches *caches)
+{
+    int saved_errno = errno;
+    struct owned_cache *owned = find_or_make_cache(caches);
+
+    errno = saved_errno;
     return owned;
 }
 
@@ -473,42 +483,50 @@ static bool owner_is_away(const struct owned_cache *owned)
     return false;
 }
 
-/* After the barrier: an owner on its fast way has busy set, and one that is not will find it
- * closed. */
-static void release_cache(struct owned_cache *owned, bool barrier)
+/*
+ * After the barrier: an owner on its fast way has busy set, and one that is not will find it closed. False where the
+ * owner stays on its fast way.
+ */
+static bool release_cache(struct owned_cache *owned, bool barrier)
 {
     bool own = &owned->cache == thread_cache_table[owned->caches->number];
+    bool away = own || (barrier && owner_is_away(owned));
 
-    if (own || (barrier && owner_is_away(owned)))
+    if (away)
         empty_cache(owned);
     owned->claimed = false;
     pthread_mutex_unlock(&owned->lock);
+    return away || !barrier;
 }
 
-/* Empties the claimed caches among those from `owned` up to `end`. */
-static void release_caches(struct owned_cache *owned, const struct owned_cache *end)
+/* Empties the claimed caches among those from `owned` up to `end`; whether all owners let go. */
+static bool release_caches(struct owned_cache *owned, const struct owned_cache *end)
 {
     bool barrier =
         have_membarrier && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+    bool all = true;
 
     for (; owned != end; owned = owned->next)
-        if (owned->claimed)
-            release_cache(owned, barrier);
+        if (owned->claimed && !release_cache(owned, barrier))
+            all = false;
+    return all;
 }
 
 /*
- * Empties all caches of the heap, or those that are idle; the list's lock is held. One barrier serves many caches, but not
- * all of a thousand: their owners may be waiting.
+ * Empties all caches of the heap, or those that are idle; whether all owners let go. The list's lock is held. One barrier
+ * serves many caches, but not all of a thousand: their owners may be waiting.
  */
-static void empty_caches_locked(struct thread_caches *caches, bool (*wanted)(struct owned_cache *))
+static bool empty_caches_locked(struct thread_caches *caches, bool (*wanted)(struct owned_cache *))
 {
     struct owned_cache *first = caches->list;
     struct owned_cache *owned;
     size_t claimed = 0;
+    int saved_errno = errno;
+    bool all = true;
 
     for (owned = first; owned != NULL; owned = owned->next) {
         if (claimed == CLAIMED_AT_ONCE) {
-            release_caches(first, owned);
+            all = release_caches(first, owned) && all;
             first = owned;
             claimed = 0;
         }
@@ -518,17 +536,20 @@ static void empty_caches_locked(struct thread_caches *caches, bool (*wanted)(str
         }
     }
     if (claimed != 0)
-        release_caches(first, NULL);
+        all = release_caches(first, NULL) && all;
+    errno = saved_errno;
+    return all;
 }
 
-void thread_caches_reclaim(struct thread_caches *caches)
+bool thread_caches_reclaim(struct thread_caches *caches)
 {
     if (caches->number == 0)
-        return;
+        return true;
     pthread_mutex_lock(&list_lock);
-    empty_caches_locked(caches, NULL);
+    bool all = empty_caches_locked(caches, NULL);
     pthread_mutex_unlock(&list_lock);
     exchange_empty(caches->exchange, caches->heap);
+    return all;
 }
 
 static size_t bytes_in(const struct owned_cache *owned)
@@ -564,7 +585,7 @@ static void look_after(struct thread_caches *caches)
         !atomic_compare_exchange_strong(&caches->looked_after, &last, now.tv_sec))
         return;
     if (pthread_mutex_trylock(&list_lock) == 0) {
-        empty_caches_locked(caches, is_idle);
+        (void)empty_caches_locked(caches, is_idle);
         pthread_mutex_unlock(&list_lock);
     }
     exchange_age(caches->exchange, caches->heap);

@@ -153,8 +153,10 @@ void thread_caches_destroy(struct thread_caches *caches);
 void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class);
 void thread_caches_free(struct thread_caches *caches, unsigned size_class, void *block);
 
-/* Adds and takes away reasons for no thread to keep blocks. What caches hold stays until
- * thread_caches_reclaim(). */
+/*
+ * Adds and takes away reasons for no thread to keep blocks. What caches hold stays until
+ * thread_caches_reclaim(), or until their owners take the slow way.
+ */
 void thread_caches_turn_off(struct thread_caches *caches, unsigned reason);
 void thread_caches_turn_on(struct thread_caches *caches, unsigned reason);
 
@@ -164,10 +166,12 @@ static inline bool thread_caches_are_off(const struct thread_caches *caches, uns
 }
 
 /*
- * Gives the blocks of all threads' caches and of the exchange back to the arenas, as far as their
- * owners let go. The caches stay closed until their owners have taken the slow way once.
+ * Gives the blocks of all threads' caches and of the exchange back to the arenas. The caches stay
+ * closed until their owners have taken the slow way once. False where an owner did not leave its
+ * fast way: then its cache may hold blocks until it takes the slow way. (Where the kernel has no
+ * membarrier, that is so for all caches but the caller's, and the answer is true.)
  */
-void thread_caches_reclaim(struct thread_caches *caches);
+bool thread_caches_reclaim(struct thread_caches *caches);
 
 /* Bytes in the caches and the exchange at about this time. */
 size_t thread_caches_bytes(struct thread_caches *caches);
