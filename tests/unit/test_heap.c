@@ -646,6 +646,91 @@ static void two_threads_that_are_short_both_get_room(void **state)
     heap_free(&heap, separator);
 }
 
+static bool off_during_purge;
+
+static void look_whether_caches_are_off(void)
+{
+    off_during_purge = thread_caches_are_off(&heap.caches, THREAD_CACHES_STARVED);
+}
+
+/* What the search itself takes out of caches is no free of the program's, which would end it. */
+static void caches_stay_off_during_the_search(void **state)
+{
+    void *large = must_alloc(8 * MIB);
+
+    (void)state;
+    heap_free(&heap, must_alloc(KIB));
+    assert_true(thread_caches_bytes(&heap.caches) > 0);
+    off_during_purge = false;
+    during_purge = look_whether_caches_are_off;
+    must_not_alloc(12 * MIB);
+    assert_null(during_purge);
+    assert_true(off_during_purge);
+    heap_free(&heap, large);
+    heap_free(&heap, must_alloc(12 * MIB));
+}
+
+static sem_t owner_is_busy;
+static sem_t owner_may_go_on;
+
+/* A thread that was interrupted between the two stores of its fast way. */
+static void *be_interrupted(void *arg)
+{
+    void *block = heap_alloc(&heap, KIB, 0, false);
+
+    (void)arg;
+    if (block == NULL)
+        return &heap;
+    heap_free(&heap, block);
+    struct thread_cache *cache = thread_cache_table[heap.caches.number];
+    atomic_store(&cache->busy, true);
+    sem_post(&owner_is_busy);
+    while (sem_wait(&owner_may_go_on) != 0)
+        continue;
+    atomic_store(&cache->busy, false);
+    return NULL;
+}
+
+/* Its blocks can be had as soon as it goes on, and nobody will say so: a refusal must not last. */
+static void owner_that_does_not_let_go_leaves_no_refusal(void **state)
+{
+    void *large = must_alloc(8 * MIB);
+    pthread_t owner;
+    void *failed;
+
+    (void)state;
+    assert_int_equal(sem_init(&owner_is_busy, 0, 0), 0);
+    assert_int_equal(sem_init(&owner_may_go_on, 0, 0), 0);
+    assert_int_equal(pthread_create(&owner, NULL, be_interrupted, NULL), 0);
+    while (sem_wait(&owner_is_busy) != 0)
+        continue;
+    must_not_alloc(12 * MIB);
+    assert_false(refused());
+    sem_post(&owner_may_go_on);
+    assert_int_equal(pthread_join(owner, &failed), 0);
+    assert_null(failed);
+    must_not_alloc(12 * MIB);
+    assert_true(refused());
+    sem_destroy(&owner_is_busy);
+    sem_destroy(&owner_may_go_on);
+    heap_free(&heap, large);
+}
+
+static void shrinking_never_fails(void **state)
+{
+    static void *blocks[LIMIT / 1024 + 1];
+    size_t count = fill(KIB, blocks, LIMIT / 1024 + 1);
+
+    (void)state;
+    /* Blocks of a size that has none yet cannot be had any more. */
+    must_not_alloc(8);
+    errno = SOME_ERRNO;
+    assert_ptr_equal(heap_realloc(&heap, blocks[0], 8), blocks[0]);
+    assert_int_equal(errno, SOME_ERRNO);
+    while (count > 0)
+        heap_free(&heap, blocks[--count]);
+}
+
 /* -- Moving ------------------------------------------------------------------------------------ */
 
 /* Blocks of which one in `kept` stays: their slabs are nearly empty. Returns how many stay, in
@@ -992,6 +1077,9 @@ int main(void)
         TEST(free_by_another_thread_ends_starvation),
         TEST(smaller_request_is_not_refused_for_a_larger_one),
         TEST(two_threads_that_are_short_both_get_room),
+        TEST(caches_stay_off_during_the_search),
+        TEST(owner_that_does_not_let_go_leaves_no_refusal),
+        TEST(shrinking_never_fails),
         TEST(moving_gathers_blocks),
         TEST(large_block_is_not_moved),
         TEST(moving_ends_starvation),
