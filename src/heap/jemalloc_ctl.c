@@ -10,9 +10,9 @@
 #define JEMALLOC(name) jemk_##name
 
 /*
- * What jemalloc reads at its start. A large extent that is freed is kept for the decay time like any other, and the
- * default heap has no arenas but those below opt.narenas. Up to 16 threads may give pages back; how many there are is
- * settled when they are started.
+ * What jemalloc reads at its start. A large extent that is freed is kept for the decay time like
+ * any other, and the default heap has no arenas but those below opt.narenas. Up to 16 threads may
+ * give pages back; how many there are is settled when they are started.
  */
 extern const char *JEMALLOC(malloc_conf);
 const char *JEMALLOC(malloc_conf) = "oversize_threshold:0,max_background_threads:16";

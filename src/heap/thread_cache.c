@@ -57,8 +57,8 @@ _Thread_local struct thread_cache **thread_cache_table = first_table;
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*
- * Tables and caches of threads that have ended, for those that start: where threads come and go, mapping them anew would
- * cost more than all else. Guarded by list_lock.
+ * Tables and caches of threads that have ended, for those that start: where threads come and go,
+ * mapping them anew would cost more than all else. Guarded by list_lock.
  */
 struct spares {
     void *pieces[SPARES];
@@ -335,8 +335,9 @@ void thread_caches_destroy(struct thread_caches *caches)
 static void look_after(struct thread_caches *caches);
 
 /*
- * Locks the cache and opens it, if the heap's caches are not off: whoever turns them off closes this one afterwards,
- * under this lock, and empties it, unless the owner was on its fast way for too long; then the owner does.
+ * Locks the cache and opens it, if the heap's caches are not off: whoever turns them off closes
+ * this one afterwards, under this lock, and empties it, unless the owner was on its fast way for
+ * too long; then the owner does.
  */
 static bool lock_and_open(struct owned_cache *owned)
 {
@@ -484,8 +485,8 @@ static bool owner_is_away(const struct owned_cache *owned)
 }
 
 /*
- * After the barrier: an owner on its fast way has busy set, and one that is not will find it closed. False where the
- * owner stays on its fast way.
+ * After the barrier: an owner on its fast way has busy set, and one that is not will find it
+ * closed. False where the owner stays on its fast way.
  */
 static bool release_cache(struct owned_cache *owned, bool barrier)
 {
@@ -513,8 +514,9 @@ static bool release_caches(struct owned_cache *owned, const struct owned_cache *
 }
 
 /*
- * Empties all caches of the heap, or those that are idle; whether all owners let go. The list's lock is held. One barrier
- * serves many caches, but not all of a thousand: their owners may be waiting.
+ * Empties all caches of the heap, or those that are idle; whether all owners let go. The list's
+ * lock is held. One barrier serves many caches, but not all of a thousand: their owners may be
+ * waiting.
  */
 static bool empty_caches_locked(struct thread_caches *caches, bool (*wanted)(struct owned_cache *))
 {

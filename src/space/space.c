@@ -181,9 +181,10 @@ static bool may_commit_ahead(const struct space *space)
 }
 
 /*
- * What other regions have committed ahead of need is space that must not be missing here. Another thread may be giving
- * it back at this moment, and then trimming waits for it and finds nothing: try in any case. Threads that decided to
- * commit ahead before they could see this one's need are why once may not be enough.
+ * What other regions have committed ahead of need is space that must not be missing here. Another
+ * thread may be giving it back at this moment, and then trimming waits for it and finds nothing:
+ * try in any case. Threads that decided to commit ahead before they could see this one's need are
+ * why once may not be enough.
  */
 static int commit_in_need(struct space *space, struct region *region, size_t first, size_t end)
 {

@@ -37,8 +37,8 @@
 #define GIB ((size_t)1 << 30)
 
 /*
- * Whether the thread sanitizer is there. It cannot start threads after fork, and does not know jemalloc's background
- * threads, which are started past it.
+ * Whether the thread sanitizer is there. It cannot start threads after fork, and does not know
+ * jemalloc's background threads, which are started past it.
  */
 #if defined(__SANITIZE_THREAD__)
 #    define FIXTURE_TSAN true

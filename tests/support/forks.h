@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * TEST_FORKS, once at the top level of a program that forks: jemalloc takes all of its locks then, more than the thread
- * sanitizer's search for deadlocks can keep in mind.
+ * TEST_FORKS, once at the top level of a program that forks: jemalloc takes all of its locks then,
+ * more than the thread sanitizer's search for deadlocks can keep in mind.
  */
 #pragma once
 
