@@ -153,7 +153,7 @@ static void note_freed(struct heap *heap)
 {
     if (__builtin_expect(!thread_caches_are_off(&heap->caches, THREAD_CACHES_STARVED), 1))
         return;
-    /* Until this thread has found room or none, the caches stay off, or others would take it away. */
+    /* Until this thread has found room or none, caches stay off, or others would take it away. */
     if (!reclaiming) {
         thread_caches_turn_on(&heap->caches, THREAD_CACHES_STARVED);
         atomic_fetch_add(&heap->frees_seen, 1);

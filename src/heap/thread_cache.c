@@ -448,7 +448,7 @@ void thread_caches_free(struct thread_caches *caches, unsigned size_class, void 
     pthread_mutex_unlock(&owned->lock);
     size_t taken = exchange_give(caches->exchange, size_class, blocks, overflow);
     heap_drain(caches->heap, blocks + taken, overflow - taken);
-    /* Whoever turned the caches off and emptied the exchange before this came too early for these blocks. */
+    /* Whoever turned the caches off and emptied the exchange meanwhile came too early for these. */
     if (taken != 0 && atomic_load(&caches->off) != 0)
         exchange_empty(caches->exchange, caches->heap);
     look_after(caches);

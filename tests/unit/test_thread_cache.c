@@ -1180,7 +1180,7 @@ static void thread_gives_its_blocks_back_at_its_end(void **state)
 static pthread_key_t late_key;
 static unsigned late_calls;
 
-/* Comes in each round of destructors; from the second on, the thread's caches have ended already. */
+/* Comes in each round of destructors; from the second on, the thread's caches have ended. */
 static void use_late(void *block)
 {
     late_calls++;
