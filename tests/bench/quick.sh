@@ -10,7 +10,7 @@ set -eu
 LC_ALL=C
 export LC_ALL
 
-bench=$1
+bench=${1:?usage: quick.sh BENCH, with MEMKIND_SO set}
 library=${MEMKIND_SO:?names the library to test}
 dir=${MEMKIND_TEST_DIR:-/dev/shm}
 [ -w "$dir" ] || dir=/tmp
