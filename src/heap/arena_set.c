@@ -7,7 +7,7 @@
 
 #include "heap/extent_hooks.h"
 
-/* As many heaps as a process may have, with those of the library's kinds; each can count on an arena. */
+/* As many heaps as a process may have, the library's among them; each can count on an arena. */
 #define HEAPS_EXPECTED 513u
 
 /* Arenas and sets of the whole process. */

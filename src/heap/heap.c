@@ -199,13 +199,11 @@ static unsigned class_of_block(const void *block)
 
 static void *satisfy(struct heap *heap, const struct request *request)
 {
-    void *block = NULL;
-
     if (__builtin_expect(can_never_fit(heap, request->size), 0)) {
         errno = ENOMEM;
         return NULL;
     }
-    block = attempt(arena_set_current(&heap->arenas), request);
+    void *block = attempt(arena_set_current(&heap->arenas), request);
     if (__builtin_expect(block == NULL, 0)) {
         int saved_errno = errno;
 

@@ -121,7 +121,7 @@ int jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms)
 
 /* -- Blocks ------------------------------------------------------------------------------------ */
 
-/* MALLOCX_ARENA(arena), which for half of all arenas shifts into the sign of an int; and no cache. */
+/* MALLOCX_ARENA(arena), which for half of all arenas shifts into an int's sign; and no cache. */
 static int arena_flags(unsigned arena)
 {
     return (int)((unsigned)MALLOCX_ARENA(0) * (arena + 1)) | MALLOCX_TCACHE_NONE;

@@ -78,6 +78,14 @@ static struct heap *heap_of(const struct memkind *kind)
     return __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
 }
 
+/* The heap of a partition's kind, NULL where there is none; the lock is held while it is used. */
+static struct heap *heap_at(unsigned partition)
+{
+    const struct memkind *kind = kind_registry_get(partition);
+
+    return kind != NULL ? heap_of(kind) : NULL;
+}
+
 /* The kind whose arena this is: one of the program's hooks, or else the default heap. */
 static struct memkind *kind_of_arena(unsigned arena)
 {
@@ -85,12 +93,10 @@ static struct memkind *kind_of_arena(unsigned arena)
 
     pthread_mutex_lock(&lock);
     for (unsigned i = 0; i < PARTITIONS; i++) {
-        struct memkind *kind = kind_registry_get(i);
-
-        const struct heap *heap = kind != NULL ? heap_of(kind) : NULL;
+        const struct heap *heap = heap_at(i);
 
         if (heap != NULL && arena_set_has(&heap->arenas, arena))
-            found = kind;
+            found = kind_registry_get(i);
     }
     pthread_mutex_unlock(&lock);
     return found;
@@ -100,9 +106,7 @@ void kind_registry_update_stats(void)
 {
     pthread_mutex_lock(&lock);
     for (unsigned i = 0; i < PARTITIONS; i++) {
-        struct memkind *kind = kind_registry_get(i);
-
-        struct heap *heap = kind != NULL ? heap_of(kind) : NULL;
+        struct heap *heap = heap_at(i);
 
         if (heap != NULL)
             heap_update_stats(heap);
@@ -116,9 +120,7 @@ size_t kind_registry_cached_bytes(void)
 
     pthread_mutex_lock(&lock);
     for (unsigned i = 0; i < PARTITIONS; i++) {
-        const struct memkind *kind = kind_registry_get(i);
-
-        const struct heap *heap = kind != NULL ? heap_of(kind) : NULL;
+        const struct heap *heap = heap_at(i);
 
         if (heap != NULL)
             bytes += heap->cached_bytes;

@@ -357,7 +357,8 @@ void *memkind_arena_realloc(struct memkind *kind, void *ptr, size_t size)
 
 void *memkind_arena_defrag_reallocate(struct memkind *kind, void *ptr)
 {
-    return ptr == NULL ? NULL : heap_move(kind->heap, ptr);
+    (void)kind;
+    return ptr == NULL ? NULL : heap_move(kind_registry_kind_of(ptr)->heap, ptr);
 }
 
 struct memkind *memkind_arena_detect_kind(void *ptr)
