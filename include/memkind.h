@@ -117,6 +117,12 @@ void memkind_config_set_size(struct memkind_config *cfg, size_t pmem_size);
 void memkind_config_set_memory_usage_policy(struct memkind_config *cfg,
                                             memkind_mem_usage_policy policy);
 
+/*
+ * An addition of this library: with true, memory of the kind is mapped when its file space is taken,
+ * so that no page fault comes with its first use. Allocations that take file space take longer.
+ */
+void memkind_config_set_prefault(struct memkind_config *cfg, bool prefault);
+
 /* -- Kinds ------------------------------------------------------------------------------------- */
 
 /* The process's own memory, in a heap of this library. */

@@ -46,14 +46,14 @@ int memkind_create_pmem(const char *dir, size_t max_size, memkind_t *kind)
 {
     if (kind == NULL)
         return invalid();
-    return memkind_pmem_new(dir, max_size, MEMKIND_MEM_USAGE_POLICY_DEFAULT, kind);
+    return memkind_pmem_new(&(struct memkind_config){.pmem_dir = dir, .pmem_size = max_size}, kind);
 }
 
 int memkind_create_pmem_with_config(struct memkind_config *cfg, memkind_t *kind)
 {
     if (cfg == NULL || kind == NULL)
         return invalid();
-    return memkind_pmem_new(cfg->pmem_dir, cfg->pmem_size, cfg->policy, kind);
+    return memkind_pmem_new(cfg, kind);
 }
 
 int memkind_destroy_kind(memkind_t kind)

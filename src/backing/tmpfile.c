@@ -2,7 +2,8 @@
 /*
  * Nameless files: the memory of the kinds lies in them.
  *
- * Space is taken with fallocate(2), in one piece where that works. Where it does not:
+ * Space is taken with fallocate(2), in one piece where that works, or by populating a mapping.
+ * Where fallocate(2) does not work in one piece:
  *
  * - Interrupted by a signal: half the piece, since the tmpfs of most kernels undoes the whole call
  *   then, and a periodic timer would starve a long one. Pieces that succeed double again.
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +26,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "backing/directory.h"
@@ -42,8 +45,12 @@
 /* The size below which an interrupted piece is not cut. Any page size will do. */
 #define TMPFILE_PIECE_INTERRUPTED ((size_t)4 << 10)
 
-/* From this size on it pays to ask for the free space first. */
+/* From this size on it pays to ask for the free space first; and the most to populate at once. */
 #define TMPFILE_LARGE ((size_t)64 << 20)
+
+#ifndef MADV_POPULATE_WRITE
+#    define MADV_POPULATE_WRITE 23 /* glibc 2.35 */
+#endif
 
 #define TMPFILE_STAT_BLOCK 512 /* the unit of st_blocks, whatever the file system's is */
 
@@ -230,24 +237,33 @@ static bool tmpfile_may_exceed_limit(off_t end)
     return limit.rlim_cur != RLIM_INFINITY && (rlim_t)end > limit.rlim_cur;
 }
 
-/* As tmpfile_allocate_pieces(), without the SIGXFSZ that comes with EFBIG and kills the process. */
-static int tmpfile_allocate_without_signal(int fd, off_t offset, size_t size)
+/*
+ * Calls what makes the file end at `end`, without the SIGXFSZ that comes with EFBIG and kills the
+ * process.
+ */
+static int tmpfile_without_signal(int (*call)(int fd, off_t offset, size_t size), int fd,
+                                  off_t offset, size_t size)
 {
     struct signal_hold hold;
-    int error = signal_hold_begin(&hold, SIGXFSZ);
+    int cancel = cancel_hold();
+    int error = 0;
 
-    if (error != 0)
-        return error;
-    error = tmpfile_allocate_pieces(fd, offset, size);
-    signal_hold_end(&hold, error == -EFBIG);
+    if (!tmpfile_may_exceed_limit(offset + (off_t)size)) {
+        error = call(fd, offset, size);
+    } else {
+        error = signal_hold_begin(&hold, SIGXFSZ);
+        if (error == 0) {
+            error = call(fd, offset, size);
+            signal_hold_end(&hold, error == -EFBIG);
+        }
+    }
+    cancel_restore(cancel);
     return error;
 }
 
 int tmpfile_allocate(int fd, off_t offset, size_t size)
 {
     off_t end;
-    int cancel;
-    int error;
 
     if (offset < 0 || size == 0)
         return -EINVAL;
@@ -255,10 +271,65 @@ int tmpfile_allocate(int fd, off_t offset, size_t size)
         return -EFBIG;
     if (size > TMPFILE_LARGE && !tmpfile_may_fit(fd, size))
         return -ENOSPC;
-    cancel = cancel_hold();
-    error = tmpfile_may_exceed_limit(end) ? tmpfile_allocate_without_signal(fd, offset, size)
-                                          : tmpfile_allocate_pieces(fd, offset, size);
-    cancel_restore(cancel);
+    return tmpfile_without_signal(tmpfile_allocate_pieces, fd, offset, size);
+}
+
+/* ---- populate ---- */
+
+bool tmpfile_in_memory(int fd)
+{
+    struct statfs fs;
+
+    return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
+static int tmpfile_truncate(int fd, off_t offset, size_t size)
+{
+    int result;
+
+    do {
+        result = ftruncate(fd, offset + (off_t)size);
+    } while (result != 0 && errno == EINTR);
+    return result != 0 ? -errno : 0;
+}
+
+int tmpfile_extend(int fd, off_t end)
+{
+    return tmpfile_without_signal(tmpfile_truncate, fd, end, 0);
+}
+
+static int tmpfile_populate_piece(char *addr, size_t size)
+{
+    if (madvise(addr, size, MADV_POPULATE_WRITE) == 0)
+        return 0;
+    switch (errno) {
+    case EINVAL:
+        return -EOPNOTSUPP;
+    case EFAULT:
+        /* What a page fault would have raised SIGBUS for. */
+        return -ENOSPC;
+    default:
+        return -errno;
+    }
+}
+
+int tmpfile_populate(int fd, void *addr, size_t size)
+{
+    int saved_errno = errno;
+    char *next = addr;
+    int error = 0;
+
+    if (size > TMPFILE_LARGE && !tmpfile_may_fit(fd, size))
+        return -ENOSPC;
+    /* In pieces, since the kernel lets nobody map or unmap memory of the process meanwhile. */
+    while (size > 0 && error == 0) {
+        size_t piece = size < TMPFILE_LARGE ? size : TMPFILE_LARGE;
+
+        error = tmpfile_populate_piece(next, piece);
+        next += piece;
+        size -= piece;
+    }
+    errno = saved_errno;
     return error;
 }
 
@@ -278,11 +349,31 @@ int tmpfile_release(int fd, off_t offset, size_t size)
     return error == -ENOSYS ? -EOPNOTSUPP : error;
 }
 
-int tmpfile_map(int fd, void *addr, size_t size, off_t offset)
+bool tmpfile_holds(void *addr, size_t size, unsigned char *held)
+{
+    size_t pages = size / (size_t)sysconf(_SC_PAGESIZE);
+    int saved_errno = errno;
+    int result = mincore(addr, size, held);
+
+    errno = saved_errno;
+    for (size_t i = 0; result == 0 && i < pages; i++)
+        if ((held[i] & 1) != 0)
+            return true;
+    return false;
+}
+
+int tmpfile_map(int fd, void *addr, size_t size, off_t offset, bool large_pages)
 {
     const int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE;
+    int saved_errno = errno;
 
-    return mmap(addr, size, PROT_READ | PROT_WRITE, flags, fd, offset) == MAP_FAILED ? -errno : 0;
+    if (mmap(addr, size, PROT_READ | PROT_WRITE, flags, fd, offset) == MAP_FAILED)
+        return -errno;
+    /* A kernel that has none refuses, and all is well. */
+    if (large_pages)
+        (void)madvise(addr, size, MADV_HUGEPAGE);
+    errno = saved_errno;
+    return 0;
 }
 
 int tmpfile_blocks(int fd, size_t *bytes)

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -31,6 +32,25 @@ int tmpfile_create(const struct directory *dir);
  */
 int tmpfile_allocate(int fd, off_t offset, size_t size);
 
+/* Whether the file is kept in memory (tmpfs), so that its pages can be had by tmpfile_populate(). */
+bool tmpfile_in_memory(int fd);
+
+/*
+ * Makes the file `end` bytes long, which it may not be already: it would be cut. No space is taken
+ * and no signal raised. -EFBIG (also for RLIMIT_FSIZE), -EINVAL ...
+ */
+int tmpfile_extend(int fd, off_t end);
+
+/*
+ * Fills the page tables of a mapping of the file, and takes file space where there is none: where
+ * the file is kept in memory, that is the only way to the large pages of a tmpfs mounted with
+ * huge=advise, and takes less time than fallocate(2) and a page fault for each page later.
+ *
+ * -ENOSPC, -EOPNOTSUPP where the kernel cannot (before Linux 5.14), -ENOMEM ... On error the range
+ * may be populated in part.
+ */
+int tmpfile_populate(int fd, void *addr, size_t size);
+
 /*
  * Gives the space of the range back to the file system. The range reads as zero afterwards; the
  * size of the file stays. -EOPNOTSUPP where the file system or the kernel cannot, or another
@@ -39,11 +59,17 @@ int tmpfile_allocate(int fd, off_t offset, size_t size);
 int tmpfile_release(int fd, off_t offset, size_t size);
 
 /*
- * Maps the range of the file at addr, shared, readable and writable, in place of what is mapped
- * there: address space that the caller has reserved. On error that may be mapped no longer
- * (mmap(2)).
+ * Which pages of a mapping of a file that is kept in memory have memory: held[i] is odd for these.
+ * Whether there are any; no where that cannot be told.
  */
-int tmpfile_map(int fd, void *addr, size_t size, off_t offset);
+bool tmpfile_holds(void *addr, size_t size, unsigned char *held);
+
+/*
+ * Maps the range of the file at addr, shared, readable and writable, in place of what is mapped
+ * there: address space that the caller has reserved. large_pages: by large pages, if the file's
+ * memory comes in them. On error the range may be mapped no longer (mmap(2)).
+ */
+int tmpfile_map(int fd, void *addr, size_t size, off_t offset, bool large_pages);
 
 /* *bytes is the file space that the file holds. On error *bytes is untouched. */
 int tmpfile_blocks(int fd, size_t *bytes);

@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <sys/mman.h>
 
 #include "space/space.h"
 
@@ -136,44 +134,3 @@ void extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hol
     hooks->space = space;
     hooks->hold = hold;
 }
-
-/* -- Metadata ---------------------------------------------------------------------------------- */
-
-static void *metadata_alloc_hook(extent_hooks_t *table, void *new_addr, size_t size,
-                                 size_t alignment, bool *zero, bool *commit, unsigned arena)
-{
-    int saved_errno = errno;
-    size_t length = size + alignment;
-
-    (void)table;
-    (void)arena;
-    if (new_addr != NULL || length < size)
-        return NULL;
-    char *mapped = mmap(NULL, length, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (mapped == MAP_FAILED) {
-        errno = saved_errno;
-        return NULL;
-    }
-    size_t head = -(uintptr_t)mapped & (alignment - 1);
-    if (head != 0)
-        munmap(mapped, head);
-    munmap(mapped + head + size, alignment - head);
-    *zero = true;
-    *commit = true;
-    return mapped + head;
-}
-
-static bool metadata_dalloc_hook(extent_hooks_t *table, void *addr, size_t size, bool committed,
-                                 unsigned arena)
-{
-    (void)table;
-    (void)committed;
-    (void)arena;
-    return munmap(addr, size) != 0;
-}
-
-extent_hooks_t extent_hooks_metadata = {
-    .alloc = metadata_alloc_hook,
-    .dalloc = metadata_dalloc_hook,
-};

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "heap/exchange.h"
+#include "util/mapping_cache.h"
 
 #define BIN_BYTES          ((size_t)64 << 10) /* most that a bin holds, in bytes and in blocks */
 #define BIN_BLOCKS         ((size_t)256)
@@ -20,7 +21,6 @@
 #define BATCH_LARGEST      (BIN_BLOCKS / 2)
 #define LOOK_AFTER_SECONDS 1
 #define LOOK_AFTER_POPS    2048u /* at the latest, if a second has passed */
-#define SPARES             ((size_t)32)
 #define CLAIMED_AT_ONCE    ((size_t)32)
 #define OWNER_PATIENCE     256 /* tries, with sched_yield(2), for an owner to leave its fast way */
 
@@ -56,16 +56,9 @@ _Thread_local struct thread_cache **thread_cache_table = first_table;
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/*
- * Tables and caches of threads that have ended, for those that start: where threads come and go,
- * mapping them anew would cost more than all else. Guarded by list_lock.
- */
-struct spares {
-    void *pieces[SPARES];
-    size_t count;
-};
-static struct spares spare_tables;
-static struct spares spare_caches;
+/* Tables and caches of threads that have ended, for those that start. */
+static struct mapping_cache spare_tables = MAPPING_CACHE_INITIALIZER;
+static struct mapping_cache spare_caches = MAPPING_CACHE_INITIALIZER;
 
 static pthread_key_t thread_key;
 static int init_result;
@@ -141,29 +134,6 @@ static void bin_grow(struct cache_bin *bin, unsigned size_class)
 
 /* -- Caches and threads ------------------------------------------------------------------------ */
 
-/* A piece of memory with all bytes zero, or as put_piece() was given it. */
-static void *take_piece(struct spares *spares, size_t size)
-{
-    void *piece = NULL;
-
-    pthread_mutex_lock(&list_lock);
-    if (spares->count != 0)
-        piece = spares->pieces[--spares->count];
-    pthread_mutex_unlock(&list_lock);
-    if (piece == NULL)
-        piece = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return piece == MAP_FAILED ? NULL : piece;
-}
-
-/* The list's lock is held. */
-static void put_piece_locked(struct spares *spares, void *piece, size_t size)
-{
-    if (spares->count < SPARES)
-        spares->pieces[spares->count++] = piece;
-    else
-        munmap(piece, size);
-}
-
 static size_t cache_size(void)
 {
     size_t slots = 0;
@@ -184,7 +154,7 @@ static void reset_bin(struct cache_bin *bin, unsigned size_class, void **slots)
 
 static struct owned_cache *new_cache(struct thread_caches *caches)
 {
-    struct owned_cache *owned = take_piece(&spare_caches, cache_size());
+    struct owned_cache *owned = mapping_cache_take(&spare_caches, cache_size());
 
     if (owned == NULL)
         return NULL;
@@ -214,11 +184,10 @@ static void unlink_cache(struct owned_cache *owned)
         owned->next->link = owned->link;
 }
 
-/* The list's lock is held. */
 static void free_cache(struct owned_cache *owned)
 {
     pthread_mutex_destroy(&owned->lock);
-    put_piece_locked(&spare_caches, owned, cache_size());
+    mapping_cache_put(&spare_caches, owned, cache_size());
 }
 
 /* Gives all blocks of the cache back to the heap's arenas; its lock is held, its owner is not on
@@ -237,7 +206,7 @@ static struct thread_table *own_table(void)
 {
     if (thread_cache_table != first_table)
         return (struct thread_table *)thread_cache_table;
-    struct thread_table *table = take_piece(&spare_tables, sizeof(*table));
+    struct thread_table *table = mapping_cache_take(&spare_tables, sizeof(*table));
     if (table == NULL)
         return NULL;
     if (pthread_setspecific(thread_key, table) != 0) {
@@ -267,7 +236,7 @@ static void end_thread(void *ended)
             empty_cache(owned);
             free_cache(owned);
         }
-    put_piece_locked(&spare_tables, table, sizeof(*table));
+    mapping_cache_put(&spare_tables, table, sizeof(*table));
     pthread_mutex_unlock(&list_lock);
 }
 

@@ -6,7 +6,7 @@
 
 struct memkind_config *memkind_config_new(void)
 {
-    /* No path, size 0 and the default policy are all zero. */
+    /* No path, size 0, the default policy and no prefaulting are all zero. */
     return calloc(1, sizeof(struct memkind_config));
 }
 
@@ -32,4 +32,10 @@ void memkind_config_set_memory_usage_policy(struct memkind_config *cfg,
 {
     if (cfg != NULL)
         cfg->policy = policy;
+}
+
+void memkind_config_set_prefault(struct memkind_config *cfg, bool prefault)
+{
+    if (cfg != NULL)
+        cfg->prefault = prefault;
 }

@@ -59,9 +59,10 @@ static int anonymous_map(struct space *space, void *addr, size_t size, off_t off
     return err == MEMKIND_SUCCESS || err == MEMKIND_ERROR_UNAVAILABLE ? 0 : -ENOMEM;
 }
 
-static int anonymous_commit(struct space *space, off_t offset, size_t size)
+static int anonymous_commit(struct space *space, void *addr, off_t offset, size_t size)
 {
     (void)space;
+    (void)addr;
     (void)offset;
     (void)size;
     return 0;

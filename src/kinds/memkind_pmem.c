@@ -167,17 +167,18 @@ static void explain_directory(const char *dir, int err)
                   strerrordesc_np(-err));
 }
 
-/* Gives a new kind its file, its limit and its policy. */
-static int open_kind(struct memkind *kind, struct directory *directory, size_t max_size,
-                     memkind_mem_usage_policy policy)
+/* Gives a new kind its file, its limit and what else was configured. */
+static int open_kind(struct memkind *kind, struct directory *directory,
+                     const struct memkind_config *config)
 {
     struct space *space = kind->priv;
     int err;
 
-    space->max_size = max_size;
-    memkind_arena_limit(kind, max_size);
-    if (policy != MEMKIND_MEM_USAGE_POLICY_DEFAULT &&
-        memkind_arena_update_memory_usage_policy(kind, policy) != MEMKIND_SUCCESS)
+    space->max_size = config->pmem_size;
+    space->prefault = config->prefault;
+    memkind_arena_limit(kind, space->max_size);
+    if (config->policy != MEMKIND_MEM_USAGE_POLICY_DEFAULT &&
+        memkind_arena_update_memory_usage_policy(kind, config->policy) != MEMKIND_SUCCESS)
         return MEMKIND_ERROR_RUNTIME;
     err = file_backing_open(space, directory);
     if (err != 0) {
@@ -188,7 +189,7 @@ static int open_kind(struct memkind *kind, struct directory *directory, size_t m
     return MEMKIND_SUCCESS;
 }
 
-static int new_kind(struct directory *directory, size_t max_size, memkind_mem_usage_policy policy,
+static int new_kind(struct directory *directory, const struct memkind_config *config,
                     memkind_t *kind)
 {
     struct memkind *made = calloc(1, sizeof(*made));
@@ -198,7 +199,7 @@ static int new_kind(struct directory *directory, size_t max_size, memkind_mem_us
     int status = memkind_pmem_create(made, &MEMKIND_PMEM_OPS, "memkind_pmem");
     if (status != MEMKIND_SUCCESS)
         goto free_kind;
-    status = open_kind(made, directory, max_size, policy);
+    status = open_kind(made, directory, config);
     if (status != MEMKIND_SUCCESS)
         goto destroy;
     *kind = made;
@@ -213,24 +214,25 @@ free_kind:
     return status;
 }
 
-int memkind_pmem_new(const char *dir, size_t max_size, memkind_mem_usage_policy policy,
-                     memkind_t *kind)
+int memkind_pmem_new(const struct memkind_config *wanted, memkind_t *kind)
 {
+    struct memkind_config config = *wanted;
     struct directory *directory;
 
-    if (policy < MEMKIND_MEM_USAGE_POLICY_DEFAULT || policy >= MEMKIND_MEM_USAGE_POLICY_MAX_VALUE ||
-        round_max_size(&max_size) != 0) {
-        log_error("no kind has a size of %zu and policy %d", max_size, (int)policy);
+    if (config.policy < MEMKIND_MEM_USAGE_POLICY_DEFAULT ||
+        config.policy >= MEMKIND_MEM_USAGE_POLICY_MAX_VALUE ||
+        round_max_size(&config.pmem_size) != 0) {
+        log_error("no kind has a size of %zu and policy %d", config.pmem_size, (int)config.policy);
         errno = EINVAL;
         return MEMKIND_ERROR_INVALID;
     }
-    int err = directory_open(dir, &directory);
+    int err = directory_open(config.pmem_dir, &directory);
     if (err != 0) {
-        explain_directory(dir, err);
+        explain_directory(config.pmem_dir, err);
         errno = -err;
         return MEMKIND_ERROR_INVALID;
     }
-    int status = new_kind(directory, max_size, policy, kind);
+    int status = new_kind(directory, &config, kind);
     if (status != MEMKIND_SUCCESS)
         directory_close(directory);
     return status;

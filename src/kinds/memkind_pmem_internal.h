@@ -4,9 +4,8 @@
 
 #include "memkind/internal/memkind_pmem.h"
 
-/* As memkind_create_pmem(), with a policy. */
-int memkind_pmem_new(const char *dir, size_t max_size, memkind_mem_usage_policy policy,
-                     memkind_t *kind);
+/* As memkind_create_pmem_with_config(). */
+int memkind_pmem_new(const struct memkind_config *wanted, memkind_t *kind);
 
 /* max_size, or the size of the file system where that is 0; -1 with errno. */
 ssize_t memkind_pmem_capacity(struct memkind *kind);

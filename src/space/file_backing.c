@@ -11,18 +11,114 @@ static int file_backing_map(struct space *space, void *addr, size_t size, off_t 
 {
     if (space->fd < 0)
         return -EBADF;
-    return tmpfile_map(space->fd, addr, size, offset);
+    return tmpfile_map(space->fd, addr, size, offset, space->in_memory);
 }
 
-static int file_backing_commit(struct space *space, off_t offset, size_t size)
+/* -- Committing -------------------------------------------------------------------------------- */
+
+static int extend_locked(struct space *space, size_t end)
 {
-    return tmpfile_allocate(space->fd, offset, size);
+    if (end <= space->file_size)
+        return 0;
+    int err = tmpfile_extend(space->fd, (off_t)end);
+    if (err == 0)
+        space->file_size = end;
+    return err;
+}
+
+/*
+ * Makes the file at least `end` bytes long. Whatever takes space in a file that is populated comes
+ * here first, or the file would be cut where another thread has just taken some.
+ */
+static int extend(struct space *space, size_t end)
+{
+    pthread_mutex_lock(&space->extend_lock);
+    int err = extend_locked(space, end);
+    pthread_mutex_unlock(&space->extend_lock);
+    return err;
+}
+
+/* Whether the file turns out to hold more than has been accounted for: large pages. */
+static void look_for_large_pages(struct space *space)
+{
+    size_t bytes;
+
+    if (tmpfile_blocks(space->fd, &bytes) == 0 && bytes > space_held(space)) {
+        atomic_store_explicit(&space->large_pages, true, memory_order_relaxed);
+        atomic_store_explicit(&space->whole_chunks, true, memory_order_relaxed);
+    }
+}
+
+static int allocate_small(struct space *space, off_t offset, size_t size)
+{
+    if (size == 0)
+        return 0;
+    int err = tmpfile_allocate(space->fd, offset, size);
+    if (err == 0 && !atomic_load_explicit(&space->whole_chunks, memory_order_relaxed))
+        look_for_large_pages(space);
+    return err;
+}
+
+/* Populates whole chunks; until a large page has been seen, looks whether the first of them is one. */
+static int populate(struct space *space, char *addr, size_t size)
+{
+    unsigned char next;
+
+    if (!atomic_load_explicit(&space->large_pages, memory_order_relaxed) &&
+        tmpfile_populate(space->fd, addr, space->page) == 0 &&
+        tmpfile_holds(addr + space->page, space->page, &next))
+        atomic_store_explicit(&space->large_pages, true, memory_order_relaxed);
+    return tmpfile_populate(space->fd, addr, size);
+}
+
+/* Whole chunks by populating them, so that they can be large pages; what is around them is small. */
+static int populate_chunks(struct space *space, char *addr, off_t offset, size_t size)
+{
+    size_t head = -(size_t)offset & (SPACE_CHUNK - 1);
+
+    if (size < head + SPACE_CHUNK)
+        return allocate_small(space, offset, size);
+    size_t chunks = (size - head) & ~(SPACE_CHUNK - 1);
+    int err = populate(space, addr + head, chunks);
+    if (err == 0)
+        err = allocate_small(space, offset, head);
+    if (err == 0)
+        err = allocate_small(space, offset + (off_t)(head + chunks), size - head - chunks);
+    return err;
+}
+
+static int commit_in_memory(struct space *space, void *addr, off_t offset, size_t size)
+{
+    int err = extend(space, (size_t)offset + size);
+
+    if (err != 0)
+        return err;
+    err = populate_chunks(space, addr, offset, size);
+    return err == -EOPNOTSUPP ? tmpfile_allocate(space->fd, offset, size) : err;
+}
+
+static int file_backing_commit(struct space *space, void *addr, off_t offset, size_t size)
+{
+    int err = space->in_memory ? commit_in_memory(space, addr, offset, size)
+                               : tmpfile_allocate(space->fd, offset, size);
+
+    /* Space was the point: where only the page tables could not be filled, page faults do it. */
+    if (err == 0 && space->prefault)
+        (void)tmpfile_populate(space->fd, addr, size);
+    return err;
 }
 
 static int file_backing_release(struct space *space, void *addr, off_t offset, size_t size)
 {
     (void)addr;
     return tmpfile_release(space->fd, offset, size);
+}
+
+static bool file_backing_kept(const struct space *space, void *addr, size_t size,
+                              unsigned char *kept)
+{
+    return atomic_load_explicit(&space->large_pages, memory_order_relaxed) &&
+           tmpfile_holds(addr, size, kept);
 }
 
 static int file_backing_capacity(const struct space *space, size_t *size)
@@ -38,6 +134,7 @@ const struct space_backing file_backing = {
     .map = file_backing_map,
     .commit = file_backing_commit,
     .release = file_backing_release,
+    .kept = file_backing_kept,
     .capacity = file_backing_capacity,
 };
 
@@ -48,6 +145,7 @@ int file_backing_open(struct space *space, struct directory *directory)
     if (fd < 0)
         return fd;
     space->fd = fd;
+    space->in_memory = tmpfile_in_memory(fd);
     space->directory = directory;
     space->path = (char *)directory_path(directory);
     return 0;

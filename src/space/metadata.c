@@ -3,10 +3,16 @@
 #include "space/metadata.h"
 
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
+
+#include "util/mapping_cache.h"
 
 #define BLOCK_SIZE ((size_t)64 * 1024)
 #define ALIGNMENT  ((size_t)16)
+
+/* Most spaces need just one block. */
+static struct mapping_cache spare_blocks = MAPPING_CACHE_INITIALIZER;
 
 struct metadata_block {
     struct metadata_block *next;
@@ -22,13 +28,31 @@ static struct metadata_block *new_block(size_t payload)
 {
     size_t header = align_up(sizeof(struct metadata_block), ALIGNMENT);
     size_t size = align_up(header + payload, BLOCK_SIZE);
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct metadata_block *block;
 
-    if (memory == MAP_FAILED)
-        return NULL;
-    struct metadata_block *block = memory;
-    block->size = size;
+    if (size == BLOCK_SIZE) {
+        block = mapping_cache_take(&spare_blocks, size);
+    } else {
+        void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        block = memory == MAP_FAILED ? NULL : memory;
+    }
+    if (block != NULL)
+        block->size = size;
     return block;
+}
+
+/* Of a block that is kept for other spaces, all bytes have to be zero. */
+static void free_block(struct metadata_block *block, size_t used)
+{
+    size_t size = block->size;
+
+    if (size == BLOCK_SIZE) {
+        memset(block, 0, used);
+        mapping_cache_put(&spare_blocks, block, size);
+    } else {
+        munmap(block, size);
+    }
 }
 
 void *metadata_take(struct metadata *metadata, size_t size)
@@ -58,7 +82,8 @@ void metadata_release(struct metadata *metadata)
         struct metadata_block *block = metadata->blocks;
 
         metadata->blocks = block->next;
-        munmap(block, block->size);
+        free_block(block, metadata->used);
+        metadata->used = BLOCK_SIZE;
     }
     metadata->used = 0;
 }

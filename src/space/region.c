@@ -25,6 +25,25 @@ struct region *region_new(struct space *space, char *base, off_t offset, size_t 
     return region;
 }
 
+/* A range of pages, [first, end). */
+struct range {
+    size_t first;
+    size_t end;
+};
+
+/* The range in whole steps of `size` bytes; a region ends where its arena asked for, which may be
+ * within one. */
+static struct range widen(const struct region *region, size_t first, size_t end, size_t size)
+{
+    size_t step = size / region->space->page;
+    size_t rounded = (end + step - 1) / step * step;
+
+    return (struct range){
+        .first = first / step * step,
+        .end = rounded < region->pages ? rounded : region->pages,
+    };
+}
+
 /* -- Accounting -------------------------------------------------------------------------------- */
 
 /* Adds to the bytes held, unless that would pass the limit. */
@@ -51,7 +70,8 @@ static int commit_store(struct region *region, size_t first, size_t end)
 {
     size_t page = region->space->page;
 
-    return region->space->backing->commit(region->space, region->offset + (off_t)(first * page),
+    return region->space->backing->commit(region->space, region->base + first * page,
+                                          region->offset + (off_t)(first * page),
                                           (end - first) * page);
 }
 
@@ -71,9 +91,11 @@ static int release_store(struct region *region, size_t first, size_t end)
 
 /* -- States ------------------------------------------------------------------------------------ */
 
-/* Gives back the store of the runs of empty pages in [first, end), which a commit that failed may
- * have left. */
-static void undo_fill(struct region *region, size_t first, size_t end)
+/*
+ * Gives back the store of the runs of empty pages in [first, end), which a commit that failed, or
+ * one that took more than it was to take, may have left.
+ */
+static void release_surplus(struct region *region, size_t first, size_t end)
 {
     size_t run = page_bitmap_next_clear(region->committed, first, end);
 
@@ -84,6 +106,15 @@ static void undo_fill(struct region *region, size_t first, size_t end)
         release_store(region, run, run_end);
         run = page_bitmap_next_clear(region->committed, run_end, end);
     }
+}
+
+/* The same with what lies behind the region's end, in its last chunk. */
+static void release_tail(struct region *region)
+{
+    size_t chunk_pages = SPACE_CHUNK / region->space->page;
+
+    if (region->pages % chunk_pages != 0)
+        release_store(region, region->pages, (region->pages / chunk_pages + 1) * chunk_pages);
 }
 
 /* Commits the empty pages of [first, end), a run at a time: all of them or none. They are ahead
@@ -105,7 +136,7 @@ static int fill_locked(struct region *region, size_t first, size_t end)
 
         err = commit_store(region, run, run_end);
         if (err != 0) {
-            undo_fill(region, first, run_end);
+            release_surplus(region, first, run_end);
             atomic_fetch_sub_explicit(&space->ahead, missing * space->page, memory_order_relaxed);
             uncharge(space, missing * space->page);
             return err;
@@ -113,10 +144,70 @@ static int fill_locked(struct region *region, size_t first, size_t end)
         run = page_bitmap_next_clear(region->committed, run_end, end);
     }
     page_bitmap_set(region->committed, first, end);
+    if (atomic_load_explicit(&space->whole_chunks, memory_order_relaxed)) {
+        struct range chunks = widen(region, first, end, SPACE_CHUNK);
+
+        release_surplus(region, chunks.first, chunks.end);
+        if (chunks.end == region->pages)
+            release_tail(region);
+    }
     return 0;
 }
 
-/* Makes [first, end) empty: the committed pages among them are all ahead. */
+/* Takes [first, end) out of the committed pages; returns how many that were. */
+static size_t drop_pages(struct region *region, size_t first, size_t end)
+{
+    size_t count = page_bitmap_count(region->committed, first, end);
+
+    page_bitmap_clear(region->committed, first, end);
+    return count;
+}
+
+/*
+ * The same within one chunk, of which a part was released. If the chunk was a large page, the kernel
+ * had to split it, which fails while it is busy with that page: then it keeps pages of that part,
+ * filled with zeroes.
+ */
+static size_t drop_part(struct region *region, size_t first, size_t end)
+{
+    const struct space *space = region->space;
+    unsigned char kept[SPACE_CHUNK_PAGES];
+    size_t dropped = 0;
+
+    if (space->backing->kept == NULL ||
+        !space->backing->kept(space, region->base + first * space->page,
+                              (end - first) * space->page, kept))
+        return drop_pages(region, first, end);
+    for (size_t i = first; i < end; i++)
+        if ((kept[i - first] & 1) == 0)
+            dropped += drop_pages(region, i, i + 1);
+    return dropped;
+}
+
+/* The same for any range that was released. */
+static size_t drop_released(struct region *region, size_t first, size_t end)
+{
+    size_t chunk = SPACE_CHUNK / region->space->page;
+    size_t dropped = 0;
+
+    if (first % chunk != 0) {
+        size_t next = (first / chunk + 1) * chunk;
+
+        if (next > end)
+            next = end;
+        dropped += drop_part(region, first, next);
+        first = next;
+    }
+    size_t last = end / chunk * chunk;
+    if (first < last) {
+        dropped += drop_pages(region, first, last);
+        first = last;
+    }
+    return first < end ? dropped + drop_part(region, first, end) : dropped;
+}
+
+/* Makes [first, end) empty: the committed pages among them are all ahead, and those that the store
+ * keeps stay so. */
 static int empty_locked(struct region *region, size_t first, size_t end)
 {
     struct space *space = region->space;
@@ -124,41 +215,29 @@ static int empty_locked(struct region *region, size_t first, size_t end)
 
     if (err != 0)
         return err;
-    size_t bytes = page_bitmap_count(region->committed, first, end) * space->page;
-    page_bitmap_clear(region->committed, first, end);
+    size_t bytes = drop_released(region, first, end) * space->page;
     atomic_fetch_sub_explicit(&space->ahead, bytes, memory_order_relaxed);
     uncharge(space, bytes);
     return 0;
 }
 
-/* A range of pages, [first, end). */
-struct range {
-    size_t first;
-    size_t end;
-};
-
-/* The range in whole steps of `size` bytes; a region ends where its arena asked for, which may be
- * within one. */
-static struct range widen(const struct region *region, size_t first, size_t end, size_t size)
+/* The most to commit at once: a space begins with small steps, and many kinds stay small. */
+static size_t usual_step(const struct space *space)
 {
-    size_t step = size / region->space->page;
-    size_t rounded = (end + step - 1) / step * step;
+    size_t step = space->first_step;
 
-    return (struct range){
-        .first = first / step * step,
-        .end = rounded < region->pages ? rounded : region->pages,
-    };
+    if (atomic_load_explicit(&space->whole_chunks, memory_order_relaxed))
+        return SPACE_CHUNK;
+    while (step < SPACE_CHUNK && step < space_held(space))
+        step *= 2;
+    return step;
 }
 
-/*
- * Commits more than [first, end), in whole chunks, or in small steps where a chunk does not fit any
- * more. A space that holds less than a chunk begins with small steps too: committing takes time in
- * proportion to size where the file system has pages to find (tmpfs), and many kinds stay small.
- */
+/* Commits more than [first, end): in whole steps, or in the smallest where such do not fit. */
 static int fill_ahead_locked(struct region *region, size_t first, size_t end)
 {
     size_t small = region->space->first_step;
-    size_t step = space_held(region->space) < SPACE_CHUNK ? small : SPACE_CHUNK;
+    size_t step = usual_step(region->space);
     struct range range = widen(region, first, end, step);
     int err = fill_locked(region, range.first, range.end);
 
@@ -175,7 +254,7 @@ static int commit_locked(struct region *region, size_t first, size_t end, bool a
 
     if (page_bitmap_next_clear(region->committed, first, end) == end)
         err = 0;
-    else if (ahead)
+    else if (ahead || atomic_load_explicit(&region->space->whole_chunks, memory_order_relaxed))
         err = fill_ahead_locked(region, first, end);
     if (err != 0)
         err = fill_locked(region, first, end);

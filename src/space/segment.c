@@ -3,6 +3,7 @@
 #include "space/segment.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
@@ -13,27 +14,51 @@
 /* Segments double up to this size; larger ones would only hold more page tables. */
 #define SEGMENT_LARGEST ((size_t)1 << 40)
 
+/* Where a segment was unmapped last: most likely the next one fits there again. */
+static _Atomic(char *) vacant;
+
+static char *reserve_at(char *hint, size_t size)
+{
+    char *reserved =
+        mmap(hint, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return reserved == MAP_FAILED ? NULL : reserved;
+}
+
 /*
  * Address space of size bytes, aligned to a granule: reserved a granule too long, then cut.
  *
  *    |<- head ->|<-------- size -------->|<- tail ->|
  *    reserved   base
  */
-static char *reserve(size_t size)
+static char *reserve_and_cut(size_t size)
 {
     size_t length = size + ADDRESS_MAP_GRANULE;
+    char *reserved = length < size ? NULL : reserve_at(NULL, length);
 
-    if (length < size)
-        return NULL;
-    char *reserved =
-        mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (reserved == MAP_FAILED)
+    if (reserved == NULL)
         return NULL;
     size_t head = -(uintptr_t)reserved & (ADDRESS_MAP_GRANULE - 1);
     char *base = reserved + head;
     if (head != 0)
         munmap(reserved, head);
     munmap(base + size, ADDRESS_MAP_GRANULE - head);
+    return base;
+}
+
+static char *reserve(size_t size)
+{
+    char *hint = atomic_exchange(&vacant, NULL);
+    char *base = hint != NULL ? reserve_at(hint, size) : NULL;
+
+    if (base != NULL && ((uintptr_t)base & (ADDRESS_MAP_GRANULE - 1)) != 0) {
+        munmap(base, size);
+        base = NULL;
+    }
+    if (base == NULL)
+        base = reserve_and_cut(size);
+    if (base == NULL)
+        return NULL;
     if (!address_map_covers(base, size)) {
         munmap(base, size);
         return NULL;
@@ -99,4 +124,5 @@ void segment_unmap(struct segment *segment)
     address_map_set(segment->base, segment->size, ADDRESS_MAP_NONE);
     class_map_set(segment->base, segment->size, NULL);
     munmap(segment->base, segment->size);
+    atomic_store(&vacant, segment->base);
 }

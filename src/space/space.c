@@ -19,7 +19,7 @@
 #define TRIM_TRIES 8
 
 /* A small kind begins in steps of this size; see space_commit(). */
-#define FIRST_STEP (SPACE_CHUNK / 16)
+#define FIRST_STEP ((size_t)16 << 10)
 
 int space_init(struct space *space, const struct space_backing *backing, size_t max_size,
                unsigned owner)
@@ -31,7 +31,13 @@ int space_init(struct space *space, const struct space_backing *backing, size_t 
     space->owner = owner;
     space->page = (size_t)sysconf(_SC_PAGESIZE);
     space->first_step = FIRST_STEP;
-    return -pthread_mutex_init(&space->lock, NULL);
+    int err = -pthread_mutex_init(&space->lock, NULL);
+    if (err != 0)
+        return err;
+    err = -pthread_mutex_init(&space->extend_lock, NULL);
+    if (err != 0)
+        pthread_mutex_destroy(&space->lock);
+    return err;
 }
 
 void space_destroy(struct space *space)
@@ -53,6 +59,7 @@ void space_destroy(struct space *space)
     }
     if (space->directory != NULL)
         directory_close(space->directory);
+    pthread_mutex_destroy(&space->extend_lock);
     pthread_mutex_destroy(&space->lock);
 }
 

@@ -16,6 +16,7 @@
  *              empty --commit--> used      empty --commit of a page near by--> ahead
  *              ahead --commit--> used      ahead --trim, or no page of its chunk is used--> empty
  *              used --decommit--> empty    and reads as zero when it is committed again
+ *              used --decommit--> ahead    where the store could not give back part of a large page
  *
  * Address and offset are congruent modulo a chunk, so that one PMD entry can map a chunk on DAX.
  * File space is committed before it is touched, so a full file system is an error here and never a
@@ -39,6 +40,7 @@
 
 #define SPACE_CHUNK_SHIFT 21
 #define SPACE_CHUNK       ((size_t)1 << SPACE_CHUNK_SHIFT)
+#define SPACE_CHUNK_PAGES ((size_t)512) /* most in a chunk */
 
 struct space;
 
@@ -50,12 +52,23 @@ struct space_backing {
      * yet. */
     int (*map)(struct space *space, void *addr, size_t size, off_t offset);
 
-    /* Makes the range safe to touch. On failure it may be so in part: release() then undoes it. */
-    int (*commit)(struct space *space, off_t offset, size_t size);
+    /*
+     * Makes the range, mapped at addr, safe to touch. On failure it may be so in part: release()
+     * then undoes it. A store that deals in whole chunks may hold more of them than was asked for,
+     * and sets space->whole_chunks.
+     */
+    int (*commit)(struct space *space, void *addr, off_t offset, size_t size);
 
     /* Gives the store of the range back; it reads as zero afterwards. -EOPNOTSUPP where that cannot
      * be done. */
     int (*release)(struct space *space, void *addr, off_t offset, size_t size);
+
+    /*
+     * Which pages of a released range within one chunk, at addr, are held nevertheless, since they
+     * are part of a large page that could not be split: kept[i] is not 0 for these, and they read as
+     * zero. False where there are none. The function is NULL where that cannot be.
+     */
+    bool (*kept)(const struct space *space, void *addr, size_t size, unsigned char *kept);
 
     /* How large the store could get, for *size; NULL where nobody knows. */
     int (*capacity)(const struct space *space, size_t *size);
@@ -72,14 +85,20 @@ struct space {
 
     struct directory *directory; /* where the file was made, NULL where there is no file */
     const struct space_backing *backing;
-    void *backing_arg;   /* for the backing's own use */
-    unsigned owner;      /* in the address map */
-    size_t page;         /* bytes */
-    size_t first_step;   /* bytes committed at once while less than a chunk is held */
-    atomic_bool exact;   /* commit only what is asked for, not whole chunks */
+    void *backing_arg;           /* for the backing's own use */
+    unsigned owner;              /* in the address map */
+    size_t page;                 /* bytes */
+    bool in_memory;              /* the file system keeps the file in memory; set with fd */
+    bool prefault;               /* no page fault is to come after a commit */
+    size_t file_size;            /* bytes; guarded by extend_lock */
+    pthread_mutex_t extend_lock; /* taken last */
+    size_t first_step; /* bytes committed at once at first; then as many as are held, to a chunk */
+    atomic_bool exact; /* commit only what is asked for, not whole chunks */
     atomic_uint in_need; /* threads that found no room: nothing is committed ahead meanwhile */
     atomic_bool closing; /* about to be destroyed: decommit fails at once instead of punching */
     atomic_bool cannot_release;         /* the backing store has said so */
+    atomic_bool whole_chunks;           /* the same */
+    atomic_bool large_pages;            /* it may have to split pages to give a part back */
     atomic_size_t ahead;                /* bytes in pages of state ahead */
     size_t reserved;                    /* bytes of all segments; guarded by lock */
     _Atomic(struct segment *) segments; /* newest first, never taken off; read without the lock */

@@ -3,8 +3,8 @@
  * Tests of kinds that are full, of file systems that are full or can do little, and of file size
  * limits.
  *
- * The program has a fallocate() of its own, which the library uses as well, to count its calls and
- * make them fail.
+ * The program has a fallocate() and a madvise() of its own, which the library uses as well, to
+ * count the calls and make them fail.
  */
 #include "api/fixture.h"
 
@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
@@ -54,6 +55,15 @@ __attribute__((visibility("default"))) int fallocate(int fd, int mode, off_t off
         atomic_fetch_sub(&store.interrupts, 1) > 0)
         return fail_with(EINTR);
     return (int)syscall(SYS_fallocate, fd, mode, offset, length);
+}
+
+/* A kernel that cannot populate, while fallocate() is to fail. */
+__attribute__((visibility("default"))) int madvise(void *addr, size_t length, int advice)
+{
+    if (advice == MADV_POPULATE_WRITE &&
+        (store.commit_error != 0 || atomic_load(&store.interrupts) > 0))
+        return fail_with(EINVAL);
+    return (int)syscall(SYS_madvise, addr, length, advice);
 }
 
 static int store_teardown(void **state)

@@ -2,6 +2,7 @@
 /* Tests of the hooks as jemalloc calls them: true is failure, errno is kept, and nothing is half
  * done. */
 /* WRAP: mmap munmap */
+/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 #include "space/address_map.h"
 #include "space/space.h"
 #include "support/faults.h"
+#include "support/no_mapping_cache.h"
 
 #define PAGE       ((size_t)4096)
 #define CHUNK      SPACE_CHUNK
@@ -67,8 +69,9 @@ static int fake_map(struct space *of, void *addr, size_t size, off_t offset)
     return fault_hits(&map_fault) ? -map_fault.error : 0;
 }
 
-static int fake_commit(struct space *of, off_t offset, size_t size)
+static int fake_commit(struct space *of, void *addr, off_t offset, size_t size)
 {
+    (void)addr;
     (void)of;
     (void)offset;
     (void)size;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of spaces over a file: who owns the directory, what is mapped, what each system call's
  * error becomes. */
-/* WRAP: openat fallocate mmap fstatvfs */
+/* WRAP: openat fallocate mmap fstatvfs madvise ftruncate fstatfs */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,11 +11,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "backing/directory.h"
@@ -36,6 +38,10 @@ static struct fault allocate_fault;
 static struct fault punch_fault;
 static struct fault map_fault;
 static struct fault fstatvfs_fault;
+static struct fault populate_fault;
+static struct fault extend_fault;
+static struct fault fstatfs_fault;
+static bool pretend_tmpfs; /* what fstatfs(2) says */
 static const struct statvfs *fake_statvfs;
 
 int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
@@ -44,6 +50,12 @@ int __real_fallocate(int fd, int mode, off_t offset, off_t size);
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_madvise(void *addr, size_t size, int advice);
+int __wrap_madvise(void *addr, size_t size, int advice);
+int __real_ftruncate(int fd, off_t size);
+int __wrap_ftruncate(int fd, off_t size);
+int __real_fstatfs(int fd, struct statfs *fs);
+int __wrap_fstatfs(int fd, struct statfs *fs);
 int __real_fstatvfs(int fd, struct statvfs *fs);
 int __wrap_fstatvfs(int fd, struct statvfs *fs);
 
@@ -68,6 +80,28 @@ void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, of
     return __real_mmap(addr, size, protection, flags, fd, offset);
 }
 
+int __wrap_madvise(void *addr, size_t size, int advice)
+{
+    if (advice == MADV_POPULATE_WRITE && fault_hits(&populate_fault))
+        return -1;
+    return __real_madvise(addr, size, advice);
+}
+
+int __wrap_ftruncate(int fd, off_t size)
+{
+    return fault_hits(&extend_fault) ? -1 : __real_ftruncate(fd, size);
+}
+
+int __wrap_fstatfs(int fd, struct statfs *fs)
+{
+    if (fault_hits(&fstatfs_fault))
+        return -1;
+    int result = __real_fstatfs(fd, fs);
+    if (pretend_tmpfs)
+        fs->f_type = TMPFS_MAGIC;
+    return result;
+}
+
 int __wrap_fstatvfs(int fd, struct statvfs *fs)
 {
     if (fault_hits(&fstatvfs_fault))
@@ -82,6 +116,8 @@ static int setup(void **state)
 {
     (void)state;
     openat_fault = allocate_fault = punch_fault = map_fault = fstatvfs_fault = (struct fault){0};
+    populate_fault = extend_fault = fstatfs_fault = (struct fault){0};
+    pretend_tmpfs = true;
     fake_statvfs = NULL;
     test_dir_make(dir_path);
     leftovers_take(&before, dir_path);
@@ -172,9 +208,124 @@ static void errors_are_those_of_the_calls(void **state)
     fault_set(&punch_fault, ENOSYS, 1);
     assert_int_equal(space_decommit(&space, block, CHUNK), -EOPNOTSUPP);
     assert_int_equal(space_reserve(&space, CHUNK, CHUNK, &addr), 0);
+    fault_set(&populate_fault, EINVAL, FAULT_ALWAYS);
     fault_set(&allocate_fault, EDQUOT, FAULT_ALWAYS);
     assert_int_equal(space_commit(&space, addr, CHUNK), -EDQUOT);
     assert_int_equal(space_held(&space), CHUNK);
+}
+
+/* -- Files that are kept in memory ------------------------------------------------------------- */
+
+static char *reserved(size_t size)
+{
+    void *addr;
+
+    assert_int_equal(space_reserve(&space, size, CHUNK, &addr), 0);
+    return addr;
+}
+
+static void whole_chunks_are_populated(void **state)
+{
+    const size_t page = 4096;
+
+    (void)state;
+    space.exact = true;
+    open_file();
+    char *addr = reserved(4 * CHUNK);
+    assert_int_equal(space_commit(&space, addr + page, 3 * CHUNK), 0);
+    assert_int_equal(populate_fault.calls,
+                     2); /* a page, to see whether it is a large one, and all */
+    assert_int_equal(allocate_fault.calls, 2); /* what is before and behind the two chunks */
+    assert_int_equal(file_space_held(space.fd), 3 * CHUNK);
+    assert_int_equal(space_commit(&space, addr, page), 0);
+    assert_int_equal(populate_fault.calls, 2);
+    assert_int_equal(file_space_held(space.fd), space_held(&space));
+}
+
+/* The file grows only: a later commit of what lies before its end must not cut it. */
+static void file_is_never_cut(void **state)
+{
+    (void)state;
+    space.exact = true;
+    open_file();
+    char *addr = reserved(8 * CHUNK);
+    assert_int_equal(space_commit(&space, addr + 6 * CHUNK, 4096), 0);
+    addr[6 * CHUNK] = 'x';
+    assert_int_equal(space_commit(&space, addr, CHUNK), 0);
+    assert_int_equal(space_commit(&space, addr + 2 * CHUNK, CHUNK), 0);
+    assert_int_equal(addr[6 * CHUNK], 'x');
+    assert_int_equal(extend_fault.calls, 1);
+    assert_int_equal(file_space_held(space.fd), 2 * CHUNK + 4096);
+}
+
+static void populating_that_finds_no_space_leaves_none_taken(void **state)
+{
+    static const struct {
+        int error, result;
+    } cases[] = {{EFAULT, -ENOSPC}, {ENOMEM, -ENOMEM}, {EHWPOISON, -EHWPOISON}};
+
+    (void)state;
+    open_file();
+    char *addr = reserved(3 * CHUNK);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        fault_set(&populate_fault, cases[i].error, FAULT_ALWAYS);
+        assert_int_equal(space_commit(&space, addr, 3 * CHUNK), cases[i].result);
+        assert_int_equal(file_space_held(space.fd), 0);
+        assert_int_equal(space_held(&space), 0);
+    }
+    fault_set(&populate_fault, 0, 0);
+    assert_int_equal(space_commit(&space, addr, 3 * CHUNK), 0);
+    assert_int_equal(file_space_held(space.fd), 3 * CHUNK);
+}
+
+static void kernel_that_cannot_populate_allocates(void **state)
+{
+    (void)state;
+    open_file();
+    fault_set(&populate_fault, EINVAL, FAULT_ALWAYS);
+    committed(2 * CHUNK);
+    assert_int_equal(file_space_held(space.fd), 2 * CHUNK);
+}
+
+static void file_that_cannot_grow_is_an_error(void **state)
+{
+    (void)state;
+    open_file();
+    char *addr = reserved(2 * CHUNK);
+    fault_set(&extend_fault, EINTR, 3);
+    assert_int_equal(space_commit(&space, addr, CHUNK), 0);
+    assert_int_equal(extend_fault.calls, 4);
+    fault_set(&extend_fault, EFBIG, FAULT_ALWAYS);
+    assert_int_equal(space_commit(&space, addr + CHUNK, CHUNK), -EFBIG);
+    assert_int_equal(file_space_held(space.fd), CHUNK);
+    fault_set(&extend_fault, 0, 0);
+    assert_int_equal(space_commit(&space, addr + CHUNK, CHUNK), 0);
+}
+
+static void other_file_systems_allocate(void **state)
+{
+    (void)state;
+    fault_set(&fstatfs_fault, EIO, 1);
+    open_file();
+    assert_false(space.in_memory);
+    committed(2 * CHUNK);
+    assert_int_equal(populate_fault.calls, 0);
+    assert_int_equal(extend_fault.calls, 0);
+}
+
+static void prefault_populates_what_was_allocated(void **state)
+{
+    (void)state;
+    fault_set(&fstatfs_fault, EIO, 1);
+    space.prefault = true;
+    open_file();
+    committed(2 * CHUNK);
+    assert_int_equal(populate_fault.calls, 1);
+    /* Space was the point. */
+    fault_set(&populate_fault, ENOMEM, FAULT_ALWAYS);
+    committed(2 * CHUNK);
+    assert_int_equal(populate_fault.calls, 1);
+    assert_int_equal(file_space_held(space.fd), 4 * CHUNK);
 }
 
 static void capacity_is_that_of_the_file_system(void **state)
@@ -218,6 +369,13 @@ int main(void)
         TEST(segment_is_the_file),
         TEST(without_a_file_nothing_is_mapped),
         TEST(errors_are_those_of_the_calls),
+        TEST(whole_chunks_are_populated),
+        TEST(file_is_never_cut),
+        TEST(populating_that_finds_no_space_leaves_none_taken),
+        TEST(kernel_that_cannot_populate_allocates),
+        TEST(file_that_cannot_grow_is_an_error),
+        TEST(other_file_systems_allocate),
+        TEST(prefault_populates_what_was_allocated),
         TEST(capacity_is_that_of_the_file_system),
         TEST(file_system_without_a_size_limits_nothing),
     };

@@ -163,8 +163,9 @@ static int store_map(struct space *of, void *addr, size_t size, off_t offset)
     return __real_mmap(addr, size, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED ? -errno : 0;
 }
 
-static int store_commit(struct space *of, off_t offset, size_t size)
+static int store_commit(struct space *of, void *addr, off_t offset, size_t size)
 {
+    (void)addr;
     (void)of;
     (void)offset;
     (void)size;

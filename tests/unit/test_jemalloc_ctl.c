@@ -29,7 +29,7 @@
 #define MIB       ((size_t)1 << 20)
 #define GIB       ((size_t)1 << 30)
 #define MANY      200
-#define SLAB      8 /* blocks of 512 bytes in a slab */
+#define SLAB      32 /* blocks of 512 bytes in a slab, of four pages */
 #define BLOCKS    (4 * SLAB)
 #define FILLER    0x11
 #define QUIET_ARG "--only-allocate"
@@ -387,7 +387,7 @@ static void counters_count(void **state)
     assert_int_equal(jemalloc_ctl_update_stats(), 0);
     assert_int_equal(jemalloc_ctl_add_arena_stats(arena, &stats), 0);
     assert_int_equal(stats.allocated, MIB + 512 + 3);
-    assert_int_equal(stats.active, MIB + 4 * KIB + 2);
+    assert_int_equal(stats.active, MIB + SLAB * 512 + 2);
     assert_true(stats.resident >= stats.active - 1);
     assert_int_equal(jemalloc_ctl_total_stats(&stats), 0);
     assert_true(stats.allocated >= MIB + 512);

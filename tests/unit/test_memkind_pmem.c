@@ -205,11 +205,19 @@ static int teardown(void **state)
     return 0;
 }
 
+static int new_pmem(const char *dir, size_t max_size, memkind_mem_usage_policy policy,
+                    memkind_t *kind)
+{
+    const struct memkind_config config = {.pmem_dir = dir, .pmem_size = max_size, .policy = policy};
+
+    return memkind_pmem_new(&config, kind);
+}
+
 static struct memkind *new_kind(size_t max_size)
 {
     struct memkind *kind = NULL;
 
-    assert_int_equal(memkind_pmem_new(dir_path, max_size, DEFAULT, &kind), MEMKIND_SUCCESS);
+    assert_int_equal(new_pmem(dir_path, max_size, DEFAULT, &kind), MEMKIND_SUCCESS);
     assert_non_null(kind);
     return kind;
 }
@@ -230,8 +238,7 @@ static void expect_failure(const char *dir, size_t max_size, int policy, int sta
     struct memkind *kind = untouched;
 
     errno = SOME_ERRNO;
-    assert_int_equal(memkind_pmem_new(dir, max_size, (memkind_mem_usage_policy)policy, &kind),
-                     status);
+    assert_int_equal(new_pmem(dir, max_size, (memkind_mem_usage_policy)policy, &kind), status);
     assert_ptr_equal(kind, untouched);
     if (error != 0)
         assert_int_equal(errno, error);
@@ -316,7 +323,7 @@ static void unusable_directory_is_its_error(void **state)
     expect_failure(path, SMALLEST, DEFAULT, MEMKIND_ERROR_INVALID, ENAMETOOLONG);
     /* A directory, but not one for files. */
     struct memkind *kind = untouched;
-    assert_int_equal(memkind_pmem_new("/proc", SMALLEST, DEFAULT, &kind), MEMKIND_ERROR_INVALID);
+    assert_int_equal(new_pmem("/proc", SMALLEST, DEFAULT, &kind), MEMKIND_ERROR_INVALID);
     assert_ptr_equal(kind, untouched);
 }
 
@@ -338,7 +345,7 @@ static bool create_fails_at(struct fault *fault, int error, unsigned n, int stat
 
     fault_set(fault, error, 1);
     fault->skip = n;
-    int result = memkind_pmem_new(dir_path, SMALLEST, DEFAULT, &kind);
+    int result = new_pmem(dir_path, SMALLEST, DEFAULT, &kind);
     bool was_hit = fault->calls > n;
     no_faults();
     if (result == MEMKIND_SUCCESS) {
@@ -414,7 +421,7 @@ static void as_many_kinds_as_there_may_be(void **state)
     (void)state;
     for (int i = 0; i < MEMKIND_MAX_KIND; i++)
         kinds[i] = new_kind(SMALLEST);
-    assert_int_equal(memkind_pmem_new(dir_path, SMALLEST, DEFAULT, &more), MEMKIND_ERROR_TOOMANY);
+    assert_int_equal(new_pmem(dir_path, SMALLEST, DEFAULT, &more), MEMKIND_ERROR_TOOMANY);
     assert_ptr_equal(more, untouched);
     assert_int_equal(arenas_alive, MEMKIND_MAX_KIND);
     unsigned partition = kinds[100]->partition;
@@ -632,7 +639,7 @@ static void file_space_follows_the_blocks(void **state)
     struct memkind *kind = NULL;
 
     (void)state;
-    assert_int_equal(memkind_pmem_new(dir_path, SMALLEST, CONSERVATIVE, &kind), MEMKIND_SUCCESS);
+    assert_int_equal(new_pmem(dir_path, SMALLEST, CONSERVATIVE, &kind), MEMKIND_SUCCESS);
     int fd = pmem_of(kind)->fd;
     void *block = memkind_malloc(kind, 4 * MIB);
     assert_non_null(block);
@@ -714,14 +721,13 @@ static void hog_keeps_its_memory(void **state)
     (void)state;
     setenv("MEMKIND_HOG_MEMORY", "1", 1);
     struct memkind *kind = NULL;
-    assert_int_equal(memkind_pmem_new(dir_path, SMALLEST, CONSERVATIVE, &kind), MEMKIND_SUCCESS);
+    assert_int_equal(new_pmem(dir_path, SMALLEST, CONSERVATIVE, &kind), MEMKIND_SUCCESS);
     memkind_free(kind, memkind_malloc(kind, 4 * MIB));
     assert_true(file_space_held(pmem_of(kind)->fd) >= 4 * MIB);
     destroy(kind);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         setenv("MEMKIND_HOG_MEMORY", wrong[i], 1);
-        assert_int_equal(memkind_pmem_new(dir_path, SMALLEST, CONSERVATIVE, &kind),
-                         MEMKIND_SUCCESS);
+        assert_int_equal(new_pmem(dir_path, SMALLEST, CONSERVATIVE, &kind), MEMKIND_SUCCESS);
         memkind_free(kind, memkind_malloc(kind, 4 * MIB));
         assert_int_equal(file_space_held(pmem_of(kind)->fd), 0);
         destroy(kind);

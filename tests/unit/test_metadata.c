@@ -2,6 +2,7 @@
 /* Tests of metadata: pieces are zeroed, aligned and apart; all of the memory goes back; none is no
  * crash. */
 /* WRAP: mmap munmap malloc */
+/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 
 #include "space/metadata.h"
 #include "support/faults.h"
+#include "support/no_mapping_cache.h"
 
 #define ALIGNMENT 16
 #define BLOCK     ((size_t)64 << 10)

@@ -85,8 +85,9 @@ static void store_write(off_t offset, size_t size, bool value)
         largest_held = store_held;
 }
 
-static int fake_commit(struct space *of, off_t offset, size_t size)
+static int fake_commit(struct space *of, void *addr, off_t offset, size_t size)
 {
+    (void)addr;
     assert_ptr_equal(of, &space);
     if (refuse_chunks && size / space.page > refuse_above)
         return -ENOSPC;

@@ -2,6 +2,7 @@
 /* Tests of segments: alignment, growth, who owns the addresses, and that a failure leaves nothing
  * mapped. */
 /* WRAP: mmap munmap */
+/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +18,7 @@
 #include "space/segment.h"
 #include "space/space.h"
 #include "support/faults.h"
+#include "support/no_mapping_cache.h"
 
 #define GRANULE  ADDRESS_MAP_GRANULE
 #define TIB      ((size_t)1 << 40)

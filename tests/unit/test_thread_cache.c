@@ -38,6 +38,7 @@
 #include "heap/thread_cache.h"
 #include "support/faults.h"
 #include "support/forks.h"
+#include "util/mapping_cache.h"
 
 #define KIB             ((size_t)1 << 10)
 #define NUMBER          17u /* of the heap */
@@ -49,7 +50,8 @@
 #define MANY            ((size_t)1024)
 #define FEW             ((size_t)8)
 #define LOOK_AFTER_POPS 2048u
-#define SPARES          ((size_t)32) /* most pieces of a kind that are kept for later threads */
+/* most pieces of a kind that are kept for later threads */
+#define SPARES          ((size_t)MAPPING_CACHE_PIECES)
 #define THREADS         ((size_t)40) /* more than there are spares */
 #define SOME_SECONDS    1000
 #define PATIENCE_NS     300000000L /* that a rival is given to come back; it need not */

@@ -712,8 +712,8 @@ static void test_map_and_release(void **state)
 
     (void)state;
     assert_int_equal(tmpfile_allocate(file, 0, 2 * CHUNK), 0);
-    assert_int_equal(tmpfile_map(file, addr, CHUNK, (off_t)CHUNK), 0);
-    assert_int_equal(tmpfile_map(file, addr + CHUNK, CHUNK, 0), 0);
+    assert_int_equal(tmpfile_map(file, addr, CHUNK, (off_t)CHUNK, false), 0);
+    assert_int_equal(tmpfile_map(file, addr + CHUNK, CHUNK, 0, false), 0);
     addr[0] = 'b'; /* in the second half of the file */
     addr[CHUNK] = 'a';
     assert_int_equal(pread(file, &read_back, 1, (off_t)CHUNK), 1);
@@ -752,9 +752,9 @@ static void test_map_fails(void **state)
 
     (void)state;
     fault_set(&mmap_fault, ENOMEM, 1);
-    assert_int_equal(tmpfile_map(file, addr, CHUNK, 0), -ENOMEM);
-    assert_int_equal(tmpfile_map(-1, addr, CHUNK, 0), -EBADF);
-    assert_int_equal(tmpfile_map(file, addr, CHUNK, 1), -EINVAL);
+    assert_int_equal(tmpfile_map(file, addr, CHUNK, 0, false), -ENOMEM);
+    assert_int_equal(tmpfile_map(-1, addr, CHUNK, 0, false), -EBADF);
+    assert_int_equal(tmpfile_map(file, addr, CHUNK, 1, false), -EINVAL);
     assert_int_equal(munmap(addr, CHUNK), 0);
 }
 

@@ -67,6 +67,7 @@ struct memkind_config {
     const char *pmem_dir; /* borrowed */
     size_t pmem_size;
     memkind_mem_usage_policy policy;
+    bool prefault; /* this and what follows: additions of this library */
 };
 
 #pragma GCC visibility pop

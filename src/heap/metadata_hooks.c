@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where jemalloc's metadata comes from: private anonymous memory, unmapped when the arena ends.
+ *
+ * Programs make and destroy kinds; the blocks of a few arenas are kept for those to come, cleared.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "heap/extent_hooks.h"
+#include "util/mapping_cache.h"
+
+#ifndef MADV_POPULATE_WRITE
+#    define MADV_POPULATE_WRITE 23 /* glibc 2.35 */
+#endif
+
+/* The first block of an arena, its alignment, and what the arena writes to when it is made. */
+#define BLOCK_SIZE ((size_t)2 << 20)
+#define ARENA_SIZE ((size_t)84 << 10)
+
+/* All bytes are zero. */
+static struct mapping_cache spare_blocks = MAPPING_CACHE_INITIALIZER;
+
+static char *map(size_t size)
+{
+    void *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+static char *map_aligned(size_t size, size_t alignment)
+{
+    char *mapped = map(size);
+    size_t length = size + alignment;
+
+    /* Linux aligns what is as large as a large page, since 6.7. */
+    if (mapped == NULL || ((uintptr_t)mapped & (alignment - 1)) == 0)
+        return mapped;
+    munmap(mapped, size);
+    mapped = length < size ? NULL : map(length);
+    if (mapped == NULL)
+        return NULL;
+    size_t head = -(uintptr_t)mapped & (alignment - 1);
+    if (head != 0)
+        munmap(mapped, head);
+    munmap(mapped + head + size, alignment - head);
+    return mapped + head;
+}
+
+static char *new_block(void)
+{
+    char *block = mapping_cache_find(&spare_blocks);
+
+    if (block == NULL) {
+        block = map_aligned(BLOCK_SIZE, BLOCK_SIZE);
+        /* Cheaper at once than in a page fault for each page. */
+        if (block != NULL)
+            madvise(block, ARENA_SIZE, MADV_POPULATE_WRITE);
+    }
+    return block;
+}
+
+static void *alloc_hook(extent_hooks_t *table, void *new_addr, size_t size, size_t alignment,
+                        bool *zero, bool *commit, unsigned arena)
+{
+    int saved_errno = errno;
+    char *mapped = NULL;
+
+    (void)table;
+    (void)arena;
+    if (new_addr == NULL)
+        mapped = size == BLOCK_SIZE && alignment == BLOCK_SIZE ? new_block()
+                                                               : map_aligned(size, alignment);
+    if (mapped != NULL) {
+        *zero = true;
+        *commit = true;
+    }
+    errno = saved_errno;
+    return mapped;
+}
+
+static bool dalloc_hook(extent_hooks_t *table, void *addr, size_t size, bool committed,
+                        unsigned arena)
+{
+    (void)table;
+    (void)committed;
+    (void)arena;
+    if (size != BLOCK_SIZE || ((uintptr_t)addr & (BLOCK_SIZE - 1)) != 0 ||
+        madvise((char *)addr + ARENA_SIZE, BLOCK_SIZE - ARENA_SIZE, MADV_DONTNEED) != 0)
+        return munmap(addr, size) != 0;
+    memset(addr, 0, ARENA_SIZE);
+    mapping_cache_put(&spare_blocks, addr, size);
+    return false;
+}
+
+extent_hooks_t extent_hooks_metadata = {
+    .alloc = alloc_hook,
+    .dalloc = dalloc_hook,
+};

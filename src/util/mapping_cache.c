@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Anonymous memory of one size that is needed again and again. */
+#include "util/mapping_cache.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+
+void *mapping_cache_find(struct mapping_cache *cache)
+{
+    pthread_mutex_lock(&cache->lock);
+    void *piece = cache->count != 0 ? cache->pieces[--cache->count] : NULL;
+    pthread_mutex_unlock(&cache->lock);
+    return piece;
+}
+
+void *mapping_cache_take(struct mapping_cache *cache, size_t size)
+{
+    void *piece = mapping_cache_find(cache);
+
+    if (piece == NULL)
+        piece = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return piece == MAP_FAILED ? NULL : piece;
+}
+
+void mapping_cache_put(struct mapping_cache *cache, void *piece, size_t size)
+{
+    int saved_errno = errno;
+
+    pthread_mutex_lock(&cache->lock);
+    bool kept = cache->count < MAPPING_CACHE_PIECES;
+    if (kept)
+        cache->pieces[cache->count++] = piece;
+    pthread_mutex_unlock(&cache->lock);
+    if (!kept)
+        munmap(piece, size);
+    errno = saved_errno;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tests on a tmpfs that has large pages, each mounted for the test: blocks lie in such pages, and
+ * what is accounted for is what the file holds all the same. And of page faults that are to come
+ * early.
+ */
+#include "api/fixture.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+
+#define LARGE_PAGE   (2 * MIB)
+#define FS_OPTIONS   64
+#define ROUNDS       4000
+#define LIVE         400
+#define ROUNDS_LARGE 5
+
+static bool mounted;
+
+static int mount_setup(void **state)
+{
+    /* Before the fixture looks around, and for the whole process: see test_limits.c. */
+    bool apart = geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
+                 mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    const char *huge = *state;
+    char options[FS_OPTIONS];
+
+    snprintf(options, sizeof(options), "size=512m,huge=%s", huge);
+    int result = fixture_setup(state);
+    mounted = apart && mount("none", fixture_dir, "tmpfs", 0, options) == 0;
+    return result;
+}
+
+static int mount_teardown(void **state)
+{
+    if (mounted && umount2(fixture_dir, MNT_DETACH) != 0)
+        return -1;
+    return fixture_teardown(state);
+}
+
+/* Bytes of the process's mappings of files in memory that are mapped by large pages. */
+static size_t mapped_large(void)
+{
+    FILE *file = fopen("/proc/self/smaps_rollup", "re");
+    char line[256];
+    unsigned long kib = 0;
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL)
+        if (sscanf(line, "ShmemPmdMapped: %lu kB", &kib) == 1)
+            break;
+    fclose(file);
+    return kib * KIB;
+}
+
+/*
+ * Whether there are large pages to be had for files in the directory: 64 MiB of them, so that what
+ * the test has asked for cannot be more than chance.
+ */
+static bool has_large_pages(void)
+{
+    const size_t size = 64 * MIB;
+    int fd = open(fixture_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    char *reserved = mmap(NULL, size + LARGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t before = mapped_large();
+
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    assert_ptr_not_equal(reserved, MAP_FAILED);
+    char *addr = reserved + (-(uintptr_t)reserved & (LARGE_PAGE - 1));
+    assert_ptr_not_equal(mmap(addr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
+                         MAP_FAILED);
+    madvise(addr, size, MADV_HUGEPAGE);
+    memset(addr, 1, size);
+    bool all = mapped_large() - before >= size;
+    munmap(reserved, size + LARGE_PAGE);
+    close(fd);
+    return all;
+}
+
+static void check_accounts(memkind_t kind)
+{
+    assert_int_equal(fixture_file_space(kind), fixture_current_size(kind));
+}
+
+static void test_blocks_lie_in_large_pages(void **state)
+{
+    (void)state;
+    if (!mounted)
+        skip();
+    for (int conservative = 0; conservative <= 1; conservative++) {
+        memkind_t kind = conservative ? fixture_conservative_pmem(0) : fixture_pmem(0);
+        size_t before = mapped_large();
+        size_t most = 0;
+
+        /* Others may take what there was a moment ago. */
+        for (int round = 0; round < ROUNDS_LARGE && most < 60 * MIB; round++) {
+            if (!has_large_pages())
+                continue;
+            char *large = memkind_malloc(kind, 64 * MIB);
+            assert_non_null(large);
+            memset(large, 1, 64 * MIB);
+            if (mapped_large() - before > most)
+                most = mapped_large() - before;
+            check_accounts(kind);
+            memkind_free(kind, large);
+            if (!conservative) {
+                fixture_destroy(kind);
+                kind = fixture_pmem(0);
+            }
+        }
+        if (most == 0)
+            print_message("no large pages are free on this machine\n");
+        else
+            assert_true(most >= 60 * MIB);
+        for (int i = 0; i < 1000; i++)
+            assert_non_null(memkind_malloc(kind, 32 * KIB));
+        check_accounts(kind);
+        fixture_destroy(kind);
+    }
+}
+
+static size_t some_size(unsigned *seed)
+{
+    unsigned random = (unsigned)rand_r(seed);
+
+    return ((size_t)8 << random % 18) + random % 8;
+}
+
+static void use_at_random(memkind_t kind, size_t max_size)
+{
+    static char *blocks[LIVE];
+    unsigned seed = 1;
+
+    memset(blocks, 0, sizeof(blocks));
+    for (int i = 0; i < ROUNDS; i++) {
+        char **block = &blocks[rand_r(&seed) % LIVE];
+
+        memkind_free(kind, *block);
+        *block = memkind_malloc(kind, some_size(&seed));
+        if (*block != NULL)
+            **block = 1;
+        check_accounts(kind);
+        assert_true(max_size == 0 || fixture_file_space(kind) <= max_size);
+    }
+    for (int i = 0; i < LIVE; i++)
+        memkind_free(kind, blocks[i]);
+    check_accounts(kind);
+}
+
+static void test_accounts_are_those_of_the_file(void **state)
+{
+    static const size_t sizes[] = {0, MEMKIND_PMEM_MIN_SIZE};
+
+    if (!mounted)
+        skip();
+    /* Without a choice of the page size, a kind that is full has to split pages, if the kernel can. */
+    bool always = strcmp(*state, "always") == 0;
+    for (size_t i = 0; i < (always ? 1 : COUNT_OF(sizes)); i++) {
+        memkind_t kind = fixture_pmem(sizes[i]);
+        use_at_random(kind, sizes[i]);
+        fixture_destroy(kind);
+        kind = fixture_conservative_pmem(sizes[i]);
+        use_at_random(kind, sizes[i]);
+        fixture_destroy(kind);
+    }
+}
+
+static long page_faults(void)
+{
+    struct rusage usage;
+
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    return usage.ru_minflt + usage.ru_majflt;
+}
+
+static void test_prefault(void **state)
+{
+    struct memkind_config *config = memkind_config_new();
+    memkind_t kind;
+
+    (void)state;
+    memkind_config_set_path(config, fixture_dir);
+    memkind_config_set_prefault(config, true);
+    assert_int_equal(memkind_create_pmem_with_config(config, &kind), MEMKIND_SUCCESS);
+    memkind_config_delete(config);
+    char *large = memkind_malloc(kind, 8 * MIB);
+    assert_non_null(large);
+    long before = page_faults();
+    memset(large, 1, 8 * MIB);
+    /* There would be 2,048, or 4 on large pages. */
+    assert_true(page_faults() - before < 3);
+    fixture_destroy(kind);
+}
+
+#define MOUNT_TEST(function, huge)                                                         \
+    {                                                                                      \
+#        function " " huge, function, mount_setup, mount_teardown, (void *)(uintptr_t)huge \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MOUNT_TEST(test_blocks_lie_in_large_pages, "advise"),
+        MOUNT_TEST(test_blocks_lie_in_large_pages, "within_size"),
+        MOUNT_TEST(test_blocks_lie_in_large_pages, "always"),
+        MOUNT_TEST(test_accounts_are_those_of_the_file, "never"),
+        MOUNT_TEST(test_accounts_are_those_of_the_file, "advise"),
+        MOUNT_TEST(test_accounts_are_those_of_the_file, "within_size"),
+        MOUNT_TEST(test_accounts_are_those_of_the_file, "always"),
+        FIXTURE_TEST(test_prefault),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

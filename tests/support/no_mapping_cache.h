@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * For tests that count mappings: nothing is kept for later. To be included once, with
+ *
+ *    WRAP: mapping_cache_find mapping_cache_take mapping_cache_put
+ *
+ * in a comment of its own.
+ */
+#pragma once
+
+#include <sys/mman.h>
+
+#include "util/mapping_cache.h"
+
+void *__wrap_mapping_cache_find(struct mapping_cache *cache);
+void *__wrap_mapping_cache_take(struct mapping_cache *cache, size_t size);
+void __wrap_mapping_cache_put(struct mapping_cache *cache, void *piece, size_t size);
+
+void *__wrap_mapping_cache_find(struct mapping_cache *cache)
+{
+    (void)cache;
+    return NULL;
+}
+
+void *__wrap_mapping_cache_take(struct mapping_cache *cache, size_t size)
+{
+    void *piece = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)cache;
+    return piece == MAP_FAILED ? NULL : piece;
+}
+
+void __wrap_mapping_cache_put(struct mapping_cache *cache, void *piece, size_t size)
+{
+    (void)cache;
+    munmap(piece, size);
+}
