@@ -7,6 +7,7 @@
 
 #include "heap/jemalloc_ctl.h"
 #include "kinds/capacity.h"
+#include "kinds/fork_handlers.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "kinds/stats.h"
@@ -22,6 +23,7 @@
 __attribute__((constructor)) static void init_library(void)
 {
     memkind_default_init_once();
+    fork_handlers_install();
 }
 
 int memkind_get_version(void)

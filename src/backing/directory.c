@@ -179,6 +179,16 @@ void directory_close(struct directory *dir)
     errno = saved_errno;
 }
 
+void directory_before_fork(void)
+{
+    pthread_mutex_lock(&directory_mutex);
+}
+
+void directory_after_fork(void)
+{
+    pthread_mutex_unlock(&directory_mutex);
+}
+
 int directory_fd(const struct directory *dir)
 {
     return dir->fd;

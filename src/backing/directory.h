@@ -23,6 +23,10 @@ struct directory *directory_ref(struct directory *dir);
 /* Gives one reference back; the last one closes the descriptor. NULL: nothing. errno is kept. */
 void directory_close(struct directory *dir);
 
+/* Around fork(2), in this thread: hold the list of directories still. */
+void directory_before_fork(void);
+void directory_after_fork(void);
+
 /* The descriptor (O_PATH, close-on-exec): for openat(2) and fstat(2) only, and not to be closed. */
 int directory_fd(const struct directory *dir);
 

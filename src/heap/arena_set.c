@@ -128,6 +128,21 @@ void arena_set_destroy(struct arena_set *set)
     free(set->slots);
 }
 
+void arena_set_before_fork(void)
+{
+    pthread_mutex_lock(&budget_lock);
+}
+
+void arena_set_after_fork(void)
+{
+    pthread_mutex_unlock(&budget_lock);
+}
+
+void arena_set_adopt(struct arena_set *set)
+{
+    pthread_mutex_init(&set->lock, NULL);
+}
+
 void arena_set_limit(struct arena_set *set, unsigned slots)
 {
     if (slots - 1 < set->mask)

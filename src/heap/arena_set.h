@@ -45,6 +45,13 @@ int arena_set_init(struct arena_set *set, extent_hooks_t *hooks, unsigned slots,
 /* Destroys the arenas with all of their blocks. No other thread uses the set any more. */
 void arena_set_destroy(struct arena_set *set);
 
+/* Around fork(2), in this thread: hold the process's account of arenas still. */
+void arena_set_before_fork(void);
+void arena_set_after_fork(void);
+
+/* In the child of a fork: makes a set that another thread may have been changing usable. */
+void arena_set_adopt(struct arena_set *set);
+
 /* Lowers the number of slots, a power of two, before a second thread has used the set. */
 void arena_set_limit(struct arena_set *set, unsigned slots);
 

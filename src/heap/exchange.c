@@ -60,6 +60,14 @@ void exchange_delete(struct exchange *exchange)
     free(exchange);
 }
 
+void exchange_after_fork(struct exchange *exchange)
+{
+    for (unsigned c = 1; c <= size_class_count; c++) {
+        pthread_mutex_init(&exchange->shelves[c].lock, NULL);
+        exchange->shelves[c].count = 0;
+    }
+}
+
 size_t exchange_take(struct exchange *exchange, unsigned size_class, void **blocks, size_t wanted)
 {
     struct shelf *shelf = &exchange->shelves[size_class];

@@ -16,6 +16,9 @@ struct exchange *exchange_new(void);
 /* The blocks in it are left alone. */
 void exchange_delete(struct exchange *exchange);
 
+/* In the child of a fork: forgets all blocks. */
+void exchange_after_fork(struct exchange *exchange);
+
 /* Takes up to `wanted` blocks of the class; returns how many. */
 size_t exchange_take(struct exchange *exchange, unsigned size_class, void **blocks, size_t wanted);
 

@@ -35,3 +35,6 @@ void extent_hooks_begin(void);
 
 /* Hooks for jemalloc's metadata: private anonymous memory, unmapped when the arena ends. */
 extern extent_hooks_t extent_hooks_metadata;
+
+/* In the child of a fork. */
+void metadata_hooks_after_fork(void);

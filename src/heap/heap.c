@@ -31,6 +31,7 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
         return err;
     heap->space = space;
     heap->cached_bytes = 0;
+    heap->generation = fork_generation;
     for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
         atomic_init(&heap->refused[i], 0);
     atomic_init(&heap->frees_seen, 0);
@@ -58,6 +59,19 @@ void heap_destroy(struct heap *heap)
         atomic_store(&heap->space->closing, true);
     arena_set_destroy(&heap->arenas);
     pthread_mutex_destroy(&heap->reclaim_lock);
+}
+
+void heap_adopt(struct heap *heap)
+{
+    pthread_mutex_init(&heap->reclaim_lock, NULL);
+    thread_caches_adopt(&heap->caches);
+    arena_set_adopt(&heap->arenas);
+    if (heap->space != NULL)
+        space_adopt(heap->space);
+    for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
+        atomic_store(&heap->refused[i], 0);
+    heap->cached_bytes = 0;
+    heap->generation = fork_generation;
 }
 
 /* -- Allocation -------------------------------------------------------------------------------- */

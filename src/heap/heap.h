@@ -21,6 +21,7 @@
 #include "heap/extent_hooks.h"
 #include "heap/size_class.h"
 #include "heap/thread_cache.h"
+#include "util/fork_generation.h"
 
 struct space;
 
@@ -36,6 +37,7 @@ struct heap {
     pthread_mutex_t reclaim_lock;                 /* held while everything unused is given back */
     struct thread_caches caches;
     size_t cached_bytes; /* in caches when the counters were last brought up to date */
+    unsigned generation; /* fork_generation, when the heap was made or adopted */
 };
 
 /*
@@ -48,6 +50,21 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
 
 /* Ends the heap with all of its blocks. No other thread uses it any more. The space stays. */
 void heap_destroy(struct heap *heap);
+
+/*
+ * Whether the heap was made by an ancestor of this process and not adopted since: then it must be
+ * neither used nor counted, only adopted or destroyed.
+ */
+static inline bool heap_is_inherited(const struct heap *heap)
+{
+    return heap->generation != fork_generation;
+}
+
+/*
+ * Makes an inherited heap this process's own: its memory is a copy of what the ancestor has. What
+ * the ancestor's threads kept in caches is lost.
+ */
+void heap_adopt(struct heap *heap);
 
 /*
  * A block of size bytes; alignment is a power of two or 0, size is not 0. NULL with errno ENOMEM;

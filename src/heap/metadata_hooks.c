@@ -101,3 +101,8 @@ extent_hooks_t extent_hooks_metadata = {
     .alloc = alloc_hook,
     .dalloc = dalloc_hook,
 };
+
+void metadata_hooks_after_fork(void)
+{
+    mapping_cache_after_fork(&spare_blocks);
+}

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "heap/exchange.h"
+#include "util/fork_generation.h"
 #include "util/mapping_cache.h"
 
 #define BIN_BYTES          ((size_t)64 << 10) /* most that a bin holds, in bytes and in blocks */
@@ -84,6 +85,7 @@ int thread_caches_init(struct thread_caches *caches, struct heap *heap, unsigned
     memset(caches, 0, sizeof(*caches));
     caches->heap = heap;
     caches->number = number;
+    caches->generation = fork_generation;
     if (number == 0)
         return 0;
     caches->exchange = exchange_new();
@@ -190,6 +192,23 @@ static void free_cache(struct owned_cache *owned)
     mapping_cache_put(&spare_caches, owned, cache_size());
 }
 
+/*
+ * Ends all caches of the heap, without emptying them. Those of an ancestor's heap are in no thread's
+ * table any more: see thread_caches_after_fork(). The list's lock is held.
+ */
+static void free_caches(struct thread_caches *caches)
+{
+    while (caches->list != NULL) {
+        struct owned_cache *owned = caches->list;
+
+        if (caches->generation == fork_generation)
+            unlink_cache(owned);
+        else
+            caches->list = owned->next;
+        free_cache(owned);
+    }
+}
+
 /* Gives all blocks of the cache back to the heap's arenas; its lock is held, its owner is not on
  * the fast way. */
 static void empty_cache(struct owned_cache *owned)
@@ -200,6 +219,12 @@ static void empty_cache(struct owned_cache *owned)
         heap_drain(owned->caches->heap, bin->base, bin_count(bin));
         reset_bin(bin, c, bin->base);
     }
+}
+
+static void close_table(struct thread_table *table)
+{
+    for (size_t i = 0; i < THREAD_CACHE_HEAPS; i++)
+        table->entries[i] = &table->closed;
 }
 
 static struct thread_table *own_table(void)
@@ -214,8 +239,7 @@ static struct thread_table *own_table(void)
         return NULL;
     }
     atomic_init(&table->closed.closed, true);
-    for (size_t i = 0; i < THREAD_CACHE_HEAPS; i++)
-        table->entries[i] = &table->closed;
+    close_table(table);
     thread_cache_table = table->entries;
     return table;
 }
@@ -288,15 +312,39 @@ static struct owned_cache *own_cache(struct thread_caches *caches)
 void thread_caches_destroy(struct thread_caches *caches)
 {
     pthread_mutex_lock(&list_lock);
-    while (caches->list != NULL) {
-        struct owned_cache *owned = caches->list;
-
-        unlink_cache(owned);
-        free_cache(owned);
-    }
+    free_caches(caches);
     pthread_mutex_unlock(&list_lock);
     if (caches->exchange != NULL)
         exchange_delete(caches->exchange);
+}
+
+/* -- Fork -------------------------------------------------------------------------------------- */
+
+void thread_caches_before_fork(void)
+{
+    pthread_mutex_lock(&list_lock);
+}
+
+void thread_caches_after_fork(bool child)
+{
+    pthread_mutex_unlock(&list_lock);
+    if (!child)
+        return;
+    mapping_cache_after_fork(&spare_tables);
+    mapping_cache_after_fork(&spare_caches);
+    if (thread_cache_table != first_table)
+        close_table((struct thread_table *)thread_cache_table);
+}
+
+void thread_caches_adopt(struct thread_caches *caches)
+{
+    pthread_mutex_lock(&list_lock);
+    free_caches(caches);
+    pthread_mutex_unlock(&list_lock);
+    caches->generation = fork_generation;
+    atomic_fetch_and(&caches->off, ~(unsigned)THREAD_CACHES_STARVED);
+    if (caches->exchange != NULL)
+        exchange_after_fork(caches->exchange);
 }
 
 /* -- The slow ways ----------------------------------------------------------------------------- */

@@ -130,6 +130,7 @@ struct thread_caches {
     struct owned_cache *list;  /* guarded by the lock of the list of caches */
     struct exchange *exchange; /* NULL where number is 0 */
     atomic_long looked_after;  /* when that was last done, in seconds */
+    unsigned generation;       /* fork_generation, when the caches were made */
 };
 
 /* What caches are filled from and emptied to: heap.c's ways to the arenas. */
@@ -148,6 +149,13 @@ int thread_caches_init(struct thread_caches *caches, struct heap *heap, unsigned
 
 /* Ends all caches of the heap without emptying them: their blocks end with the arenas. */
 void thread_caches_destroy(struct thread_caches *caches);
+
+/* Around fork(2), in this thread. In the child, no thread has a cache of any heap afterwards. */
+void thread_caches_before_fork(void);
+void thread_caches_after_fork(bool child);
+
+/* In the child of a fork: forgets what the parent's threads keep. */
+void thread_caches_adopt(struct thread_caches *caches);
 
 /* The slow ways of the two above. NULL: there is no space for even one block. */
 void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class);

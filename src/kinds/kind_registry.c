@@ -108,7 +108,7 @@ void kind_registry_update_stats(void)
     for (unsigned i = 0; i < PARTITIONS; i++) {
         struct heap *heap = heap_at(i);
 
-        if (heap != NULL)
+        if (heap != NULL && !heap_is_inherited(heap))
             heap_update_stats(heap);
     }
     pthread_mutex_unlock(&lock);
@@ -122,7 +122,7 @@ size_t kind_registry_cached_bytes(void)
     for (unsigned i = 0; i < PARTITIONS; i++) {
         const struct heap *heap = heap_at(i);
 
-        if (heap != NULL)
+        if (heap != NULL && !heap_is_inherited(heap))
             bytes += heap->cached_bytes;
     }
     pthread_mutex_unlock(&lock);
@@ -136,6 +136,16 @@ struct heap *kind_registry_take_heap(struct memkind *kind)
     __atomic_store_n(&kind->heap, NULL, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&lock);
     return heap;
+}
+
+void kind_registry_before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void kind_registry_after_fork(void)
+{
+    pthread_mutex_unlock(&lock);
 }
 
 struct memkind *kind_registry_kind_of(const void *ptr)

@@ -48,5 +48,9 @@ struct memkind *kind_registry_kind_of(const void *ptr);
 /* The same for any address: NULL where it is not in memory of this library. */
 struct memkind *kind_registry_detect(const void *ptr);
 
+/* Around fork(2), in this thread: hold the table still. */
+void kind_registry_before_fork(void);
+void kind_registry_after_fork(void);
+
 /* Says that a kind with memory from the program's own hooks is there (+1) or gone (-1). */
 void kind_registry_count_mixed(int change);

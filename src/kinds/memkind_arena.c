@@ -35,6 +35,7 @@ struct arena_kind {
     struct heap heap;
     struct space space; /* of kinds in anonymous memory; otherwise not used */
     bool owns_space;
+    struct arena_kind *inherited; /* in the child of a fork, what the kind had before; or NULL */
 };
 
 /* -- Anonymous memory, placed by the kind's operations ----------------------------------------- */
@@ -134,6 +135,14 @@ static int status_of(int err)
     }
 }
 
+/* Some kinds get their heap while other threads look for it. */
+static void publish_heap(struct memkind *kind, struct heap *heap)
+{
+    kind->arena_map = heap->arenas.slots;
+    kind->arena_zero = heap->arenas.slots[0];
+    __atomic_store_n(&kind->heap, heap, __ATOMIC_RELEASE);
+}
+
 static int attach(struct memkind *kind, struct arena_kind *arena_kind, struct space *space,
                   extent_hooks_t *hooks)
 {
@@ -147,12 +156,9 @@ static int attach(struct memkind *kind, struct arena_kind *arena_kind, struct sp
         log_error("no jemalloc arena for kind %s", kind->name);
         return status;
     }
-    kind->arena_map = heap->arenas.slots;
-    kind->arena_zero = heap->arenas.slots[0];
     if (space == NULL)
         kind_registry_count_mixed(1);
-    /* Last, and with release: REGULAR gets its heap while other threads look for it. */
-    __atomic_store_n(&kind->heap, heap, __ATOMIC_RELEASE);
+    publish_heap(kind, heap);
     return MEMKIND_SUCCESS;
 }
 
@@ -220,6 +226,21 @@ void memkind_arena_limit(struct memkind *kind, size_t max_size)
     arena_set_limit(&kind->heap->arenas, kind->arena_map_len);
 }
 
+/* Ends what an ancestor of the process had made; its file is left as it is. */
+static void end_inherited(struct arena_kind *arena_kind)
+{
+    while (arena_kind != NULL) {
+        struct arena_kind *older = arena_kind->inherited;
+        struct space *space = arena_kind->heap.space;
+
+        heap_destroy(&arena_kind->heap);
+        space_destroy(space);
+        free(space);
+        free(arena_kind);
+        arena_kind = older;
+    }
+}
+
 void memkind_arena_detach(struct memkind *kind)
 {
     struct arena_kind *arena_kind = (struct arena_kind *)kind_registry_take_heap(kind);
@@ -229,6 +250,7 @@ void memkind_arena_detach(struct memkind *kind)
     if (arena_kind->heap.space == NULL)
         kind_registry_count_mixed(-1);
     heap_destroy(&arena_kind->heap);
+    end_inherited(arena_kind->inherited);
     if (arena_kind->owns_space)
         space_destroy(&arena_kind->space);
     free(arena_kind);
@@ -242,27 +264,131 @@ int memkind_arena_destroy(struct memkind *kind)
     return memkind_default_destroy(kind);
 }
 
+/* -- Fork -------------------------------------------------------------------------------------- */
+
+/* Held while a kind gets a heap. */
+static pthread_mutex_t heap_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void memkind_arena_before_fork(void)
+{
+    pthread_mutex_lock(&heap_lock);
+}
+
+void memkind_arena_after_fork(void)
+{
+    pthread_mutex_unlock(&heap_lock);
+}
+
+/* Makes a heap over the space, with the settings of the inherited one. */
+static struct arena_kind *new_like(struct memkind *kind, struct space *space,
+                                   struct arena_kind *inherited)
+{
+    struct arena_kind *arena_kind = calloc(1, sizeof(*arena_kind));
+    bool conservative = atomic_load(&inherited->heap.space->exact);
+
+    if (arena_kind == NULL)
+        return NULL;
+    if (heap_init(&arena_kind->heap, space, NULL, kind->arena_map_len,
+                  inherited->heap.hooks.hold) != 0)
+        goto free_kind;
+    if (conservative && heap_set_conservative(&arena_kind->heap, true) != 0)
+        goto destroy;
+    arena_kind->inherited = inherited;
+    return arena_kind;
+
+destroy:
+    heap_destroy(&arena_kind->heap);
+free_kind:
+    free(arena_kind);
+    return NULL;
+}
+
+/* Gives the kind a heap over a store of this process's own, beside the one that it has inherited. */
+static void renew_heap(struct memkind *kind, struct arena_kind *inherited)
+{
+    struct space *old = inherited->heap.space;
+    struct space *fresh;
+    int err = old->backing->renew(old, &fresh);
+
+    if (err != 0) {
+        log_error("kind %s: this process gets no file of its own (%s)", kind->name,
+                  strerrordesc_np(-err));
+        return;
+    }
+    struct arena_kind *arena_kind = new_like(kind, fresh, inherited);
+    if (arena_kind == NULL) {
+        space_destroy(fresh);
+        free(fresh);
+        return;
+    }
+    space_retire(old);
+    if (kind->priv == old)
+        kind->priv = fresh;
+    publish_heap(kind, &arena_kind->heap);
+}
+
+/* The kind's heap is an ancestor's: sees to it that it is this process's own, where that can be. */
+static void take_over(struct memkind *kind, struct heap *heap)
+{
+    if (heap->space != NULL && heap->space->backing->renew != NULL)
+        renew_heap(kind, (struct arena_kind *)heap);
+    else
+        heap_adopt(heap);
+}
+
 /* -- Heap -------------------------------------------------------------------------------------- */
 
-/* A kind of the library gets its heap when it is first used. */
+/* Whether the kind can allocate from the heap. */
+static inline bool is_usable(const struct heap *heap)
+{
+    return heap != NULL && !heap_is_inherited(heap);
+}
+
+/* A kind of the library gets its heap when it is first used; any kind, in the child of a fork. */
 static struct heap *make_heap(struct memkind *kind)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    int saved_errno = errno;
 
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&heap_lock);
     if (kind->heap == NULL && kind_registry_is_static(kind))
         (void)memkind_arena_create_map(kind, NULL);
-    pthread_mutex_unlock(&lock);
-    if (kind->heap == NULL)
-        errno = ENOMEM;
-    return kind->heap;
+    else if (kind->heap != NULL && heap_is_inherited(kind->heap))
+        take_over(kind, kind->heap);
+    struct heap *heap = kind->heap;
+    pthread_mutex_unlock(&heap_lock);
+    errno = is_usable(heap) ? saved_errno : ENOMEM;
+    return is_usable(heap) ? heap : NULL;
 }
 
 static inline struct heap *heap_of(struct memkind *kind)
 {
     struct heap *heap = __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
 
-    return __builtin_expect(heap != NULL, 1) ? heap : make_heap(kind);
+    return __builtin_expect(is_usable(heap), 1) ? heap : make_heap(kind);
+}
+
+void memkind_arena_ready(struct memkind *kind)
+{
+    int saved_errno = errno;
+
+    (void)heap_of(kind);
+    errno = saved_errno;
+}
+
+/* Whether the block at ptr, of the kind, is an ancestor's, in memory that is shared with it. */
+static bool is_inherited(struct memkind *kind, const void *ptr)
+{
+    if (__builtin_expect(fork_generation == 0, 1))
+        return false;
+    const struct heap *heap = __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
+    if (heap == NULL)
+        return false;
+    if (heap_is_inherited(heap) && heap->space != NULL && heap->space->backing->renew != NULL)
+        return true;
+    const struct arena_kind *older = ((const struct arena_kind *)heap)->inherited;
+    while (older != NULL && !space_contains(older->heap.space, ptr))
+        older = older->inherited;
+    return older != NULL;
 }
 
 static void *alloc(struct memkind *kind, size_t size, size_t alignment, bool zero)
@@ -325,8 +451,10 @@ static __attribute__((noinline)) void free_slowly(void *ptr)
     if (ptr == NULL)
         return;
     struct memkind *kind = kind_registry_kind_of(ptr);
+    if (is_inherited(kind, ptr))
+        return;
     if (kind->heap != NULL)
-        heap_free(kind->heap, ptr);
+        heap_free(heap_of(kind), ptr);
     else
         kind->ops->free(kind, ptr);
 }
@@ -343,6 +471,17 @@ void memkind_arena_free(struct memkind *kind, void *ptr)
     free_slowly(ptr);
 }
 
+/* A block that is the parent's stays where it is, or is copied. */
+static void *realloc_inherited(struct memkind *kind, void *ptr, size_t size)
+{
+    size_t usable = heap_usable_size(ptr);
+
+    if (size <= usable)
+        return ptr;
+    void *block = memkind_arena_malloc(kind, size);
+    return block != NULL ? memcpy(block, ptr, usable) : NULL;
+}
+
 void *memkind_arena_realloc(struct memkind *kind, void *ptr, size_t size)
 {
     if (ptr == NULL)
@@ -352,14 +491,19 @@ void *memkind_arena_realloc(struct memkind *kind, void *ptr, size_t size)
         return NULL;
     }
     struct memkind *owner = kind_registry_kind_of(ptr);
-    return owner->heap != NULL ? heap_realloc(owner->heap, ptr, size)
+    if (is_inherited(owner, ptr))
+        return realloc_inherited(owner, ptr, size);
+    return owner->heap != NULL ? heap_realloc(heap_of(owner), ptr, size)
                                : owner->ops->realloc(owner, ptr, size);
 }
 
 void *memkind_arena_defrag_reallocate(struct memkind *kind, void *ptr)
 {
     (void)kind;
-    return ptr == NULL ? NULL : heap_move(kind_registry_kind_of(ptr)->heap, ptr);
+    struct memkind *owner = ptr != NULL ? kind_registry_kind_of(ptr) : NULL;
+    if (owner == NULL || is_inherited(owner, ptr))
+        return NULL;
+    return heap_move(owner->heap != NULL ? heap_of(owner) : NULL, ptr);
 }
 
 struct memkind *memkind_arena_detect_kind(void *ptr)
@@ -423,8 +567,8 @@ int memkind_arena_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value
     struct jemalloc_stats stats = {0};
     struct heap *heap = __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
 
-    /* A kind that was never used has nothing. */
-    if (heap != NULL && heap_stats(heap, &stats) != 0)
+    /* A kind that was never used has nothing, nor has one that is still the parent's. */
+    if (is_usable(heap) && heap_stats(heap, &stats) != 0)
         return MEMKIND_ERROR_RUNTIME;
     return stats_select(&stats, stat, value);
 }

@@ -17,3 +17,10 @@ void memkind_arena_detach(struct memkind *kind);
 
 /* Lets the kind have no more arenas than max_size bytes can feed. Before the kind is used. */
 void memkind_arena_limit(struct memkind *kind, size_t max_size);
+
+/* In the child of a fork: gives the kind what it needs to allocate, as an allocation does. */
+void memkind_arena_ready(struct memkind *kind);
+
+/* Around fork(2), in this thread: kinds get no heaps meanwhile. */
+void memkind_arena_before_fork(void);
+void memkind_arena_after_fork(void);

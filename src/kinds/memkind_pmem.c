@@ -94,6 +94,7 @@ int memkind_pmem_destroy(struct memkind *kind)
 
 void *memkind_pmem_mmap(struct memkind *kind, void *addr, size_t size)
 {
+    memkind_arena_ready(kind);
     struct space *space = kind->priv;
     int saved_errno = errno;
     void *mapped;

@@ -3,6 +3,7 @@
 #include "space/file_backing.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "backing/directory.h"
 #include "backing/tmpfile.h"
@@ -130,12 +131,48 @@ static int file_backing_capacity(const struct space *space, size_t *size)
     return err == 0 && *size == 0 ? -ENODATA : err;
 }
 
+static int open_like(struct space *fresh, const struct space *inherited)
+{
+    struct directory *directory = inherited->directory;
+
+    fresh->prefault = inherited->prefault;
+    if (directory == NULL)
+        return 0;
+    int err = file_backing_open(fresh, directory_ref(directory));
+    if (err != 0)
+        directory_close(directory);
+    return err;
+}
+
+static int file_backing_renew(const struct space *inherited, struct space **fresh)
+{
+    struct space *space = malloc(sizeof(*space));
+
+    if (space == NULL)
+        return -ENOMEM;
+    int err = space_init(space, &file_backing, inherited->max_size, inherited->owner);
+    if (err != 0)
+        goto free_space;
+    err = open_like(space, inherited);
+    if (err != 0)
+        goto destroy;
+    *fresh = space;
+    return 0;
+
+destroy:
+    space_destroy(space);
+free_space:
+    free(space);
+    return err;
+}
+
 const struct space_backing file_backing = {
     .map = file_backing_map,
     .commit = file_backing_commit,
     .release = file_backing_release,
     .kept = file_backing_kept,
     .capacity = file_backing_capacity,
+    .renew = file_backing_renew,
 };
 
 int file_backing_open(struct space *space, struct directory *directory)

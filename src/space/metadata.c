@@ -87,3 +87,8 @@ void metadata_release(struct metadata *metadata)
     }
     metadata->used = 0;
 }
+
+void metadata_after_fork(void)
+{
+    mapping_cache_after_fork(&spare_blocks);
+}

@@ -17,5 +17,8 @@ struct metadata {
 /* size zeroed bytes, aligned to 16; NULL where there is no memory. The caller locks. */
 void *metadata_take(struct metadata *metadata, size_t size);
 
+/* In the child of a fork. */
+void metadata_after_fork(void);
+
 /* Gives back everything that was taken. */
 void metadata_release(struct metadata *metadata);

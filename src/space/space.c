@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "backing/directory.h"
+#include "space/class_map.h"
 #include "space/region.h"
 #include "space/segment.h"
 #include "util/cancel.h"
@@ -40,6 +41,17 @@ int space_init(struct space *space, const struct space_backing *backing, size_t 
     return err;
 }
 
+/* close(2) is a cancellation point, and what is below destroying a kind is none. */
+static void close_file(struct space *space)
+{
+    int state = cancel_hold();
+
+    if (space->fd >= 0)
+        close(space->fd);
+    space->fd = -1;
+    cancel_restore(state);
+}
+
 void space_destroy(struct space *space)
 {
     struct region *region = atomic_load(&space->regions);
@@ -50,17 +62,31 @@ void space_destroy(struct space *space)
     for (; segment != NULL; segment = segment->next)
         segment_unmap(segment);
     metadata_release(&space->metadata);
-    if (space->fd >= 0) {
-        /* close(2) is a cancellation point, and what is below destroying a kind is none. */
-        int state = cancel_hold();
-
-        close(space->fd);
-        cancel_restore(state);
-    }
+    close_file(space);
     if (space->directory != NULL)
         directory_close(space->directory);
     pthread_mutex_destroy(&space->extend_lock);
     pthread_mutex_destroy(&space->lock);
+}
+
+/* -- Fork -------------------------------------------------------------------------------------- */
+
+void space_adopt(struct space *space)
+{
+    pthread_mutex_init(&space->lock, NULL);
+    pthread_mutex_init(&space->extend_lock, NULL);
+    for (struct region *region = atomic_load(&space->regions); region != NULL;
+         region = region->next)
+        pthread_mutex_init(&region->lock, NULL);
+    atomic_store(&space->in_need, 0);
+}
+
+void space_retire(struct space *space)
+{
+    for (const struct segment *segment = atomic_load(&space->segments); segment != NULL;
+         segment = segment->next)
+        class_map_set(segment->base, segment->size, NULL);
+    close_file(space);
 }
 
 /* -- Address space ----------------------------------------------------------------------------- */
@@ -155,12 +181,25 @@ int space_reserve(struct space *space, size_t size, size_t alignment, void **add
     return err;
 }
 
-static struct region *region_of(const struct space *space, const void *addr)
+/* The segment that addr lies in, NULL where it is in none. */
+static const struct segment *segment_of(const struct space *space, const void *addr)
 {
     const struct segment *segment = atomic_load_explicit(&space->segments, memory_order_acquire);
 
-    while ((uintptr_t)addr - (uintptr_t)segment->base >= segment->size)
+    while (segment != NULL && (uintptr_t)addr - (uintptr_t)segment->base >= segment->size)
         segment = segment->next;
+    return segment;
+}
+
+bool space_contains(const struct space *space, const void *addr)
+{
+    return segment_of(space, addr) != NULL;
+}
+
+static struct region *region_of(const struct space *space, const void *addr)
+{
+    const struct segment *segment = segment_of(space, addr);
+
     return segment->regions[((uintptr_t)addr - (uintptr_t)segment->base) >> SPACE_CHUNK_SHIFT];
 }
 

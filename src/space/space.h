@@ -70,6 +70,12 @@ struct space_backing {
      */
     bool (*kept)(const struct space *space, void *addr, size_t size, unsigned char *kept);
 
+    /*
+     * In the child of a fork: an empty space like `inherited` over a store of the child's own, from
+     * malloc(3). 0 or -errno. NULL where the child has a copy of the store anyway.
+     */
+    int (*renew)(const struct space *inherited, struct space **fresh);
+
     /* How large the store could get, for *size; NULL where nobody knows. */
     int (*capacity)(const struct space *space, size_t *size);
 };
@@ -117,6 +123,18 @@ int space_init(struct space *space, const struct space_backing *backing, size_t 
 /* Gives everything back: maps, file, directory, metadata. No other thread uses the space any more.
  */
 void space_destroy(struct space *space);
+
+/* In the child of a fork: makes a space whose memory is the child's own usable again. */
+void space_adopt(struct space *space);
+
+/*
+ * In the child of a fork: takes the size classes away from the blocks of an ancestor's space, so
+ * that they are seen to be others', and closes its file. They can be read and written as before.
+ */
+void space_retire(struct space *space);
+
+/* Whether addr lies in the space. Thread-safe. */
+bool space_contains(const struct space *space, const void *addr);
 
 /*
  * Address space for size bytes, all pages empty, in chunks of its own: aligned to the larger of

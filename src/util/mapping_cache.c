@@ -36,3 +36,13 @@ void mapping_cache_put(struct mapping_cache *cache, void *piece, size_t size)
         munmap(piece, size);
     errno = saved_errno;
 }
+
+void mapping_cache_after_fork(struct mapping_cache *cache)
+{
+    if (pthread_mutex_trylock(&cache->lock) == 0) {
+        pthread_mutex_unlock(&cache->lock);
+        return;
+    }
+    pthread_mutex_init(&cache->lock, NULL);
+    cache->count = 0;
+}

@@ -27,5 +27,8 @@ void *mapping_cache_find(struct mapping_cache *cache);
 /* The same, or else a new one of `size` bytes, all zero. NULL with errno. Thread-safe. */
 void *mapping_cache_take(struct mapping_cache *cache, size_t size);
 
+/* In the child of a fork: what another thread was about to change is forgotten. */
+void mapping_cache_after_fork(struct mapping_cache *cache);
+
 /* Takes a piece back: all pieces are of one size. errno is kept. Thread-safe. */
 void mapping_cache_put(struct mapping_cache *cache, void *piece, size_t size);

@@ -59,6 +59,9 @@ static void settings_are_kept(void **state)
     /* What makes no sense is refused when a kind is made, not here. */
     memkind_config_set_memory_usage_policy(config, MEMKIND_MEM_USAGE_POLICY_MAX_VALUE);
     assert_int_equal(config->policy, MEMKIND_MEM_USAGE_POLICY_MAX_VALUE);
+    assert_false(config->prefault);
+    memkind_config_set_prefault(config, true);
+    assert_true(config->prefault);
     memkind_config_set_path(config, NULL);
     assert_null(config->pmem_dir);
     memkind_config_delete(config);
@@ -70,6 +73,7 @@ static void null_is_ignored(void **state)
     memkind_config_delete(NULL);
     memkind_config_set_path(NULL, "x");
     memkind_config_set_size(NULL, 1);
+    memkind_config_set_prefault(NULL, true);
     memkind_config_set_memory_usage_policy(NULL, MEMKIND_MEM_USAGE_POLICY_DEFAULT);
 }
 

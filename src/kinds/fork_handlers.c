@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What happens to the kinds when the process forks.
+ *
+ * The file of a kind is shared by parent and child, jemalloc's metadata is not: were both to go on
+ * allocating, they would hand out the same memory. So an inherited kind belongs to the parent. All
+ * that is done at the fork is to count it (fork_generation), and to close the thread's caches; each
+ * kind is seen to when the child first needs it:
+ *
+ *    allocation   the kind gets a file, address space and arenas of the child's own
+ *    free         of an inherited block: nothing
+ *    realloc      of an inherited block that is to grow: a new block, and the contents copied
+ *    destroy      unmaps, closes, and forgets; nothing is given back to the file
+ *
+ * Kinds in private memory are copied by the fork, and used on.
+ *
+ * fork(2) leaves the child with one thread, and locks that others held, held for ever. Those that
+ * guard what the child goes on using are taken before the fork, in the order in which they nest,
+ * before jemalloc takes its own: handlers run in the reverse order of their registration. Locks
+ * that are taken below jemalloc's cannot be taken here, and are made anew in the child.
+ */
+#include "kinds/fork_handlers.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "backing/directory.h"
+#include "heap/arena_set.h"
+#include "heap/extent_hooks.h"
+#include "heap/thread_cache.h"
+#include "kinds/kind_registry.h"
+#include "kinds/memkind_arena_internal.h"
+#include "space/metadata.h"
+#include "util/fork_generation.h"
+#include "util/log.h"
+
+static void before_fork(void)
+{
+    memkind_arena_before_fork();
+    kind_registry_before_fork();
+    thread_caches_before_fork();
+    arena_set_before_fork();
+    directory_before_fork();
+}
+
+static void after_fork(bool child)
+{
+    directory_after_fork();
+    arena_set_after_fork();
+    thread_caches_after_fork(child);
+    kind_registry_after_fork();
+    memkind_arena_after_fork();
+}
+
+static void in_parent(void)
+{
+    after_fork(false);
+}
+
+static void in_child(void)
+{
+    fork_generation++;
+    metadata_after_fork();
+    metadata_hooks_after_fork();
+    after_fork(true);
+}
+
+void fork_handlers_install(void)
+{
+    if (pthread_atfork(before_fork, in_parent, in_child) != 0)
+        log_error("no memory for fork handlers: children must not use kinds");
+}

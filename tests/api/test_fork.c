@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tests of processes that fork: whatever a child does with kinds that it has inherited, the parent's
+ * blocks, file space and counters stay what they were, and the child can allocate too.
+ *
+ * A child fails by exiting with the number of the line at which something was not right, modulo 256.
+ */
+#include "api/fixture.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+TEST_FORKS
+
+#define BLOCKS      2000
+#define MANY_KINDS  100
+#define THREADS     4
+#define FORKS       40
+#define LINE_STATUS ((__LINE__ - 1) % 255 + 1)
+
+/* In a child: ends it where the condition does not hold. */
+#define EXPECT(condition)       \
+    do {                        \
+        if (!(condition))       \
+            _exit(LINE_STATUS); \
+    } while (0)
+
+static char *blocks[BLOCKS];
+
+static size_t size_of(size_t i)
+{
+    return i % 100 == 0 ? 100 * KIB : 16 + i % 3000;
+}
+
+static void fill_blocks(memkind_t kind)
+{
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = memkind_malloc(kind, size_of(i));
+        assert_non_null(blocks[i]);
+        fixture_fill(blocks[i], size_of(i), (unsigned)i);
+    }
+}
+
+static bool are_blocks_filled(void)
+{
+    for (size_t i = 0; i < BLOCKS; i++)
+        if (!fixture_is_filled(blocks[i], size_of(i), (unsigned)i))
+            return false;
+    return true;
+}
+
+static void free_blocks(memkind_t kind)
+{
+    for (size_t i = 0; i < BLOCKS; i++)
+        memkind_free(i % 2 == 0 ? kind : NULL, blocks[i]);
+}
+
+/* Allocates, checks that no two blocks share memory, and frees. */
+static void use(memkind_t kind)
+{
+    static char *own[BLOCKS];
+
+    for (size_t i = 0; i < BLOCKS; i++) {
+        own[i] = memkind_malloc(kind, size_of(i));
+        EXPECT(own[i] != NULL);
+        fixture_fill(own[i], size_of(i), (unsigned)i + BLOCKS);
+    }
+    EXPECT(are_blocks_filled());
+    for (size_t i = 0; i < BLOCKS; i++) {
+        EXPECT(fixture_is_filled(own[i], size_of(i), (unsigned)i + BLOCKS));
+        EXPECT(memkind_detect_kind(own[i]) == kind);
+        memkind_free(i % 2 == 0 ? kind : NULL, own[i]);
+    }
+}
+
+/* -- What a child may do ----------------------------------------------------------------------- */
+
+static void allocate(memkind_t kind)
+{
+    use(kind);
+    char *block = memkind_calloc(kind, 1000, 1000);
+    EXPECT(block != NULL && fixture_is_zero(block, 1000000));
+    void *aligned = NULL;
+    EXPECT(memkind_posix_memalign(kind, &aligned, 2 * MIB, 3 * MIB) == 0);
+    memset(aligned, 1, 3 * MIB);
+}
+
+static void read_blocks(memkind_t kind)
+{
+    EXPECT(are_blocks_filled());
+    for (size_t i = 0; i < BLOCKS; i++) {
+        EXPECT(memkind_detect_kind(blocks[i]) == kind);
+        EXPECT(memkind_malloc_usable_size(kind, blocks[i]) >= size_of(i));
+    }
+    EXPECT(memkind_malloc(kind, 1) != NULL);
+    /* The same when the kind has a file of this process's own beside it. */
+    EXPECT(are_blocks_filled());
+    for (size_t i = 0; i < BLOCKS; i++) {
+        EXPECT(memkind_detect_kind(blocks[i]) == kind);
+        EXPECT(memkind_malloc_usable_size(NULL, blocks[i]) >= size_of(i));
+    }
+}
+
+static void free_inherited(memkind_t kind)
+{
+    free_blocks(kind);
+    use(kind);
+}
+
+static void free_inherited_later(memkind_t kind)
+{
+    use(kind);
+    free_blocks(kind);
+    use(kind);
+}
+
+static void realloc_inherited(memkind_t kind)
+{
+    for (size_t i = 0; i < BLOCKS; i++) {
+        char *grown = memkind_realloc(i % 2 == 0 ? kind : NULL, blocks[i], 2 * size_of(i));
+        EXPECT(grown != NULL && fixture_is_filled(grown, size_of(i), (unsigned)i));
+        memset(grown + size_of(i), 1, size_of(i));
+        EXPECT(memkind_realloc(kind, grown, 1) != NULL);
+    }
+    EXPECT(memkind_defrag_reallocate(kind, blocks[0]) == NULL);
+}
+
+static void ask(memkind_t kind)
+{
+    size_t value;
+
+    EXPECT(memkind_update_cached_stats() == MEMKIND_SUCCESS);
+    for (int stat = 0; stat < MEMKIND_STAT_TYPE_MAX_VALUE; stat++)
+        EXPECT(memkind_get_stat(kind, (memkind_stat_type)stat, &value) == MEMKIND_SUCCESS &&
+               value == 0);
+    EXPECT(memkind_malloc(kind, 100 * KIB) != NULL);
+    EXPECT(memkind_update_cached_stats() == MEMKIND_SUCCESS);
+    EXPECT(memkind_get_stat(kind, MEMKIND_STAT_TYPE_ALLOCATED, &value) == MEMKIND_SUCCESS);
+    EXPECT(value >= 100 * KIB && value < MIB);
+    EXPECT(memkind_get_capacity(kind) > 0 && memkind_check_available(kind) == MEMKIND_SUCCESS);
+}
+
+static void destroy_inherited(memkind_t kind)
+{
+    EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
+}
+
+static void destroy_after_use(memkind_t kind)
+{
+    use(kind);
+    free_blocks(kind);
+    destroy_inherited(kind);
+}
+
+static void make_kinds(memkind_t kind)
+{
+    for (int round = 0; round < 3; round++) {
+        memkind_t own = NULL;
+
+        EXPECT(memkind_create_pmem(fixture_dir, 0, &own) == MEMKIND_SUCCESS);
+        use(own);
+        use(kind);
+        EXPECT(memkind_destroy_kind(own) == MEMKIND_SUCCESS);
+    }
+}
+
+static void map(memkind_t kind)
+{
+    char *mapped = memkind_pmem_mmap(kind, NULL, 4 * MIB);
+
+    EXPECT(mapped != NULL && fixture_is_zero(mapped, 4 * MIB));
+    memset(mapped, 1, 4 * MIB);
+}
+
+static void fork_again(memkind_t kind)
+{
+    static int generations;
+    int status = 0;
+
+    use(kind);
+    char *own = memkind_malloc(kind, 1000);
+    fixture_fill(own, 1000, 7);
+    if (++generations < 4) {
+        pid_t child = fork();
+
+        if (child == 0) {
+            EXPECT(fixture_is_filled(own, 1000, 7));
+            memkind_free(NULL, own);
+            fork_again(kind);
+            _exit(0);
+        }
+        EXPECT(waitpid(child, &status, 0) == child);
+        EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    EXPECT(fixture_is_filled(own, 1000, 7));
+    use(kind);
+    free_blocks(kind);
+    memkind_free(kind, own);
+    EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
+}
+
+/* -- And how it may end ------------------------------------------------------------------------ */
+
+static void end_by_exit(void)
+{
+    /* Nothing of the test's own runs: it would remove the directory. */
+    fixture_process = 0;
+    exit(0);
+}
+
+static void end_by_crash(void)
+{
+    struct rlimit none = {0};
+
+    setrlimit(RLIMIT_CORE, &none);
+    raise(SIGKILL);
+}
+
+static void end_by_exec(void)
+{
+    execl("/bin/true", "true", (char *)NULL);
+    _exit(LINE_STATUS);
+}
+
+static void end_by_underscore_exit(void)
+{
+    _exit(0);
+}
+
+struct counters {
+    size_t held, file_space, file_size, stat[MEMKIND_STAT_TYPE_MAX_VALUE];
+};
+
+static struct counters count(memkind_t kind)
+{
+    struct counters counters = {.held = fixture_current_size(kind),
+                                .file_space = fixture_file_space(kind),
+                                .file_size = fixture_file_size(kind)};
+
+    assert_int_equal(memkind_update_cached_stats(), MEMKIND_SUCCESS);
+    for (int stat = 0; stat < MEMKIND_STAT_TYPE_MAX_VALUE; stat++)
+        assert_int_equal(memkind_get_stat(kind, (memkind_stat_type)stat, &counters.stat[stat]), 0);
+    return counters;
+}
+
+static void run_child(memkind_t kind, void (*work)(memkind_t), void (*end)(void))
+{
+    pid_t child = fixture_fork();
+    int status;
+
+    if (child == 0) {
+        work(kind);
+        end();
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+        fail_msg("a child failed at a line that is %d modulo 255", WEXITSTATUS(status));
+    assert_true(WIFEXITED(status) || (end == end_by_crash && WTERMSIG(status) == SIGKILL));
+}
+
+static void test_parent_is_untouched(void **state)
+{
+    static void (*const works[])(memkind_t) = {
+        allocate,          read_blocks, free_inherited, free_inherited_later,
+        realloc_inherited, ask,         make_kinds,     destroy_inherited,
+        destroy_after_use, map,         fork_again};
+    static void (*const ends[])(void) = {end_by_exit, end_by_underscore_exit, end_by_crash,
+                                         end_by_exec};
+    memkind_t kind = *state;
+
+    fill_blocks(kind);
+    struct counters before = count(kind);
+    for (size_t i = 0; i < COUNT_OF(works); i++) {
+        run_child(kind, works[i], ends[i % COUNT_OF(ends)]);
+        assert_true(are_blocks_filled());
+        struct counters after = count(kind);
+        assert_memory_equal(&before, &after, sizeof(before));
+    }
+    use(kind);
+    free_blocks(kind);
+}
+
+/* The other kinds' memory is copied by fork: a child has all of it, and goes on. */
+static void test_kinds_in_private_memory(void **state)
+{
+    memkind_t kind = *state;
+
+    fill_blocks(kind);
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        EXPECT(are_blocks_filled());
+        use(kind);
+        for (size_t i = 0; i < BLOCKS; i++) {
+            blocks[i] = memkind_realloc(kind, blocks[i], 2 * size_of(i));
+            EXPECT(blocks[i] != NULL && fixture_is_filled(blocks[i], size_of(i), (unsigned)i));
+        }
+        memset(blocks[0], 0, size_of(0));
+        free_blocks(kind);
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    assert_true(are_blocks_filled());
+    free_blocks(kind);
+}
+
+static void test_writing_to_an_inherited_block_is_seen(void **state)
+{
+    memkind_t kind = *state;
+    char *block = memkind_malloc(kind, 100);
+
+    assert_non_null(block);
+    block[0] = 'a';
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        block[0] = 'b';
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    assert_int_equal(block[0], 'b');
+    memkind_free(kind, block);
+}
+
+static size_t entries_of_directory(void)
+{
+    DIR *dir = opendir(fixture_dir);
+    size_t count = 0;
+
+    while (dir != NULL && readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+/* In the same directory, without a name, limited and under the policy as the parent's. */
+static void test_childs_blocks_lie_in_a_file_of_its_own(void **state)
+{
+    memkind_t kind = *state;
+    struct stat parents, own;
+
+    fill_blocks(kind);
+    assert_int_equal(fstat(fixture_fd(kind), &parents), 0);
+    size_t max_size = ((struct memkind_pmem *)kind->priv)->max_size;
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        int parents_fd = fixture_fd(kind);
+        char *block = memkind_malloc(kind, MIB);
+
+        EXPECT(block != NULL && fstat(fixture_fd(kind), &own) == 0);
+        EXPECT(own.st_dev == parents.st_dev && own.st_ino != parents.st_ino && own.st_nlink == 0);
+        /* The parent's file is mapped still, and needs no descriptor for that. */
+        EXPECT(fcntl(fixture_fd(kind), F_GETFD) == FD_CLOEXEC);
+        EXPECT(parents_fd == fixture_fd(kind) || fcntl(parents_fd, F_GETFD) == -1);
+        EXPECT(((struct memkind_pmem *)kind->priv)->max_size == max_size);
+        EXPECT(fixture_current_size(kind) == fixture_file_space(kind));
+        EXPECT(entries_of_directory() == 2);
+        EXPECT(max_size == 0 || memkind_malloc(kind, max_size) == NULL);
+        memkind_free(kind, block);
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    free_blocks(kind);
+}
+
+/* NULL, and another time it works. */
+static void test_child_that_gets_no_file(void **state)
+{
+    memkind_t kind = *state;
+
+    fill_blocks(kind);
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        struct rlimit limit, none;
+
+        getrlimit(RLIMIT_NOFILE, &limit);
+        none = limit;
+        none.rlim_cur = 0;
+        EXPECT(setrlimit(RLIMIT_NOFILE, &none) == 0);
+        for (int i = 0; i < 10; i++) {
+            errno = 0;
+            EXPECT(memkind_malloc(kind, 100) == NULL && errno == ENOMEM);
+            memkind_free(kind, blocks[i]);
+        }
+        EXPECT(are_blocks_filled());
+        EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        use(kind);
+        EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    assert_true(are_blocks_filled());
+    free_blocks(kind);
+}
+
+/* A child that destroys what it has inherited, and made beside it, has no more than it began with. */
+static void test_child_loses_nothing(void **state)
+{
+    static struct leftovers in_child;
+    memkind_t kind = *state;
+
+    fill_blocks(kind);
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        use(kind);
+        EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
+        size_t address_space = fixture_address_space();
+        leftovers_take(&in_child, fixture_dir);
+        EXPECT(strstr(in_child.mappings, "deleted") == NULL);
+        EXPECT(strstr(in_child.descriptors, "deleted") == NULL);
+        for (int i = 0; i < 20; i++) {
+            memkind_t own = NULL;
+
+            EXPECT(memkind_create_pmem(fixture_dir, 0, &own) == MEMKIND_SUCCESS);
+            EXPECT(memkind_malloc(own, MIB) != NULL);
+            EXPECT(memkind_destroy_kind(own) == MEMKIND_SUCCESS);
+        }
+        EXPECT(fixture_address_space() <= address_space + 16 * MIB);
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    free_blocks(kind);
+}
+
+static void test_many_kinds(void **state)
+{
+    memkind_t kinds[MANY_KINDS];
+    char *block[MANY_KINDS];
+
+    (void)state;
+    for (size_t i = 0; i < MANY_KINDS; i++) {
+        kinds[i] = fixture_pmem(0);
+        block[i] = memkind_malloc(kinds[i], 100);
+        assert_non_null(block[i]);
+        fixture_fill(block[i], 100, (unsigned)i);
+    }
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        for (size_t i = 0; i < MANY_KINDS; i++) {
+            char *own = memkind_malloc(kinds[i], 100);
+            EXPECT(own != NULL && own != block[i]);
+            memset(own, 0, 100);
+            memkind_free(NULL, block[i]);
+            EXPECT(memkind_destroy_kind(kinds[i]) == MEMKIND_SUCCESS);
+        }
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    for (size_t i = 0; i < MANY_KINDS; i++) {
+        assert_true(fixture_is_filled(block[i], 100, (unsigned)i));
+        fixture_destroy(kinds[i]);
+    }
+}
+
+/* -- Threads that are busy when the process forks ---------------------------------------------- */
+
+static atomic_bool stop;
+
+static void *be_busy(void *argument)
+{
+    memkind_t kind = argument;
+    static _Thread_local char *own[100];
+    unsigned seed = 1;
+
+    while (!atomic_load(&stop)) {
+        size_t i = (size_t)rand_r(&seed) % COUNT_OF(own);
+
+        memkind_free(rand_r(&seed) % 2 == 0 ? kind : NULL, own[i]);
+        own[i] = memkind_malloc(kind, (size_t)16 << rand_r(&seed) % 14);
+        if (seed % 512 == 0) {
+            memkind_t another = NULL;
+
+            if (memkind_create_pmem(fixture_dir, 0, &another) == MEMKIND_SUCCESS) {
+                memkind_free(another, memkind_malloc(another, 100));
+                memkind_destroy_kind(another);
+            }
+        }
+    }
+    for (size_t i = 0; i < COUNT_OF(own); i++)
+        memkind_free(kind, own[i]);
+    return NULL;
+}
+
+static void test_fork_among_busy_threads(void **state)
+{
+    memkind_t kind = *state;
+    pthread_t threads[THREADS];
+
+    if (FIXTURE_TSAN)
+        skip();
+    fill_blocks(kind);
+    atomic_store(&stop, false);
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, be_busy, kind), 0);
+    for (int i = 0; i < FORKS; i++) {
+        pid_t child = fixture_fork();
+
+        if (child == 0) {
+            /* A lock that was held for ever would keep it here. */
+            alarm(60);
+            use(kind);
+            use(MEMKIND_REGULAR);
+            free_blocks(kind);
+            memkind_t own = NULL;
+            EXPECT(memkind_create_pmem(fixture_dir, 0, &own) == MEMKIND_SUCCESS);
+            use(own);
+            EXPECT(memkind_destroy_kind(own) == MEMKIND_SUCCESS);
+            EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
+            _exit(0);
+        }
+        int status = fixture_wait(child);
+        if (status != 0)
+            fail_msg("child %d failed at a line that is %d modulo 255", i, status);
+    }
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(are_blocks_filled());
+    free_blocks(kind);
+}
+
+/* A child may have threads, each of which finds the kind inherited. */
+static void test_threads_of_a_child(void **state)
+{
+    memkind_t kind = *state;
+
+    if (FIXTURE_TSAN)
+        skip();
+    fill_blocks(kind);
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        pthread_t threads[THREADS];
+
+        atomic_store(&stop, false);
+        for (size_t i = 0; i < THREADS; i++)
+            EXPECT(pthread_create(&threads[i], NULL, be_busy, kind) == 0);
+        for (int i = 0; i < 20; i++)
+            use(kind);
+        atomic_store(&stop, true);
+        for (size_t i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+        EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    free_blocks(kind);
+}
+
+/* Nothing happens in the process that has called it, nor needs to. */
+static void test_posix_spawn(void **state)
+{
+    memkind_t kind = *state;
+    char *const arguments[] = {"true", NULL};
+    int status;
+    pid_t child;
+
+    fill_blocks(kind);
+    assert_int_equal(posix_spawn(&child, "/bin/true", NULL, NULL, arguments, NULL), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    use(kind);
+    assert_true(are_blocks_filled());
+    free_blocks(kind);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST_ON_PMEM(test_parent_is_untouched),
+        FIXTURE_TEST_ON(test_kinds_in_private_memory, FIXTURE_DEFAULT),
+        FIXTURE_TEST_ON(test_kinds_in_private_memory, FIXTURE_REGULAR),
+        FIXTURE_TEST_ON_PMEM(test_writing_to_an_inherited_block_is_seen),
+        FIXTURE_TEST_ON_PMEM(test_childs_blocks_lie_in_a_file_of_its_own),
+        FIXTURE_TEST_ON_PMEM(test_child_that_gets_no_file),
+        FIXTURE_TEST_ON_PMEM(test_child_loses_nothing),
+        FIXTURE_TEST(test_many_kinds),
+        FIXTURE_TEST_ON_PMEM(test_fork_among_busy_threads),
+        FIXTURE_TEST_ON_PMEM(test_threads_of_a_child),
+        FIXTURE_TEST_ON_PMEM(test_posix_spawn),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
