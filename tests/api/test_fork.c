@@ -18,7 +18,7 @@ TEST_FORKS
 #define BLOCKS      2000
 #define MANY_KINDS  100
 #define THREADS     4
-#define FORKS       40
+#define FORKS       12
 #define LINE_STATUS ((__LINE__ - 1) % 255 + 1)
 
 /* In a child: ends it where the condition does not hold. */
