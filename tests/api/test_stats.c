@@ -4,6 +4,8 @@
 
 #include <dirent.h>
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/statvfs.h>
 
@@ -316,6 +318,42 @@ static void test_report_with_options_that_are_none(void **state)
     report.text = NULL;
 }
 
+static void drop_report(void *opaque, const char *piece)
+{
+    (void)opaque;
+    (void)piece;
+}
+
+/* Prints reports until *stop. */
+static void *print_reports(void *stop)
+{
+    while (!atomic_load((atomic_bool *)stop))
+        if (memkind_stats_print(drop_report, NULL, MEMKIND_STAT_PRINT_ALL) != MEMKIND_SUCCESS)
+            return stop;
+    return NULL;
+}
+
+/* jemalloc ends the process when an arena that it reports on is no longer there. */
+static void test_report_while_kinds_end(void **state)
+{
+    enum { ROUNDS = 300 };
+    atomic_bool stop = false;
+    pthread_t thread;
+    void *failed;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, print_reports, &stop), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        memkind_t kind = fixture_pmem(0);
+
+        assert_non_null(memkind_malloc(kind, MIB));
+        fixture_destroy(kind);
+    }
+    atomic_store(&stop, true);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+}
+
 /* What the function writes to standard error, as a length. */
 static size_t printed_to_stderr(unsigned options, int *result)
 {
@@ -501,6 +539,7 @@ int main(void)
         FIXTURE_TEST(test_report_in_json),
         FIXTURE_TEST(test_report_leaves_out),
         FIXTURE_TEST(test_report_with_options_that_are_none),
+        FIXTURE_TEST(test_report_while_kinds_end),
         FIXTURE_TEST(test_report_to_stderr),
         FIXTURE_TEST(test_capacity),
         FIXTURE_TEST(test_capacity_of_the_library_s_kinds),
