@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the library should be like: file space, statistics, and when there is no space. */
+#include "fuzz/model.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#define STAT_BLOCK     512 /* the unit of st_blocks */
+#define SLAB_LARGEST   ((size_t)7 * MODEL_PAGE)
+#define LARGE_LEAST    (16 * KIB)
+#define LEFT_TO_OTHERS (512 * MIB) /* of the file system */
+
+static size_t held_by(const struct model_kind *kind)
+{
+    return __atomic_load_n(&model_pmem(kind)->current_size, __ATOMIC_RELAXED);
+}
+
+void model_check_kind(const struct model_world *world, const struct model_kind *kind)
+{
+    struct stat status;
+
+    if (kind->sort != MODEL_PMEM)
+        return;
+    size_t held = held_by(kind);
+    MODEL_CHECK(kind->max_size == 0 || held <= kind->max_size, "%zu bytes held, max_size %zu", held,
+                kind->max_size);
+    if (!world->exact || world->background || kind->shared)
+        return;
+    MODEL_CHECK(fstat(model_pmem(kind)->fd, &status) == 0, "the file is closed");
+    MODEL_CHECK(!world->tmpfs || held == (size_t)status.st_blocks * STAT_BLOCK,
+                "current_size is %zu, the file has %zu", held,
+                (size_t)status.st_blocks * STAT_BLOCK);
+}
+
+/* -- Statistics -------------------------------------------------------------------------------- */
+
+static size_t statistic(memkind_t kind, memkind_stat_type stat)
+{
+    size_t value = 0;
+
+    MODEL_CHECK(memkind_get_stat(kind, stat, &value) == MEMKIND_SUCCESS, "no statistic %d",
+                (int)stat);
+    return value;
+}
+
+static void check_statistics_of(const struct model_world *world, const struct model_kind *kind)
+{
+    size_t allocated = statistic(kind->handle, MEMKIND_STAT_TYPE_ALLOCATED);
+    size_t active = statistic(kind->handle, MEMKIND_STAT_TYPE_ACTIVE);
+    size_t resident = statistic(kind->handle, MEMKIND_STAT_TYPE_RESIDENT);
+    int slot = (int)(kind - world->kinds);
+
+    /* The default heap is jemalloc's own, whose thread caches count as allocated. */
+    MODEL_CHECK(allocated == kind->allocated || (slot == 0 && allocated > kind->allocated),
+                "kind %d: ALLOCATED is %zu, blocks have %zu", slot, allocated, kind->allocated);
+    MODEL_CHECK(active % MODEL_PAGE == 0 && active >= allocated, "kind %d: ACTIVE %zu of %zu", slot,
+                active, allocated);
+    MODEL_CHECK(resident >= active, "kind %d: RESIDENT %zu, ACTIVE %zu", slot, resident, active);
+    if (kind->sort != MODEL_PMEM || world->background)
+        return;
+    MODEL_CHECK(held_by(kind) >= active + kind->mapped,
+                "kind %d: holds %zu, needs %zu and %zu mapped", slot, held_by(kind), active,
+                kind->mapped);
+    MODEL_CHECK(!kind->conservative || held_by(kind) == active + kind->mapped,
+                "kind %d: conservative, holds %zu, needs %zu and %zu mapped", slot, held_by(kind),
+                active, kind->mapped);
+}
+
+void model_check_statistics(struct model_world *world)
+{
+    size_t sum = 0;
+
+    MODEL_CHECK(memkind_update_cached_stats() == MEMKIND_SUCCESS, "no statistics");
+    if (!world->exact)
+        return;
+    for (unsigned slot = 0; slot < MODEL_SLOTS; slot++)
+        if (world->kinds[slot].handle != NULL) {
+            check_statistics_of(world, &world->kinds[slot]);
+            sum += statistic(world->kinds[slot].handle, MEMKIND_STAT_TYPE_ALLOCATED);
+        }
+    MODEL_CHECK(statistic(NULL, MEMKIND_STAT_TYPE_ALLOCATED) == sum,
+                "ALLOCATED of the library is %zu, of its kinds %zu",
+                statistic(NULL, MEMKIND_STAT_TYPE_ALLOCATED), sum);
+}
+
+void model_check_all(struct model_world *world)
+{
+    for (size_t i = 0; i < world->count; i++)
+        model_check_block(world, world->blocks[i]);
+    for (unsigned slot = MODEL_OWN; slot < MODEL_SLOTS; slot++)
+        if (world->kinds[slot].handle != NULL)
+            model_check_kind(world, &world->kinds[slot]);
+    model_check_statistics(world);
+}
+
+/* -- Refusals ---------------------------------------------------------------------------------- */
+
+/* The size of the class of a large request: four in each doubling. */
+static size_t class_size(size_t size)
+{
+    size_t step = (size_t)1 << (61 - __builtin_clzll(size - 1));
+
+    if (step < MODEL_PAGE)
+        step = MODEL_PAGE;
+    return (size + step - 1) & ~(step - 1);
+}
+
+/* Most file space that a request can need if nothing is free. */
+static size_t space_for(size_t size, size_t alignment)
+{
+    if (size < LARGE_LEAST && alignment <= MODEL_PAGE)
+        return SLAB_LARGEST;
+    return class_size(size < LARGE_LEAST ? LARGE_LEAST : size);
+}
+
+static bool file_system_is_full(const struct model_world *world, size_t needed)
+{
+    struct statvfs fs;
+
+    return statvfs(world->dir, &fs) != 0 || fs.f_bavail * fs.f_frsize < needed + LEFT_TO_OTHERS;
+}
+
+/*
+ * NULL means that there is no space. What blocks hold is ACTIVE (emptying the caches comes before a
+ * NULL); where that and the request together fit, it must be granted.
+ */
+void model_check_refusal(struct model_world *world, const struct model_kind *kind, size_t size,
+                         size_t alignment)
+{
+    int slot = (int)(kind - world->kinds);
+
+    if (size >= MODEL_NEVER_FIT || alignment > GIB || kind->sort == MODEL_FILELESS)
+        return;
+    MODEL_CHECK(kind->sort == MODEL_PMEM, "kind %d of anonymous memory refuses %zu bytes", slot,
+                size);
+    if (world->file_limit || !world->exact)
+        return;
+    size_t needed = space_for(size, alignment);
+    if (kind->max_size == 0) {
+        MODEL_CHECK(file_system_is_full(world, needed), "kind %d without a limit refuses %zu bytes",
+                    slot, size);
+        return;
+    }
+    if (needed > kind->max_size)
+        return;
+    MODEL_CHECK(memkind_update_cached_stats() == MEMKIND_SUCCESS, "no statistics");
+    size_t active = statistic(kind->handle, MEMKIND_STAT_TYPE_ACTIVE);
+    MODEL_CHECK(active + kind->mapped + needed > kind->max_size ||
+                    file_system_is_full(world, needed),
+                "kind %d: %zu of %zu in use and %zu mapped, but %zu (%zu) refused", slot, active,
+                kind->max_size, kind->mapped, size, needed);
+}
