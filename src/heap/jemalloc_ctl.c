@@ -179,9 +179,10 @@ bool jemalloc_ctl_moving_helps(const void *ptr)
 
     if (JEMALLOC(mallctl)("experimental.utilization.query", &use, &size, &ptr, sizeof(ptr)) != 0)
         return false;
-    bool being_filled = (const char *)ptr >= (char *)use.slab_being_filled &&
-                        (const char *)ptr < (char *)use.slab_being_filled + use.slab_size;
-    if (use.slab_being_filled == NULL || being_filled || use.slab_blocks <= 1)
+    if (use.slab_being_filled == NULL || use.slab_blocks <= 1)
+        return false;
+    if ((const char *)ptr >= (char *)use.slab_being_filled &&
+        (const char *)ptr < (char *)use.slab_being_filled + use.slab_size)
         return false;
     /* Emptier than the class is on average: free / blocks of the slab above free / blocks of the
      * class. */
