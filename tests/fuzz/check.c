@@ -8,6 +8,7 @@
 #include <sys/statvfs.h>
 
 #define STAT_BLOCK     512 /* the unit of st_blocks */
+#define CLASS_STEP     16
 #define SLAB_LARGEST   ((size_t)7 * MODEL_PAGE)
 #define LARGE_LEAST    (16 * KIB)
 #define LEFT_TO_OTHERS (512 * MIB) /* of the file system */
@@ -32,6 +33,38 @@ void model_check_kind(const struct model_world *world, const struct model_kind *
     MODEL_CHECK(!world->tmpfs || held == (size_t)status.st_blocks * STAT_BLOCK,
                 "current_size is %zu, the file has %zu", held,
                 (size_t)status.st_blocks * STAT_BLOCK);
+}
+
+/* -- Sizes ------------------------------------------------------------------------------------- */
+
+/* The usable size of a request that nothing else makes larger: four classes in each doubling. */
+static size_t class_size(size_t size)
+{
+    size_t step =
+        size <= CLASS_STEP * 4 ? CLASS_STEP : (size_t)1 << (61 - __builtin_clzll(size - 1));
+
+    return (size + step - 1) & ~(step - 1);
+}
+
+/* What a block of this class holds if it is alone: whole pages that its slab fits exactly. */
+static size_t alone(size_t usable)
+{
+    size_t size = usable;
+
+    while (size % MODEL_PAGE != 0)
+        size += usable;
+    return size;
+}
+
+/* Most file space that the kind can need for its blocks, whatever they lie beside. */
+static size_t most_needed(const struct model_world *world, const struct model_kind *kind)
+{
+    size_t bytes = kind->mapped;
+
+    for (size_t i = 0; i < world->count; i++)
+        if (&world->kinds[world->blocks[i]->slot] == kind && !world->blocks[i]->mapped)
+            bytes += alone(world->blocks[i]->size);
+    return bytes;
 }
 
 /* -- Statistics -------------------------------------------------------------------------------- */
@@ -63,9 +96,11 @@ static void check_statistics_of(const struct model_world *world, const struct mo
     MODEL_CHECK(held_by(kind) >= active + kind->mapped,
                 "kind %d: holds %zu, needs %zu and %zu mapped", slot, held_by(kind), active,
                 kind->mapped);
-    MODEL_CHECK(!kind->conservative || held_by(kind) == active + kind->mapped,
-                "kind %d: conservative, holds %zu, needs %zu and %zu mapped", slot, held_by(kind),
-                active, kind->mapped);
+    /* No more than needed, and no thread keeps anything. */
+    MODEL_CHECK(!kind->conservative || (held_by(kind) == active + kind->mapped &&
+                                        held_by(kind) <= most_needed(world, kind)),
+                "kind %d: conservative, holds %zu, needs %zu or at most %zu, and %zu mapped", slot,
+                held_by(kind), active, most_needed(world, kind), kind->mapped);
 }
 
 void model_check_statistics(struct model_world *world)
@@ -97,22 +132,13 @@ void model_check_all(struct model_world *world)
 
 /* -- Refusals ---------------------------------------------------------------------------------- */
 
-/* The size of the class of a large request: four in each doubling. */
-static size_t class_size(size_t size)
-{
-    size_t step = (size_t)1 << (61 - __builtin_clzll(size - 1));
-
-    if (step < MODEL_PAGE)
-        step = MODEL_PAGE;
-    return (size + step - 1) & ~(step - 1);
-}
-
-/* Most file space that a request can need if nothing is free. */
+/* Most file space that a request can need. */
 static size_t space_for(size_t size, size_t alignment)
 {
-    if (size < LARGE_LEAST && alignment <= MODEL_PAGE)
-        return SLAB_LARGEST;
-    return class_size(size < LARGE_LEAST ? LARGE_LEAST : size);
+    if (alignment > MODEL_PAGE && size < LARGE_LEAST)
+        size = LARGE_LEAST;
+    /* For the alignment, a small one may get another class: none has larger slabs than this. */
+    return size < LARGE_LEAST ? SLAB_LARGEST : class_size(size);
 }
 
 static bool file_system_is_full(const struct model_world *world, size_t needed)
@@ -123,8 +149,8 @@ static bool file_system_is_full(const struct model_world *world, size_t needed)
 }
 
 /*
- * NULL means that there is no space. What blocks hold is ACTIVE (emptying the caches comes before a
- * NULL); where that and the request together fit, it must be granted.
+ * NULL means that there is no space: where the request fits beside what blocks need, it must be
+ * granted, whatever threads keep. ACTIVE knows better what is needed, but counts that too.
  */
 void model_check_refusal(struct model_world *world, const struct model_kind *kind, size_t size,
                          size_t alignment)
@@ -146,9 +172,11 @@ void model_check_refusal(struct model_world *world, const struct model_kind *kin
     if (needed > kind->max_size)
         return;
     MODEL_CHECK(memkind_update_cached_stats() == MEMKIND_SUCCESS, "no statistics");
-    size_t active = statistic(kind->handle, MEMKIND_STAT_TYPE_ACTIVE);
-    MODEL_CHECK(active + kind->mapped + needed > kind->max_size ||
-                    file_system_is_full(world, needed),
-                "kind %d: %zu of %zu in use and %zu mapped, but %zu (%zu) refused", slot, active,
+    size_t used = statistic(kind->handle, MEMKIND_STAT_TYPE_ACTIVE) + kind->mapped;
+    size_t most = most_needed(world, kind);
+    if (most < used)
+        used = most;
+    MODEL_CHECK(used + needed > kind->max_size || file_system_is_full(world, needed),
+                "kind %d: %zu of %zu needed, %zu of them mapped, but %zu (%zu) refused", slot, used,
                 kind->max_size, kind->mapped, size, needed);
 }

@@ -10,6 +10,7 @@
 #include <memkind/internal/memkind_default.h>
 
 #define MAPPED_AT_MOST (8 * MIB) /* of a kind: no operation gives it back */
+#define FILLED_AT_MOST (32 * MIB)
 #define NOT_TOUCHED    ((memkind_t)&not_a_kind)
 
 static char not_a_kind;
@@ -238,6 +239,17 @@ void operation_allow_zero_allocs(struct model_world *world, const struct input_r
     model_return(world, NULL);
 }
 
+/* Fills the kind up to less than 2 MiB: small blocks alone would never meet the limit. */
+static size_t size_to_fill(const struct model_kind *kind, uint16_t number)
+{
+    size_t held = __atomic_load_n(&model_pmem(kind)->current_size, __ATOMIC_RELAXED);
+    size_t rest = (1 + number % 64u) * 8 * MODEL_PAGE;
+
+    if (kind->max_size > FILLED_AT_MOST || held + rest >= kind->max_size)
+        return 0;
+    return kind->max_size - held - rest;
+}
+
 void operation_map(struct model_world *world, const struct input_record *record)
 {
     unsigned slot = input_slot(record);
@@ -248,8 +260,8 @@ void operation_map(struct model_world *world, const struct input_record *record)
         return;
     if (size < MODEL_NEVER_FIT && kind->mapped + size > MAPPED_AT_MOST)
         size %= 2 * MODEL_PAGE;
-    if (size < MODEL_NEVER_FIT && kind->mapped + size > MAPPED_AT_MOST)
-        return;
+    if (input_flag(record, 1) && kind->sort == MODEL_PMEM && kind->mapped <= MAPPED_AT_MOST)
+        size = size_to_fill(kind, record->b);
     model_call(world, "pmem_mmap", (int)slot, NULL, 0, size);
     errno = 0;
     void *address = memkind_pmem_mmap(kind->handle, input_flag(record, 0) ? world : NULL, size);
