@@ -16,6 +16,13 @@
 #define VERSION 1014000
 #define GUARD   '#'
 
+/* The thread sanitizer does not know jemalloc's threads, which are started past it. */
+#ifdef __SANITIZE_THREAD__
+#    define BACKGROUND_THREADS false
+#else
+#    define BACKGROUND_THREADS true
+#endif
+
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 /* -- Kinds ------------------------------------------------------------------------------------- */
@@ -195,7 +202,7 @@ void operation_limit_files(struct model_world *world, const struct input_record 
 
 void operation_background(struct model_world *world, const struct input_record *record)
 {
-    if (record->b % 8 != 0)
+    if (record->b % 8 != 0 || !BACKGROUND_THREADS)
         return;
     world->background = record->a % 2 != 0;
     model_call(world, "set_bg_threads", -1, NULL, world->background, 0);
