@@ -8,7 +8,6 @@
 #include <sys/statvfs.h>
 
 #define STAT_BLOCK     512 /* the unit of st_blocks */
-#define CLASS_STEP     16
 #define SLAB_LARGEST   ((size_t)7 * MODEL_PAGE)
 #define LARGE_LEAST    (16 * KIB)
 #define LEFT_TO_OTHERS (512 * MIB) /* of the file system */
@@ -37,11 +36,10 @@ void model_check_kind(const struct model_world *world, const struct model_kind *
 
 /* -- Sizes ------------------------------------------------------------------------------------- */
 
-/* The usable size of a request that nothing else makes larger: four classes in each doubling. */
+/* The usable size of a large request: four classes in each doubling. */
 static size_t class_size(size_t size)
 {
-    size_t step =
-        size <= CLASS_STEP * 4 ? CLASS_STEP : (size_t)1 << (61 - __builtin_clzll(size - 1));
+    size_t step = (size_t)1 << (61 - __builtin_clzll(size - 1));
 
     return (size + step - 1) & ~(step - 1);
 }

@@ -8,6 +8,7 @@
 
 /* A size is a scale (the high four bits) and a place in it (the low twelve). */
 #define PLACE_BITS   12
+#define TINY_SCALES  7  /* up to a KiB */
 #define SMALL_SCALES 11 /* from 8 bytes on, each twice the one before: up to 16 KiB */
 
 unsigned input_slot(const struct input_record *record)
@@ -57,6 +58,9 @@ size_t input_size(uint16_t number, size_t max_size)
 
     if (max_size == 0)
         max_size = 32 * MIB;
+    /* Blocks that need pages of their own take most of the time. */
+    if (scale >= TINY_SCALES && scale < SMALL_SCALES && place % 4 != 0)
+        scale -= TINY_SCALES;
     if (scale < SMALL_SCALES)
         return ((size_t)8 << scale) + place % ((size_t)8 << scale);
     /* What is large costs as much as a hundred that are small. */

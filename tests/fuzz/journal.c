@@ -67,8 +67,7 @@ static void print(const struct journal *journal)
 {
     unsigned long first = journal->count > JOURNAL_ENTRIES ? journal->count - JOURNAL_ENTRIES : 0;
 
-    fprintf(stderr, "operations of %s, the newest last:\n",
-            journal->next != NULL ? "one player" : "the first player");
+    fputs("operations of one player, the newest last:\n", stderr);
     for (unsigned long i = first; i < journal->count; i++)
         print_entry(i + 1, &journal->entries[i % JOURNAL_ENTRIES]);
 }

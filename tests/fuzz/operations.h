@@ -19,7 +19,7 @@
     X(calloc, 12)           \
     X(memalign, 12)         \
     X(realloc, 26)          \
-    X(free, 78)             \
+    X(free, 81)             \
     X(look_at, 12)          \
     X(defragment, 8)        \
     X(exhaust, 1)           \
@@ -33,7 +33,7 @@
     X(ask_kind, 6)          \
     X(ask_library, 4)       \
     X(ask_stray, 6)         \
-    X(check_all, 5)         \
+    X(check_all, 2)         \
     X(report, 1)            \
     X(allow_zero_allocs, 3) \
     X(limit_files, 1)       \

@@ -31,7 +31,7 @@
 /* Looking for leftovers takes as long as some hundred operations. */
 #define INPUTS_PER_LOOK 16
 
-/* One input of so many runs at once. */
+/* In one input of so many, threads run at once. */
 #define AT_ONCE 4
 
 static unsigned long calls;
@@ -50,8 +50,6 @@ static const char *prepare(void)
         journal_verbose = getenv("FUZZ_LOG") != NULL;
         /* A failed assertion of a helper ends the process as a failed check does. */
         setenv("CMOCKA_TEST_ABORT", "1", 1);
-        /* What the library keeps for ever, it has then. */
-        free(NULL);
     }
     return dir;
 }
