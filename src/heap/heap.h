@@ -35,7 +35,7 @@ struct heap {
     atomic_ulong frees_seen;                      /* that came while there was no room */
     pthread_mutex_t reclaim_lock;                 /* held while everything unused is given back */
     struct thread_caches caches;
-    size_t cached_bytes; /* in caches when the counters were last brought up to date */
+    atomic_size_t cached_bytes; /* in caches when the counters were last brought up to date */
 };
 
 /*

@@ -156,6 +156,37 @@ static void test_statistics_change_when_they_are_updated(void **state)
     memkind_free(kind, block);
 }
 
+/* Brings statistics up to date until *stop. */
+static void *update_statistics(void *stop)
+{
+    while (!atomic_load((atomic_bool *)stop))
+        if (memkind_update_cached_stats() != MEMKIND_SUCCESS)
+            return stop;
+    return NULL;
+}
+
+/* The thread sanitizer sees what this test alone may miss. */
+static void test_statistics_while_they_are_updated(void **state)
+{
+    enum { ROUNDS = 2000 };
+    memkind_t kind = *state;
+    atomic_bool stop = false;
+    pthread_t thread;
+    void *failed;
+
+    assert_int_equal(pthread_create(&thread, NULL, update_statistics, &stop), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        void *block = memkind_malloc(kind, 100);
+
+        assert_true(statistic(kind, MEMKIND_STAT_TYPE_ALLOCATED) <=
+                    statistic(kind, MEMKIND_STAT_TYPE_RESIDENT) + MIB);
+        memkind_free(kind, block);
+    }
+    atomic_store(&stop, true);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+}
+
 /* A kind that is younger than the last update had nothing then. memkind 1.14 calls that an invalid
  * argument. */
 static void test_statistics_before_the_first_update(void **state)
@@ -533,6 +564,7 @@ int main(void)
         FIXTURE_TEST(test_library_is_the_sum_of_kinds),
         FIXTURE_TEST(test_kinds_are_counted_apart),
         FIXTURE_TEST_ON_ALL(test_statistics_change_when_they_are_updated),
+        FIXTURE_TEST_ON_ALL(test_statistics_while_they_are_updated),
         FIXTURE_TEST(test_statistics_before_the_first_update),
         FIXTURE_TEST_ON_ALL(test_statistics_that_are_none),
         FIXTURE_TEST(test_report),
