@@ -30,7 +30,7 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
     if (err != 0)
         return err;
     heap->space = space;
-    heap->cached_bytes = 0;
+    atomic_init(&heap->cached_bytes, 0);
     heap->generation = fork_generation;
     for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
         atomic_init(&heap->refused[i], 0);
@@ -70,7 +70,7 @@ void heap_adopt(struct heap *heap)
         space_adopt(heap->space);
     for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
         atomic_store(&heap->refused[i], 0);
-    heap->cached_bytes = 0;
+    atomic_store(&heap->cached_bytes, 0);
     heap->generation = fork_generation;
 }
 
@@ -393,7 +393,7 @@ int heap_set_conservative(struct heap *heap, bool conservative)
 
 void heap_update_stats(struct heap *heap)
 {
-    heap->cached_bytes = thread_caches_bytes(&heap->caches);
+    atomic_store(&heap->cached_bytes, thread_caches_bytes(&heap->caches));
 }
 
 int heap_stats(const struct heap *heap, struct jemalloc_stats *stats)
@@ -407,7 +407,7 @@ int heap_stats(const struct heap *heap, struct jemalloc_stats *stats)
             return err;
     }
     /* The arenas count what threads keep as handed out; the program does not. */
-    stats->allocated -=
-        heap->cached_bytes < stats->allocated ? heap->cached_bytes : stats->allocated;
+    size_t cached = atomic_load(&heap->cached_bytes);
+    stats->allocated -= cached < stats->allocated ? cached : stats->allocated;
     return 0;
 }

@@ -36,8 +36,8 @@ struct heap {
     atomic_ulong frees_seen;                      /* that came while there was no room */
     pthread_mutex_t reclaim_lock;                 /* held while everything unused is given back */
     struct thread_caches caches;
-    size_t cached_bytes; /* in caches when the counters were last brought up to date */
-    unsigned generation; /* fork_generation, when the heap was made or adopted */
+    atomic_size_t cached_bytes; /* in caches when the counters were last brought up to date */
+    unsigned generation;        /* fork_generation, when the heap was made or adopted */
 };
 
 /*

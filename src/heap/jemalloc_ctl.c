@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <jemalloc/jemalloc.h>
+#include <pthread.h>
 #include <stdio.h>
 
 /* All of its names have this prefix, so that they never meet those of the process's malloc. */
@@ -39,6 +40,12 @@ static int write_ctl(const char *name, void *value, size_t size)
 {
     return -JEMALLOC(mallctl)(name, NULL, NULL, value, size);
 }
+
+/*
+ * Held while the report is made and while an arena ends: jemalloc ends the process when an arena that
+ * it reports on is no longer there.
+ */
+static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* The name of a per-arena control: `format` with the arena's number in it. */
 struct ctl_name {
@@ -105,7 +112,9 @@ int jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_ho
 
 void jemalloc_ctl_arena_destroy(unsigned arena)
 {
+    pthread_mutex_lock(&report_lock);
     write_ctl(arena_ctl("arena.%u.destroy", arena).text, NULL, 0);
+    pthread_mutex_unlock(&report_lock);
 }
 
 void jemalloc_ctl_arena_purge(unsigned arena)
@@ -174,9 +183,10 @@ bool jemalloc_ctl_moving_helps(const void *ptr)
 
     if (JEMALLOC(mallctl)("experimental.utilization.query", &use, &size, &ptr, sizeof(ptr)) != 0)
         return false;
-    bool being_filled = (const char *)ptr >= (char *)use.slab_being_filled &&
-                        (const char *)ptr < (char *)use.slab_being_filled + use.slab_size;
-    if (use.slab_being_filled == NULL || being_filled || use.slab_blocks <= 1)
+    if (use.slab_being_filled == NULL || use.slab_blocks <= 1)
+        return false;
+    if ((const char *)ptr >= (char *)use.slab_being_filled &&
+        (const char *)ptr < (char *)use.slab_being_filled + use.slab_size)
         return false;
     /* Emptier than the class is on average: free / blocks of the slab above free / blocks of the
      * class. */
@@ -280,7 +290,9 @@ int jemalloc_ctl_total_stats(struct jemalloc_stats *stats)
 void jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
                               const char *options)
 {
+    pthread_mutex_lock(&report_lock);
     JEMALLOC(malloc_stats_print)(write_cb, opaque, options);
+    pthread_mutex_unlock(&report_lock);
 }
 
 int jemalloc_ctl_set_background_threads(bool on)

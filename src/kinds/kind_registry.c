@@ -123,7 +123,7 @@ size_t kind_registry_cached_bytes(void)
         const struct heap *heap = heap_at(i);
 
         if (heap != NULL && !heap_is_inherited(heap))
-            bytes += heap->cached_bytes;
+            bytes += atomic_load(&heap->cached_bytes);
     }
     pthread_mutex_unlock(&lock);
     return bytes;

@@ -4,6 +4,8 @@
 
 #include <dirent.h>
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/statvfs.h>
 
@@ -152,6 +154,37 @@ static void test_statistics_change_when_they_are_updated(void **state)
     assert_int_equal(statistic(kind, MEMKIND_STAT_TYPE_ALLOCATED), before);
     assert_true(statistic_now(kind, MEMKIND_STAT_TYPE_ALLOCATED) >= before + 3 * MIB);
     memkind_free(kind, block);
+}
+
+/* Brings statistics up to date until *stop. */
+static void *update_statistics(void *stop)
+{
+    while (!atomic_load((atomic_bool *)stop))
+        if (memkind_update_cached_stats() != MEMKIND_SUCCESS)
+            return stop;
+    return NULL;
+}
+
+/* The thread sanitizer sees what this test alone may miss. */
+static void test_statistics_while_they_are_updated(void **state)
+{
+    enum { ROUNDS = 2000 };
+    memkind_t kind = *state;
+    atomic_bool stop = false;
+    pthread_t thread;
+    void *failed;
+
+    assert_int_equal(pthread_create(&thread, NULL, update_statistics, &stop), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        void *block = memkind_malloc(kind, 100);
+
+        assert_true(statistic(kind, MEMKIND_STAT_TYPE_ALLOCATED) <=
+                    statistic(kind, MEMKIND_STAT_TYPE_RESIDENT) + MIB);
+        memkind_free(kind, block);
+    }
+    atomic_store(&stop, true);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
 }
 
 /* A kind that is younger than the last update had nothing then. memkind 1.14 calls that an invalid
@@ -314,6 +347,42 @@ static void test_report_with_options_that_are_none(void **state)
     assert_int_equal(report.length, 0);
     free(report.text);
     report.text = NULL;
+}
+
+static void drop_report(void *opaque, const char *piece)
+{
+    (void)opaque;
+    (void)piece;
+}
+
+/* Prints reports until *stop. */
+static void *print_reports(void *stop)
+{
+    while (!atomic_load((atomic_bool *)stop))
+        if (memkind_stats_print(drop_report, NULL, MEMKIND_STAT_PRINT_ALL) != MEMKIND_SUCCESS)
+            return stop;
+    return NULL;
+}
+
+/* jemalloc ends the process when an arena that it reports on is no longer there. */
+static void test_report_while_kinds_end(void **state)
+{
+    enum { ROUNDS = 300 };
+    atomic_bool stop = false;
+    pthread_t thread;
+    void *failed;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, print_reports, &stop), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        memkind_t kind = fixture_pmem(0);
+
+        assert_non_null(memkind_malloc(kind, MIB));
+        fixture_destroy(kind);
+    }
+    atomic_store(&stop, true);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
 }
 
 /* What the function writes to standard error, as a length. */
@@ -495,12 +564,14 @@ int main(void)
         FIXTURE_TEST(test_library_is_the_sum_of_kinds),
         FIXTURE_TEST(test_kinds_are_counted_apart),
         FIXTURE_TEST_ON_ALL(test_statistics_change_when_they_are_updated),
+        FIXTURE_TEST_ON_ALL(test_statistics_while_they_are_updated),
         FIXTURE_TEST(test_statistics_before_the_first_update),
         FIXTURE_TEST_ON_ALL(test_statistics_that_are_none),
         FIXTURE_TEST(test_report),
         FIXTURE_TEST(test_report_in_json),
         FIXTURE_TEST(test_report_leaves_out),
         FIXTURE_TEST(test_report_with_options_that_are_none),
+        FIXTURE_TEST(test_report_while_kinds_end),
         FIXTURE_TEST(test_report_to_stderr),
         FIXTURE_TEST(test_capacity),
         FIXTURE_TEST(test_capacity_of_the_library_s_kinds),

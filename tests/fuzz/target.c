@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The model-based fuzzer of the public interface: bytes become calls, and a model of all kinds and
+ * live blocks says what they must return.
+ *
+ *    input.h       from bytes to records of six bytes
+ *    players.h     threads that perform them, in turns or at once
+ *    operations.h  what each does to the library
+ *    model.h       what the library should be like
+ *    journal.h     what is printed when it is not
+ *
+ * Three programs have this entry: test_fuzz (driver.c; any compiler, no coverage), the libFuzzer
+ * and the AFL++ program that tests/fuzz/run builds. All of them replay the files they are given.
+ *
+ * MEMKIND_TEST_DIR: where the kinds' files are made. FUZZ_LOG=1: prints every operation.
+ */
+#include "fuzz/target.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "fuzz/input.h"
+#include "fuzz/journal.h"
+#include "fuzz/players.h"
+#include "support/leftovers.h"
+
+/* Looking for leftovers takes as long as some hundred operations. */
+#define INPUTS_PER_LOOK 16
+
+/* In one input of so many, threads run at once. */
+#define AT_ONCE 4
+
+static unsigned long calls;
+
+unsigned long target_calls(void)
+{
+    return calls;
+}
+
+static const char *prepare(void)
+{
+    static const char *dir;
+
+    if (dir == NULL) {
+        dir = test_dir();
+        journal_verbose = getenv("FUZZ_LOG") != NULL;
+        /* A failed assertion of a helper ends the process as a failed check does. */
+        setenv("CMOCKA_TEST_ABORT", "1", 1);
+    }
+    return dir;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct leftovers before;
+    static unsigned inputs;
+    const char *dir = prepare();
+    bool look = inputs++ % INPUTS_PER_LOOK == 0;
+
+    if (size < INPUT_HEADER)
+        return 0;
+    if (size > INPUT_LARGEST)
+        size = INPUT_LARGEST;
+    const uint8_t *records = data + INPUT_HEADER;
+    size_t count = (size - INPUT_HEADER) / INPUT_RECORD;
+    if (look)
+        leftovers_take(&before, NULL);
+    if (data[0] % AT_ONCE == 0)
+        calls += players_at_once(records, count, dir, data[1]);
+    else
+        calls += players_in_turns(records, count, dir);
+    if (look)
+        leftovers_check(&before);
+    return 0;
+}
