@@ -47,6 +47,11 @@ enum memkind_base_partition {
     MEMKIND_NUM_BASE_KIND
 };
 
+/* Huge pages of 1 GiB: kinds that are never available. */
+extern memkind_t MEMKIND_GBTLB;
+extern memkind_t MEMKIND_HBW_GBTLB;
+extern memkind_t MEMKIND_HBW_PREFERRED_GBTLB;
+
 /*
  * The kind in slot `partition`, stored in *kind. MEMKIND_ERROR_UNAVAILABLE where the slot is empty,
  * MEMKIND_ERROR_INVALID where there is no such slot or kind is NULL. Thread-safe.

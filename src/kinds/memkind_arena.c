@@ -17,6 +17,7 @@
 #include "memkind/internal/memkind_default.h"
 #include "space/address_map.h"
 #include "space/class_map.h"
+#include "space/huge_pages.h"
 #include "space/space.h"
 #include "util/env.h"
 #include "util/log.h"
@@ -79,6 +80,22 @@ static const struct space_backing anonymous_backing = {
     .commit = anonymous_commit,
     .release = anonymous_release,
 };
+
+/* The same with huge pages, which may be touched only once they are there. */
+static const struct space_backing huge_pages_backing = {
+    .map = anonymous_map,
+    .commit = huge_pages_commit,
+    .release = huge_pages_release,
+};
+
+static const struct space_backing *backing_of(struct memkind *kind)
+{
+    int flags = 0;
+
+    if (kind->ops->get_mmap_flags != NULL)
+        (void)kind->ops->get_mmap_flags(kind, &flags);
+    return (flags & MAP_HUGETLB) != 0 ? &huge_pages_backing : &anonymous_backing;
+}
 
 /* -- Life -------------------------------------------------------------------------------------- */
 
@@ -174,7 +191,7 @@ static int attach_anonymous(struct memkind *kind)
     if (arena_kind == NULL)
         return MEMKIND_ERROR_MALLOC;
     int status =
-        status_of(space_init(&arena_kind->space, &anonymous_backing, 0, kind_registry_owner(kind)));
+        status_of(space_init(&arena_kind->space, backing_of(kind), 0, kind_registry_owner(kind)));
     if (status != MEMKIND_SUCCESS)
         goto free_kind;
     arena_kind->space.backing_arg = kind;
@@ -219,6 +236,13 @@ void memkind_arena_limit(struct memkind *kind, size_t max_size)
     arena_set_limit(&kind->heap->arenas, kind->arena_map_len);
 }
 
+void memkind_arena_use_one(struct memkind *kind)
+{
+    kind->arena_map_len = 1;
+    kind->arena_map_mask = 0;
+    arena_set_limit(&kind->heap->arenas, 1);
+}
+
 void memkind_arena_detach(struct memkind *kind)
 {
     struct arena_kind *arena_kind = (struct arena_kind *)kind_registry_take_heap(kind);
@@ -249,7 +273,7 @@ static struct heap *make_heap(struct memkind *kind)
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
     pthread_mutex_lock(&lock);
-    if (kind->heap == NULL && kind_registry_is_static(kind))
+    if (kind->heap == NULL && kind_registry_is_static(kind) && kind->ops->get_arena != NULL)
         (void)memkind_arena_create_map(kind, NULL);
     pthread_mutex_unlock(&lock);
     if (kind->heap == NULL)
@@ -262,6 +286,14 @@ static inline struct heap *heap_of(struct memkind *kind)
     struct heap *heap = __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
 
     return __builtin_expect(heap != NULL, 1) ? heap : make_heap(kind);
+}
+
+void memkind_arena_ready(struct memkind *kind)
+{
+    int saved_errno = errno;
+
+    (void)heap_of(kind);
+    errno = saved_errno;
 }
 
 static void *alloc(struct memkind *kind, size_t size, size_t alignment, bool zero)
