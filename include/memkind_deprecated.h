@@ -2,6 +2,8 @@
 /* What memkind.h keeps for old programs only. Included by memkind.h; see memkind(3). */
 #pragma once
 
+#include "memkind.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
