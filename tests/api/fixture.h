@@ -205,7 +205,7 @@ enum fixture_sort {
 #define FIXTURE_KIND_SIZE (64 * MIB)
 
 /* Memory for fixed kinds, of which little is ever touched; the area in it has no alignment. */
-#define FIXTURE_AREA_SIZE (4 * GIB)
+#define FIXTURE_AREA_SIZE (8 * GIB)
 #define FIXTURE_AREA_AT   ((size_t)24)
 
 static char *fixture_area;
