@@ -22,7 +22,7 @@ extern "C" {
 #    define MEMKIND_MALLOC_USABLE_SIZE_CONST
 #endif
 
-/* Types of memory, flags for memkind_create_kind() of memkind 1.14. */
+/* Types of memory: flags for memkind_create_kind(). */
 typedef enum memkind_memtype_t {
     MEMKIND_MEMTYPE_DEFAULT = 1ull << 0,
     MEMKIND_MEMTYPE_HIGH_BANDWIDTH = 1ull << 1
@@ -131,6 +131,36 @@ extern memkind_t MEMKIND_DEFAULT;
 /* Memory of the NUMA nodes that have processors. */
 extern memkind_t MEMKIND_REGULAR;
 
+/* Huge pages of 2 MiB from the kernel's pool. */
+extern memkind_t MEMKIND_HUGETLB;
+
+/* Pages spread over all NUMA nodes. */
+extern memkind_t MEMKIND_INTERLEAVE;
+
+/*
+ * Kinds for memory that this version does not know: memkind_check_available() gives an error, and
+ * every allocation fails with ENOMEM.
+ */
+extern memkind_t MEMKIND_HBW;
+extern memkind_t MEMKIND_HBW_ALL;
+extern memkind_t MEMKIND_HBW_HUGETLB;
+extern memkind_t MEMKIND_HBW_ALL_HUGETLB;
+extern memkind_t MEMKIND_HBW_PREFERRED;
+extern memkind_t MEMKIND_HBW_PREFERRED_HUGETLB;
+extern memkind_t MEMKIND_HBW_INTERLEAVE;
+extern memkind_t MEMKIND_DAX_KMEM;
+extern memkind_t MEMKIND_DAX_KMEM_ALL;
+extern memkind_t MEMKIND_DAX_KMEM_PREFERRED;
+extern memkind_t MEMKIND_DAX_KMEM_INTERLEAVE;
+extern memkind_t MEMKIND_HIGHEST_CAPACITY;
+extern memkind_t MEMKIND_HIGHEST_CAPACITY_PREFERRED;
+extern memkind_t MEMKIND_HIGHEST_CAPACITY_LOCAL;
+extern memkind_t MEMKIND_HIGHEST_CAPACITY_LOCAL_PREFERRED;
+extern memkind_t MEMKIND_LOWEST_LATENCY_LOCAL;
+extern memkind_t MEMKIND_LOWEST_LATENCY_LOCAL_PREFERRED;
+extern memkind_t MEMKIND_HIGHEST_BANDWIDTH_LOCAL;
+extern memkind_t MEMKIND_HIGHEST_BANDWIDTH_LOCAL_PREFERRED;
+
 #include "memkind_deprecated.h"
 
 /*
@@ -148,9 +178,32 @@ int memkind_create_pmem(const char *dir, size_t max_size, memkind_t *kind);
 int memkind_create_pmem_with_config(struct memkind_config *cfg, memkind_t *kind);
 
 /*
+ * Makes a kind whose blocks lie in the memory [addr, addr + size), which the program has mapped,
+ * readable and writable, and keeps so until the kind is destroyed. Any alignment will do; whole
+ * pages of the area are used, whatever stands in them, and nothing outside is touched. While the
+ * kind lives, the program writes into the area through blocks of the kind only.
+ *
+ * Errors: MEMKIND_ERROR_INVALID (a NULL, a size of 0 or past the last address),
+ * MEMKIND_ERROR_TOOMANY, MEMKIND_ERROR_MALLOC, MEMKIND_ERROR_ENVIRON, MEMKIND_ERROR_ARENAS_CREATE;
+ * *kind is not written then.
+ */
+int memkind_create_fixed(void *addr, size_t size, memkind_t *kind);
+
+/*
+ * Finds the kind of the library for memory of these types, placed by this policy, in pages of this
+ * size (0: the usual one). PREFERRED_LOCAL falls back on MEMKIND_DEFAULT. Each success is to be
+ * matched by a memkind_destroy_kind(), which does nothing to the kind or its blocks.
+ *
+ * Errors: MEMKIND_ERROR_INVALID (there is no such combination, or kind is NULL),
+ * MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE; *kind is not written then.
+ */
+int memkind_create_kind(memkind_memtype_t memtype_flags, memkind_policy_t policy,
+                        memkind_bits_t flags, memkind_t *kind);
+
+/*
  * Gives back everything that the kind holds: memory, file space, descriptors, address space. Blocks
- * of the kind must not be used any more. A kind that is part of the library (MEMKIND_DEFAULT,
- * MEMKIND_REGULAR): MEMKIND_ERROR_OPERATION_FAILED. NULL: MEMKIND_ERROR_INVALID.
+ * of the kind must not be used any more. A kind that is part of the library and does not come from
+ * memkind_create_kind(): MEMKIND_ERROR_OPERATION_FAILED. NULL: MEMKIND_ERROR_INVALID.
  */
 int memkind_destroy_kind(memkind_t kind);
 

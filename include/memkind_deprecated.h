@@ -2,6 +2,8 @@
 /* What memkind.h keeps for old programs only. Included by memkind.h; see memkind(3). */
 #pragma once
 
+#include "memkind.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -46,6 +48,11 @@ enum memkind_base_partition {
     MEMKIND_PARTITION_HIGHEST_BANDWIDTH_LOCAL_PREFERRED = 25,
     MEMKIND_NUM_BASE_KIND
 };
+
+/* Huge pages of 1 GiB: kinds that are never available. */
+extern memkind_t MEMKIND_GBTLB;
+extern memkind_t MEMKIND_HBW_GBTLB;
+extern memkind_t MEMKIND_HBW_PREFERRED_GBTLB;
 
 /*
  * The kind in slot `partition`, stored in *kind. MEMKIND_ERROR_UNAVAILABLE where the slot is empty,

@@ -7,8 +7,10 @@
 
 #include "heap/jemalloc_ctl.h"
 #include "kinds/capacity.h"
+#include "kinds/create_kind.h"
 #include "kinds/fork_handlers.h"
 #include "kinds/kind_registry.h"
+#include "kinds/memkind_fixed_internal.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "kinds/stats.h"
 #include "memkind/internal/memkind_arena.h"
@@ -58,12 +60,23 @@ int memkind_create_pmem_with_config(struct memkind_config *cfg, memkind_t *kind)
     return memkind_pmem_new(cfg, kind);
 }
 
+int memkind_create_fixed(void *addr, size_t size, memkind_t *kind)
+{
+    return kind != NULL ? memkind_fixed_new(addr, size, kind) : invalid();
+}
+
+int memkind_create_kind(memkind_memtype_t memtype_flags, memkind_policy_t policy,
+                        memkind_bits_t flags, memkind_t *kind)
+{
+    return kind != NULL ? create_kind(memtype_flags, policy, flags, kind) : MEMKIND_ERROR_INVALID;
+}
+
 int memkind_destroy_kind(memkind_t kind)
 {
     if (kind == NULL)
         return MEMKIND_ERROR_INVALID;
     if (kind_registry_is_static(kind))
-        return MEMKIND_ERROR_OPERATION_FAILED;
+        return create_kind_return(kind) ? MEMKIND_SUCCESS : MEMKIND_ERROR_OPERATION_FAILED;
     int err = kind->ops->destroy(kind);
     free(kind);
     return err;

@@ -35,7 +35,7 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
     for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
         atomic_init(&heap->refused[i], 0);
     atomic_init(&heap->frees_seen, 0);
-    if (space != NULL) {
+    if (hooks == NULL) {
         extent_hooks_init(&heap->hooks, space, hold);
         hooks = &heap->hooks.table;
     }

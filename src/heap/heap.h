@@ -41,9 +41,9 @@ struct heap {
 };
 
 /*
- * Makes a heap of up to `slots` arenas, a power of two, over the space or, where that is NULL, over
- * hooks; both outlive it. hold: file space is never given back. 0; -EAGAIN where there is no arena,
- * -ENOMEM.
+ * Makes a heap of up to `slots` arenas, a power of two, over the space, through hooks where these
+ * are not NULL, or over hooks alone; both outlive it. hold: file space is never given back. 0;
+ * -EAGAIN where there is no arena, -ENOMEM.
  */
 int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, unsigned slots,
               bool hold);

@@ -6,6 +6,8 @@
 #include <numa.h>
 #include <unistd.h>
 
+#include "backing/huge_pages_pool.h"
+#include "kinds/memkind_fixed_internal.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "kinds/static_kinds.h"
 #include "memkind/internal/memkind_default.h"
@@ -38,8 +40,12 @@ ssize_t capacity_of_kind(struct memkind *kind)
 {
     if (kind->ops->mmap == memkind_pmem_mmap)
         return memkind_pmem_capacity(kind);
-    if (kind == &static_kind_default)
+    if (kind->ops->mmap == memkind_fixed_mmap)
+        return memkind_fixed_capacity(kind);
+    if (kind == &static_kind_default || kind == &static_kind_interleave)
         return all_memory();
+    if (kind == &static_kind_hugetlb)
+        return (ssize_t)(huge_pages_pool_size(NULL, 0) * HUGE_PAGES_POOL_PAGE);
     if (kind == &static_kind_regular)
         return memory_of_cpu_nodes();
     errno = EINVAL;

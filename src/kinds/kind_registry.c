@@ -8,6 +8,8 @@
 #include "heap/heap.h"
 #include "heap/jemalloc_ctl.h"
 #include "kinds/static_kinds.h"
+#include "kinds/unavailable_kinds.h"
+#include "space/area_map.h"
 
 #define PARTITIONS (MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND)
 
@@ -15,6 +17,8 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(struct memkind *) kinds[PARTITIONS] = {
     [MEMKIND_PARTITION_DEFAULT] = &static_kind_default,
+    [MEMKIND_PARTITION_HUGETLB] = &static_kind_hugetlb,
+    [MEMKIND_PARTITION_INTERLEAVE] = &static_kind_interleave,
     [MEMKIND_PARTITION_REGULAR] = &static_kind_regular,
 };
 
@@ -58,13 +62,15 @@ bool kind_registry_has(const struct memkind *kind)
 
 bool kind_registry_is_static(const struct memkind *kind)
 {
-    return kind == &static_kind_default || kind == &static_kind_regular;
+    return kind->partition < MEMKIND_NUM_BASE_KIND && kind_registry_has(kind);
 }
 
 struct memkind *kind_registry_get(unsigned partition)
 {
-    return partition < PARTITIONS ? atomic_load_explicit(&kinds[partition], memory_order_acquire)
-                                  : NULL;
+    if (partition >= PARTITIONS)
+        return NULL;
+    struct memkind *kind = atomic_load_explicit(&kinds[partition], memory_order_acquire);
+    return kind != NULL ? kind : unavailable_kind(partition);
 }
 
 void kind_registry_count_mixed(int change)
@@ -148,9 +154,16 @@ void kind_registry_after_fork(void)
     pthread_mutex_unlock(&lock);
 }
 
-struct memkind *kind_registry_kind_of(const void *ptr)
+static unsigned owner_of(const void *ptr)
 {
     unsigned owner = address_map_owner(ptr);
+
+    return __builtin_expect(owner == ADDRESS_MAP_AREAS, 0) ? area_map_owner(ptr) : owner;
+}
+
+struct memkind *kind_registry_kind_of(const void *ptr)
+{
+    unsigned owner = owner_of(ptr);
     unsigned arena;
 
     if (owner >= ADDRESS_MAP_FIRST_OWNER)
@@ -162,7 +175,7 @@ struct memkind *kind_registry_kind_of(const void *ptr)
 
 struct memkind *kind_registry_detect(const void *ptr)
 {
-    unsigned owner = address_map_owner(ptr);
+    unsigned owner = owner_of(ptr);
     unsigned arena;
 
     if (owner >= ADDRESS_MAP_FIRST_OWNER)

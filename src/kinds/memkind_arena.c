@@ -17,6 +17,7 @@
 #include "memkind/internal/memkind_default.h"
 #include "space/address_map.h"
 #include "space/class_map.h"
+#include "space/huge_pages.h"
 #include "space/space.h"
 #include "util/env.h"
 #include "util/log.h"
@@ -81,6 +82,22 @@ static const struct space_backing anonymous_backing = {
     .commit = anonymous_commit,
     .release = anonymous_release,
 };
+
+/* The same with huge pages, which may be touched only once they are there. */
+static const struct space_backing huge_pages_backing = {
+    .map = anonymous_map,
+    .commit = huge_pages_commit,
+    .release = huge_pages_release,
+};
+
+static const struct space_backing *backing_of(struct memkind *kind)
+{
+    int flags = 0;
+
+    if (kind->ops->get_mmap_flags != NULL)
+        (void)kind->ops->get_mmap_flags(kind, &flags);
+    return (flags & MAP_HUGETLB) != 0 ? &huge_pages_backing : &anonymous_backing;
+}
 
 /* -- Life -------------------------------------------------------------------------------------- */
 
@@ -181,7 +198,7 @@ static int attach_anonymous(struct memkind *kind)
     if (arena_kind == NULL)
         return MEMKIND_ERROR_MALLOC;
     int status =
-        status_of(space_init(&arena_kind->space, &anonymous_backing, 0, kind_registry_owner(kind)));
+        status_of(space_init(&arena_kind->space, backing_of(kind), 0, kind_registry_owner(kind)));
     if (status != MEMKIND_SUCCESS)
         goto free_kind;
     arena_kind->space.backing_arg = kind;
@@ -224,6 +241,13 @@ void memkind_arena_limit(struct memkind *kind, size_t max_size)
     kind->arena_map_len = power_of_two_below((unsigned)arenas);
     kind->arena_map_mask = kind->arena_map_len - 1;
     arena_set_limit(&kind->heap->arenas, kind->arena_map_len);
+}
+
+void memkind_arena_use_one(struct memkind *kind)
+{
+    kind->arena_map_len = 1;
+    kind->arena_map_mask = 0;
+    arena_set_limit(&kind->heap->arenas, 1);
 }
 
 /* Ends what an ancestor of the process had made; its file is left as it is. */
@@ -350,7 +374,7 @@ static struct heap *make_heap(struct memkind *kind)
     int saved_errno = errno;
 
     pthread_mutex_lock(&heap_lock);
-    if (kind->heap == NULL && kind_registry_is_static(kind))
+    if (kind->heap == NULL && kind_registry_is_static(kind) && kind->ops->get_arena != NULL)
         (void)memkind_arena_create_map(kind, NULL);
     else if (kind->heap != NULL && heap_is_inherited(kind->heap))
         take_over(kind, kind->heap);

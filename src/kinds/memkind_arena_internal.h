@@ -7,7 +7,8 @@
 struct space;
 
 /*
- * Gives the kind a heap over a space of its own or, where that is NULL, over the program's hooks.
+ * Gives the kind a heap over a space of its own, through hooks where these are not NULL, or over
+ * the program's hooks where the space is NULL.
  * Results as memkind_arena_create_map(); on failure nothing is left.
  */
 int memkind_arena_attach(struct memkind *kind, struct space *space, extent_hooks_t *hooks);
@@ -18,7 +19,13 @@ void memkind_arena_detach(struct memkind *kind);
 /* Lets the kind have no more arenas than max_size bytes can feed. Before the kind is used. */
 void memkind_arena_limit(struct memkind *kind, size_t max_size);
 
-/* In the child of a fork: gives the kind what it needs to allocate, as an allocation does. */
+/* Lets the kind have one arena. Before the kind is used. */
+void memkind_arena_use_one(struct memkind *kind);
+
+/*
+ * Makes the heap of a kind of the library, or that of any kind in the child of a fork, as its first
+ * use does. errno is kept. Thread-safe.
+ */
 void memkind_arena_ready(struct memkind *kind);
 
 /* Around fork(2), in this thread: kinds get no heaps meanwhile. */

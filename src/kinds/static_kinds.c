@@ -5,6 +5,8 @@
 #include "kinds/memkind_default_internal.h"
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_default.h"
+#include "memkind/internal/memkind_hugetlb.h"
+#include "memkind/internal/memkind_interleave.h"
 
 struct memkind_ops MEMKIND_DEFAULT_OPS = {
     .create = memkind_default_create,
@@ -49,7 +51,7 @@ struct memkind static_kind_default = {
     .init_once = PTHREAD_ONCE_INIT,
 };
 
-/* Gets its heap when it is first allocated from. */
+/* These get their heaps when they are first allocated from. */
 struct memkind static_kind_regular = {
     .ops = &MEMKIND_REGULAR_OPS,
     .partition = MEMKIND_PARTITION_REGULAR,
@@ -57,5 +59,21 @@ struct memkind static_kind_regular = {
     .init_once = PTHREAD_ONCE_INIT,
 };
 
+struct memkind static_kind_hugetlb = {
+    .ops = &MEMKIND_HUGETLB_OPS,
+    .partition = MEMKIND_PARTITION_HUGETLB,
+    .name = "memkind_hugetlb",
+    .init_once = PTHREAD_ONCE_INIT,
+};
+
+struct memkind static_kind_interleave = {
+    .ops = &MEMKIND_INTERLEAVE_OPS,
+    .partition = MEMKIND_PARTITION_INTERLEAVE,
+    .name = "memkind_interleave",
+    .init_once = PTHREAD_ONCE_INIT,
+};
+
 memkind_t MEMKIND_DEFAULT = &static_kind_default;
 memkind_t MEMKIND_REGULAR = &static_kind_regular;
+memkind_t MEMKIND_HUGETLB = &static_kind_hugetlb;
+memkind_t MEMKIND_INTERLEAVE = &static_kind_interleave;

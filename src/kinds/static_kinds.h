@@ -6,3 +6,5 @@
 
 extern struct memkind static_kind_default;
 extern struct memkind static_kind_regular;
+extern struct memkind static_kind_hugetlb;
+extern struct memkind static_kind_interleave;

@@ -8,6 +8,10 @@
  * of which only the pages that are written take memory: one page covers 128 GiB. Entries change
  * when a segment is mapped or unmapped, never while blocks in it are handed out, so readers on any
  * number of processors share lines that nobody writes.
+ *
+ * Memory that the program brings along (area_map.h) comes in any place and size, also amid memory
+ * of another owner. Its granules are marked, and stay so; a second table says what they are beside
+ * it.
  */
 #pragma once
 
@@ -28,10 +32,14 @@ enum {
     ADDRESS_MAP_NONE = 0, /* no memory of ours */
     ADDRESS_MAP_MIXED =
         1, /* blocks of heaps that do not own whole granules: the allocator knows whose */
-    ADDRESS_MAP_FIRST_OWNER = 2,
+    ADDRESS_MAP_AREAS = 2, /* areas lie here, or did: see area_map_owner() */
+    ADDRESS_MAP_FIRST_OWNER = 3,
 };
 
 extern _Atomic uint16_t address_map_table[ADDRESS_MAP_ENTRIES];
+
+/* What a granule with areas is beside them: any of the above but ADDRESS_MAP_AREAS. */
+extern _Atomic uint16_t address_map_beside[ADDRESS_MAP_ENTRIES];
 
 /* The owner of the granule of ptr. Any value of ptr is allowed. Thread-safe, lock-free. */
 static inline unsigned address_map_owner(const void *ptr)
@@ -53,13 +61,24 @@ int address_map_covers(const void *base, size_t size);
  */
 void address_map_set(const void *base, size_t size, unsigned owner);
 
+/* Marks the granules that [base, base + size) touches as such with areas. All are covered by the
+ * map. One thread at a time. */
+void address_map_mark_areas(const void *base, size_t size);
+
 /* Notes that a heap without granules of its own has a block at ptr. Thread-safe, lock-free. */
 static inline void address_map_mark_mixed(const void *ptr)
 {
     size_t granule = (uintptr_t)ptr >> ADDRESS_MAP_GRANULE_SHIFT;
     uint16_t none = ADDRESS_MAP_NONE;
 
-    if (granule < ADDRESS_MAP_ENTRIES &&
-        atomic_load_explicit(&address_map_table[granule], memory_order_relaxed) == ADDRESS_MAP_NONE)
-        atomic_compare_exchange_strong(&address_map_table[granule], &none, ADDRESS_MAP_MIXED);
+    if (granule >= ADDRESS_MAP_ENTRIES)
+        return;
+    unsigned owner = atomic_load_explicit(&address_map_table[granule], memory_order_relaxed);
+    if (owner == ADDRESS_MAP_NONE &&
+        atomic_compare_exchange_strong(&address_map_table[granule], &none, ADDRESS_MAP_MIXED))
+        return;
+    /* The exchange may have failed because areas came. */
+    none = ADDRESS_MAP_NONE;
+    if (owner <= ADDRESS_MAP_AREAS && owner != ADDRESS_MAP_MIXED)
+        atomic_compare_exchange_strong(&address_map_beside[granule], &none, ADDRESS_MAP_MIXED);
 }

@@ -7,6 +7,9 @@
  * A byte is right for every block that is handed out, since it is written before: blocks that begin
  * in one page lie in one slab and are of one class, and a block that is large or of no class has
  * its first page to itself. It says nothing while no block is. 0 means no class.
+ *
+ * An area that the program brought along has bytes of its own, unless it lies in memory that has
+ * bytes already: the pages of its blocks are then within one block of that memory.
  */
 #pragma once
 
@@ -15,6 +18,7 @@
 #include <stdint.h>
 
 #include "space/address_map.h"
+#include "space/area_map.h"
 
 #define CLASS_MAP_PAGE_SHIFT    12
 #define CLASS_MAP_PAGE          ((size_t)1 << CLASS_MAP_PAGE_SHIFT)
@@ -42,7 +46,7 @@ static inline _Atomic uint8_t *class_map_at(const void *ptr)
         return NULL;
     _Atomic uint8_t *bytes = atomic_load_explicit(&class_map_table[granule], memory_order_relaxed);
     if (__builtin_expect(bytes == NULL, 0))
-        return NULL;
+        return address_map_owner(ptr) == ADDRESS_MAP_AREAS ? area_map_class_at(ptr) : NULL;
     return bytes + ((uintptr_t)ptr >> CLASS_MAP_PAGE_SHIFT) % CLASS_MAP_GRANULE_PAGES;
 }
 

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -197,9 +198,30 @@ enum fixture_sort {
     FIXTURE_CONSERVATIVE,
     FIXTURE_DEFAULT,
     FIXTURE_REGULAR,
+    FIXTURE_INTERLEAVE,
+    FIXTURE_FIXED,
 };
 
 #define FIXTURE_KIND_SIZE (64 * MIB)
+
+/* Memory for fixed kinds, of which little is ever touched; the area in it has no alignment. */
+#define FIXTURE_AREA_SIZE (8 * GIB)
+#define FIXTURE_AREA_AT   ((size_t)24)
+
+static char *fixture_area;
+
+static inline memkind_t fixture_fixed(void)
+{
+    memkind_t kind = NULL;
+
+    fixture_area = mmap(NULL, FIXTURE_AREA_SIZE, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_ptr_not_equal(fixture_area, MAP_FAILED);
+    assert_int_equal(memkind_create_fixed(fixture_area + FIXTURE_AREA_AT,
+                                          FIXTURE_AREA_SIZE - FIXTURE_AREA_AT, &kind),
+                     MEMKIND_SUCCESS);
+    return kind;
+}
 
 static inline memkind_t fixture_make(enum fixture_sort sort)
 {
@@ -212,6 +234,10 @@ static inline memkind_t fixture_make(enum fixture_sort sort)
         return fixture_conservative_pmem(FIXTURE_KIND_SIZE);
     case FIXTURE_DEFAULT:
         return MEMKIND_DEFAULT;
+    case FIXTURE_INTERLEAVE:
+        return MEMKIND_INTERLEAVE;
+    case FIXTURE_FIXED:
+        return fixture_fixed();
     default:
         return MEMKIND_REGULAR;
     }
@@ -232,8 +258,11 @@ static inline int fixture_kind_teardown(void **state)
     memkind_t kind = *state;
 
     memkind_set_allow_zero_allocs(kind, false);
-    if (kind != MEMKIND_DEFAULT && kind != MEMKIND_REGULAR)
+    if (kind != MEMKIND_DEFAULT && kind != MEMKIND_REGULAR && kind != MEMKIND_INTERLEAVE)
         fixture_destroy(kind);
+    if (fixture_area != NULL)
+        assert_int_equal(munmap(fixture_area, FIXTURE_AREA_SIZE), 0);
+    fixture_area = NULL;
     return fixture_teardown(state);
 }
 
@@ -247,9 +276,10 @@ static inline int fixture_kind_teardown(void **state)
     FIXTURE_TEST_ON(function, FIXTURE_PMEM), FIXTURE_TEST_ON(function, FIXTURE_UNLIMITED), \
         FIXTURE_TEST_ON(function, FIXTURE_CONSERVATIVE)
 
-#define FIXTURE_TEST_ON_ALL(function)                                           \
-    FIXTURE_TEST_ON_PMEM(function), FIXTURE_TEST_ON(function, FIXTURE_DEFAULT), \
-        FIXTURE_TEST_ON(function, FIXTURE_REGULAR)
+#define FIXTURE_TEST_ON_ALL(function)                                                              \
+    FIXTURE_TEST_ON_PMEM(function), FIXTURE_TEST_ON(function, FIXTURE_DEFAULT),                    \
+        FIXTURE_TEST_ON(function, FIXTURE_REGULAR), FIXTURE_TEST_ON(function, FIXTURE_INTERLEAVE), \
+        FIXTURE_TEST_ON(function, FIXTURE_FIXED)
 
 /* -- Blocks ------------------------------------------------------------------------------------ */
 

@@ -57,7 +57,7 @@ struct resource {
 
 template <std::size_t STRIPES> class holder
 {
-    using shared = libmemkind::pmem::internal::shared_by_stripes<resource, STRIPES>;
+    using shared = libmemkind::internal::shared_by_stripes<resource, STRIPES>;
 
   public:
     holder() : stripe_(shared::make())
@@ -249,7 +249,7 @@ class worker
 
     void serve(std::size_t stripe, std::size_t stripes)
     {
-        if (libmemkind::pmem::internal::thread_number() % stripes != stripe) {
+        if (libmemkind::internal::thread_number() % stripes != stripe) {
             state_ = REFUSED;
             return;
         }

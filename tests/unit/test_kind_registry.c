@@ -71,9 +71,13 @@ static void static_kinds_have_their_partitions(void **state)
     assert_ptr_equal(kind_registry_get(MEMKIND_PARTITION_REGULAR), MEMKIND_REGULAR);
     assert_true(kind_registry_is_static(MEMKIND_DEFAULT));
     assert_true(kind_registry_is_static(MEMKIND_REGULAR));
-    for (unsigned i = 0; i < END; i++)
-        if (i != MEMKIND_PARTITION_DEFAULT && i != MEMKIND_PARTITION_REGULAR)
-            assert_null(kind_registry_get(i));
+    for (unsigned i = 0; i < MEMKIND_NUM_BASE_KIND; i++) {
+        assert_non_null(kind_registry_get(i));
+        assert_int_equal(kind_registry_get(i)->partition, i);
+        assert_true(kind_registry_is_static(kind_registry_get(i)));
+    }
+    for (unsigned i = MEMKIND_NUM_BASE_KIND; i < END; i++)
+        assert_null(kind_registry_get(i));
 }
 
 static void static_kinds_cannot_be_removed(void **state)

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The kernel's pool of huge pages of 2 MiB. */
+#pragma once
+
+#include <stddef.h>
+
+#define HUGE_PAGES_POOL_PAGE ((size_t)2 << 20)
+
+/*
+ * How many there are, in use or not, on the nodes of the mask (of the form that mbind(2) takes,
+ * maxnode bits), or on all nodes where it is NULL. 0 where the kernel has none, or nodes cannot be
+ * asked. Thread-safe.
+ */
+size_t huge_pages_pool_size(const unsigned long *mask, unsigned long maxnode);

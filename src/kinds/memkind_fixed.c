@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Operations of kinds over memory that the program brings along: memkind_fixed(3). */
+#include "memkind/internal/memkind_fixed.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "heap/area_hooks.h"
+#include "heap/jemalloc_ctl.h"
+#include "kinds/kind_registry.h"
+#include "kinds/memkind_arena_internal.h"
+#include "kinds/memkind_fixed_internal.h"
+#include "memkind/internal/memkind_default.h"
+#include "space/area.h"
+#include "util/log.h"
+
+/* What priv of a fixed kind points to. */
+struct fixed {
+    struct area area;
+    struct area_hooks hooks;
+};
+
+struct memkind_ops MEMKIND_FIXED_OPS = {
+    .create = memkind_fixed_create,
+    .destroy = memkind_fixed_destroy,
+    .malloc = memkind_arena_malloc,
+    .calloc = memkind_arena_calloc,
+    .posix_memalign = memkind_arena_posix_memalign,
+    .realloc = memkind_arena_realloc,
+    .free = memkind_arena_free,
+    .mmap = memkind_fixed_mmap,
+    .get_arena = memkind_bijective_get_arena,
+    .finalize = memkind_fixed_destroy,
+    .malloc_usable_size = memkind_default_malloc_usable_size,
+    .update_memory_usage_policy = memkind_arena_update_memory_usage_policy,
+    .get_stat = memkind_arena_get_stat,
+    .defrag_reallocate = memkind_arena_defrag_reallocate,
+};
+
+/* -- Operations -------------------------------------------------------------------------------- */
+
+static struct fixed *new_fixed(unsigned owner)
+{
+    struct fixed *fixed = malloc(sizeof(*fixed));
+
+    if (fixed == NULL)
+        return NULL;
+    if (area_init(&fixed->area, owner) != 0) {
+        free(fixed);
+        return NULL;
+    }
+    area_hooks_init(&fixed->hooks, &fixed->area);
+    return fixed;
+}
+
+int memkind_fixed_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
+{
+    int status = memkind_default_create(kind, ops, name);
+
+    if (status != MEMKIND_SUCCESS)
+        return status;
+    if (kind_registry_add(kind) != 0)
+        return MEMKIND_ERROR_TOOMANY;
+    status = MEMKIND_ERROR_MALLOC;
+    struct fixed *fixed = new_fixed(kind_registry_owner(kind));
+    if (fixed == NULL)
+        goto leave_registry;
+    status = memkind_arena_attach(kind, &fixed->area.space, &fixed->hooks.table);
+    if (status != MEMKIND_SUCCESS)
+        goto free_fixed;
+    /* Pages that one arena has no use for must be of use to all threads, as area_take() needs. */
+    memkind_arena_use_one(kind);
+    kind->priv = fixed;
+    return status;
+
+free_fixed:
+    area_destroy(&fixed->area);
+    free(fixed);
+leave_registry:
+    kind_registry_remove(kind);
+    return status;
+}
+
+int memkind_fixed_destroy(struct memkind *kind)
+{
+    struct fixed *fixed = kind->priv;
+
+    memkind_arena_detach(kind);
+    if (fixed != NULL) {
+        area_destroy(&fixed->area);
+        free(fixed);
+        kind->priv = NULL;
+    }
+    kind_registry_remove(kind);
+    return memkind_default_destroy(kind);
+}
+
+void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)
+{
+    struct area *area = &((struct fixed *)kind->priv)->area;
+    size_t page = area->space.page;
+    void *taken = NULL;
+
+    (void)addr;
+    if (size == 0) {
+        errno = EINVAL;
+        return MAP_FAILED;
+    }
+    if (size <= SIZE_MAX - page)
+        taken = area_take(area, (size + page - 1) & ~(page - 1), page);
+    if (taken == NULL) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return taken;
+}
+
+/* -- Kinds that the program makes -------------------------------------------------------------- */
+
+/* Whether jemalloc keeps a note of the page, for a block of another kind that the area lies in. */
+static bool is_noted(uintptr_t address)
+{
+    const void *page = (const void *)address;
+    unsigned arena;
+
+    return kind_registry_detect(page) != NULL && jemalloc_ctl_arena_of(page, &arena) == 0;
+}
+
+/*
+ * jemalloc knows a block by its first and last page. Where the area begins or ends with one of
+ * these, that must stay as it is: notes of two blocks on one page would be one too many.
+ */
+static void leave_noted_pages(void **addr, size_t *size, size_t page)
+{
+    uintptr_t first = ((uintptr_t)*addr + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)*addr + *size) & ~(page - 1);
+
+    if (first >= end)
+        return;
+    while (first < end && is_noted(first))
+        first += page;
+    while (first < end && is_noted(end - page))
+        end -= page;
+    *addr = (void *)first;
+    *size = end - first;
+}
+
+static int open_kind(struct memkind *kind, void *addr, size_t size)
+{
+    struct fixed *fixed = kind->priv;
+    size_t given = size;
+
+    leave_noted_pages(&addr, &size, fixed->area.space.page);
+    switch (area_open(&fixed->area, addr, size)) {
+    case 0:
+        fixed->area.size = given;
+        return MEMKIND_SUCCESS;
+    case -EINVAL:
+        return MEMKIND_ERROR_INVALID;
+    default:
+        return MEMKIND_ERROR_MALLOC;
+    }
+}
+
+int memkind_fixed_new(void *addr, size_t size, memkind_t *kind)
+{
+    if (addr == NULL || size == 0 || size > UINTPTR_MAX - (uintptr_t)addr) {
+        log_error("no kind has an area of %zu bytes at %p", size, addr);
+        errno = EINVAL;
+        return MEMKIND_ERROR_INVALID;
+    }
+    struct memkind *made = calloc(1, sizeof(*made));
+    if (made == NULL)
+        return MEMKIND_ERROR_MALLOC;
+    int status = memkind_fixed_create(made, &MEMKIND_FIXED_OPS, "memkind_fixed");
+    if (status != MEMKIND_SUCCESS)
+        goto free_kind;
+    status = open_kind(made, addr, size);
+    if (status != MEMKIND_SUCCESS)
+        goto destroy;
+    *kind = made;
+    return status;
+
+destroy:
+    memkind_fixed_destroy(made);
+    if (status == MEMKIND_ERROR_INVALID)
+        errno = EINVAL;
+free_kind:
+    free(made);
+    return status;
+}
+
+ssize_t memkind_fixed_capacity(struct memkind *kind)
+{
+    size_t size = ((struct fixed *)kind->priv)->area.size;
+
+    return size <= SSIZE_MAX ? (ssize_t)size : SSIZE_MAX;
+}

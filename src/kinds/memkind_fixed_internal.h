@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Fixed kinds as memkind_create_fixed() makes them. */
+#pragma once
+
+#include "memkind/internal/memkind_fixed.h"
+
+/* As memkind_create_fixed(). */
+int memkind_fixed_new(void *addr, size_t size, memkind_t *kind);
+
+/* The size that the kind was given. */
+ssize_t memkind_fixed_capacity(struct memkind *kind);

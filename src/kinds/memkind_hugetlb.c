@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Operations of kinds whose memory is huge pages: memkind_hugetlb(3). */
+#include "memkind/internal/memkind_hugetlb.h"
+
+#include <limits.h>
+#include <numa.h>
+#include <sys/mman.h>
+
+#include "backing/huge_pages_pool.h"
+#include "kinds/memkind_arena_internal.h"
+#include "kinds/static_kinds.h"
+#include "memkind/internal/memkind_default.h"
+
+struct memkind_ops MEMKIND_HUGETLB_OPS = {
+    .create = memkind_arena_create,
+    .destroy = memkind_arena_destroy,
+    .malloc = memkind_arena_malloc,
+    .calloc = memkind_arena_calloc,
+    .posix_memalign = memkind_arena_posix_memalign,
+    .realloc = memkind_arena_realloc,
+    .free = memkind_arena_free,
+    .mmap = memkind_default_mmap,
+    .get_mmap_flags = memkind_hugetlb_get_mmap_flags,
+    .get_arena = memkind_thread_get_arena,
+    .check_available = memkind_hugetlb_check_available_2mb,
+    .init_once = memkind_hugetlb_init_once,
+    .finalize = memkind_arena_destroy,
+    .malloc_usable_size = memkind_default_malloc_usable_size,
+    .update_memory_usage_policy = memkind_arena_update_memory_usage_policy,
+    .get_stat = memkind_arena_get_stat,
+    .defrag_reallocate = memkind_arena_defrag_reallocate,
+};
+
+int memkind_hugetlb_check_available_2mb(struct memkind *kind)
+{
+    unsigned long nodes[NUMA_NUM_NODES / (sizeof(unsigned long) * CHAR_BIT)] = {0};
+    const unsigned long *mask = NULL;
+
+    if (kind != NULL && kind->ops->get_mbind_nodemask != NULL) {
+        int status = kind->ops->get_mbind_nodemask(kind, nodes, NUMA_NUM_NODES);
+
+        if (status != MEMKIND_SUCCESS)
+            return status;
+        mask = nodes;
+    }
+    return huge_pages_pool_size(mask, NUMA_NUM_NODES) != 0 ? MEMKIND_SUCCESS
+                                                           : MEMKIND_ERROR_HUGETLB;
+}
+
+int memkind_hugetlb_get_mmap_flags(struct memkind *kind, int *flags)
+{
+    (void)kind;
+    if (flags == NULL)
+        return MEMKIND_ERROR_INVALID;
+    *flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
+    return MEMKIND_SUCCESS;
+}
+
+void memkind_hugetlb_init_once(void)
+{
+    memkind_arena_ready(&static_kind_hugetlb);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Kinds of memkind 1.14 that this library does not have, for memory that most machines do not have
+ * either. Their names must be there, or a program that mentions one does not load; they answer as
+ * memkind does where the memory is missing. A kind that is built leaves the table.
+ */
+#include "kinds/unavailable_kinds.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "memkind/internal/memkind_arena.h"
+#include "memkind/internal/memkind_default.h"
+
+/* -- Operations -------------------------------------------------------------------------------- */
+
+static int no_kind(struct memkind *kind, struct memkind_ops *ops, const char *name)
+{
+    (void)kind;
+    (void)name;
+    return ops != NULL && ops->check_available != NULL ? ops->check_available(kind)
+                                                       : MEMKIND_ERROR_UNAVAILABLE;
+}
+
+static void *no_block(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+static void *no_malloc(struct memkind *kind, size_t size)
+{
+    return size != 0 || kind->allow_zero_allocs ? no_block() : NULL;
+}
+
+static void *no_calloc(struct memkind *kind, size_t num, size_t size)
+{
+    return num != 0 && size != 0 ? no_block() : no_malloc(kind, 0);
+}
+
+static int no_memalign(struct memkind *kind, void **memptr, size_t alignment, size_t size)
+{
+    int err = memkind_posix_check_alignment(kind, alignment);
+
+    if (err != 0)
+        return err;
+    if (size != 0 || kind->allow_zero_allocs)
+        return ENOMEM;
+    *memptr = NULL;
+    return 0;
+}
+
+/* A block can only be of another kind. */
+static void *no_realloc(struct memkind *kind, void *ptr, size_t size)
+{
+    return ptr == NULL ? no_malloc(kind, size) : memkind_arena_realloc_with_kind_detect(ptr, size);
+}
+
+static int no_policy(struct memkind *kind, memkind_mem_usage_policy policy)
+{
+    (void)policy;
+    return kind->ops->check_available(kind);
+}
+
+/* No memory of such a kind is on this machine, as far as this library knows. */
+static int unavailable(struct memkind *kind)
+{
+    (void)kind;
+    return MEMKIND_ERROR_UNAVAILABLE;
+}
+
+/* Memory is not told apart by its bandwidth or latency. */
+static int no_memory_type(struct memkind *kind)
+{
+    (void)kind;
+    return MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE;
+}
+
+/* Huge pages of 1 GiB: memkind 1.14 has given them up as well. */
+static int no_huge_pages(struct memkind *kind)
+{
+    (void)kind;
+    return MEMKIND_ERROR_HUGETLB;
+}
+
+/* -- The table --------------------------------------------------------------------------------- */
+
+/* X(name, name of the kind, what check_available says) */
+#define UNAVAILABLE_KINDS(X)                                                                     \
+    X(HBW, "memkind_hbw", no_memory_type)                                                        \
+    X(HBW_ALL, "memkind_hbw_all", no_memory_type)                                                \
+    X(HBW_HUGETLB, "memkind_hbw_hugetlb", no_memory_type)                                        \
+    X(HBW_ALL_HUGETLB, "memkind_hbw_all_hugetlb", no_memory_type)                                \
+    X(HBW_PREFERRED, "memkind_hbw_preferred", no_memory_type)                                    \
+    X(HBW_PREFERRED_HUGETLB, "memkind_hbw_preferred_hugetlb", no_memory_type)                    \
+    X(HBW_INTERLEAVE, "memkind_hbw_interleave", no_memory_type)                                  \
+    X(HBW_GBTLB, "memkind_hbw_gbtlb", no_huge_pages)                                             \
+    X(HBW_PREFERRED_GBTLB, "memkind_hbw_preferred_gbtlb", no_huge_pages)                         \
+    X(GBTLB, "memkind_gbtlb", no_huge_pages)                                                     \
+    X(LOWEST_LATENCY_LOCAL, "memkind_lowest_latency_local", no_memory_type)                      \
+    X(LOWEST_LATENCY_LOCAL_PREFERRED, "memkind_lowest_latency_local_preferred", no_memory_type)  \
+    X(HIGHEST_BANDWIDTH_LOCAL, "memkind_highest_bandwidth_local", no_memory_type)                \
+    X(HIGHEST_BANDWIDTH_LOCAL_PREFERRED, "memkind_highest_bandwidth_local_preferred",            \
+      no_memory_type)                                                                            \
+    X(HIGHEST_CAPACITY, "memkind_highest_capacity", unavailable)                                 \
+    X(HIGHEST_CAPACITY_PREFERRED, "memkind_highest_capacity_preferred", unavailable)             \
+    X(HIGHEST_CAPACITY_LOCAL, "memkind_highest_capacity_local", unavailable)                     \
+    X(HIGHEST_CAPACITY_LOCAL_PREFERRED, "memkind_highest_capacity_local_preferred", unavailable) \
+    X(DAX_KMEM, "memkind_dax_kmem", unavailable)                                                 \
+    X(DAX_KMEM_ALL, "memkind_dax_kmem_all", unavailable)                                         \
+    X(DAX_KMEM_PREFERRED, "memkind_dax_kmem_preferred", unavailable)                             \
+    X(DAX_KMEM_INTERLEAVE, "memkind_dax_kmem_interleave", unavailable)
+
+/* memkind(3) has the kinds; the headers of their operations come with those that are built. */
+#define DECLARE_KIND(NAME, TEXT, CHECK) extern struct memkind_ops MEMKIND_##NAME##_OPS;
+#pragma GCC visibility push(default)
+UNAVAILABLE_KINDS(DECLARE_KIND)
+#pragma GCC visibility pop
+
+/* Without get_arena, a kind never gets arenas. */
+#define DEFINE_KIND(NAME, TEXT, CHECK)                            \
+    struct memkind_ops MEMKIND_##NAME##_OPS = {                   \
+        .create = no_kind,                                        \
+        .destroy = memkind_default_destroy,                       \
+        .malloc = no_malloc,                                      \
+        .calloc = no_calloc,                                      \
+        .posix_memalign = no_memalign,                            \
+        .realloc = no_realloc,                                    \
+        .free = memkind_arena_free,                               \
+        .check_available = (CHECK),                               \
+        .init_once = memkind_default_init_once,                   \
+        .finalize = memkind_default_destroy,                      \
+        .malloc_usable_size = memkind_default_malloc_usable_size, \
+        .update_memory_usage_policy = no_policy,                  \
+        .get_stat = memkind_arena_get_stat,                       \
+        .defrag_reallocate = memkind_arena_defrag_reallocate,     \
+    };                                                            \
+    static struct memkind kind_##NAME = {                         \
+        .ops = &MEMKIND_##NAME##_OPS,                             \
+        .partition = MEMKIND_PARTITION_##NAME,                    \
+        .name = TEXT,                                             \
+        .init_once = PTHREAD_ONCE_INIT,                           \
+    };                                                            \
+    memkind_t MEMKIND_##NAME = &kind_##NAME;
+UNAVAILABLE_KINDS(DEFINE_KIND)
+
+struct memkind *unavailable_kind(unsigned partition)
+{
+    switch (partition) {
+#define CASE_OF_KIND(NAME, TEXT, CHECK) \
+    case MEMKIND_PARTITION_##NAME:      \
+        return &kind_##NAME;
+        UNAVAILABLE_KINDS(CASE_OF_KIND)
+    default:
+        return NULL;
+    }
+}

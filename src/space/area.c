@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Memory that the program brings along, in pages. */
+#include "space/area.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "space/area_map.h"
+#include "space/class_map.h"
+#include "space/page_bitmap.h"
+
+/* No segment is ever made, so nothing is asked of the backing. */
+static const struct space_backing no_backing = {.map = NULL};
+
+int area_init(struct area *area, unsigned owner)
+{
+    memset(area, 0, sizeof(*area));
+    return space_init(&area->space, &no_backing, 0, owner);
+}
+
+static int open_pages(struct area *area, uintptr_t base, size_t size)
+{
+    struct space *space = &area->space;
+    size_t pages = size / space->page;
+    _Atomic uint8_t *classes =
+        (_Atomic uint8_t *)metadata_take(&space->metadata, class_map_bytes(size));
+    uint64_t *used =
+        metadata_take(&space->metadata, page_bitmap_words(pages) * sizeof(*area->used));
+
+    if (classes == NULL || used == NULL)
+        return -ENOMEM;
+    int err = area_map_add((void *)base, size, space->owner, classes);
+    if (err != 0)
+        return err;
+    area->used = used;
+    area->base = (char *)base;
+    area->pages = pages;
+    space->max_size = size;
+    return 0;
+}
+
+int area_open(struct area *area, void *addr, size_t size)
+{
+    size_t page = area->space.page;
+    uintptr_t first = (uintptr_t)addr;
+
+    if (size > UINTPTR_MAX - first || first > UINTPTR_MAX - page)
+        return -EINVAL;
+    uintptr_t base = (first + page - 1) & ~(page - 1);
+    uintptr_t end = (first + size) & ~(page - 1);
+    int err = base < end ? open_pages(area, base, end - base) : 0;
+    if (err == 0)
+        area->size = size;
+    return err;
+}
+
+void area_destroy(struct area *area)
+{
+    if (area->base != NULL)
+        area_map_remove(area->base, area->space.owner);
+    space_destroy(&area->space);
+}
+
+/* -- Pages ------------------------------------------------------------------------------------- */
+
+/* The next page from `at` on whose address is aligned. */
+static size_t align(const struct area *area, size_t at, size_t alignment)
+{
+    uintptr_t address = (uintptr_t)area->base + at * area->space.page;
+
+    return at + (-address & (alignment - 1)) / area->space.page;
+}
+
+/* Where the lowest run of so many free pages begins; area->pages where there is none. */
+static size_t find_locked(struct area *area, size_t count, size_t alignment)
+{
+    size_t at = page_bitmap_next_clear(area->used, area->lowest, area->pages);
+
+    area->lowest = at;
+    for (;;) {
+        at = align(area, at, alignment);
+        if (at >= area->pages || count > area->pages - at)
+            return area->pages;
+        size_t taken = page_bitmap_next_set(area->used, at, at + count);
+        if (taken == at + count)
+            return at;
+        at = page_bitmap_next_clear(area->used, taken, area->pages);
+    }
+}
+
+static void *take_locked(struct area *area, size_t count, size_t alignment)
+{
+    size_t at = find_locked(area, count, alignment);
+
+    if (at == area->pages)
+        return NULL;
+    page_bitmap_set(area->used, at, at + count);
+    __atomic_add_fetch(&area->space.held, count * area->space.page, __ATOMIC_RELAXED);
+    return area->base + at * area->space.page;
+}
+
+void *area_take(struct area *area, size_t size, size_t alignment)
+{
+    pthread_mutex_lock(&area->space.lock);
+    void *addr = take_locked(area, size / area->space.page, alignment);
+    pthread_mutex_unlock(&area->space.lock);
+    return addr;
+}
+
+static void give_locked(struct area *area, size_t first, size_t count)
+{
+    page_bitmap_clear(area->used, first, first + count);
+    if (first < area->lowest)
+        area->lowest = first;
+    __atomic_sub_fetch(&area->space.held, count * area->space.page, __ATOMIC_RELAXED);
+}
+
+void area_give(struct area *area, void *addr, size_t size)
+{
+    size_t page = area->space.page;
+
+    pthread_mutex_lock(&area->space.lock);
+    give_locked(area, (size_t)((char *)addr - area->base) / page, size / page);
+    pthread_mutex_unlock(&area->space.lock);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which of the areas that programs brought along an address lies in. */
+#include "space/area_map.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "space/address_map.h"
+#include "space/class_map.h"
+
+struct entry {
+    _Atomic uintptr_t base;
+    _Atomic uintptr_t end; /* 0 while the entry is not in use; written last, and cleared first */
+    atomic_uint owner;
+    _Atomic(_Atomic uint8_t *) classes;
+};
+
+static struct entry entries[AREA_MAP_ENTRIES];
+static atomic_size_t entries_used; /* none from here on is in use; grows only */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* held to change entries */
+
+static int add_locked(uintptr_t base, size_t size, unsigned owner, _Atomic uint8_t *classes)
+{
+    for (size_t i = 0; i < AREA_MAP_ENTRIES; i++) {
+        struct entry *entry = &entries[i];
+
+        if (atomic_load(&entry->end) != 0)
+            continue;
+        atomic_store(&entry->base, base);
+        atomic_store(&entry->owner, owner);
+        atomic_store(&entry->classes, classes);
+        atomic_store(&entry->end, base + size);
+        if (i >= atomic_load(&entries_used))
+            atomic_store(&entries_used, i + 1);
+        return 0;
+    }
+    return -ENFILE;
+}
+
+int area_map_add(const void *base, size_t size, unsigned owner, _Atomic uint8_t *classes)
+{
+    uintptr_t last = (uintptr_t)base + size - 1;
+
+    if (last < (uintptr_t)base || last >> ADDRESS_MAP_BITS != 0)
+        return -EINVAL;
+    pthread_mutex_lock(&lock);
+    int err = add_locked((uintptr_t)base, size, owner, classes);
+    if (err == 0)
+        address_map_mark_areas(base, size);
+    pthread_mutex_unlock(&lock);
+    return err;
+}
+
+void area_map_remove(const void *base, unsigned owner)
+{
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < atomic_load(&entries_used); i++)
+        if (atomic_load(&entries[i].base) == (uintptr_t)base &&
+            atomic_load(&entries[i].owner) == owner)
+            atomic_store(&entries[i].end, 0);
+    pthread_mutex_unlock(&lock);
+}
+
+/* The smallest area that ptr is in; NULL. */
+static struct entry *find(const void *ptr)
+{
+    struct entry *found = NULL;
+    uintptr_t smallest = UINTPTR_MAX;
+    size_t used = atomic_load_explicit(&entries_used, memory_order_acquire);
+
+    for (size_t i = 0; i < used; i++) {
+        uintptr_t end = atomic_load_explicit(&entries[i].end, memory_order_acquire);
+        uintptr_t base = atomic_load_explicit(&entries[i].base, memory_order_relaxed);
+
+        if ((uintptr_t)ptr >= base && (uintptr_t)ptr < end && end - base < smallest) {
+            found = &entries[i];
+            smallest = end - base;
+        }
+    }
+    return found;
+}
+
+unsigned area_map_owner(const void *ptr)
+{
+    const struct entry *entry = find(ptr);
+
+    if (entry != NULL)
+        return atomic_load_explicit(&entry->owner, memory_order_relaxed);
+    return atomic_load_explicit(&address_map_beside[(uintptr_t)ptr >> ADDRESS_MAP_GRANULE_SHIFT],
+                                memory_order_acquire);
+}
+
+_Atomic uint8_t *area_map_class_at(const void *ptr)
+{
+    struct entry *entry = find(ptr);
+
+    if (entry == NULL)
+        return NULL;
+    uintptr_t base = atomic_load_explicit(&entry->base, memory_order_relaxed);
+    return atomic_load_explicit(&entry->classes, memory_order_relaxed) +
+           (((uintptr_t)ptr - base) >> CLASS_MAP_PAGE_SHIFT);
+}

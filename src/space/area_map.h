@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The areas that programs brought along for kinds: which one an address lies in, read without a
+ * lock.
+ *
+ * The address map says in which granules to look here. Areas may lie within blocks of other kinds,
+ * and within each other: the smallest one counts. There are few, so they are looked through one by
+ * one. An entry stays what it is while blocks in its area are in use; who looks for another address
+ * meanwhile, and meets an entry that changes, finds it empty or passes it over.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* As many as there can be kinds. */
+#define AREA_MAP_ENTRIES 544
+
+/*
+ * Enters [base, base + size), in whole pages and not empty, with its owner in the sense of the
+ * address map and with the bytes of its pages for the class map (size >> CLASS_MAP_PAGE_SHIFT, all
+ * zero). 0; -EINVAL where the address map does not cover the area, -ENFILE where there are too
+ * many. Thread-safe.
+ */
+int area_map_add(const void *base, size_t size, unsigned owner, _Atomic uint8_t *classes);
+
+/* Takes out what was entered at base for the owner. Thread-safe. */
+void area_map_remove(const void *base, unsigned owner);
+
+/* The owner of ptr, an address in a granule with areas: of its area, or of what is beside areas. */
+unsigned area_map_owner(const void *ptr);
+
+/* The class map's byte of ptr's page, where it is in an area; else NULL. */
+_Atomic uint8_t *area_map_class_at(const void *ptr);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Spaces over private huge pages of a chunk each, mapped without a reservation from the kernel's
+ * pool.
+ *
+ * A commit takes huge pages from the pool before anything touches them, or fails: touching one that
+ * the pool does not have would be a SIGBUS. One that is empty goes back; within one that is not,
+ * what is released is set to zero.
+ */
+#pragma once
+
+#include "space/space.h"
+
+/* Operations of a struct space_backing whose map does mmap(2) with MAP_HUGETLB. */
+int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size);
+int huge_pages_release(struct space *space, void *addr, off_t offset, size_t size);

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of the other kinds that are part of the library: huge pages, interleaved pages, those that
+ * are not available, and kinds by their properties. */
+#include "api/fixture.h"
+
+#include <limits.h>
+
+#include "memkind/internal/memkind_arena.h"
+#include "memkind/internal/memkind_default.h"
+#include "memkind/internal/memkind_hugetlb.h"
+#include "memkind/internal/memkind_interleave.h"
+
+#define HUGE_PAGE   (2 * MIB)
+#define POOL        "/proc/sys/vm/nr_hugepages"
+#define POOL_PAGES  48
+#define NEEDED      16 /* others, and blocks that were freed a moment ago, may hold the rest */
+#define INTERLEAVED 3 /* of mbind(2), whose header may be missing */
+
+/* -- Huge pages -------------------------------------------------------------------------------- */
+
+static long read_pool(void)
+{
+    long pages = -1;
+    FILE *file = fopen(POOL, "re");
+
+    if (file != NULL) {
+        if (fscanf(file, "%ld", &pages) != 1)
+            pages = -1;
+        fclose(file);
+    }
+    return pages;
+}
+
+static bool write_pool(long pages)
+{
+    FILE *file = fopen(POOL, "we");
+
+    if (file == NULL)
+        return false;
+    bool written = fprintf(file, "%ld\n", pages) > 0;
+    return fclose(file) == 0 && written;
+}
+
+static long pool_free(void)
+{
+    char line[128];
+    long pages = -1;
+    FILE *file = fopen("/proc/meminfo", "re");
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL)
+        (void)sscanf(line, "HugePages_Free: %ld", &pages);
+    fclose(file);
+    return pages;
+}
+
+static long pool_before;
+
+/* Tests with huge pages run where there are some, or some can be had. */
+static int setup_pool(void **state)
+{
+    pool_before = read_pool();
+    if (pool_before >= 0 && pool_before < POOL_PAGES)
+        write_pool(POOL_PAGES);
+    return fixture_setup(state);
+}
+
+static int teardown_pool(void **state)
+{
+    if (pool_before >= 0 && pool_before < POOL_PAGES)
+        write_pool(pool_before);
+    return fixture_teardown(state);
+}
+
+static bool has_pool(void)
+{
+    if (pool_free() >= NEEDED)
+        return true;
+    print_message("no pool of %d huge pages can be had here\n", NEEDED);
+    return false;
+}
+
+static void test_huge_pages_that_are_not_there(void **state)
+{
+    void *block = NULL;
+
+    (void)state;
+    if (read_pool() > 0)
+        skip();
+    assert_int_equal(memkind_check_available(MEMKIND_HUGETLB), MEMKIND_ERROR_HUGETLB);
+    assert_int_equal(memkind_hugetlb_check_available_2mb(MEMKIND_HUGETLB), MEMKIND_ERROR_HUGETLB);
+    errno = 0;
+    assert_null(memkind_malloc(MEMKIND_HUGETLB, 100));
+    assert_int_equal(errno, ENOMEM);
+    assert_int_equal(memkind_posix_memalign(MEMKIND_HUGETLB, &block, 64, 100), ENOMEM);
+    assert_int_equal(memkind_get_capacity(MEMKIND_HUGETLB), 0);
+}
+
+/* How large the pages of a mapping are, in bytes: what /proc/self/smaps says. */
+static size_t page_size_at(const void *address)
+{
+    char line[512];
+    FILE *file = fopen("/proc/self/smaps", "re");
+    unsigned long start, end, kib = 0;
+    bool found = false;
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+            found = (uintptr_t)address >= start && (uintptr_t)address < end;
+        if (found && sscanf(line, "KernelPageSize: %lu kB", &kib) == 1)
+            break;
+    }
+    fclose(file);
+    return kib * KIB;
+}
+
+static void test_huge_pages(void **state)
+{
+    static const size_t sizes[] = {1, 100, 10 * KIB, 100 * KIB, MIB, 3 * MIB, 10 * MIB};
+
+    (void)state;
+    if (!has_pool())
+        skip();
+    assert_int_equal(memkind_check_available(MEMKIND_HUGETLB), MEMKIND_SUCCESS);
+    assert_true(memkind_get_capacity(MEMKIND_HUGETLB) >= (ssize_t)(NEEDED * HUGE_PAGE));
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        char *block = memkind_calloc(MEMKIND_HUGETLB, 1, sizes[i]);
+
+        assert_non_null(block);
+        assert_true(fixture_is_zero(block, sizes[i]));
+        memset(block, 1, sizes[i]);
+        assert_int_equal(page_size_at(block), HUGE_PAGE);
+        assert_ptr_equal(memkind_detect_kind(block), MEMKIND_HUGETLB);
+        memkind_free(i % 2 == 0 ? NULL : MEMKIND_HUGETLB, block);
+    }
+}
+
+/* Used to the last page there is no SIGBUS; and all of it comes back. */
+static void test_huge_pages_run_out(void **state)
+{
+    struct memkind_ops ops = MEMKIND_HUGETLB_OPS;
+    struct memkind kind = {0};
+    void **list = NULL;
+    void **block;
+    size_t count = 0;
+
+    (void)state;
+    if (!has_pool())
+        skip();
+    long before = pool_free();
+    ops.get_arena = memkind_bijective_get_arena;
+    assert_int_equal(memkind_arena_create(&kind, &ops, "huge"), MEMKIND_SUCCESS);
+    assert_int_equal(
+        memkind_arena_update_memory_usage_policy(&kind, MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE),
+        MEMKIND_SUCCESS);
+    while ((block = memkind_malloc(&kind, 100 * KIB)) != NULL) {
+        memset(block, 1, 100 * KIB);
+        *block = list;
+        list = block;
+        count++;
+    }
+    assert_int_equal(errno, ENOMEM);
+    assert_true(count * 100 * KIB >= (size_t)before * HUGE_PAGE / 4 * 3);
+    while (list != NULL) {
+        block = *list;
+        memkind_free(&kind, list);
+        list = block;
+    }
+    assert_int_equal(pool_free(), before);
+    char *large = memkind_calloc(&kind, 1, 12 * MIB);
+    assert_non_null(large);
+    assert_true(fixture_is_zero(large, 12 * MIB));
+    assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
+    assert_int_equal(pool_free(), before);
+}
+
+static int no_nodes(struct memkind *kind, unsigned long *mask, unsigned long maxnode)
+{
+    (void)kind;
+    memset(mask, 0, maxnode / CHAR_BIT);
+    return MEMKIND_SUCCESS;
+}
+
+static int nodes_fail(struct memkind *kind, unsigned long *mask, unsigned long maxnode)
+{
+    (void)kind;
+    (void)mask;
+    (void)maxnode;
+    return MEMKIND_ERROR_RUNTIME;
+}
+
+/* Only the kind's own nodes are asked. */
+static void test_huge_pages_of_nodes(void **state)
+{
+    struct memkind_ops ops = MEMKIND_HUGETLB_OPS;
+    struct memkind kind = {.ops = &ops};
+
+    (void)state;
+    ops.get_mbind_nodemask = no_nodes;
+    assert_int_equal(memkind_hugetlb_check_available_2mb(&kind), MEMKIND_ERROR_HUGETLB);
+    ops.get_mbind_nodemask = nodes_fail;
+    assert_int_equal(memkind_hugetlb_check_available_2mb(&kind), MEMKIND_ERROR_RUNTIME);
+    if (!has_pool())
+        skip();
+    ops.get_mbind_nodemask = memkind_default_get_mbind_nodemask;
+    assert_int_equal(memkind_hugetlb_check_available_2mb(&kind), MEMKIND_SUCCESS);
+    ops.get_mbind_nodemask = NULL;
+    assert_int_equal(memkind_hugetlb_check_available_2mb(&kind), MEMKIND_SUCCESS);
+}
+
+static void test_huge_page_flags(void **state)
+{
+    int flags = 0;
+
+    (void)state;
+    assert_int_equal(memkind_hugetlb_get_mmap_flags(MEMKIND_HUGETLB, &flags), MEMKIND_SUCCESS);
+    assert_int_equal(flags, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB);
+    assert_int_equal(memkind_hugetlb_get_mmap_flags(MEMKIND_HUGETLB, NULL), MEMKIND_ERROR_INVALID);
+}
+
+/* -- Interleaved pages ------------------------------------------------------------------------- */
+
+/* The policy of a mapping: what /proc/self/numa_maps says. */
+static bool is_interleaved(const void *address)
+{
+    char line[512];
+    FILE *file = fopen("/proc/self/numa_maps", "re");
+    unsigned long start = 0;
+    bool interleaved = false;
+
+    if (file == NULL)
+        skip();
+    while (fgets(line, sizeof(line), file) != NULL) {
+        char policy[32] = "";
+
+        if (sscanf(line, "%lx %31s", &start, policy) == 2 && start <= (uintptr_t)address)
+            interleaved = strncmp(policy, "interleave", strlen("interleave")) == 0;
+    }
+    fclose(file);
+    return interleaved;
+}
+
+static void test_interleaved_pages(void **state)
+{
+    int mode = -1;
+    char *block = memkind_malloc(MEMKIND_INTERLEAVE, MIB);
+
+    (void)state;
+    assert_non_null(block);
+    memset(block, 1, MIB);
+    assert_ptr_equal(memkind_detect_kind(block), MEMKIND_INTERLEAVE);
+    assert_true(is_interleaved(block));
+    memkind_free(MEMKIND_INTERLEAVE, block);
+    assert_int_equal(MEMKIND_INTERLEAVE_OPS.get_mbind_mode(MEMKIND_INTERLEAVE, &mode),
+                     MEMKIND_SUCCESS);
+    assert_int_equal(mode, INTERLEAVED);
+    assert_true(memkind_get_capacity(MEMKIND_INTERLEAVE) > 0);
+}
+
+static void test_init_once(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        errno = 0;
+        memkind_hugetlb_init_once();
+        memkind_interleave_init_once();
+        assert_int_equal(errno, 0);
+    }
+    assert_non_null(MEMKIND_INTERLEAVE->arena_map);
+    assert_non_null(MEMKIND_HUGETLB->arena_map);
+}
+
+/* -- Kinds that are not available -------------------------------------------------------------- */
+
+static const struct {
+    memkind_t *kind;
+    int partition;
+    int status; /* what memkind 1.14 says where there is no such memory */
+} unavailable[] = {
+    {&MEMKIND_HBW, MEMKIND_PARTITION_HBW, MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE},
+    {&MEMKIND_HBW_ALL, MEMKIND_PARTITION_HBW_ALL, MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE},
+    {&MEMKIND_HBW_HUGETLB, MEMKIND_PARTITION_HBW_HUGETLB, MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE},
+    {&MEMKIND_HBW_ALL_HUGETLB, MEMKIND_PARTITION_HBW_ALL_HUGETLB,
+     MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE},
+    {&MEMKIND_HBW_PREFERRED, MEMKIND_PARTITION_HBW_PREFERRED, MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE},
+    {&MEMKIND_HBW_PREFERRED_HUGETLB, MEMKIND_PARTITION_HBW_PREFERRED_HUGETLB,
+     MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE},
+    {&MEMKIND_HBW_INTERLEAVE, MEMKIND_PARTITION_HBW_INTERLEAVE,
+     MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE},
+    {&MEMKIND_HBW_GBTLB, MEMKIND_PARTITION_HBW_GBTLB, MEMKIND_ERROR_HUGETLB},
+    {&MEMKIND_HBW_PREFERRED_GBTLB, MEMKIND_PARTITION_HBW_PREFERRED_GBTLB, MEMKIND_ERROR_HUGETLB},
+    {&MEMKIND_GBTLB, MEMKIND_PARTITION_GBTLB, MEMKIND_ERROR_HUGETLB},
+    {&MEMKIND_LOWEST_LATENCY_LOCAL, MEMKIND_PARTITION_LOWEST_LATENCY_LOCAL,
+     MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE},
+    {&MEMKIND_LOWEST_LATENCY_LOCAL_PREFERRED, MEMKIND_PARTITION_LOWEST_LATENCY_LOCAL_PREFERRED,
+     MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE},
+    {&MEMKIND_HIGHEST_BANDWIDTH_LOCAL, MEMKIND_PARTITION_HIGHEST_BANDWIDTH_LOCAL,
+     MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE},
+    {&MEMKIND_HIGHEST_BANDWIDTH_LOCAL_PREFERRED,
+     MEMKIND_PARTITION_HIGHEST_BANDWIDTH_LOCAL_PREFERRED, MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE},
+    {&MEMKIND_HIGHEST_CAPACITY, MEMKIND_PARTITION_HIGHEST_CAPACITY, MEMKIND_ERROR_UNAVAILABLE},
+    {&MEMKIND_HIGHEST_CAPACITY_PREFERRED, MEMKIND_PARTITION_HIGHEST_CAPACITY_PREFERRED,
+     MEMKIND_ERROR_UNAVAILABLE},
+    {&MEMKIND_HIGHEST_CAPACITY_LOCAL, MEMKIND_PARTITION_HIGHEST_CAPACITY_LOCAL,
+     MEMKIND_ERROR_UNAVAILABLE},
+    {&MEMKIND_HIGHEST_CAPACITY_LOCAL_PREFERRED, MEMKIND_PARTITION_HIGHEST_CAPACITY_LOCAL_PREFERRED,
+     MEMKIND_ERROR_UNAVAILABLE},
+    {&MEMKIND_DAX_KMEM, MEMKIND_PARTITION_DAX_KMEM, MEMKIND_ERROR_UNAVAILABLE},
+    {&MEMKIND_DAX_KMEM_ALL, MEMKIND_PARTITION_DAX_KMEM_ALL, MEMKIND_ERROR_UNAVAILABLE},
+    {&MEMKIND_DAX_KMEM_PREFERRED, MEMKIND_PARTITION_DAX_KMEM_PREFERRED, MEMKIND_ERROR_UNAVAILABLE},
+    {&MEMKIND_DAX_KMEM_INTERLEAVE, MEMKIND_PARTITION_DAX_KMEM_INTERLEAVE,
+     MEMKIND_ERROR_UNAVAILABLE},
+};
+
+static void check_allocates_nothing(memkind_t kind)
+{
+    void *block = NULL;
+
+    errno = 0;
+    assert_null(memkind_malloc(kind, 100));
+    assert_int_equal(errno, ENOMEM);
+    errno = 0;
+    assert_null(memkind_calloc(kind, 10, 10));
+    assert_int_equal(errno, ENOMEM);
+    errno = 0;
+    assert_null(memkind_realloc(kind, NULL, 100));
+    assert_int_equal(errno, ENOMEM);
+    errno = 0;
+    assert_null(memkind_arena_malloc(kind, 100));
+    assert_int_equal(errno, ENOMEM);
+    errno = 0;
+    assert_null(memkind_malloc(kind, 0));
+    assert_null(memkind_calloc(kind, 0, 1));
+    assert_int_equal(memkind_posix_memalign(kind, &block, 64, 100), ENOMEM);
+    assert_int_equal(memkind_posix_memalign(kind, &block, 3, 100), EINVAL);
+    assert_int_equal(memkind_posix_memalign(kind, &block, 64, 0), 0);
+    assert_int_equal(errno, 0);
+    memkind_free(kind, NULL);
+    memkind_set_allow_zero_allocs(kind, true);
+    assert_null(memkind_malloc(kind, 0));
+    assert_null(memkind_calloc(kind, 0, 1));
+    assert_int_equal(errno, ENOMEM);
+    assert_int_equal(memkind_posix_memalign(kind, &block, 64, 0), ENOMEM);
+    memkind_set_allow_zero_allocs(kind, false);
+}
+
+static void test_kinds_that_are_not_available(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(unavailable); i++) {
+        memkind_t kind = *unavailable[i].kind;
+        struct memkind made = {0};
+        size_t bytes = 1;
+
+        assert_int_equal(memkind_check_available(kind), unavailable[i].status);
+        assert_int_equal(kind->partition, unavailable[i].partition);
+        check_allocates_nothing(kind);
+        assert_int_equal(memkind_get_capacity(kind), -1);
+        assert_int_equal(memkind_get_stat(kind, MEMKIND_STAT_TYPE_ALLOCATED, &bytes),
+                         MEMKIND_SUCCESS);
+        assert_int_equal(bytes, 0);
+        assert_int_equal(memkind_destroy_kind(kind), MEMKIND_ERROR_OPERATION_FAILED);
+        assert_int_equal(kind->ops->create(&made, kind->ops, "mine"), unavailable[i].status);
+        assert_int_equal(
+            kind->ops->update_memory_usage_policy(kind, MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE),
+            unavailable[i].status);
+    }
+}
+
+/* A block is freed and grown under any name. */
+static void test_blocks_of_others_under_their_names(void **state)
+{
+    memkind_t kind = *state;
+    char *block = memkind_malloc(kind, 100);
+
+    fixture_fill(block, 100, 1);
+    block = memkind_realloc(MEMKIND_HBW, block, MIB);
+    assert_ptr_equal(memkind_detect_kind(block), kind);
+    assert_true(fixture_is_filled(block, 100, 1));
+    assert_true(memkind_malloc_usable_size(MEMKIND_HBW, block) >= MIB);
+    memkind_free(MEMKIND_HBW, block);
+}
+
+/* -- Kinds by their properties ----------------------------------------------------------------- */
+
+#define FLAGS(number) ((memkind_bits_t)(number))
+#define TYPES(number) ((memkind_memtype_t)(number))
+
+static void check_created(unsigned types, memkind_policy_t policy, unsigned flags,
+                          memkind_t expected)
+{
+    memkind_t kind = NULL;
+
+    assert_int_equal(memkind_create_kind(TYPES(types), policy, FLAGS(flags), &kind),
+                     MEMKIND_SUCCESS);
+    assert_ptr_equal(kind, expected);
+    void *block = memkind_malloc(kind, 100);
+    assert_non_null(block);
+    memkind_free(kind, block);
+    assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
+    assert_int_equal(memkind_destroy_kind(kind), MEMKIND_ERROR_OPERATION_FAILED);
+}
+
+static void test_create_kind(void **state)
+{
+    unsigned either = MEMKIND_MEMTYPE_DEFAULT | MEMKIND_MEMTYPE_HIGH_BANDWIDTH;
+    memkind_policy_t preferred = MEMKIND_POLICY_PREFERRED_LOCAL;
+    memkind_t huge = memkind_check_available(MEMKIND_HUGETLB) == MEMKIND_SUCCESS ? MEMKIND_HUGETLB
+                                                                                 : MEMKIND_DEFAULT;
+
+    (void)state;
+    check_created(MEMKIND_MEMTYPE_DEFAULT, preferred, 0, MEMKIND_DEFAULT);
+    check_created(MEMKIND_MEMTYPE_DEFAULT, preferred, MEMKIND_MASK_PAGE_SIZE_2MB, huge);
+    check_created(MEMKIND_MEMTYPE_HIGH_BANDWIDTH, preferred, 0, MEMKIND_DEFAULT);
+    check_created(either, MEMKIND_POLICY_INTERLEAVE_ALL, 0, MEMKIND_INTERLEAVE);
+}
+
+/* Every other combination, as memkind 1.14 answers on a machine without high bandwidth memory. */
+static void test_create_kind_that_is_none(void **state)
+{
+    static const unsigned sizes[] = {0, MEMKIND_MASK_PAGE_SIZE_2MB, 30};
+    memkind_t untouched = (memkind_t)(uintptr_t)8;
+    memkind_t kind = untouched;
+    size_t missing = 0;
+
+    (void)state;
+    for (unsigned types = 0; types <= 4; types++)
+        for (int policy = 0; policy <= MEMKIND_POLICY_MAX_VALUE; policy++)
+            for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+                int status = memkind_create_kind(TYPES(types), (memkind_policy_t)policy,
+                                                 FLAGS(sizes[i]), &kind);
+
+                if (status == MEMKIND_SUCCESS) {
+                    assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
+                    kind = untouched;
+                } else if (status == MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE) {
+                    assert_int_equal(types, MEMKIND_MEMTYPE_HIGH_BANDWIDTH);
+                    missing++;
+                } else {
+                    assert_int_equal(status, MEMKIND_ERROR_INVALID);
+                }
+                assert_ptr_equal(kind, untouched);
+            }
+    assert_int_equal(missing, 5);
+    assert_int_equal(memkind_create_kind(MEMKIND_MEMTYPE_DEFAULT, MEMKIND_POLICY_PREFERRED_LOCAL,
+                                         FLAGS(0), NULL),
+                     MEMKIND_ERROR_INVALID);
+}
+
+#define POOL_TEST(function) cmocka_unit_test_setup_teardown(function, setup_pool, teardown_pool)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(test_huge_pages_that_are_not_there),
+        POOL_TEST(test_huge_pages),
+        POOL_TEST(test_huge_pages_run_out),
+        POOL_TEST(test_huge_pages_of_nodes),
+        FIXTURE_TEST(test_huge_page_flags),
+        FIXTURE_TEST(test_interleaved_pages),
+        FIXTURE_TEST(test_init_once),
+        FIXTURE_TEST(test_kinds_that_are_not_available),
+        FIXTURE_TEST_ON_ALL(test_blocks_of_others_under_their_names),
+        FIXTURE_TEST(test_create_kind),
+        FIXTURE_TEST(test_create_kind_that_is_none),
+    };
+
+    /* What the kinds of the library map at first stays. */
+    memkind_free(MEMKIND_HUGETLB, memkind_malloc(MEMKIND_HUGETLB, 1));
+    memkind_free(MEMKIND_INTERLEAVE, memkind_malloc(MEMKIND_INTERLEAVE, 1));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# symbols-1.14.txt has a line for each symbol of memkind 1.14, and the library exports those that work, of the same
+# type, none of the others, and of its own only what is named here.
+# Environment: MEMKIND_SO; MEMKIND_PEER, the library of memkind 1.14, by default where the linker finds it.
+
+set -euo pipefail
+export LC_ALL=C
+
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+additions="memkind_arena_defrag_reallocate memkind_arena_get_stat memkind_pmem_validate_dir
+    memkind_set_allow_zero_allocs"
+
+fail()
+{
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+command -v nm >/dev/null || exit 77
+
+# exports LIBRARY: "D name" or "T name" of each symbol; B and R are data as well.
+exports()
+{
+    nm -D --defined-only "$1" | awk '{ print ($2 ~ /^[BR]$/ ? "D" : $2), $3 }' | sort
+}
+
+table=$here/symbols-1.14.txt
+awk '{ $1 = $2 = ""; print }' "$table" | grep -vnE '^  (works(, as .*)?|not yet, because .+)$' &&
+    fail "lines that say neither \"works\" nor \"not yet, because ...\""
+
+awk '$3 ~ /^works/ { print $1, $2 }' "$table" >"$work/works"
+printf 'T %s\n' $additions >>"$work/works"
+sort "$work/works" >"$work/expected"
+exports "$MEMKIND_SO" | diff "$work/expected" - ||
+    fail "the library (>) does not export what the table (<) says"
+
+peer=${MEMKIND_PEER:-$(ldconfig -p 2>/dev/null | awk '/libmemkind\.so\.0 / { print $NF; exit }')}
+if [ -n "$peer" ] && [ "$(readlink -f "$peer")" != "$(readlink -f "$MEMKIND_SO")" ]; then
+    exports "$peer" | diff <(awk '{ print $1, $2 }' "$table" | sort) - ||
+        fail "$peer (>) has other symbols than the table (<)"
+else
+    echo "memkind 1.14 is not here: its list was not compared"
+fi
+echo "$(grep -c ' works' "$table") of $(wc -l <"$table") symbols work"

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of areas: which pages are handed out, what comes back, and what fails. */
+/* WRAP: mmap pthread_mutex_init */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "space/address_map.h"
+#include "space/area.h"
+#include "space/area_map.h"
+#include "support/faults.h"
+
+#define PAGE  ((size_t)4096)
+#define PAGES ((size_t)200) /* not a multiple of a bitmap's word */
+#define OWNER (ADDRESS_MAP_FIRST_OWNER + 2u)
+
+static struct fault mmap_fault;
+static struct fault mutex_fault;
+static char *memory;
+static struct area area;
+
+void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
+int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
+
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    return fault_hits(&mmap_fault) ? MAP_FAILED
+                                   : __real_mmap(addr, size, protection, flags, fd, offset);
+}
+
+int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
+{
+    return fault_hits(&mutex_fault) ? mutex_fault.error
+                                    : __real_pthread_mutex_init(lock, attributes);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    mmap_fault = mutex_fault = (struct fault){0};
+    memory = aligned_alloc(PAGE, PAGES * PAGE);
+    assert_non_null(memory);
+    return area_init(&area, OWNER);
+}
+
+static int setup_open(void **state)
+{
+    return setup(state) != 0 || area_open(&area, memory, PAGES * PAGE) != 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    area_destroy(&area);
+    assert_int_equal(area_map_owner(memory),
+                     address_map_beside[(uintptr_t)memory >> ADDRESS_MAP_GRANULE_SHIFT]);
+    free(memory);
+    return 0;
+}
+
+static char *take(size_t pages)
+{
+    return area_take(&area, pages * PAGE, PAGE);
+}
+
+static void give(char *addr, size_t pages)
+{
+    area_give(&area, addr, pages * PAGE);
+}
+
+static void area_without_memory_has_nothing(void **state)
+{
+    (void)state;
+    assert_null(take(1));
+    assert_int_equal(space_held(&area.space), 0);
+}
+
+static void only_whole_pages_are_used(void **state)
+{
+    (void)state;
+    assert_int_equal(area_open(&area, memory + 1, 3 * PAGE), 0);
+    assert_int_equal(area.size, 3 * PAGE);
+    assert_int_equal(area.space.max_size, 2 * PAGE);
+    assert_ptr_equal(take(2), memory + PAGE);
+    assert_null(take(1));
+    assert_int_equal(area_map_owner(memory + PAGE - 1),
+                     address_map_beside[(uintptr_t)memory >> ADDRESS_MAP_GRANULE_SHIFT]);
+    assert_int_equal(area_map_owner(memory + PAGE), OWNER);
+    assert_int_equal(area_map_owner(memory + 3 * PAGE - 1), OWNER);
+}
+
+static void less_than_a_page_is_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(area_open(&area, memory + 1, 2 * PAGE - 2), 0);
+    assert_int_equal(area.size, 2 * PAGE - 2);
+    assert_null(take(1));
+}
+
+static void impossible_addresses_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(area_open(&area, memory, SIZE_MAX), -EINVAL);
+    assert_int_equal(area_open(&area, (void *)(UINTPTR_MAX - 8), 8), -EINVAL);
+    assert_int_equal(area_open(&area, (void *)((uintptr_t)1 << 60), PAGE), -EINVAL);
+    assert_null(take(1));
+}
+
+static void records_may_find_no_memory(void **state)
+{
+    struct area other;
+
+    (void)state;
+    fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
+    assert_int_equal(area_open(&area, memory, PAGES * PAGE), -ENOMEM);
+    assert_null(take(1));
+    mmap_fault = (struct fault){0};
+    assert_int_equal(area_open(&area, memory, PAGES * PAGE), 0);
+    assert_ptr_equal(take(PAGES), memory);
+    fault_set(&mutex_fault, EAGAIN, 1);
+    assert_int_equal(area_init(&other, OWNER), -EAGAIN);
+}
+
+static void lowest_pages_come_first(void **state)
+{
+    (void)state;
+    char *first = take(3);
+    char *second = take(2);
+    char *third = take(PAGES - 5);
+
+    assert_ptr_equal(first, memory);
+    assert_ptr_equal(second, memory + 3 * PAGE);
+    assert_ptr_equal(third, memory + 5 * PAGE);
+    assert_int_equal(space_held(&area.space), PAGES * PAGE);
+    assert_null(take(1));
+    give(second, 2);
+    assert_null(take(3));
+    assert_ptr_equal(take(1), second);
+    give(first, 3);
+    assert_ptr_equal(take(1), first);
+    assert_ptr_equal(take(2), first + PAGE);
+    assert_ptr_equal(take(1), second + PAGE);
+    assert_null(take(1));
+}
+
+/* Pieces come back in any cut, and runs that meet are one. */
+static void neighbours_are_one_run(void **state)
+{
+    char *all = take(PAGES);
+
+    (void)state;
+    assert_ptr_equal(all, memory);
+    for (size_t i = 0; i < PAGES; i += 2)
+        give(all + i * PAGE, 1);
+    assert_null(take(2));
+    for (size_t i = 1; i < PAGES; i += 2)
+        give(all + i * PAGE, 1);
+    assert_int_equal(space_held(&area.space), 0);
+    assert_ptr_equal(take(PAGES), memory);
+}
+
+static void alignment_is_of_the_address(void **state)
+{
+    (void)state;
+    for (size_t alignment = PAGE; alignment <= 64 * PAGE; alignment *= 2) {
+        char *block = area_take(&area, PAGE, alignment);
+
+        assert_non_null(block);
+        assert_int_equal((uintptr_t)block % alignment, 0);
+        assert_true(block >= memory && block < memory + PAGES * PAGE);
+    }
+    assert_null(area_take(&area, PAGE, (size_t)1 << 46));
+    /* What was passed over is used by others. */
+    assert_true(take(1) < memory + 4 * PAGE);
+}
+
+static void memory_is_not_touched(void **state)
+{
+    (void)state;
+    memset(memory, 0x5a, PAGES * PAGE);
+    give(take(PAGES), PAGES);
+    for (size_t i = 0; i < PAGES * PAGE; i++)
+        assert_int_equal(memory[i], 0x5a);
+}
+
+#define CLOSED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define OPEN(test)   cmocka_unit_test_setup_teardown(test, setup_open, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLOSED(area_without_memory_has_nothing),
+        CLOSED(only_whole_pages_are_used),
+        CLOSED(less_than_a_page_is_nothing),
+        CLOSED(impossible_addresses_are_refused),
+        CLOSED(records_may_find_no_memory),
+        OPEN(lowest_pages_come_first),
+        OPEN(neighbours_are_one_run),
+        OPEN(alignment_is_of_the_address),
+        OPEN(memory_is_not_touched),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
