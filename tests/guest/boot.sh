@@ -21,7 +21,7 @@ setting()
 }
 
 rm -f "$console" "$results"
-[ -f "$guest_dir/initramfs" ] || skip "there is no guest, see guest/pack"
+[ -f "$guest_dir/initramfs" ] || skip "there is no guest, see the test guest/pack"
 read -ra machine <<<"$(setting QEMU)"
 
 # -cpu max is twice as fast as qemu64; a second processor costs a second.

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 results=$guest_dir/$1.results
-[ -f "$results" ] || skip "there was no guest, see guest/pack"
+[ -f "$results" ] || skip "there was no guest, see the test guest/pack"
 tr -d '\r' <"$results" | awk -v name="$2" '
     $1 == "===" && $2 == "end" && $3 == name { status = $4; found = 1; shown = 0 }
     shown { print }
