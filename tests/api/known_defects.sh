@@ -57,7 +57,8 @@ if command -v "${CXX:-c++}" >/dev/null; then
     cases="$cases 11-copies"
 fi
 for which in memkind ours; do
-    LD_LIBRARY_PATH=$work/$which ldd "$work/program" | grep -q "=> $work/$which/libmemkind.so.0 " ||
+    LD_LIBRARY_PATH=$work/$which ldd "$work/program" >"$work/ldd"
+    grep -q "=> $work/$which/libmemkind.so.0 " "$work/ldd" ||
         fail "the loader does not take the library of $which"
 done
 
