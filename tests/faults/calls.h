@@ -34,7 +34,7 @@
     CALL(mbind, ENOMEM, EPERM, ENOSYS)                                             \
     CALL(syscall, ENOSYS, EPERM)                                                   \
     CALL(pthread_mutex_init, ENOMEM)                                               \
-    CALL(pthread_mutexattr_init, ENOMEM)                                           \
+    CALL(pthread_mutexattr_init)                                                   \
     CALL(pthread_cond_init, ENOMEM)                                                \
     CALL(pthread_key_create, EAGAIN, ENOMEM)                                       \
     CALL(pthread_setspecific, ENOMEM)                                              \
