@@ -5,6 +5,7 @@
  * calls.c defines these functions in the program, where the library, and the jemalloc in it, find
  * them before libc's. A call is watched where its thread has said that it is inside the library;
  * watched calls are counted for each function, from 1, while counting is on, and fail as planned.
+ * Calls of malloc(3) and its family by libnuma are left out.
  */
 #pragma once
 

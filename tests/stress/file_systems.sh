@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Kinds on small real file systems that become full, read-only or poor in other ways: file_system_user.c on each.
 # Usage: file_systems.sh PROGRAM. Environment: MEMKIND_TEST_DIR (optional; for the images, a few hundred MB).
+# Not btrfs: a write to a mapped page needs free space there, whatever fallocate(2) has said, or is SIGBUS.
 # Mounts are made in a namespace of their own; a file system that cannot be mounted is skipped by name.
 
 set -euo pipefail
@@ -68,7 +69,6 @@ mount_one()
     tmpfs-quota) mount_quota ;;
     ext4) mount_image ext4 128 mkfs.ext4 -q ;;
     xfs) mount_image xfs 320 mkfs.xfs -q ;;
-    btrfs) mount_image btrfs 256 mkfs.btrfs -q ;;
     overlay) mount_overlay ;;
     esac
 }
@@ -112,7 +112,7 @@ run_cases()
 }
 
 tried=0
-for type in tmpfs tmpfs-quota overlay ext4 xfs btrfs; do
+for type in tmpfs tmpfs-quota overlay ext4 xfs; do
     as_user=
     reason=$(mount_one $type 2>&1) || true
     # Or it would be the machine's own file system that is filled.

@@ -19,9 +19,9 @@
 
 #define THREADS       8
 #define SLOTS         6
-#define STEPS_A_ROUND 20 /* of each thread */
+#define STEPS_A_ROUND 3 /* of each thread */
 #define BLOCKS        16
-#define LARGEST       (64 * (size_t)1024)
+#define LARGEST       (20 * (size_t)1024)
 #define CROWD         1000
 #define CROWD_SIZE    ((size_t)1000)
 #define CROWD_STACK   ((size_t)256 * 1024)
