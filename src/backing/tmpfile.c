@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "backing/directory.h"
@@ -278,11 +280,28 @@ int tmpfile_release(int fd, off_t offset, size_t size)
     return error == -ENOSYS ? -EOPNOTSUPP : error;
 }
 
+/*
+ * Where files are read ahead, pages come in large folios, and the first write to one of its pages
+ * makes XFS and btrfs reserve space for the whole folio, holes beside the page included: where there
+ * is none, that is SIGBUS in a page that has its space. tmpfs never does so, and the advice would
+ * make its pages the first to be swapped.
+ */
+static void tmpfile_read_single_pages(int fd, void *addr, size_t size)
+{
+    struct statfs fs;
+
+    if (fstatfs(fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC)
+        madvise(addr, size, MADV_RANDOM);
+}
+
 int tmpfile_map(int fd, void *addr, size_t size, off_t offset)
 {
     const int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE;
 
-    return mmap(addr, size, PROT_READ | PROT_WRITE, flags, fd, offset) == MAP_FAILED ? -errno : 0;
+    if (mmap(addr, size, PROT_READ | PROT_WRITE, flags, fd, offset) == MAP_FAILED)
+        return -errno;
+    tmpfile_read_single_pages(fd, addr, size);
+    return 0;
 }
 
 int tmpfile_blocks(int fd, size_t *bytes)
