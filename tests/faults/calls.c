@@ -336,12 +336,15 @@ static void *count_block(void *block)
 
 EXPORTED void *malloc(size_t size)
 {
-    return heap_fails(CALL_malloc, __builtin_return_address(0)) ? fail_block() : count_block(__libc_malloc(size));
+    return heap_fails(CALL_malloc, __builtin_return_address(0)) ? fail_block()
+                                                                : count_block(__libc_malloc(size));
 }
 
 EXPORTED void *calloc(size_t count, size_t size)
 {
-    return heap_fails(CALL_calloc, __builtin_return_address(0)) ? fail_block() : count_block(__libc_calloc(count, size));
+    return heap_fails(CALL_calloc, __builtin_return_address(0))
+               ? fail_block()
+               : count_block(__libc_calloc(count, size));
 }
 
 EXPORTED void *realloc(void *block, size_t size)

@@ -17,6 +17,12 @@
 #include "stress/parameters.h"
 #include "stress/pattern.h"
 
+/* How often destructors run; the thread sanitizer itself ends with the last time. */
+#if defined(__SANITIZE_THREAD__)
+#    define ITERATIONS (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
+#else
+#    define ITERATIONS PTHREAD_DESTRUCTOR_ITERATIONS
+#endif
 #define THREADS       8
 #define SLOTS         6
 #define STEPS_A_ROUND 3 /* of each thread */
@@ -200,6 +206,12 @@ struct value {
     size_t lives; /* how many times more a destructor passes it on */
 };
 
+/*
+ * Once jemalloc's own destructor has run, which is before any of ours, jemalloc serves its thread
+ * from its first arena, whichever one it is asked for. Set to true when the library copes with that.
+ */
+static const bool late_blocks_are_of_their_kind = false;
+
 static struct value *new_value(size_t lives)
 {
     static const size_t sizes[] = {100, 1000, 20000, MIB};
@@ -210,6 +222,8 @@ static struct value *new_value(size_t lives)
         atomic_fetch_add(&destructors_wrong, 1);
         return NULL;
     }
+    if (late_blocks_are_of_their_kind && memkind_detect_kind(value) != destructor_kind)
+        atomic_fetch_add(&destructors_wrong, 1);
     *value = (struct value){.size = size, .lives = lives};
     pattern_fill(value + 1, size - sizeof(*value));
     return value;
@@ -240,8 +254,8 @@ static void end_late(void *value)
 static void *leave_values(void *argument)
 {
     (void)argument;
-    pthread_setspecific(early_key, new_value(PTHREAD_DESTRUCTOR_ITERATIONS - 1));
-    pthread_setspecific(late_key, new_value(PTHREAD_DESTRUCTOR_ITERATIONS - 1));
+    pthread_setspecific(early_key, new_value(ITERATIONS - 1));
+    pthread_setspecific(late_key, new_value(ITERATIONS - 1));
     return NULL;
 }
 
@@ -260,8 +274,7 @@ static void test_destructors_that_allocate(void **state)
             join(threads[j]);
     }
     assert_int_equal(atomic_load(&destructors_wrong), 0);
-    assert_int_equal(atomic_load(&destructors_run),
-                     rounds * THREADS * 2 * PTHREAD_DESTRUCTOR_ITERATIONS);
+    assert_int_equal(atomic_load(&destructors_run), rounds * THREADS * 2 * ITERATIONS);
     assert_int_equal(allocated_in(destructor_kind), 0);
     assert_int_equal(pthread_key_delete(late_key), 0);
     assert_int_equal(memkind_destroy_kind(destructor_kind), MEMKIND_SUCCESS);
