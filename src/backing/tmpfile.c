@@ -274,6 +274,23 @@ int tmpfile_allocate(int fd, off_t offset, size_t size)
     return tmpfile_without_signal(tmpfile_allocate_pieces, fd, offset, size);
 }
 
+int tmpfile_allocate_aligned(int fd, off_t offset, size_t size)
+{
+    int error = 0;
+
+    if (size > TMPFILE_LARGE && !tmpfile_may_fit(fd, size))
+        return -ENOSPC;
+    while (size > 0 && error == 0) {
+        size_t rest = TMPFILE_PIECE - ((size_t)offset & (TMPFILE_PIECE - 1));
+        size_t piece = size < rest ? size : rest;
+
+        error = tmpfile_allocate(fd, offset, piece);
+        offset += (off_t)piece;
+        size -= piece;
+    }
+    return error;
+}
+
 /* ---- populate ---- */
 
 bool tmpfile_in_memory(int fd)
@@ -362,16 +379,23 @@ bool tmpfile_holds(void *addr, size_t size, unsigned char *held)
     return false;
 }
 
-int tmpfile_map(int fd, void *addr, size_t size, off_t offset, bool large_pages)
+/*
+ * Memory comes in large pages if it can.
+ *
+ * On other file systems files are read ahead and pages come in large folios, and the first write to
+ * one of its pages makes XFS and btrfs reserve space for the whole folio, holes beside the page
+ * included: where there is none, that is SIGBUS in a page that has its space. So pages come singly.
+ * On tmpfs that advice would make its pages the first to be swapped. A kernel that knows neither
+ * refuses, and all is well.
+ */
+int tmpfile_map(int fd, void *addr, size_t size, off_t offset, bool in_memory)
 {
     const int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE;
     int saved_errno = errno;
 
     if (mmap(addr, size, PROT_READ | PROT_WRITE, flags, fd, offset) == MAP_FAILED)
         return -errno;
-    /* A kernel that has none refuses, and all is well. */
-    if (large_pages)
-        (void)madvise(addr, size, MADV_HUGEPAGE);
+    (void)madvise(addr, size, in_memory ? MADV_HUGEPAGE : MADV_RANDOM);
     errno = saved_errno;
     return 0;
 }

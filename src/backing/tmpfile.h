@@ -52,6 +52,13 @@ int tmpfile_extend(int fd, off_t end);
 int tmpfile_populate(int fd, void *addr, size_t size);
 
 /*
+ * The same, in pieces that end at each multiple of 2 MiB: that is how file systems give extents
+ * which one PMD entry can map. Of a long piece, an ext4 that is not empty gives what it has, aligned
+ * or not.
+ */
+int tmpfile_allocate_aligned(int fd, off_t offset, size_t size);
+
+/*
  * Gives the space of the range back to the file system. The range reads as zero afterwards; the
  * size of the file stays. -EOPNOTSUPP where the file system or the kernel cannot, or another
  * -errno.
@@ -66,10 +73,10 @@ bool tmpfile_holds(void *addr, size_t size, unsigned char *held);
 
 /*
  * Maps the range of the file at addr, shared, readable and writable, in place of what is mapped
- * there: address space that the caller has reserved. large_pages: by large pages, if the file's
- * memory comes in them. On error the range may be mapped no longer (mmap(2)).
+ * there: address space that the caller has reserved. in_memory: what tmpfile_in_memory() says. On
+ * error the range may be mapped no longer (mmap(2)).
  */
-int tmpfile_map(int fd, void *addr, size_t size, off_t offset, bool large_pages);
+int tmpfile_map(int fd, void *addr, size_t size, off_t offset, bool in_memory);
 
 /* *bytes is the file space that the file holds. On error *bytes is untouched. */
 int tmpfile_blocks(int fd, size_t *bytes);

@@ -6,6 +6,10 @@
 #include <jemalloc/jemalloc.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/log.h"
 
 /* All of its names have this prefix, so that they never meet those of the process's malloc. */
 #define JEMALLOC(name) jemk_##name
@@ -21,6 +25,19 @@
 extern const char *JEMALLOC(malloc_conf);
 const char *JEMALLOC(malloc_conf) = "oversize_threshold:0,max_background_threads:16,tcache:false,"
                                     "slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4";
+
+/* It has something to say where a call fails. The program's standard error is not the place. */
+static void log_message(void *opaque, const char *text)
+{
+    (void)opaque;
+    log_error("%s", text);
+}
+
+/* Before the constructors of jemalloc and of the library. */
+__attribute__((constructor(101))) static void divert_messages(void)
+{
+    JEMALLOC(malloc_message) = log_message;
+}
 
 #define CTL_NAME_SIZE 64
 
@@ -287,11 +304,37 @@ int jemalloc_ctl_total_stats(struct jemalloc_stats *stats)
     return err;
 }
 
+static void print_to_stderr(void *opaque, const char *text)
+{
+    size_t left = strlen(text);
+
+    (void)opaque;
+    while (left > 0) {
+        ssize_t written = write(STDERR_FILENO, text, left);
+
+        if (written < 0)
+            return;
+        text += written;
+        left -= (size_t)written;
+    }
+}
+
+void jemalloc_ctl_before_fork(void)
+{
+    pthread_mutex_lock(&report_lock);
+}
+
+void jemalloc_ctl_after_fork(void)
+{
+    pthread_mutex_unlock(&report_lock);
+}
+
 void jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
                               const char *options)
 {
     pthread_mutex_lock(&report_lock);
-    JEMALLOC(malloc_stats_print)(write_cb, opaque, options);
+    /* Its own way to standard error is diverted. */
+    JEMALLOC(malloc_stats_print)(write_cb != NULL ? write_cb : print_to_stderr, opaque, options);
     pthread_mutex_unlock(&report_lock);
 }
 

@@ -62,26 +62,39 @@ static struct mapping_cache spare_tables = MAPPING_CACHE_INITIALIZER;
 static struct mapping_cache spare_caches = MAPPING_CACHE_INITIALIZER;
 
 static pthread_key_t thread_key;
-static int init_result;
 static bool have_membarrier;
 
 static void end_thread(void *table);
 
-static void init_process(void)
+/* What all heaps need, made for the first one that can be made. */
+static int init_process_locked(void)
 {
+    static bool done;
+
+    if (done)
+        return 0;
     have_membarrier = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
-    init_result = size_class_init();
-    if (init_result == 0)
-        init_result = -pthread_key_create(&thread_key, end_thread);
+    int err = size_class_init();
+    if (err == 0)
+        err = -pthread_key_create(&thread_key, end_thread);
+    done = err == 0;
+    return err;
+}
+
+static int init_process(void)
+{
+    pthread_mutex_lock(&list_lock);
+    int err = init_process_locked();
+    pthread_mutex_unlock(&list_lock);
+    return err;
 }
 
 int thread_caches_init(struct thread_caches *caches, struct heap *heap, unsigned number)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    int err = init_process();
 
-    pthread_once(&once, init_process);
-    if (init_result != 0)
-        return init_result;
+    if (err != 0)
+        return err;
     memset(caches, 0, sizeof(*caches));
     caches->heap = heap;
     caches->number = number;

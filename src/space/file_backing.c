@@ -101,7 +101,7 @@ static int commit_in_memory(struct space *space, void *addr, off_t offset, size_
 static int file_backing_commit(struct space *space, void *addr, off_t offset, size_t size)
 {
     int err = space->in_memory ? commit_in_memory(space, addr, offset, size)
-                               : tmpfile_allocate(space->fd, offset, size);
+                               : tmpfile_allocate_aligned(space->fd, offset, size);
 
     /* Space was the point: where only the page tables could not be filled, page faults do it. */
     if (err == 0 && space->prefault)
@@ -183,6 +183,7 @@ int file_backing_open(struct space *space, struct directory *directory)
         return fd;
     space->fd = fd;
     space->in_memory = tmpfile_in_memory(fd);
+    space->on_disk = !space->in_memory;
     space->directory = directory;
     space->path = (char *)directory_path(directory);
     return 0;

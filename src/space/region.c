@@ -226,7 +226,7 @@ static size_t usual_step(const struct space *space)
 {
     size_t step = space->first_step;
 
-    if (atomic_load_explicit(&space->whole_chunks, memory_order_relaxed))
+    if (space->on_disk || atomic_load_explicit(&space->whole_chunks, memory_order_relaxed))
         return SPACE_CHUNK;
     while (step < SPACE_CHUNK && step < space_held(space))
         step *= 2;

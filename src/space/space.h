@@ -91,12 +91,13 @@ struct space {
 
     struct directory *directory; /* where the file was made, NULL where there is no file */
     const struct space_backing *backing;
-    void *backing_arg;           /* for the backing's own use */
-    unsigned owner;              /* in the address map */
-    size_t page;                 /* bytes */
-    bool in_memory;              /* the file system keeps the file in memory; set with fd */
-    bool prefault;               /* no page fault is to come after a commit */
-    size_t file_size;            /* bytes; guarded by extend_lock */
+    void *backing_arg; /* for the backing's own use */
+    unsigned owner;    /* in the address map */
+    size_t page;       /* bytes */
+    bool in_memory;    /* the file system keeps the file in memory; set with fd */
+    bool on_disk;      /* it does not, and gives whole chunks aligned, if asked for them */
+    bool prefault;     /* no page fault is to come after a commit */
+    size_t file_size;  /* bytes; guarded by extend_lock */
     pthread_mutex_t extend_lock; /* taken last */
     size_t first_step; /* bytes committed at once at first; then as many as are held, to a chunk */
     atomic_bool exact; /* commit only what is asked for, not whole chunks */

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The defects of memkind 1.14 that users met: each is seen in memkind, and not in this library.
+# Environment: MEMKIND_SO, MEMKIND_SOURCE_DIR, CC, CXX, MEMKIND_TEST_DIR (optional).
+# Skipped without the distribution's libmemkind-dev.
+
+set -euo pipefail
+
+# Cases that this library does not pass yet.
+pending="2-fork"
+
+SKIPPED=77
+LIMIT=60 # seconds for one case
+TRIES=10 # for a defect that does not show each time
+here=$(cd "$(dirname "$0")" && pwd)
+library=$(readlink -f "$MEMKIND_SO")
+
+skip()
+{
+    echo "skipped: $*"
+    exit $SKIPPED
+}
+
+fail()
+{
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# The real memkind has kinds that this library has not; another library in its place has no such defects.
+[ -f /usr/include/memkind.h ] || skip "no /usr/include/memkind.h"
+grep -q MEMKIND_HBW /usr/include/memkind.h || skip "/usr/include/memkind.h is not memkind's"
+theirs=$("${CC:-cc}" -print-file-name=libmemkind.so)
+[ -f "$theirs" ] || skip "no libmemkind.so of the distribution"
+theirs=$(readlink -f "$theirs")
+[ "$theirs" != "$library" ] || skip "the distribution's library is this one"
+
+work=$(mktemp -d)
+dir=
+trap 'rm -rf "$work" ${dir:+"$dir"}' EXIT
+dir=$(mktemp -d "${MEMKIND_TEST_DIR:-$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)}/memkind-test-XXXXXX")
+unset LD_LIBRARY_PATH LD_PRELOAD
+mkdir "$work/memkind" "$work/ours"
+ln -s "$theirs" "$work/memkind/libmemkind.so.0"
+ln -s "$library" "$work/ours/libmemkind.so.0"
+ulimit -c 0
+
+# One program for both libraries; the C++ allocator is in a header, so that needs two.
+"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -rdynamic -I/usr/include "$here/known_defects.c" \
+    -o "$work/program" "$theirs" -pthread || fail "the program cannot be compiled"
+cases=$("$work/program")
+if command -v "${CXX:-c++}" >/dev/null; then
+    "${CXX:-c++}" -std=c++11 -O1 -I/usr/include "$here/known_defects.cpp" \
+        -o "$work/memkind/allocator" "$theirs" -pthread
+    "${CXX:-c++}" -std=c++11 -O1 -I"$MEMKIND_SOURCE_DIR/include" "$here/known_defects.cpp" \
+        -o "$work/ours/allocator" "$library" -pthread
+    cases="$cases 11-copies"
+fi
+for which in memkind ours; do
+    LD_LIBRARY_PATH=$work/$which ldd "$work/program" >"$work/ldd"
+    grep -q "=> $work/$which/libmemkind.so.0 " "$work/ldd" ||
+        fail "the loader does not take the library of $which"
+done
+
+# attempt LIBRARY CASE: runs the case in a process of its own; sets result to "passes" or what was seen.
+attempt()
+{
+    local program=$work/program status=0
+    [ "$2" != 11-copies ] || program=$work/$1/allocator
+    # In braces, for the shell's own line about a crash to go the same way.
+    { LD_LIBRARY_PATH=$work/$1 timeout -s KILL $LIMIT "$program" "$dir" "$2"; } >"$work/out" 2>&1 ||
+        status=$?
+    case $status in
+    0) result=passes ;;
+    1) result=$(tail -n 1 "$work/out") ;;
+    2) fail "$2 on $1: $(tail -n 1 "$work/out")" ;;
+    137) result="killed after $LIMIT seconds" ;;
+    *) result="ended by SIG$(kill -l $((status - 128)) 2>/dev/null || echo "?, status $status")" ;;
+    esac
+}
+
+failures=
+printf '%-18s | %-66s | %s\n' defect "memkind 1.14" "this library" "------" "------------" "------------"
+for name in $cases; do
+    for ((try = 0; try < TRIES; try++)); do
+        attempt memkind "$name"
+        [ "$result" = passes ] || break
+    done
+    seen=$result
+    attempt ours "$name"
+    note=
+    if [[ " $pending " = *" $name "* ]]; then
+        note=" (known)"
+        [ "$result" != passes ] || failures="$failures $name (passes: no longer pending)"
+    elif [ "$result" != passes ]; then
+        failures="$failures $name"
+    fi
+    [ "$seen" != passes ] || failures="$failures $name (not seen in memkind)"
+    printf '%-18s | %-66s | %s\n' "$name" "$seen" "$result$note"
+done
+[ -z "$failures" ] || fail "$failures"

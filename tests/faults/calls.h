@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The calls that the library makes of libc and the kernel, each of which can be made to fail.
+ *
+ * calls.c defines these functions in the program, where the library, and the jemalloc in it, find
+ * them before libc's. A call is watched where its thread has said that it is inside the library;
+ * watched calls are counted for each function, from 1, while counting is on, and fail as planned.
+ * Calls of malloc(3) and its family by libnuma are left out.
+ */
+#pragma once
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Each function, and the errors that it may plausibly end with. None: it is only counted. */
+#define CALLS(CALL)                                                                \
+    CALL(mmap, ENOMEM)                                                             \
+    CALL(munmap, ENOMEM)                                                           \
+    CALL(mprotect, ENOMEM)                                                         \
+    CALL(madvise, ENOMEM, EAGAIN, EINVAL)                                          \
+    CALL(sbrk, ENOMEM)                                                             \
+    CALL(open, EMFILE, ENFILE, EACCES, ENOMEM)                                     \
+    CALL(openat, EMFILE, ENFILE, EACCES, EROFS, ENOSPC, EDQUOT, EINTR, EOPNOTSUPP) \
+    CALL(unlinkat, EROFS, EIO)                                                     \
+    CALL(close)                                                                    \
+    CALL(fallocate, ENOSPC, EDQUOT, EFBIG, ENOMEM, EIO, EINTR, EOPNOTSUPP)         \
+    CALL(posix_fallocate, ENOSPC, EFBIG, EINTR)                                    \
+    CALL(ftruncate, ENOSPC, EFBIG, EINTR)                                          \
+    CALL(fstat, EIO, ENOMEM)                                                       \
+    CALL(statx, EIO, ENOSYS)                                                       \
+    CALL(fstatvfs, EIO, ENOSYS)                                                    \
+    CALL(getrandom, EINTR, ENOSYS)                                                 \
+    CALL(sched_getaffinity, EINVAL)                                                \
+    CALL(mbind, ENOMEM, EPERM, ENOSYS)                                             \
+    CALL(syscall, ENOSYS, EPERM)                                                   \
+    CALL(pthread_mutex_init, ENOMEM)                                               \
+    CALL(pthread_mutexattr_init)                                                   \
+    CALL(pthread_cond_init, ENOMEM)                                                \
+    CALL(pthread_key_create, EAGAIN, ENOMEM)                                       \
+    CALL(pthread_setspecific, ENOMEM)                                              \
+    CALL(malloc, ENOMEM)                                                           \
+    CALL(calloc, ENOMEM)                                                           \
+    CALL(realloc, ENOMEM)
+
+enum call {
+#define CALLS_ID(name, ...) CALL_##name,
+    CALLS(CALLS_ID)
+#undef CALLS_ID
+        CALL_COUNT
+};
+
+extern const char *const calls_names[CALL_COUNT];
+
+/* The errors of each function, up to a 0. */
+extern const int *const calls_errors[CALL_COUNT];
+
+/* What a poor file system cannot do: nameless files, fallocate(2), holes. */
+extern bool calls_poor;
+
+/* Whether this thread is inside the library. */
+extern _Thread_local bool calls_watched;
+
+/* The value of a call of the library's, during which the thread is watched. */
+#define WATCHED(expression)                           \
+    __extension__({                                   \
+        calls_watched = true;                         \
+        __typeof__(expression) value_ = (expression); \
+        calls_watched = false;                        \
+        value_;                                       \
+    })
+
+struct calls_plan {
+    enum call call;
+    unsigned long first; /* the number of the first call that fails; 0: none does */
+    unsigned long times; /* how many fail from there on */
+    int error;
+};
+
+/* Begins anew: nothing seen, counting is off. */
+void calls_begin(const struct calls_plan *plan);
+
+/* Turns counting, and with it failing, on or off. */
+void calls_turn(bool on);
+
+/* Watched calls that were counted so far, and those that were made to fail. */
+unsigned long calls_seen(enum call call);
+unsigned long calls_failed(void);
+
+/* Whether a call was made to fail that would have given back file space, or removed a name. */
+bool calls_kept_space(void);
+bool calls_kept_name(void);
+
+/* Unmaps what munmap(2) was made to refuse to unmap. */
+void calls_unmap_refused(void);
+
+/* Blocks that the library has from malloc(3) and its family and has not freed. */
+long calls_blocks(void);
