@@ -32,6 +32,13 @@ int tmpfile_create(const struct directory *dir);
  */
 int tmpfile_allocate(int fd, off_t offset, size_t size);
 
+/*
+ * The same, in pieces that end at each multiple of 2 MiB: that is how file systems give extents
+ * which one PMD entry can map. Of a long piece, an ext4 that is not empty gives what it has, aligned
+ * or not.
+ */
+int tmpfile_allocate_aligned(int fd, off_t offset, size_t size);
+
 /* Whether the file is kept in memory (tmpfs), so that its pages can be had by tmpfile_populate(). */
 bool tmpfile_in_memory(int fd);
 
@@ -50,13 +57,6 @@ int tmpfile_extend(int fd, off_t end);
  * may be populated in part.
  */
 int tmpfile_populate(int fd, void *addr, size_t size);
-
-/*
- * The same, in pieces that end at each multiple of 2 MiB: that is how file systems give extents
- * which one PMD entry can map. Of a long piece, an ext4 that is not empty gives what it has, aligned
- * or not.
- */
-int tmpfile_allocate_aligned(int fd, off_t offset, size_t size);
 
 /*
  * Gives the space of the range back to the file system. The range reads as zero afterwards; the

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of areas: which pages are handed out, what comes back, and what fails. */
+/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 /* WRAP: mmap pthread_mutex_init */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include "space/area.h"
 #include "space/area_map.h"
 #include "support/faults.h"
+#include "support/no_mapping_cache.h"
 
 #define PAGE  ((size_t)4096)
 #define PAGES ((size_t)200) /* not a multiple of a bitmap's word */
