@@ -32,7 +32,6 @@
 
 static const char *dir;
 
-/* Prints what was seen, and exits. */
 #define DEFECT(...)          \
     do {                     \
         printf(__VA_ARGS__); \

@@ -28,8 +28,7 @@ const char *const calls_names[CALL_COUNT] = {
 #undef CALLS_NAME
 };
 
-#define CALLS_ERRORS(name, ...) \
-    static const int errors_of_##name[] = {__VA_ARGS__ __VA_OPT__(, ) 0};
+#define CALLS_ERRORS(name, ...) static const int errors_of_##name[] = {__VA_ARGS__};
 CALLS(CALLS_ERRORS)
 #undef CALLS_ERRORS
 
@@ -85,7 +84,7 @@ unsigned long calls_failed(void)
 
 bool calls_kept_space(void)
 {
-    return kept_space;
+    return kept_space || calls_poor;
 }
 
 bool calls_kept_name(void)

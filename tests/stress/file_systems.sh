@@ -101,7 +101,7 @@ run_cases()
         { timeout -s KILL $LIMIT $as_user "$program" "$mnt/dir" "$name"; } >"$work/out" 2>&1 || status=$?
         case $status in
         0) echo "$1 $name: passed" ;;
-        $SKIPPED) echo "$1 $name: skipped: $(tail -n 1 "$work/out")" ;;
+        "$SKIPPED") echo "$1 $name: skipped: $(tail -n 1 "$work/out")" ;;
         *)
             echo "$1 $name: FAILED with status $status: $(tail -n 1 "$work/out")"
             failures=$((failures + 1))
