@@ -10,13 +10,15 @@
 #include <sys/mman.h>
 
 #include "heap/area_hooks.h"
-#include "heap/jemalloc_ctl.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_fixed_internal.h"
 #include "memkind/internal/memkind_default.h"
 #include "space/area.h"
 #include "util/log.h"
+
+/* From this size on, a block of jemalloc has pages of its own. */
+#define LARGE_BLOCK ((size_t)16 << 10)
 
 /* What priv of a fixed kind points to. */
 struct fixed {
@@ -121,18 +123,10 @@ void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)
 
 /* -- Kinds that the program makes -------------------------------------------------------------- */
 
-/* Whether jemalloc keeps a note of the page, for a block of another kind that the area lies in. */
-static bool is_noted(uintptr_t address)
-{
-    const void *page = (const void *)address;
-    unsigned arena;
-
-    return kind_registry_detect(page) != NULL && jemalloc_ctl_arena_of(page, &arena) == 0;
-}
-
 /*
- * jemalloc knows a block by its first and last page. Where the area begins or ends with one of
- * these, that must stay as it is: notes of two blocks on one page would be one too many.
+ * jemalloc knows a block by its first and last page, and one that is smaller than LARGE_BLOCK by all
+ * of its pages, which it may share. Where the area lies in a block of another kind, these pages must
+ * stay as they are: one page cannot have notes of two blocks.
  */
 static void leave_noted_pages(void **addr, size_t *size, size_t page)
 {
@@ -141,9 +135,9 @@ static void leave_noted_pages(void **addr, size_t *size, size_t page)
 
     if (first >= end)
         return;
-    while (first < end && is_noted(first))
-        first += page;
-    while (first < end && is_noted(end - page))
+    if (kind_registry_detect((void *)first) != NULL)
+        first = *size < LARGE_BLOCK ? end : first + page;
+    if (first < end && kind_registry_detect((void *)(end - page)) != NULL)
         end -= page;
     *addr = (void *)first;
     *size = end - first;

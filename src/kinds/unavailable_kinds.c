@@ -85,40 +85,39 @@ static int no_huge_pages(struct memkind *kind)
 
 /* -- The table --------------------------------------------------------------------------------- */
 
-/* X(name, name of the kind, what check_available says) */
-#define UNAVAILABLE_KINDS(X)                                                                     \
-    X(HBW, "memkind_hbw", no_memory_type)                                                        \
-    X(HBW_ALL, "memkind_hbw_all", no_memory_type)                                                \
-    X(HBW_HUGETLB, "memkind_hbw_hugetlb", no_memory_type)                                        \
-    X(HBW_ALL_HUGETLB, "memkind_hbw_all_hugetlb", no_memory_type)                                \
-    X(HBW_PREFERRED, "memkind_hbw_preferred", no_memory_type)                                    \
-    X(HBW_PREFERRED_HUGETLB, "memkind_hbw_preferred_hugetlb", no_memory_type)                    \
-    X(HBW_INTERLEAVE, "memkind_hbw_interleave", no_memory_type)                                  \
-    X(HBW_GBTLB, "memkind_hbw_gbtlb", no_huge_pages)                                             \
-    X(HBW_PREFERRED_GBTLB, "memkind_hbw_preferred_gbtlb", no_huge_pages)                         \
-    X(GBTLB, "memkind_gbtlb", no_huge_pages)                                                     \
-    X(LOWEST_LATENCY_LOCAL, "memkind_lowest_latency_local", no_memory_type)                      \
-    X(LOWEST_LATENCY_LOCAL_PREFERRED, "memkind_lowest_latency_local_preferred", no_memory_type)  \
-    X(HIGHEST_BANDWIDTH_LOCAL, "memkind_highest_bandwidth_local", no_memory_type)                \
-    X(HIGHEST_BANDWIDTH_LOCAL_PREFERRED, "memkind_highest_bandwidth_local_preferred",            \
-      no_memory_type)                                                                            \
-    X(HIGHEST_CAPACITY, "memkind_highest_capacity", unavailable)                                 \
-    X(HIGHEST_CAPACITY_PREFERRED, "memkind_highest_capacity_preferred", unavailable)             \
-    X(HIGHEST_CAPACITY_LOCAL, "memkind_highest_capacity_local", unavailable)                     \
-    X(HIGHEST_CAPACITY_LOCAL_PREFERRED, "memkind_highest_capacity_local_preferred", unavailable) \
-    X(DAX_KMEM, "memkind_dax_kmem", unavailable)                                                 \
-    X(DAX_KMEM_ALL, "memkind_dax_kmem_all", unavailable)                                         \
-    X(DAX_KMEM_PREFERRED, "memkind_dax_kmem_preferred", unavailable)                             \
-    X(DAX_KMEM_INTERLEAVE, "memkind_dax_kmem_interleave", unavailable)
+/* X(name, the same in lower case, what check_available says) */
+#define UNAVAILABLE_KINDS(X)                                                                \
+    X(HBW, hbw, no_memory_type)                                                             \
+    X(HBW_ALL, hbw_all, no_memory_type)                                                     \
+    X(HBW_HUGETLB, hbw_hugetlb, no_memory_type)                                             \
+    X(HBW_ALL_HUGETLB, hbw_all_hugetlb, no_memory_type)                                     \
+    X(HBW_PREFERRED, hbw_preferred, no_memory_type)                                         \
+    X(HBW_PREFERRED_HUGETLB, hbw_preferred_hugetlb, no_memory_type)                         \
+    X(HBW_INTERLEAVE, hbw_interleave, no_memory_type)                                       \
+    X(HBW_GBTLB, hbw_gbtlb, no_huge_pages)                                                  \
+    X(HBW_PREFERRED_GBTLB, hbw_preferred_gbtlb, no_huge_pages)                              \
+    X(GBTLB, gbtlb, no_huge_pages)                                                          \
+    X(LOWEST_LATENCY_LOCAL, lowest_latency_local, no_memory_type)                           \
+    X(LOWEST_LATENCY_LOCAL_PREFERRED, lowest_latency_local_preferred, no_memory_type)       \
+    X(HIGHEST_BANDWIDTH_LOCAL, highest_bandwidth_local, no_memory_type)                     \
+    X(HIGHEST_BANDWIDTH_LOCAL_PREFERRED, highest_bandwidth_local_preferred, no_memory_type) \
+    X(HIGHEST_CAPACITY, highest_capacity, unavailable)                                      \
+    X(HIGHEST_CAPACITY_PREFERRED, highest_capacity_preferred, unavailable)                  \
+    X(HIGHEST_CAPACITY_LOCAL, highest_capacity_local, unavailable)                          \
+    X(HIGHEST_CAPACITY_LOCAL_PREFERRED, highest_capacity_local_preferred, unavailable)      \
+    X(DAX_KMEM, dax_kmem, unavailable)                                                      \
+    X(DAX_KMEM_ALL, dax_kmem_all, unavailable)                                              \
+    X(DAX_KMEM_PREFERRED, dax_kmem_preferred, unavailable)                                  \
+    X(DAX_KMEM_INTERLEAVE, dax_kmem_interleave, unavailable)
 
 /* memkind(3) has the kinds; the headers of their operations come with those that are built. */
-#define DECLARE_KIND(NAME, TEXT, CHECK) extern struct memkind_ops MEMKIND_##NAME##_OPS;
+#define DECLARE_KIND(NAME, LOWER, CHECK) extern struct memkind_ops MEMKIND_##NAME##_OPS;
 #pragma GCC visibility push(default)
 UNAVAILABLE_KINDS(DECLARE_KIND)
 #pragma GCC visibility pop
 
 /* Without get_arena, a kind never gets arenas. */
-#define DEFINE_KIND(NAME, TEXT, CHECK)                            \
+#define DEFINE_KIND(NAME, LOWER, CHECK)                           \
     struct memkind_ops MEMKIND_##NAME##_OPS = {                   \
         .create = no_kind,                                        \
         .destroy = memkind_default_destroy,                       \
@@ -138,7 +137,7 @@ UNAVAILABLE_KINDS(DECLARE_KIND)
     static struct memkind kind_##NAME = {                         \
         .ops = &MEMKIND_##NAME##_OPS,                             \
         .partition = MEMKIND_PARTITION_##NAME,                    \
-        .name = TEXT,                                             \
+        .name = "memkind_" #LOWER,                                \
         .init_once = PTHREAD_ONCE_INIT,                           \
     };                                                            \
     memkind_t MEMKIND_##NAME = &kind_##NAME;
@@ -147,8 +146,8 @@ UNAVAILABLE_KINDS(DEFINE_KIND)
 struct memkind *unavailable_kind(unsigned partition)
 {
     switch (partition) {
-#define CASE_OF_KIND(NAME, TEXT, CHECK) \
-    case MEMKIND_PARTITION_##NAME:      \
+#define CASE_OF_KIND(NAME, LOWER, CHECK) \
+    case MEMKIND_PARTITION_##NAME:       \
         return &kind_##NAME;
         UNAVAILABLE_KINDS(CASE_OF_KIND)
     default:

@@ -342,6 +342,23 @@ static void test_area_in_a_small_block(void **state)
     memkind_free(outer, block);
 }
 
+/* Pages of a kind that has no block yet. */
+static void test_area_in_mapped_pages(void **state)
+{
+    memkind_t outer = fixture_pmem(MEMKIND_PMEM_MIN_SIZE);
+    char *pages = memkind_pmem_mmap(outer, NULL, MIB);
+    memkind_t inner;
+
+    (void)state;
+    assert_ptr_not_equal(pages, MAP_FAILED);
+    assert_int_equal(memkind_create_fixed(pages, MIB, &inner), MEMKIND_SUCCESS);
+    void *block = memkind_malloc(inner, 100);
+    assert_ptr_equal(memkind_detect_kind(block), inner);
+    memkind_free(NULL, block);
+    fixture_destroy(inner);
+    fixture_destroy(outer);
+}
+
 /* -- Operations -------------------------------------------------------------------------------- */
 
 static void test_kind_without_an_area(void **state)
@@ -402,6 +419,7 @@ int main(void)
         FIXTURE_TEST(test_default_heap_beside_areas),
         FIXTURE_TEST_ON_ALL(test_area_in_a_block),
         FIXTURE_TEST_ON_ALL(test_area_in_a_small_block),
+        FIXTURE_TEST(test_area_in_mapped_pages),
         FIXTURE_TEST(test_kind_without_an_area),
         FIXTURE_TEST(test_mmap),
     };

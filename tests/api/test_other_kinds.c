@@ -14,7 +14,7 @@
 #define POOL        "/proc/sys/vm/nr_hugepages"
 #define POOL_PAGES  48
 #define NEEDED      16 /* others, and blocks that were freed a moment ago, may hold the rest */
-#define INTERLEAVED 3 /* of mbind(2), whose header may be missing */
+#define INTERLEAVED 3  /* of mbind(2), whose header may be missing */
 
 /* -- Huge pages -------------------------------------------------------------------------------- */
 

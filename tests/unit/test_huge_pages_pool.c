@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of the pool of huge pages: which files are read, and what they may hold. */
+/* WRAP: open read */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backing/huge_pages_pool.h"
+#include "support/faults.h"
+#include "support/leftovers.h"
+
+#define NODES     256
+#define ALL_NODES "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+#define NODE      "/sys/devices/system/node/node%u/hugepages/hugepages-2048kB/nr_hugepages"
+#define FIRST     3
+#define SECOND    200
+
+static struct leftovers before;
+static struct fault read_fault;
+static const char *text_of_all;    /* NULL: there is no file */
+static const char *text_of_first;  /* of node FIRST */
+static const char *text_of_second; /* of node SECOND */
+static const char *text;           /* of the file that is open */
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+ssize_t __real_read(int fd, void *buffer, size_t size);
+ssize_t __wrap_read(int fd, void *buffer, size_t size);
+
+static const char *text_at(const char *path)
+{
+    char first[128];
+    char second[128];
+
+    snprintf(first, sizeof(first), NODE, FIRST);
+    snprintf(second, sizeof(second), NODE, SECOND);
+    if (strcmp(path, ALL_NODES) == 0)
+        return text_of_all;
+    if (strcmp(path, first) == 0)
+        return text_of_first;
+    return strcmp(path, second) == 0 ? text_of_second : NULL;
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    text = text_at(path);
+    if (text == NULL) {
+        errno = ENOENT;
+        return -1;
+    }
+    assert_int_equal(flags, O_RDONLY | O_CLOEXEC);
+    return __real_open("/dev/null", flags);
+}
+
+ssize_t __wrap_read(int fd, void *buffer, size_t size)
+{
+    size_t length = strlen(text);
+
+    (void)fd;
+    if (fault_hits(&read_fault))
+        return -1;
+    length = length < size ? length : size;
+    memcpy(buffer, text, length);
+    return (ssize_t)length;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    read_fault = (struct fault){0};
+    text_of_all = text_of_first = text_of_second = NULL;
+    leftovers_take(&before, NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    leftovers_check(&before);
+    return 0;
+}
+
+static void whole_pool_is_one_number(void **state)
+{
+    (void)state;
+    assert_int_equal(huge_pages_pool_size(NULL, 0), 0);
+    text_of_all = "0\n";
+    assert_int_equal(huge_pages_pool_size(NULL, NODES), 0);
+    text_of_all = "1234567\n";
+    assert_int_equal(huge_pages_pool_size(NULL, NODES), 1234567);
+    text_of_all = "";
+    assert_int_equal(huge_pages_pool_size(NULL, NODES), 0);
+    text_of_all = "no number";
+    assert_int_equal(huge_pages_pool_size(NULL, NODES), 0);
+    text_of_all = "17";
+    fault_set(&read_fault, EIO, 1);
+    assert_int_equal(huge_pages_pool_size(NULL, NODES), 0);
+}
+
+static void nodes_of_the_mask_are_added_up(void **state)
+{
+    enum { BITS = 8 * sizeof(unsigned long) };
+    unsigned long mask[NODES / BITS] = {0};
+
+    (void)state;
+    text_of_all = "99\n";
+    text_of_first = "5\n";
+    text_of_second = "7\n";
+    assert_int_equal(huge_pages_pool_size(mask, NODES), 0);
+    mask[FIRST / BITS] |= 1ul << FIRST % BITS;
+    assert_int_equal(huge_pages_pool_size(mask, NODES), 5);
+    mask[SECOND / BITS] |= 1ul << SECOND % BITS;
+    assert_int_equal(huge_pages_pool_size(mask, NODES), 12);
+    /* Bits behind the end do not count, and nodes that are not there have no pages. */
+    assert_int_equal(huge_pages_pool_size(mask, SECOND), 5);
+    memset(mask, 0xff, sizeof(mask));
+    assert_int_equal(huge_pages_pool_size(mask, NODES), 12);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(whole_pool_is_one_number, setup, teardown),
+        cmocka_unit_test_setup_teardown(nodes_of_the_mask_are_added_up, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

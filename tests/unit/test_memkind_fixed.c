@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of fixed kinds: what is left when a part of them cannot be had, and one arena for all. */
+/* WRAP: mmap calloc malloc pthread_mutex_init jemalloc_ctl_arena_create */
+/* WRAP: jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "heap/arena_set.h"
+#include "heap/jemalloc_ctl.h"
+#include "kinds/kind_registry.h"
+#include "memkind.h"
+#include "memkind/internal/memkind_arena.h"
+#include "memkind/internal/memkind_fixed.h"
+#include "space/area_map.h"
+#include "support/faults.h"
+
+#define SIZE         ((size_t)4 << 20)
+#define SIZE_OF_EACH (SIZE / MEMKIND_MAX_KIND)
+#define MOST_CALLS   100u
+#define UNTOUCHED    ((memkind_t)(uintptr_t)8)
+
+static _Alignas(4096) char memory[SIZE];
+static int arenas_alive;
+static struct fault mmap_fault;
+static struct fault calloc_fault;
+static struct fault malloc_fault;
+static struct fault mutex_fault;
+static struct fault create_fault;
+static struct fault decay_fault;
+
+void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+void *__real_calloc(size_t num, size_t size);
+void *__wrap_calloc(size_t num, size_t size);
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
+int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
+int __real_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
+                                     unsigned *arena);
+int __wrap_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
+                                     unsigned *arena);
+void __real_jemalloc_ctl_arena_destroy(unsigned arena);
+void __wrap_jemalloc_ctl_arena_destroy(unsigned arena);
+int __real_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
+int __wrap_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
+
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    return fault_hits(&mmap_fault) ? MAP_FAILED
+                                   : __real_mmap(addr, size, protection, flags, fd, offset);
+}
+
+void *__wrap_calloc(size_t num, size_t size)
+{
+    return fault_hits(&calloc_fault) ? NULL : __real_calloc(num, size);
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fault_hits(&malloc_fault) ? NULL : __real_malloc(size);
+}
+
+int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
+{
+    return fault_hits(&mutex_fault) ? mutex_fault.error
+                                    : __real_pthread_mutex_init(lock, attributes);
+}
+
+int __wrap_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
+                                     unsigned *arena)
+{
+    if (fault_hits(&create_fault))
+        return -create_fault.error;
+    int err = __real_jemalloc_ctl_arena_create(hooks, metadata_hooks, arena);
+    arenas_alive += err == 0;
+    return err;
+}
+
+void __wrap_jemalloc_ctl_arena_destroy(unsigned arena)
+{
+    arenas_alive--;
+    __real_jemalloc_ctl_arena_destroy(arena);
+}
+
+int __wrap_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms)
+{
+    return fault_hits(&decay_fault) ? -decay_fault.error
+                                    : __real_jemalloc_ctl_arena_set_decay(arena, ms);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    mmap_fault = calloc_fault = malloc_fault = mutex_fault = (struct fault){0};
+    create_fault = decay_fault = (struct fault){0};
+    unsetenv("MEMKIND_ARENA_NUM_PER_KIND");
+    return 0;
+}
+
+static void check_nothing_left(void)
+{
+    assert_int_equal(arenas_alive, 0);
+    for (unsigned i = MEMKIND_NUM_BASE_KIND; i < MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND; i++)
+        assert_null(kind_registry_get(i));
+    assert_null(memkind_detect_kind(memory + SIZE / 2));
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    check_nothing_left();
+    return 0;
+}
+
+/* Makes each call of what the fault stands for fail in turn, with this status or for want of DRAM;
+ * how many there were. */
+static unsigned fail_each_call(struct fault *fault, int error, int status)
+{
+    for (unsigned n = 0; n < MOST_CALLS; n++) {
+        memkind_t kind = UNTOUCHED;
+
+        fault_set(fault, error, 1);
+        fault->skip = n;
+        int result = memkind_create_fixed(memory, SIZE, &kind);
+        bool was_hit = fault->calls > n;
+        *fault = (struct fault){0};
+        if (result == MEMKIND_SUCCESS) {
+            assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
+        } else {
+            assert_true(result == status || result == MEMKIND_ERROR_MALLOC);
+            assert_ptr_equal(kind, UNTOUCHED);
+        }
+        check_nothing_left();
+        if (!was_hit)
+            return n;
+    }
+    fail();
+    return 0;
+}
+
+static void kind_that_cannot_be_made_leaves_nothing(void **state)
+{
+    memkind_t kind = UNTOUCHED;
+
+    (void)state;
+    assert_true(fail_each_call(&calloc_fault, ENOMEM, MEMKIND_ERROR_MALLOC) >= 2);
+    assert_true(fail_each_call(&malloc_fault, ENOMEM, MEMKIND_ERROR_MALLOC) >= 3);
+    assert_true(fail_each_call(&mmap_fault, ENOMEM, MEMKIND_ERROR_ARENAS_CREATE) >= 2);
+    assert_true(fail_each_call(&mutex_fault, ENOMEM, MEMKIND_ERROR_MALLOC) >= 2);
+    assert_int_equal(fail_each_call(&create_fault, EAGAIN, MEMKIND_ERROR_ARENAS_CREATE), 1);
+    assert_int_equal(fail_each_call(&decay_fault, EFAULT, MEMKIND_ERROR_ARENAS_CREATE), 1);
+    assert_int_equal(memkind_create_fixed((void *)((uintptr_t)1 << 60), SIZE, &kind),
+                     MEMKIND_ERROR_INVALID);
+    assert_ptr_equal(kind, UNTOUCHED);
+}
+
+static void there_can_be_too_many_kinds(void **state)
+{
+    static memkind_t kinds[MEMKIND_MAX_KIND];
+    memkind_t more = UNTOUCHED;
+
+    (void)state;
+    for (size_t i = 0; i < MEMKIND_MAX_KIND; i++)
+        assert_int_equal(memkind_create_fixed(memory + i * SIZE_OF_EACH, SIZE_OF_EACH, &kinds[i]),
+                         MEMKIND_SUCCESS);
+    assert_int_equal(memkind_create_fixed(memory, SIZE, &more), MEMKIND_ERROR_TOOMANY);
+    assert_ptr_equal(more, UNTOUCHED);
+    for (size_t i = 0; i < MEMKIND_MAX_KIND; i++)
+        assert_int_equal(memkind_destroy_kind(kinds[i]), MEMKIND_SUCCESS);
+}
+
+/* Also with operations of the program's, and whatever the environment says. */
+static void kind_has_one_arena(void **state)
+{
+    struct memkind_ops ops = MEMKIND_FIXED_OPS;
+    struct memkind kind = {0};
+    memkind_t made;
+    unsigned arena = 0;
+
+    (void)state;
+    setenv("MEMKIND_ARENA_NUM_PER_KIND", "64", 1);
+    assert_int_equal(memkind_create_fixed(memory, SIZE, &made), MEMKIND_SUCCESS);
+    assert_int_equal(made->arena_map_len, 1);
+    assert_int_equal(memkind_destroy_kind(made), MEMKIND_SUCCESS);
+    ops.get_arena = memkind_thread_get_arena;
+    assert_int_equal(memkind_fixed_create(&kind, &ops, "mine"), MEMKIND_SUCCESS);
+    assert_int_equal(kind.arena_map_len, 1);
+    assert_int_equal(kind.arena_map_mask, 0);
+    arena_set_thread_number = 5;
+    assert_int_equal(memkind_thread_get_arena(&kind, &arena, 1), MEMKIND_SUCCESS);
+    assert_int_equal(arena, kind.arena_zero);
+    assert_int_equal(memkind_fixed_destroy(&kind), MEMKIND_SUCCESS);
+    setenv("MEMKIND_ARENA_NUM_PER_KIND", "none", 1);
+    memset(&kind, 0, sizeof(kind));
+    assert_int_equal(memkind_fixed_create(&kind, &ops, "mine"), MEMKIND_ERROR_ENVIRON);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(kind_that_cannot_be_made_leaves_nothing),
+        TEST(there_can_be_too_many_kinds),
+        TEST(kind_has_one_arena),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
