@@ -6,9 +6,6 @@
 
 set -euo pipefail
 
-# Cases that this library does not pass yet.
-pending="2-fork"
-
 SKIPPED=77
 LIMIT=60 # seconds for one case
 TRIES=10 # for a defect that does not show each time
@@ -88,14 +85,8 @@ for name in $cases; do
     done
     seen=$result
     attempt ours "$name"
-    note=
-    if [[ " $pending " = *" $name "* ]]; then
-        note=" (known)"
-        [ "$result" != passes ] || failures="$failures $name (passes: no longer pending)"
-    elif [ "$result" != passes ]; then
-        failures="$failures $name"
-    fi
+    [ "$result" = passes ] || failures="$failures $name"
     [ "$seen" != passes ] || failures="$failures $name (not seen in memkind)"
-    printf '%-18s | %-66s | %s\n' "$name" "$seen" "$result$note"
+    printf '%-18s | %-66s | %s\n' "$name" "$seen" "$result"
 done
 [ -z "$failures" ] || fail "$failures"

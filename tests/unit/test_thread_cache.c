@@ -605,11 +605,7 @@ static void fail_to_make_key(void)
     fault_set(&key_fault, EAGAIN, 1);
     CHECK(start(&heap) == -EAGAIN);
     CHECK(key_fault.calls > 0);
-<<<<<<< ours
     /* Until one can be had. */
-=======
-    /* And tried again for the next heap. */
->>>>>>> theirs
     CHECK(start(&heap) == 0);
 }
 
