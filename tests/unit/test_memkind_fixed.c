@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of fixed kinds: what is left when a part of them cannot be had, and one arena for all. */
+/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 /* WRAP: mmap calloc malloc pthread_mutex_init jemalloc_ctl_arena_create */
 /* WRAP: jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 #include <setjmp.h>
@@ -23,6 +24,7 @@
 #include "memkind/internal/memkind_fixed.h"
 #include "space/area_map.h"
 #include "support/faults.h"
+#include "support/no_mapping_cache.h"
 
 #define SIZE         ((size_t)4 << 20)
 #define SIZE_OF_EACH (SIZE / MEMKIND_MAX_KIND)
