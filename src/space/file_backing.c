@@ -8,6 +8,9 @@
 #include "backing/directory.h"
 #include "backing/tmpfile.h"
 
+/* So many times a file is asked for a large page before it is taken to have none. */
+#define LOOKS 8
+
 static int file_backing_map(struct space *space, void *addr, size_t size, off_t offset)
 {
     if (space->fd < 0)
@@ -60,12 +63,14 @@ static int allocate_small(struct space *space, off_t offset, size_t size)
     return err;
 }
 
-/* Populates whole chunks; until a large page has been seen, looks whether the first of them is one. */
+/* Populates whole chunks; the first times, looks whether the first of them is a large page. */
 static int populate(struct space *space, char *addr, size_t size)
 {
     unsigned char next;
 
     if (!atomic_load_explicit(&space->large_pages, memory_order_relaxed) &&
+        atomic_load_explicit(&space->looks, memory_order_relaxed) < LOOKS &&
+        atomic_fetch_add_explicit(&space->looks, 1, memory_order_relaxed) < LOOKS &&
         tmpfile_populate(space->fd, addr, space->page) == 0 &&
         tmpfile_holds(addr + space->page, space->page, &next))
         atomic_store_explicit(&space->large_pages, true, memory_order_relaxed);

@@ -7,6 +7,9 @@
 #include "space/page_bitmap.h"
 #include "space/space.h"
 
+/* A region is committed in about so many steps of a chunk or more. */
+#define REGION_STEPS 32
+
 struct region *region_new(struct space *space, char *base, off_t offset, size_t size)
 {
     size_t pages = size / space->page;
@@ -221,14 +224,20 @@ static int empty_locked(struct region *region, size_t first, size_t end)
     return 0;
 }
 
-/* The most to commit at once: a space begins with small steps, and many kinds stay small. */
-static size_t usual_step(const struct space *space)
+/*
+ * How much to commit at once: a space begins with small steps, and many kinds stay small; of a large
+ * region, whose arena has much already, several chunks.
+ */
+static size_t usual_step(const struct region *region)
 {
+    const struct space *space = region->space;
     size_t step = space->first_step;
 
     if (space->on_disk || atomic_load_explicit(&space->whole_chunks, memory_order_relaxed))
-        return SPACE_CHUNK;
+        step = SPACE_CHUNK;
     while (step < SPACE_CHUNK && step < space_held(space))
+        step *= 2;
+    while (step >= SPACE_CHUNK && step < region->pages * space->page / REGION_STEPS)
         step *= 2;
     return step;
 }
@@ -237,7 +246,7 @@ static size_t usual_step(const struct space *space)
 static int fill_ahead_locked(struct region *region, size_t first, size_t end)
 {
     size_t small = region->space->first_step;
-    size_t step = usual_step(region->space);
+    size_t step = usual_step(region);
     struct range range = widen(region, first, end, step);
     int err = fill_locked(region, range.first, range.end);
 

@@ -106,6 +106,7 @@ struct space {
     atomic_bool cannot_release;         /* the backing store has said so */
     atomic_bool whole_chunks;           /* the same */
     atomic_bool large_pages;            /* it may have to split pages to give a part back */
+    atomic_uint looks;                  /* for these, so far */
     atomic_size_t ahead;                /* bytes in pages of state ahead */
     size_t reserved;                    /* bytes of all segments; guarded by lock */
     _Atomic(struct segment *) segments; /* newest first, never taken off; read without the lock */

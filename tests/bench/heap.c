@@ -2,8 +2,8 @@
 /*
  * Looks up the functions of the heap to measure, and counts the calls for file space.
  *
- * fallocate() and posix_fallocate() are defined here and exported, so that a libmemkind calls them
- * rather than the C library's.
+ * fallocate(), posix_fallocate() and madvise() are defined here and exported, so that a libmemkind
+ * calls them rather than the C library's.
  */
 #include "heap.h"
 
@@ -15,17 +15,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define HEAP_EXPORTED __attribute__((visibility("default")))
 
-static atomic_ulong fallocate_calls;
+static atomic_ulong space_calls;
 
 /* What <fcntl.h> declares may be visible or not, by the compiler's options. */
 HEAP_EXPORTED int fallocate(int fd, int mode, off_t offset, off_t size)
 {
-    atomic_fetch_add(&fallocate_calls, 1);
+    atomic_fetch_add(&space_calls, 1);
     return (int)syscall(SYS_fallocate, fd, mode, offset, size);
 }
 
@@ -34,9 +35,16 @@ HEAP_EXPORTED int posix_fallocate(int fd, off_t offset, off_t size)
     return fallocate(fd, 0, offset, size) == 0 ? 0 : errno;
 }
 
-unsigned long heap_fallocate_calls(void)
+HEAP_EXPORTED int madvise(void *addr, size_t size, int advice)
 {
-    return atomic_load(&fallocate_calls);
+    if (advice == MADV_POPULATE_WRITE)
+        atomic_fetch_add(&space_calls, 1);
+    return (int)syscall(SYS_madvise, addr, size, advice);
+}
+
+unsigned long heap_space_calls(void)
+{
+    return atomic_load(&space_calls);
 }
 
 _Noreturn void heap_exhausted(void)

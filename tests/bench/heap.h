@@ -44,7 +44,7 @@ void heap_open(struct heap *heap, const struct heap_description *description);
 memkind_t heap_create_kind(const struct heap *heap);
 
 /* How often the process has called fallocate(2) or posix_fallocate(3) so far. */
-unsigned long heap_fallocate_calls(void);
+unsigned long heap_space_calls(void);
 
 /* Ends the program: an allocation failed that must not. */
 _Noreturn void heap_exhausted(void);

@@ -95,7 +95,7 @@ int worker_main(int argc, char **argv)
     }
     heap_open(&run.heap, &run.description);
     run.workload->run(&run);
-    printf("fallocate-calls %lu\n", heap_fallocate_calls());
+    printf("space-calls %lu\n", heap_space_calls());
     fflush(stdout);
     /* Exit handlers of the allocators are no part of a workload. */
     _Exit(EXIT_SUCCESS);
