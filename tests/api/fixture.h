@@ -52,6 +52,18 @@
 #    define FIXTURE_TSAN false
 #endif
 
+/* Whether the address sanitizer is there: a thread may hold its locks when another one forks. */
+#if defined(__SANITIZE_ADDRESS__)
+#    define FIXTURE_ASAN true
+#elif defined(__has_feature)
+#    if __has_feature(address_sanitizer)
+#        define FIXTURE_ASAN true
+#    endif
+#endif
+#ifndef FIXTURE_ASAN
+#    define FIXTURE_ASAN false
+#endif
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Blocks that a file system other than tmpfs may count for a file that is empty. */

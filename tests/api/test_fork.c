@@ -487,7 +487,7 @@ static void test_fork_among_busy_threads(void **state)
     memkind_t kind = *state;
     pthread_t threads[THREADS];
 
-    if (FIXTURE_TSAN)
+    if (FIXTURE_TSAN || FIXTURE_ASAN)
         skip();
     fill_blocks(kind);
     atomic_store(&stop, false);

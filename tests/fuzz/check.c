@@ -7,10 +7,12 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#define STAT_BLOCK     512 /* the unit of st_blocks */
-#define SLAB_LARGEST   ((size_t)7 * MODEL_PAGE)
-#define LARGE_LEAST    (16 * KIB)
-#define LEFT_TO_OTHERS (512 * MIB) /* of the file system */
+#define STAT_BLOCK      512 /* the unit of st_blocks */
+#define SLAB_LARGEST    ((size_t)7 * MODEL_PAGE)
+#define SLAB_OF_4_LEAST ((size_t)64)
+#define SLAB_OF_4_MOST  ((size_t)1024)
+#define LARGE_LEAST     (16 * KIB)
+#define LEFT_TO_OTHERS  (512 * MIB) /* of the file system */
 
 static size_t held_by(const struct model_kind *kind)
 {
@@ -44,14 +46,18 @@ static size_t class_size(size_t size)
     return (size + step - 1) & ~(step - 1);
 }
 
-/* What a block of this class holds if it is alone: whole pages that its slab fits exactly. */
+/*
+ * What a block of this class holds if it is alone: whole pages that its slab fits exactly, and four
+ * where one would do for blocks of 64 bytes to 1 KiB.
+ */
 static size_t alone(size_t usable)
 {
     size_t size = usable;
 
     while (size % MODEL_PAGE != 0)
         size += usable;
-    return size;
+    return size == MODEL_PAGE && usable >= SLAB_OF_4_LEAST && usable <= SLAB_OF_4_MOST ? 4 * size
+                                                                                       : size;
 }
 
 /* Most file space that the kind can need for its blocks, whatever they lie beside. */
