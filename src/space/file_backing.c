@@ -143,6 +143,7 @@ static int open_like(struct space *fresh, const struct space *inherited)
     struct directory *directory = inherited->directory;
 
     fresh->prefault = inherited->prefault;
+    atomic_store(&fresh->snapshot, atomic_load(&inherited->snapshot));
     if (directory == NULL)
         return 0;
     int err = file_backing_open(fresh, directory_ref(directory));

@@ -358,6 +358,7 @@ static void check_failed_snapshot(memkind_t kind, int resource)
         EXPECT(own != NULL);
         memset(own, 1, 100);
         memkind_free(kind, own);
+        EXPECT(memkind_get_snapshot(kind) == MEMKIND_SNAPSHOT_FAILED);
         /* Nothing is read of what is the parent's. */
         memkind_free(kind, blocks[0]);
         memkind_free(NULL, blocks[1]);
