@@ -50,7 +50,7 @@ size_t preload_libc_usable_size(void *ptr)
     static size_t (*_Atomic found)(void *);
     size_t (*function)(void *) = atomic_load_explicit(&found, memory_order_relaxed);
 
-    /* It is the one function of which libc has no second name. dlsym() may allocate. */
+    /* It is the one function of which libc has no second name. dlsym() may allocate and free. */
     if (UNLIKELY(function == NULL)) {
         *(void **)&function = dlsym(RTLD_NEXT, "malloc_usable_size");
         atomic_store_explicit(&found, function, memory_order_relaxed);
@@ -101,7 +101,7 @@ static void *from_kind(const struct request *request)
 }
 
 /* The kind has no room. */
-static void *instead_of_kind(const struct request *request, int saved_errno)
+static void *instead_of_kind(const struct request *request)
 {
     if (!preload.fall_back) {
         atomic_fetch_add_explicit(&preload.refused, 1, memory_order_relaxed);
@@ -109,19 +109,17 @@ static void *instead_of_kind(const struct request *request, int saved_errno)
         return NULL;
     }
     atomic_fetch_add_explicit(&preload.fallen, 1, memory_order_relaxed);
-    errno = saved_errno;
     return from_libc(request);
 }
 
 static __attribute__((noinline)) void *alloc(const struct request *request)
 {
-    int saved_errno = errno;
     bool ours = goes_to_kind(request->size);
     void *block = ours ? from_kind(request) : from_libc(request);
 
     if (UNLIKELY(block == NULL && ours)) {
         ours = false;
-        block = instead_of_kind(request, saved_errno);
+        block = instead_of_kind(request);
     }
     count(block, ours, 1);
     return block;
@@ -244,15 +242,10 @@ EXPORT void *realloc(void *ptr, size_t size)
     bool ours = is_ours(ptr);
     if (ours != goes_to_kind(size))
         return move(ptr, ours, size);
-    int saved_errno = errno;
     count(ptr, ours, -1);
     void *block = resize(ptr, ours, size);
     count(block != NULL ? block : ptr, ours, 1);
-    if (block == NULL && ours) {
-        errno = saved_errno;
-        block = move(ptr, ours, size);
-    }
-    return block;
+    return block == NULL && ours ? move(ptr, ours, size) : block;
 }
 
 EXPORT void *reallocarray(void *ptr, size_t num, size_t size)

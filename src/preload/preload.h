@@ -44,5 +44,5 @@ struct preload {
 
 extern struct preload preload;
 
-/* The usable size of a block of libc. */
+/* The usable size of a block of libc, 0 for NULL. The first call may allocate and free. */
 size_t preload_libc_usable_size(void *ptr);

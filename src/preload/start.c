@@ -75,6 +75,8 @@ static bool make_kind(const struct settings *settings, memkind_t *kind, char *me
 static void activate(const struct settings *settings, memkind_t kind)
 {
     memkind_set_allow_zero_allocs(kind, true);
+    /* Blocks that are freed while it is looked for must not be counted, which takes their size. */
+    (void)preload_libc_usable_size(NULL);
     preload.min = settings->min;
     preload.span = settings->max - settings->min;
     preload.fall_back = settings->fall_back;
