@@ -64,13 +64,12 @@ static int find_node(const char *kind, dev_t device)
 /* Reads a line of mountinfo, see proc(5), if it is about the mount of this number. */
 static bool read_mount(const char *line, unsigned long long mount, struct place *place)
 {
-    unsigned long long number;
     char own[PLACE_TEXT_SIZE];
     char super[PLACE_TEXT_SIZE];
     const char *rest = strstr(line, " - ");
 
-    if (rest == NULL || sscanf(line, "%llu %*s %*s %*s %*s %80s", &number, own) != 2 ||
-        number != mount ||
+    if (rest == NULL || strtoull(line, NULL, DECIMAL) != mount ||
+        sscanf(line, "%*s %*s %*s %*s %*s %80s", own) != 1 ||
         sscanf(rest, " - %80s %80s %80s", place->type, place->source, super) != 3)
         return false;
     say(place->options, "%s,%s", own, super);
