@@ -450,6 +450,61 @@ static void case_dlopen(void)
     CHECK(dlopen("/nonexistent.so", RTLD_NOW) == NULL && dlerror() != NULL);
 }
 
+/* -- Descriptors ------------------------------------------------------------------------------- */
+
+/* Takes every number there is, and writes to all. */
+static size_t open_all(int *files, size_t most)
+{
+    size_t count = 0;
+
+    for (; count < most && (files[count] = dup(fileno(tmpfile()))) >= 0; count++)
+        CHECK(write(files[count], "a text", 6) == 6);
+    return count;
+}
+
+static void use_much(void)
+{
+    void *blocks[8];
+
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        blocks[i] = malloc((2 + i) * MIB);
+        CHECK(in_kind(blocks[i]));
+        fill(blocks[i], (2 + i) * MIB);
+    }
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        CHECK(is_filled(blocks[i], (2 + i) * MIB));
+        free(blocks[i]);
+    }
+}
+
+/* A program that closes everything, and opens files of its own, keeps its heap and its files. */
+static void case_descriptors(void)
+{
+    enum { MOST = 64 };
+    int files[MOST];
+    int busy = 0;
+    char text[16];
+
+    for (int fd = 3; fd < MOST; fd++)
+        close(fd);
+    closefrom(3);
+    CHECK(close_range(3, ~0U, 0) == 0);
+    for (int fd = 3; fd < MOST; fd++) {
+        bool got = (fd % 2 == 0 ? dup2(2, fd) : dup3(2, fd, 0)) == fd;
+        CHECK(got || errno == EBUSY);
+        busy += !got;
+    }
+    CHECK(busy == 1);
+    closefrom(3);
+    size_t count = open_all(files, COUNT_OF(files));
+    use_much();
+    for (size_t i = 0; i < count; i++) {
+        CHECK(lseek(files[i], 0, SEEK_END) == 6);
+        CHECK(pread(files[i], text, sizeof(text), 0) == 6 && memcmp(text, "a text", 6) == 0);
+        CHECK(close(files[i]) == 0 && close(files[i]) == -1 && errno == EBADF);
+    }
+}
+
 /* -- Processes --------------------------------------------------------------------------------- */
 
 static int status_of(pid_t child)
@@ -547,11 +602,22 @@ static const struct {
     const char *name;
     void (*run)(void);
 } cases[] = {
-    {"before", case_before},       {"exit", case_exit},       {"family", case_family},
-    {"aligned", case_aligned},     {"sides", case_sides},     {"full-dram", case_full_dram},
-    {"full-fail", case_full_fail}, {"threads", case_threads}, {"ratio", case_ratio},
-    {"dlopen", case_dlopen},       {"fork", case_fork},       {"fork-threads", case_fork_threads},
-    {"exec", case_exec},           {"libc", case_libc},       {"kind", case_kind},
+    {"before", case_before},
+    {"exit", case_exit},
+    {"family", case_family},
+    {"aligned", case_aligned},
+    {"sides", case_sides},
+    {"full-dram", case_full_dram},
+    {"full-fail", case_full_fail},
+    {"threads", case_threads},
+    {"ratio", case_ratio},
+    {"dlopen", case_dlopen},
+    {"descriptors", case_descriptors},
+    {"fork", case_fork},
+    {"fork-threads", case_fork_threads},
+    {"exec", case_exec},
+    {"libc", case_libc},
+    {"kind", case_kind},
 };
 
 int main(int argc, char **argv)

@@ -33,6 +33,7 @@ run threads MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_RATIO=1:2
 run threads MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_MIN=2000
 run ratio MEMKIND_PRELOAD_RATIO=1:4
 run dlopen
+run descriptors
 run fork
 run fork-threads
 run exec

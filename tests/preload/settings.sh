@@ -110,6 +110,11 @@ nm -D --defined-only "$library" | awk '{ print $NF }' | sort >"$work/names"
 sort >"$work/wanted" <<'END'
 aligned_alloc
 calloc
+close
+close_range
+closefrom
+dup2
+dup3
 free
 free_aligned_sized
 free_sized
