@@ -4,15 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
-#include <malloc.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "memkind/internal/memkind_pmem.h"
+#include "preload/numbers.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"
 
@@ -74,12 +73,9 @@ bool report_at_exit(const struct settings *settings, char *message)
     return true;
 }
 
-static size_t stat_of(memkind_stat_type type)
+static void print_number(int fd, const char *name, uint64_t number)
 {
-    size_t value = 0;
-
-    (void)memkind_get_stat(preload.kind, type, &value);
-    return value;
+    dprintf(fd, ",\n      \"%s\": %" PRIu64, name, number);
 }
 
 /* A string as JSON has it. */
@@ -96,35 +92,25 @@ static void print_string(int fd, const char *text)
     dprintf(fd, "\"");
 }
 
-static void print_kind(int fd)
+static void print_kinds(int fd)
 {
-    const struct memkind_pmem *pmem = preload.kind->priv;
-    struct stat file = {0};
+    struct numbers numbers;
 
-    /* The file is as large as the most file space that was held at one time. */
-    (void)fstat(pmem->fd, &file);
-    (void)memkind_update_cached_stats();
+    numbers_take(&numbers);
     dprintf(fd, "    {\n      \"kind\": \"pmem\",\n      \"directory\": ");
-    print_string(fd, pmem->dir);
-    dprintf(
-        fd,
-        ",\n      \"max_size\": %zu,\n      \"file_space\": %zu,\n"
-        "      \"file_space_peak\": %jd,\n      \"resident\": %zu,\n      \"active\": %zu,\n"
-        "      \"allocated\": %zu,\n      \"fallbacks\": %zu,\n      \"refused\": %zu\n    },\n",
-        pmem->max_size, __atomic_load_n(&pmem->current_size, __ATOMIC_RELAXED),
-        (intmax_t)file.st_size, stat_of(MEMKIND_STAT_TYPE_RESIDENT),
-        stat_of(MEMKIND_STAT_TYPE_ACTIVE), stat_of(MEMKIND_STAT_TYPE_ALLOCATED),
-        atomic_load(&preload.fallen), atomic_load(&preload.refused));
-}
-
-static void print_libc(int fd)
-{
-    struct mallinfo2 info = mallinfo2();
-
-    dprintf(fd,
-            "    {\n      \"kind\": \"libc\",\n      \"resident\": %zu,\n"
-            "      \"allocated\": %zu\n    }\n",
-            info.arena + info.hblkhd, info.uordblks + info.hblkhd);
+    print_string(fd, ((const struct memkind_pmem *)preload.kind->priv)->dir);
+    print_number(fd, "max_size", numbers.max_size);
+    print_number(fd, "file_space", numbers.file_space);
+    print_number(fd, "file_space_peak", numbers.file_space_peak);
+    print_number(fd, "resident", numbers.resident);
+    print_number(fd, "active", numbers.active);
+    print_number(fd, "allocated", numbers.allocated);
+    print_number(fd, "fallbacks", numbers.fallbacks);
+    print_number(fd, "refused", numbers.refused);
+    dprintf(fd, "\n    },\n    {\n      \"kind\": \"libc\"");
+    print_number(fd, "resident", numbers.libc_resident);
+    print_number(fd, "allocated", numbers.libc_allocated);
+    dprintf(fd, "\n    }\n");
 }
 
 __attribute__((destructor)) static void report(void)
@@ -139,8 +125,7 @@ __attribute__((destructor)) static void report(void)
     if (preload.counted)
         dprintf(fd, ",\n  \"threshold\": %zu", ratio_threshold());
     dprintf(fd, ",\n  \"kinds\": [\n");
-    print_kind(fd);
-    print_libc(fd);
+    print_kinds(fd);
     dprintf(fd, "  ]\n}\n");
     close(fd);
 }

@@ -92,14 +92,12 @@ static bool read_fallback(struct settings *settings, char *message)
            wrong(message, name, "\"dram\" or \"fail\"");
 }
 
-static bool read_strict(struct settings *settings, char *message)
+static bool read_flag(const char *name, bool *flag, char *message)
 {
-    const char *name = "MEMKIND_PRELOAD_STRICT";
     const char *text = secure_getenv(name);
 
-    settings->strict = text != NULL && strcmp(text, "1") == 0;
-    return settings->strict || text == NULL || strcmp(text, "0") == 0 ||
-           wrong(message, name, "0 or 1");
+    *flag = text != NULL && strcmp(text, "1") == 0;
+    return *flag || text == NULL || strcmp(text, "0") == 0 || wrong(message, name, "0 or 1");
 }
 
 static bool check_sizes(const struct settings *settings, char *message)
@@ -119,7 +117,7 @@ bool settings_read(struct settings *settings, char *message)
     *settings = (struct settings){.max = SIZE_MAX};
     settings->dir = secure_getenv("MEMKIND_PRELOAD_DIR");
     settings->stats = secure_getenv("MEMKIND_PRELOAD_STATS");
-    if (!read_strict(settings, message))
+    if (!read_flag("MEMKIND_PRELOAD_STRICT", &settings->strict, message))
         return false;
     if (settings->dir == NULL || settings->dir[0] == '\0') {
         snprintf(message, SETTINGS_MESSAGE_SIZE, "MEMKIND_PRELOAD_DIR does not name a directory");
@@ -129,5 +127,6 @@ bool settings_read(struct settings *settings, char *message)
            read_size("MEMKIND_PRELOAD_MIN", &settings->min, message) &&
            read_size("MEMKIND_PRELOAD_MAX", &settings->max, message) &&
            check_sizes(settings, message) && read_ratio(settings, message) &&
-           read_fallback(settings, message);
+           read_fallback(settings, message) &&
+           read_flag("MEMKIND_PRELOAD_PUBLISH", &settings->publish, message);
 }

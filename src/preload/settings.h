@@ -14,6 +14,7 @@ struct settings {
     unsigned dram, pmem; /* the ratio; 0 : 0 where there is none to be kept */
     bool fall_back;      /* libc serves what PMEM has no room for */
     const char *stats;   /* file for the numbers at exit, NULL: none; "%p" is the process */
+    bool publish;        /* the numbers of the running process can be read by others */
     bool strict;         /* what is wrong ends the process */
 };
 

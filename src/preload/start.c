@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "preload/preload.h"
+#include "preload/publish.h"
 #include "preload/ratio.h"
 #include "preload/report.h"
 #include "preload/settings.h"
@@ -100,7 +101,8 @@ static bool start(const struct settings *settings, char *message)
         return false;
     }
     activate(settings, kind);
-    return true;
+    /* A kind is never given up once it has served: from here on, only a message can be the answer. */
+    return !settings->publish || publish_start(message);
 }
 
 __attribute__((constructor)) static void preload_start(void)
@@ -114,7 +116,7 @@ __attribute__((constructor)) static void preload_start(void)
     if (settings_read(&settings, message) && start(&settings, message))
         return;
     dprintf(STDERR_FILENO, "memkind-preload: %s%s\n", message,
-            settings.strict ? "" : "; libc's malloc is used");
+            settings.strict || preload.kind != NULL ? "" : "; libc's malloc is used");
     if (settings.strict)
         _exit(EXIT_STRICT);
 }

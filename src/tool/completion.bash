@@ -8,7 +8,7 @@ _memkind_pmem()
 
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'check run --help' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'check run stats --help' -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
@@ -36,10 +36,11 @@ _memkind_pmem()
         --size | --min | --max | --ratio) ;;
         *)
             mapfile -t COMPREPLY < <(compgen -W '--dir --size --min --max --ratio --fallback
-                --stats --help --' -- "$word")
+                --stats --publish --help --' -- "$word")
             ;;
         esac
         ;;
+    stats) mapfile -t COMPREPLY < <(cd /proc && compgen -G "$word*" | grep -x '[0-9]*') ;;
     esac
 }
 

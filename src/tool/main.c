@@ -12,6 +12,7 @@ static const struct {
 } commands[] = {
     {"check", check_main},
     {"run", run_main},
+    {"stats", stats_main},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -21,6 +22,7 @@ static const char help[] =
     "\n"
     "  check PATH...                     what a heap in these directories would have\n"
     "  run [OPTION...] -- COMMAND...     runs a program with its heap in a directory\n"
+    "  stats PID                         what a running program uses of it\n"
     "\n"
     "\"" TOOL_NAME " COMMAND --help\" tells more, and the manual page " TOOL_NAME "(1) all.\n";
 

@@ -25,6 +25,7 @@ static const char help[] =
     "first\n"
     "  --fallback WHERE   when the file is full: \"dram\" (the default), or \"fail\"\n"
     "  --stats FILE       numbers at the end of each process, as JSON; %p stands for its number\n"
+    "  --publish          lets \"" TOOL_NAME " stats\" see the numbers meanwhile\n"
     "  --help             this text\n"
     "\n"
     "The exit status is the command's; 125 where " TOOL_NAME
@@ -43,21 +44,24 @@ static const struct {
 
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))
 
-enum { OPTION_VARIABLE = 1, OPTION_HELP };
+enum { OPTION_VARIABLE = 1, OPTION_PUBLISH, OPTION_HELP };
+
+#define OPTIONS (VARIABLES + 3) /* with an end */
 
 /* Options for getopt_long(3). */
-static void make_options(struct option options[VARIABLES + 2])
+static void make_options(struct option options[OPTIONS])
 {
-    memset(options, 0, (VARIABLES + 2) * sizeof(*options));
+    memset(options, 0, OPTIONS * sizeof(*options));
     for (size_t i = 0; i < VARIABLES; i++)
         options[i] = (struct option){variables[i].option, required_argument, NULL, OPTION_VARIABLE};
-    options[VARIABLES] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+    options[VARIABLES] = (struct option){"publish", no_argument, NULL, OPTION_PUBLISH};
+    options[VARIABLES + 1] = (struct option){"help", no_argument, NULL, OPTION_HELP};
 }
 
 /* 0 to go on, else an exit status, -1 for success. */
 static int read_options(int argc, char **argv)
 {
-    struct option options[VARIABLES + 2];
+    struct option options[OPTIONS];
     int index;
 
     make_options(options);
@@ -67,6 +71,10 @@ static int read_options(int argc, char **argv)
             return 0;
         case OPTION_VARIABLE:
             if (setenv(variables[index].variable, optarg, 1) != 0)
+                return tool_error("no memory");
+            break;
+        case OPTION_PUBLISH:
+            if (setenv("MEMKIND_PRELOAD_PUBLISH", "1", 1) != 0)
                 return tool_error("no memory");
             break;
         case OPTION_HELP:

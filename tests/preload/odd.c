@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -564,6 +565,24 @@ static void case_fork_threads(void)
         CHECK(pthread_join(threads[i], NULL) == 0);
 }
 
+/* Prints the number of a child, which lives until there is nothing more to be read. */
+static void case_child(void)
+{
+    char byte;
+    pid_t child = fork();
+
+    if (child == 0) {
+        pause();
+        _exit(1);
+    }
+    printf("%d\n", (int)child);
+    fclose(stdout);
+    while (read(STDIN_FILENO, &byte, 1) > 0)
+        ;
+    CHECK(kill(child, SIGKILL) == 0);
+    CHECK(WIFSIGNALED(status_of(child)));
+}
+
 static void case_exec(void)
 {
     pid_t child = vfork();
@@ -616,6 +635,7 @@ static const struct {
     {"fork", case_fork},
     {"fork-threads", case_fork_threads},
     {"exec", case_exec},
+    {"child", case_child},
     {"libc", case_libc},
     {"kind", case_kind},
 };

@@ -70,6 +70,11 @@ for value in '' none DRAM; do
 done
 right kind MEMKIND_PRELOAD_FALLBACK=fail
 
+wrong 'MEMKIND_PRELOAD_PUBLISH=2 is not 0 or 1' MEMKIND_PRELOAD_PUBLISH=2
+right kind MEMKIND_PRELOAD_PUBLISH=0
+right threads MEMKIND_PRELOAD_PUBLISH=1
+right fork MEMKIND_PRELOAD_PUBLISH=1
+
 echo "== MEMKIND_PRELOAD_STRICT"
 for value in '' 2 yes; do
     env LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT="$value" \

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # memkind-pmem check: what it says of directories, and its exit status. Usage: check.sh MEMKIND-PMEM
-# What it says of DAX is tested in the virtual machine.
 
 . "$(dirname "$0")/../preload/lib.sh"
 

@@ -18,9 +18,10 @@ completes()
 }
 
 complete -p memkind-pmem | grep -q _memkind_pmem || fail "not installed for the command"
-completes 'check run --help' ''
+completes 'check run stats --help' ''
 completes 'check' c
 completes 'run' r
+completes "$$" stats $$
 completes '--json' check --j
 completes "$work/pmem" check "$work/pm"
 completes '--size' run --s'ize'
@@ -29,7 +30,7 @@ completes 'dram fail' run --fallback ''
 completes "$work/pmem" run --dir "$work/pm"
 completes '' run --size ''
 mkdir "$work/bin"
-cp "$(command -v true)" "$work/bin/memkind-test-tool"
+cp "$(type -P true)" "$work/bin/memkind-test-tool"
 PATH=$work/bin:$PATH
 completes 'memkind-test-tool' run --dir "$work" -- memkind-test-
 completes "$work/pmem" run -- ls "$work/pm"

@@ -22,8 +22,8 @@ complains()
 }
 
 echo "== options become variables"
-run 0 --dir "$work/pmem" --size 1G --min 10 --max 2M --ratio 1:4 --fallback fail --stats "$work/stats" -- env
-for setting in "DIR=$work/pmem" SIZE=1G MIN=10 MAX=2M RATIO=1:4 FALLBACK=fail "STATS=$work/stats" STRICT=1; do
+run 0 --dir "$work/pmem" --size 1G --min 10 --max 2M --ratio 1:4 --fallback fail --stats "$work/stats" --publish -- env
+for setting in "DIR=$work/pmem" SIZE=1G MIN=10 MAX=2M RATIO=1:4 FALLBACK=fail "STATS=$work/stats" STRICT=1 PUBLISH=1; do
     grep -qxF "MEMKIND_PRELOAD_$setting" "$work/out" || fail "no $setting: $(cat "$work/out")"
 done
 [ "$(readlink -f "$(sed -n 's/^LD_PRELOAD=//p' "$work/out")")" = "$library" ] || fail "$(cat "$work/out")"
