@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Programs of others on the preload library do what they do without, with their heap in the file.
-# Usage: programs.sh PROGRAM TBB-PROGRAM, where PROGRAM is redis, sqlite, python, gcc, tbb, git or stress.
+# Usage: programs.sh PROGRAM TBB-PROGRAM, where PROGRAM is redis, forks, sqlite, python, gcc, tbb, git or stress.
 # PROGRAMS_LARGE=1 makes all of it larger: a million keys, and so on.
 
 . "$(dirname "$0")/lib.sh"
@@ -86,6 +86,11 @@ fill_redis()
 save_redis()
 {
     redis bgsave >/dev/null
+    wait_for_save
+}
+
+wait_for_save()
+{
     for ((i = 0; i < 600; i++)); do
         [ "$(redis info persistence | tr -d '\r' | sed -n 's/^rdb_bgsave_in_progress://p')" = 0 ] && break
         sleep 0.1
@@ -114,6 +119,47 @@ test_redis()
     [ "$(redis debug digest)" = "$digest" ] || fail "another redis-server reads something else from what was saved"
     [ "$(redis dbsize)" -ge "$keys" ] || fail "too few keys"
     stop_redis
+}
+
+# -- Programs whose children go on without exec: these need a frozen heap -------------------------
+
+# save_while_writing KEYS: what is saved is as it was when BGSAVE began, whatever is written meanwhile.
+save_while_writing()
+{
+    local digest
+    redis config set rdb-key-save-delay 20 >/dev/null
+    digest=$(redis debug digest)
+    redis bgsave >/dev/null
+    redis eval "for i = 1, $1 do redis.call('set', 'key' .. i, string.rep('later', i % 70))
+        redis.call('del', 'key' .. i + $1 / 2) end" 0 >/dev/null
+    redis info persistence | grep -q 'rdb_bgsave_in_progress:1' || fail "it was saved before anything was written"
+    wait_for_save
+    [ "$(redis debug digest)" != "$digest" ] || fail "nothing was written"
+    stop_redis
+    start_redis A=1
+    [ "$(redis debug digest)" = "$digest" ] || fail "what was saved is not what was there"
+    stop_redis
+}
+
+test_forks()
+{
+    grep -q MEMKIND_FORK_SNAPSHOT "$MEMKIND_SOURCE_DIR/include/memkind.h" || skip "the library freezes no heaps"
+    need redis-server redis-server
+    export MEMKIND_PMEM_FORK=snapshot
+    same 0 bash -c 'for i in {1..20}; do (x=$(echo $i | tr 1 2); declare -A a; a[$x]=$i; echo "${!a[@]}" | cat); done'
+    same 1 /usr/bin/python3 -c "
+import multiprocessing, os
+shared = [str(i) * 20 for i in range(10000)]
+def work(i):
+    shared.sort(key=lambda text: text[::-1])
+    del shared[::2]
+    return sum(map(len, shared)) + i
+with multiprocessing.get_context('fork').Pool(3) as pool:
+    print(pool.map(work, range(3), 1), sum(map(len, shared)), shared[77])"
+    trap 'kill $server 2>/dev/null || true; wait; rm -rf "$work"' EXIT
+    start_redis LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT=1
+    fill_redis "$(size 10000 1000000)"
+    save_while_writing "$(size 10000 1000000)"
 }
 
 # -- The others ------------------------------------------------------------------------------------
