@@ -173,7 +173,8 @@ struct memkind *kind_registry_kind_of(const void *ptr)
     return jemalloc_ctl_arena_of(ptr, &arena) == 0 ? kind_of_arena(arena) : &static_kind_default;
 }
 
-struct memkind *kind_registry_detect(const void *ptr)
+/* Apart, so that the usual way needs no stack frame. */
+static __attribute__((noinline)) struct memkind *detect_in_mixed(const void *ptr)
 {
     unsigned owner = owner_of(ptr);
     unsigned arena;
@@ -185,4 +186,14 @@ struct memkind *kind_registry_detect(const void *ptr)
     if (owner == ADDRESS_MAP_NONE || jemalloc_ctl_arena_of(ptr, &arena) != 0)
         return NULL;
     return kind_of_arena(arena);
+}
+
+struct memkind *kind_registry_detect(const void *ptr)
+{
+    unsigned owner = address_map_owner(ptr);
+
+    /* Owners are partitions of kinds that have memory: no need to look for others. */
+    if (__builtin_expect(owner >= ADDRESS_MAP_FIRST_OWNER, 1))
+        return atomic_load_explicit(&kinds[owner - ADDRESS_MAP_FIRST_OWNER], memory_order_acquire);
+    return owner == ADDRESS_MAP_NONE ? NULL : detect_in_mixed(ptr);
 }

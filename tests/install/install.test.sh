@@ -57,7 +57,8 @@ for file in libmemkind.so libmemkind.so.0 libmemkind.so.0.0.1 libmemkind.a pkgco
 done
 [ "$(readlink "$lib/libmemkind.so.0")" = libmemkind.so.0.0.1 ] || fail "libmemkind.so.0 is no link"
 strange=$(cd "$prefix" && find . -type f ! -name '*.h' ! -name '*.3' ! -name '*.cmake' \
-    ! -name memkind.pc ! -name 'libmemkind.*')
+    ! -name memkind.pc ! -name 'libmemkind.*' ! -name libmemkind-preload.so ! -path './bin/memkind-pmem' \
+    ! -name memkind-pmem.1 ! -path '*/bash-completion/completions/memkind-pmem')
 [ -z "$strange" ] || fail "installed but unknown:" $strange
 
 echo "== dynamic section"
@@ -115,6 +116,13 @@ if [ "$MEMKIND_JEMALLOC" = bundled ]; then
 else
     echo "skipped: MEMKIND_JEMALLOC=$MEMKIND_JEMALLOC cannot"
 fi
+
+echo "== memkind-pmem"
+[ -f "$prefix/share/man/man1/memkind-pmem.1" ] || fail "memkind-pmem.1 is missing"
+"$prefix/bin/memkind-pmem" run --dir "$MEMKIND_TEST_DIR" --stats "$work/stats" -- true || fail "memkind-pmem run"
+grep -q '"program": "true"' "$work/stats" || fail "the program did not run on the preload library"
+readelf -dW "$lib/libmemkind-preload.so" "$prefix/bin/memkind-pmem" | grep -E 'RPATH|RUNPATH' |
+    { ! grep -v '\[$ORIGIN'; } || fail "a run path that does not begin at the file itself"
 
 echo "== find_package"
 "$cmake" -S "$here/consumer" -B "$work/consumer" -DCMAKE_C_COMPILER="$cc" \

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The numbers about the kind and libc's heap. */
+#include "preload/numbers.h"
+
+#include <malloc.h>
+#include <sys/stat.h>
+
+#include "memkind/internal/memkind_pmem.h"
+#include "preload/preload.h"
+
+static size_t stat_of(memkind_stat_type type)
+{
+    size_t value = 0;
+
+    (void)memkind_get_stat(preload.kind, type, &value);
+    return value;
+}
+
+void numbers_take(struct numbers *numbers)
+{
+    const struct memkind_pmem *pmem = preload.kind->priv;
+    struct mallinfo2 info = mallinfo2();
+    struct stat file = {0};
+
+    /* The file is as large as the most file space that was held at one time. */
+    (void)fstat(pmem->fd, &file);
+    (void)memkind_update_cached_stats();
+    *numbers = (struct numbers){
+        .max_size = pmem->max_size,
+        .file_space = __atomic_load_n(&pmem->current_size, __ATOMIC_RELAXED),
+        .file_space_peak = (uint64_t)file.st_size,
+        .resident = stat_of(MEMKIND_STAT_TYPE_RESIDENT),
+        .active = stat_of(MEMKIND_STAT_TYPE_ACTIVE),
+        .allocated = stat_of(MEMKIND_STAT_TYPE_ALLOCATED),
+        .libc_resident = info.arena + info.hblkhd,
+        .libc_allocated = info.uordblks + info.hblkhd,
+        .fallbacks = atomic_load(&preload.fallen),
+        .refused = atomic_load(&preload.refused),
+    };
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The numbers about the kind and libc's heap, and the memory in which memkind-pmem(1) finds them. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define NUMBERS_DIRECTORY_SIZE 1024
+
+/* Bytes, but for the last two. */
+struct numbers {
+    uint64_t max_size;
+    uint64_t file_space, file_space_peak;
+    uint64_t resident, active, allocated;
+    uint64_t libc_resident, libc_allocated;
+    uint64_t fallbacks, refused;
+};
+
+/* Of the process: the kind is there. */
+void numbers_take(struct numbers *numbers);
+
+/* -- Published --------------------------------------------------------------------------------- */
+
+/* The nameless memory file; in /proc/PID/fd, "/memfd:" comes before and " (deleted)" behind. */
+#define NUMBERS_FILE    "memkind-stats"
+#define NUMBERS_VERSION 1u
+
+/* What lies in it. The sequence is odd while numbers change: who reads them looks before and after. */
+struct numbers_page {
+    uint32_t version;
+    int32_t process; /* a child has its parent's page, which is not about it */
+    atomic_uint sequence;
+    struct numbers numbers;
+    char directory[NUMBERS_DIRECTORY_SIZE];
+};

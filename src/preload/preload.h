@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A process's own malloc on a PMEM kind: what the parts of the preload library share.
+ *
+ * Every block is either of the kind or of libc's heap, and its address tells which
+ * (memkind_detect_kind), so blocks from before the kind was there, and those that go to DRAM on
+ * purpose, need no mark. libc's heap is called by the names under which libc exports it besides
+ * malloc, so nothing has to be looked up before the first allocation.
+ *
+ * libmemkind, and libc on its behalf, may themselves call malloc while they serve a call of ours.
+ * Such a call must get libc's memory, or it would come back to a lock that is held. That happens
+ * only at certain moments: when the kind is made, when a thread first uses it, around a fork. So
+ * each thread has a state, and a thread on its fast way needs to look at nothing else:
+ *
+ *    COLD      has not used the kind in this process, or there is none; first call: slow way
+ *    BUSY      is in a call of libmemkind that may allocate: all that it asks for is libc's
+ *    FAST      uses the kind, for blocks of all sizes
+ *    CHOOSY    uses the kind for some sizes; or all blocks are counted, for a ratio: slow way
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "memkind/internal/memkind_private.h"
+
+enum preload_state { PRELOAD_COLD, PRELOAD_BUSY, PRELOAD_FAST, PRELOAD_CHOOSY };
+
+/* The calling thread's. The library is there from the start of the process, so this costs no call.
+ */
+extern _Thread_local unsigned char preload_thread;
+
+/* Written once, before there are other threads. */
+struct preload {
+    memkind_t kind;        /* NULL: libc serves everything */
+    size_t min, span;      /* sizes from min to min + span go to the kind */
+    unsigned char ready;   /* the state of threads that use the kind: FAST or CHOOSY */
+    bool counted;          /* blocks are counted, and ratio_threshold() decides beside the range */
+    bool fall_back;        /* libc serves what the kind has no room for */
+    atomic_size_t fallen;  /* how often it did, */
+    atomic_size_t refused; /* and how often the kind had no room and NULL was the answer */
+};
+
+extern struct preload preload;
+
+/* The usable size of a block of libc, 0 for NULL. The first call may allocate and free. */
+size_t preload_libc_usable_size(void *ptr);

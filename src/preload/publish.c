@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The numbers of a running process, in a nameless memory file. */
+#include "preload/publish.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "memkind/internal/memkind_pmem.h"
+#include "preload/numbers.h"
+#include "preload/preload.h"
+#include "preload/settings.h"
+
+static struct numbers_page *page;
+
+static void update(void)
+{
+    struct numbers numbers;
+
+    numbers_take(&numbers);
+    atomic_fetch_add(&page->sequence, 1);
+    page->numbers = numbers;
+    atomic_fetch_add(&page->sequence, 1);
+}
+
+static void *update_for_ever(void *unused)
+{
+    const struct timespec second = {.tv_sec = 1};
+
+    /* Should it allocate, that is none of the program's business. */
+    preload_thread = PRELOAD_BUSY;
+    for (;;) {
+        update();
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &second, NULL);
+    }
+    return unused;
+}
+
+/* The descriptor stays open: it is how the file is found. */
+static int make_page(void)
+{
+    int fd = memfd_create(NUMBERS_FILE, MFD_CLOEXEC);
+
+    if (fd < 0)
+        return errno;
+    if (ftruncate(fd, sizeof(*page)) == 0) {
+        page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (page != MAP_FAILED)
+            return 0;
+    }
+    int err = errno;
+    close(fd);
+    return err;
+}
+
+/* The program's signals are for its own threads. */
+static int start_thread(void)
+{
+    sigset_t all, before;
+    pthread_t thread;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = pthread_create(&thread, NULL, update_for_ever, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err == 0)
+        pthread_detach(thread);
+    return err;
+}
+
+bool publish_start(char *message)
+{
+    int err = make_page();
+
+    if (err == 0) {
+        page->version = NUMBERS_VERSION;
+        page->process = (int32_t)getpid();
+        snprintf(page->directory, sizeof(page->directory), "%s",
+                 ((const struct memkind_pmem *)preload.kind->priv)->dir);
+        update();
+        err = start_thread();
+    }
+    if (err != 0)
+        snprintf(message, SETTINGS_MESSAGE_SIZE, "numbers cannot be published (%s)",
+                 strerrordesc_np(err));
+    return err == 0;
+}

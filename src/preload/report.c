@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Numbers about the kind and libc's heap when the process ends. */
+#include "preload/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "memkind/internal/memkind_pmem.h"
+#include "preload/numbers.h"
+#include "preload/preload.h"
+#include "preload/ratio.h"
+
+#define FILE_MODE 0666 /* less the process's umask */
+
+static char path[PATH_MAX]; /* absolute: the process may go elsewhere */
+static pid_t process;       /* that writes it; 0: none */
+
+/* Appends text to path, as much as fits; whether it did. */
+static bool append(size_t *used, const char *text, size_t length)
+{
+    if (length >= sizeof(path) - *used)
+        return false;
+    memcpy(path + *used, text, length);
+    *used += length;
+    path[*used] = '\0';
+    return true;
+}
+
+/* Makes path from the file's name: absolute, and with the process in place of "%p". */
+static bool make_path(const char *name)
+{
+    char number[sizeof(pid_t) * 3 + 1];
+    int digits = snprintf(number, sizeof(number), "%d", (int)getpid());
+    size_t used = 0;
+    const char *mark;
+
+    if (name[0] != '/') {
+        if (getcwd(path, sizeof(path)) == NULL)
+            return false;
+        used = strlen(path);
+        if (!append(&used, "/", 1))
+            return false;
+    }
+    for (; (mark = strstr(name, "%p")) != NULL; name = mark + 2)
+        if (!append(&used, name, (size_t)(mark - name)) || !append(&used, number, (size_t)digits))
+            return false;
+    return append(&used, name, strlen(name));
+}
+
+static int open_file(void)
+{
+    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, FILE_MODE);
+}
+
+bool report_at_exit(const struct settings *settings, char *message)
+{
+    errno = ENAMETOOLONG;
+    int fd = make_path(settings->stats) ? open_file() : -1;
+
+    if (fd < 0) {
+        snprintf(message, SETTINGS_MESSAGE_SIZE,
+                 "MEMKIND_PRELOAD_STATS=%.64s cannot be written (%s)", settings->stats,
+                 strerrordesc_np(errno));
+        return false;
+    }
+    close(fd);
+    process = getpid();
+    return true;
+}
+
+static void print_number(int fd, const char *name, uint64_t number)
+{
+    dprintf(fd, ",\n      \"%s\": %" PRIu64, name, number);
+}
+
+/* A string as JSON has it. */
+static void print_string(int fd, const char *text)
+{
+    dprintf(fd, "\"");
+    for (; *text != '\0'; text++)
+        if (*text == '"' || *text == '\\')
+            dprintf(fd, "\\%c", *text);
+        else if ((unsigned char)*text < ' ')
+            dprintf(fd, "\\u%04x", (unsigned)(unsigned char)*text);
+        else
+            dprintf(fd, "%c", *text);
+    dprintf(fd, "\"");
+}
+
+static void print_kinds(int fd)
+{
+    struct numbers numbers;
+
+    numbers_take(&numbers);
+    dprintf(fd, "    {\n      \"kind\": \"pmem\",\n      \"directory\": ");
+    print_string(fd, ((const struct memkind_pmem *)preload.kind->priv)->dir);
+    print_number(fd, "max_size", numbers.max_size);
+    print_number(fd, "file_space", numbers.file_space);
+    print_number(fd, "file_space_peak", numbers.file_space_peak);
+    print_number(fd, "resident", numbers.resident);
+    print_number(fd, "active", numbers.active);
+    print_number(fd, "allocated", numbers.allocated);
+    print_number(fd, "fallbacks", numbers.fallbacks);
+    print_number(fd, "refused", numbers.refused);
+    dprintf(fd, "\n    },\n    {\n      \"kind\": \"libc\"");
+    print_number(fd, "resident", numbers.libc_resident);
+    print_number(fd, "allocated", numbers.libc_allocated);
+    dprintf(fd, "\n    }\n");
+}
+
+__attribute__((destructor)) static void report(void)
+{
+    if (preload.kind == NULL || process == 0 || process != getpid())
+        return;
+    int fd = open_file();
+    if (fd < 0)
+        return;
+    dprintf(fd, "{\n  \"process\": %d,\n  \"program\": ", (int)process);
+    print_string(fd, program_invocation_short_name);
+    if (preload.counted)
+        dprintf(fd, ",\n  \"threshold\": %zu", ratio_threshold());
+    dprintf(fd, ",\n  \"kinds\": [\n");
+    print_kinds(fd);
+    dprintf(fd, "  ]\n}\n");
+    close(fd);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where the preload library begins: the kind is made, and from then on serves the process. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "preload/preload.h"
+#include "preload/publish.h"
+#include "preload/ratio.h"
+#include "preload/report.h"
+#include "preload/settings.h"
+
+#define EXIT_STRICT 125 /* as env(1), timeout(1) and the like, when they fail themselves */
+
+/* -- Fork -------------------------------------------------------------------------------------- */
+
+/*
+ * Run before libmemkind's handlers on the way into a fork, and after them on the way out, since
+ * they are registered later: what libmemkind allocates meanwhile is libc's.
+ */
+static _Thread_local unsigned char before_fork;
+
+static void enter_fork(void)
+{
+    before_fork = preload_thread;
+    preload_thread = PRELOAD_BUSY;
+}
+
+static void leave_fork(void)
+{
+    preload_thread = before_fork;
+}
+
+/* The child's first allocation may make it a file of its own. */
+static void begin_child(void)
+{
+    preload_thread = PRELOAD_COLD;
+}
+
+/* -- Start ------------------------------------------------------------------------------------- */
+
+/* All that the kind is to be is said here. */
+static int create_kind(const struct settings *settings, memkind_t *kind)
+{
+    struct memkind_config *config = memkind_config_new();
+
+    if (config == NULL)
+        return MEMKIND_ERROR_MALLOC;
+    memkind_config_set_path(config, settings->dir);
+    memkind_config_set_size(config, settings->size);
+    int err = memkind_create_pmem_with_config(config, kind);
+    int saved_errno = errno;
+    memkind_config_delete(config);
+    errno = saved_errno;
+    return err;
+}
+
+static bool make_kind(const struct settings *settings, memkind_t *kind, char *message)
+{
+    char text[MEMKIND_ERROR_MESSAGE_SIZE];
+
+    errno = 0;
+    int err = create_kind(settings, kind);
+    if (err == MEMKIND_SUCCESS)
+        return true;
+    memkind_error_message(err, text, sizeof(text));
+    snprintf(message, SETTINGS_MESSAGE_SIZE, "no heap in MEMKIND_PRELOAD_DIR=%.256s (%s)",
+             settings->dir, errno != 0 ? strerrordesc_np(errno) : text);
+    return false;
+}
+
+static void activate(const struct settings *settings, memkind_t kind)
+{
+    memkind_set_allow_zero_allocs(kind, true);
+    /* Blocks that are freed while it is looked for must not be counted, which takes their size. */
+    (void)preload_libc_usable_size(NULL);
+    preload.min = settings->min;
+    preload.span = settings->max - settings->min;
+    preload.fall_back = settings->fall_back;
+    preload.counted = settings->pmem != 0;
+    preload.ready = preload.counted || preload.span != SIZE_MAX ? PRELOAD_CHOOSY : PRELOAD_FAST;
+    ratio_set(settings->dram, settings->pmem);
+    preload.kind = kind;
+}
+
+static bool start(const struct settings *settings, char *message)
+{
+    memkind_t kind;
+
+    if (settings->stats != NULL && !report_at_exit(settings, message))
+        return false;
+    if (!make_kind(settings, &kind, message))
+        return false;
+    if (pthread_atfork(enter_fork, leave_fork, begin_child) != 0) {
+        memkind_destroy_kind(kind);
+        snprintf(message, SETTINGS_MESSAGE_SIZE, "no memory");
+        return false;
+    }
+    activate(settings, kind);
+    /* A kind is never given up once it has served: from here on, only a message can be the answer. */
+    return !settings->publish || publish_start(message);
+}
+
+__attribute__((constructor)) static void preload_start(void)
+{
+    char message[SETTINGS_MESSAGE_SIZE];
+    struct settings settings;
+
+    /* Whoever started a program with more rights than his own decides nothing about it. */
+    if (getauxval(AT_SECURE) != 0)
+        return;
+    if (settings_read(&settings, message) && start(&settings, message))
+        return;
+    dprintf(STDERR_FILENO, "memkind-preload: %s%s\n", message,
+            settings.strict || preload.kind != NULL ? "" : "; libc's malloc is used");
+    if (settings.strict)
+        _exit(EXIT_STRICT);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* memkind-pmem: looks at places for PMEM kinds, and runs programs on them. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tool/tool.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"check", check_main},
+    {"run", run_main},
+    {"stats", stats_main},
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const char help[] =
+    "usage: " TOOL_NAME " COMMAND [ARGUMENT...]\n"
+    "\n"
+    "  check PATH...                     what a heap in these directories would have\n"
+    "  run [OPTION...] -- COMMAND...     runs a program with its heap in a directory\n"
+    "  stats PID                         what a running program uses of it\n"
+    "\n"
+    "\"" TOOL_NAME " COMMAND --help\" tells more, and the manual page " TOOL_NAME "(1) all.\n";
+
+int tool_error(const char *format, ...)
+{
+    va_list arguments;
+
+    fputs(TOOL_NAME ": ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
+        fputs(help, stdout);
+        return 0;
+    }
+    if (*name == '\0')
+        return tool_error("no command is given; try \"" TOOL_NAME " --help\"");
+    return tool_error("there is no command \"%s\"; try \"" TOOL_NAME " --help\"", name);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What memory in a file of a directory does, found out by trying. */
+#include "tool/measure.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB            ((size_t)1 << 20)
+#define HUGE_PAGE      (2 * MIB)
+#define MOST           (64 * MIB)
+#define LEAST          HUGE_PAGE
+#define SHARE          4 /* of what is free, no more than one part of so many is used */
+#define COPY_SECONDS   0.5
+#define LINE_SIZE      256
+#define OWNER_ONLY     0600
+#define MOST_FAULTS(n) (2 * (n) / HUGE_PAGE + 16) /* far fewer than pages of 4 KiB take */
+
+static double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static long count_faults(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt + usage.ru_majflt;
+}
+
+static int make_file(const char *dir)
+{
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, OWNER_ONLY);
+    char *name;
+
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+        return fd >= 0 ? fd : -errno;
+    if (asprintf(&name,
+                 "%s/"
+                 "memkind-check.XXXXXX",
+                 dir) < 0)
+        return -ENOMEM;
+    fd = mkostemp(name, O_CLOEXEC);
+    int err = -errno;
+    if (fd >= 0)
+        unlink(name);
+    free(name);
+    return fd >= 0 ? fd : err;
+}
+
+static enum place_answer can_punch(int fd)
+{
+    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)HUGE_PAGE) == 0
+               ? PLACE_YES
+               : PLACE_NO;
+}
+
+/* Whether the file's first piece lies at a multiple of 2 MiB of what the file system is on. */
+static enum place_answer is_aligned(int fd)
+{
+    union {
+        struct fiemap map;
+        char room[sizeof(struct fiemap) + sizeof(struct fiemap_extent)];
+    } query = {.map = {.fm_length = HUGE_PAGE, .fm_extent_count = 1}};
+
+    if (ioctl(fd, FS_IOC_FIEMAP, &query.map) != 0 || query.map.fm_mapped_extents == 0)
+        return PLACE_UNKNOWN;
+    const struct fiemap_extent *extent = query.map.fm_extents;
+    if ((extent->fe_flags & (FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC)) != 0)
+        return PLACE_UNKNOWN;
+    return extent->fe_physical % HUGE_PAGE == 0 && extent->fe_length >= HUGE_PAGE ? PLACE_YES
+                                                                                  : PLACE_NO;
+}
+
+/* Address space for size bytes, at a multiple of 2 MiB, with the file in it; it is never unmapped. */
+static char *map_file(int fd, size_t size)
+{
+    char *base = mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (base == MAP_FAILED)
+        return NULL;
+    base += HUGE_PAGE - (uintptr_t)base % HUGE_PAGE;
+    base = mmap(base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+    if (base == MAP_FAILED)
+        return NULL;
+    (void)madvise(base, size, MADV_HUGEPAGE);
+    return base;
+}
+
+/* Bytes of files that are mapped by pages of 2 MiB, as far as they are not DAX. */
+static size_t count_huge(void)
+{
+    FILE *file = fopen("/proc/self/smaps_rollup", "re");
+    char line[LINE_SIZE];
+    size_t kib = 0;
+
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        if (strncmp(line, "ShmemPmdMapped:", strlen("ShmemPmdMapped:")) == 0 ||
+            strncmp(line, "FilePmdMapped:", strlen("FilePmdMapped:")) == 0)
+            kib += strtoul(strchr(line, ':') + 1, NULL, 10);
+    if (file != NULL)
+        fclose(file);
+    return kib << 10;
+}
+
+/* For DAX no count tells, but there are few faults. */
+static bool is_huge(const struct place *place, size_t size, long faults)
+{
+    return place->map_sync == PLACE_YES ? (size_t)faults <= MOST_FAULTS(size)
+                                        : count_huge() >= size / 2;
+}
+
+static void time_first_touch(struct place *place, char *base, size_t size)
+{
+    long faults = count_faults();
+    double start = now();
+
+    memset(base, 1, size);
+    double seconds = now() - start;
+    faults = count_faults() - faults;
+    place->touch = (double)size / seconds;
+    place->huge = is_huge(place, size, faults) ? PLACE_YES : PLACE_NO;
+}
+
+static void time_copies(struct place *place, char *base, size_t size)
+{
+    char *source = malloc(size);
+    size_t copied = 0;
+    double seconds;
+
+    if (source == NULL)
+        return;
+    memset(source, 2, size);
+    double start = now();
+    do {
+        memcpy(base, source, size);
+        /* Or the compiler may find that all copies but one are in vain. */
+        __asm__ volatile("" ::"r"(base) : "memory");
+        copied += size;
+        seconds = now() - start;
+    } while (seconds < COPY_SECONDS);
+    place->copy = (double)copied / seconds;
+    free(source);
+}
+
+static int measure_file(struct place *place, int fd, enum place_answer *aligned)
+{
+    size_t size = place->available / SHARE < MOST ? place->available / SHARE : MOST;
+
+    size -= size % HUGE_PAGE;
+    if (size < LEAST)
+        return -ENOSPC;
+    int err = posix_fallocate(fd, 0, (off_t)size);
+    if (err != 0)
+        return -err;
+    *aligned = is_aligned(fd);
+    char *base = map_file(fd, size);
+    if (base == NULL)
+        return -errno;
+    time_first_touch(place, base, size);
+    time_copies(place, base, size);
+    munmap(base, size);
+    place->punch = can_punch(fd);
+    return 0;
+}
+
+int measure_place(struct place *place, enum place_answer *aligned)
+{
+    int fd = make_file(place->path);
+
+    if (fd < 0)
+        return fd;
+    int err = measure_file(place, fd, aligned);
+    close(fd);
+    return err;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a directory or a DAX device is to a PMEM kind that would be made there. */
+#include "tool/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+
+#include "memkind.h"
+#include "tool/measure.h"
+
+#define SECTOR          ((size_t)512)
+#define HUGE_PAGE       ((size_t)2 << 20)
+#define SYSFS_PATH_SIZE 128
+#define DECIMAL         10
+
+static void __attribute__((format(printf, 2, 3))) say(char *text, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, PLACE_TEXT_SIZE, format, arguments);
+    va_end(arguments);
+}
+
+/* -- What the kernel says ---------------------------------------------------------------------- */
+
+/* A number in a file of /sys/dev/<kind>/<device>/; false where there is none. */
+static bool read_sysfs(const char *kind, dev_t device, const char *name, long long *number)
+{
+    char path[SYSFS_PATH_SIZE];
+    char text[SYSFS_PATH_SIZE];
+    char *end = text;
+
+    snprintf(path, sizeof(path), "/sys/dev/%s/%u:%u/%s", kind, major(device), minor(device), name);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    if (fgets(text, sizeof(text), file) != NULL)
+        *number = strtoll(text, &end, 0);
+    fclose(file);
+    return end != text;
+}
+
+/* The node of the device's memory; of a partition, that of the whole. */
+static int find_node(const char *kind, dev_t device)
+{
+    static const char *const names[] = {"target_node", "device/target_node", "device/numa_node",
+                                        "../device/numa_node", "numa_node"};
+    long long node;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (read_sysfs(kind, device, names[i], &node) && node >= 0)
+            return (int)node;
+    return PLACE_NO_NODE;
+}
+
+/* Reads a line of mountinfo, see proc(5), if it is about the mount of this number. */
+static bool read_mount(const char *line, unsigned long long mount, struct place *place)
+{
+    char own[PLACE_TEXT_SIZE];
+    char super[PLACE_TEXT_SIZE];
+    const char *rest = strstr(line, " - ");
+
+    if (rest == NULL || strtoull(line, NULL, DECIMAL) != mount ||
+        sscanf(line, "%*s %*s %*s %*s %*s %80s", own) != 1 ||
+        sscanf(rest, " - %80s %80s %80s", place->type, place->source, super) != 3)
+        return false;
+    say(place->options, "%s,%s", own, super);
+    return true;
+}
+
+static void find_mount(struct place *place)
+{
+    struct statx status;
+    char *line = NULL;
+    size_t room = 0;
+    FILE *file;
+
+    if (statx(AT_FDCWD, place->path, 0, STATX_MNT_ID, &status) != 0 ||
+        (status.stx_mask & STATX_MNT_ID) == 0)
+        return;
+    file = fopen("/proc/self/mountinfo", "re");
+    if (file == NULL)
+        return;
+    while (getline(&line, &room, file) > 0 && !read_mount(line, status.stx_mnt_id, place))
+        ;
+    free(line);
+    fclose(file);
+}
+
+static void find_space(struct place *place)
+{
+    struct statvfs space;
+
+    if (statvfs(place->path, &space) != 0)
+        return;
+    place->size = (size_t)space.f_blocks * space.f_frsize;
+    place->available = (size_t)space.f_bavail * space.f_frsize;
+}
+
+/* -- What follows from it ---------------------------------------------------------------------- */
+
+static bool has_option(const struct place *place, const char *option)
+{
+    return strstr(place->options, option) != NULL;
+}
+
+static void explain_small_pages(struct place *place, dev_t device, enum place_answer aligned)
+{
+    long long start = 0;
+
+    if (strcmp(place->type, "tmpfs") == 0)
+        say(place->reason, "%s",
+            has_option(place, "huge=") ? "no large page was to be had" : "mounted without huge=");
+    else if (place->map_sync != PLACE_YES)
+        say(place->reason, "without DAX, pages are those of the page cache");
+    else if (read_sysfs("block", device, "start", &start) &&
+             (size_t)start * SECTOR % HUGE_PAGE != 0)
+        say(place->reason, "the partition does not begin at a multiple of 2 MiB");
+    else if (aligned == PLACE_NO)
+        say(place->reason, "files do not begin at multiples of 2 MiB, as mkfs was run");
+    else
+        say(place->reason, "the device may not be aligned to 2 MiB");
+}
+
+static void advise_dax(struct place *place)
+{
+    if (place->huge == PLACE_YES)
+        say(place->advice, "Nothing is left to wish for.");
+    else if (strcmp(place->type, "ext4") == 0)
+        say(place->advice, "For pages of 2 MiB, make the file system with \"mkfs.ext4 -E "
+                           "stride=512,stripe_width=512\" on an aligned partition.");
+    else if (strcmp(place->type, "xfs") == 0)
+        say(place->advice,
+            "For pages of 2 MiB, make the file system with \"mkfs.xfs -d su=2m,sw=1\" "
+            "on an aligned partition.");
+    else
+        say(place->advice, "It works, by pages of 4 KiB.");
+}
+
+static void advise_no_dax(struct place *place)
+{
+    bool tmpfs = strcmp(place->type, "tmpfs") == 0;
+
+    if (tmpfs && place->huge != PLACE_YES)
+        say(place->advice,
+            "This is DRAM, good to try things out; for pages of 2 MiB, mount it with "
+            "\"-o remount,huge=advise\".");
+    else if (tmpfs)
+        say(place->advice, "This is DRAM, good to try things out.");
+    else if (strstr(place->source, "/pmem") != NULL)
+        say(place->advice, "The device can do DAX: mount it with \"-o dax=always\".");
+    else
+        say(place->advice, "Memory here is DRAM that is written to a disk; use a file system on "
+                           "persistent or CXL memory, mounted with \"-o dax=always\", or a tmpfs.");
+}
+
+/* -- The examination --------------------------------------------------------------------------- */
+
+/* Whether a kind can be made and used; else says why not. */
+static bool works(struct place *place)
+{
+    char text[MEMKIND_ERROR_MESSAGE_SIZE];
+    memkind_t kind;
+
+    errno = 0;
+    int err = memkind_create_pmem(place->path, MEMKIND_PMEM_MIN_SIZE, &kind);
+    if (err != MEMKIND_SUCCESS) {
+        memkind_error_message(err, text, sizeof(text));
+        say(place->reason, "%s", errno != 0 ? strerror(errno) : text);
+        return false;
+    }
+    void *block = memkind_malloc(kind, 1);
+    if (block == NULL)
+        say(place->reason, "%s", strerror(ENOSPC));
+    memkind_destroy_kind(kind);
+    return block != NULL;
+}
+
+static void examine_directory(struct place *place, dev_t device)
+{
+    enum place_answer aligned = PLACE_UNKNOWN;
+
+    find_mount(place);
+    find_space(place);
+    place->node = find_node("block", device);
+    if (!works(place)) {
+        say(place->advice, "Give a directory that files can be made in, with 2 MiB free at least.");
+        return;
+    }
+    place->map_sync = memkind_check_dax_path(place->path) == MEMKIND_SUCCESS ? PLACE_YES : PLACE_NO;
+    place->verdict = place->map_sync == PLACE_YES ? PLACE_DAX : PLACE_WORKS;
+    int err = measure_place(place, &aligned);
+    if (err != 0)
+        say(place->reason, "not measured: %s", strerror(-err));
+    else if (place->huge != PLACE_YES)
+        explain_small_pages(place, device, aligned);
+    if (place->verdict == PLACE_DAX)
+        advise_dax(place);
+    else
+        advise_no_dax(place);
+}
+
+/* Memory without a file system: all of it is the kind's, and nothing is written to find out more. */
+static void examine_device(struct place *place, dev_t device)
+{
+    long long number;
+
+    say(place->type, "devdax");
+    place->node = find_node("char", device);
+    if (read_sysfs("char", device, "size", &number) && number > 0)
+        place->size = (size_t)number;
+    if (read_sysfs("char", device, "align", &number))
+        place->huge = (size_t)number >= HUGE_PAGE ? PLACE_YES : PLACE_NO;
+    if (works(place)) {
+        place->verdict = PLACE_DAX;
+        place->available = place->size;
+        say(place->advice, "A kind takes all of the device; nothing else may use it.");
+        return;
+    }
+    say(place->advice,
+        "Reconfigure it for a file system (ndctl create-namespace -f -e NAMESPACE -m "
+        "fsdax), and give a directory of that.");
+}
+
+void place_examine(const char *path, struct place *place)
+{
+    struct stat status;
+
+    *place = (struct place){.path = path, .verdict = PLACE_USELESS, .node = PLACE_NO_NODE};
+    if (stat(path, &status) != 0) {
+        say(place->reason, "%s", strerror(errno));
+        say(place->advice, "Give a directory that is there, or a device such as /dev/dax0.0.");
+    } else if (S_ISCHR(status.st_mode)) {
+        examine_device(place, status.st_rdev);
+    } else if (S_ISDIR(status.st_mode)) {
+        examine_directory(place, status.st_dev);
+    } else {
+        say(place->reason, "%s", strerror(ENOTDIR));
+        say(place->advice, "Give the directory, or a device such as /dev/dax0.0.");
+    }
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a directory or a DAX device is to a PMEM kind that would be made there. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PLACE_TEXT_SIZE 192
+#define PLACE_NO_NODE   (-1)
+
+enum place_answer { PLACE_UNKNOWN, PLACE_NO, PLACE_YES };
+
+/* Also the exit status. */
+enum place_verdict { PLACE_DAX, PLACE_WORKS, PLACE_USELESS };
+
+struct place {
+    const char *path; /* borrowed */
+    enum place_verdict verdict;
+    char type[PLACE_TEXT_SIZE];    /* of the file system, or "devdax"; empty: unknown */
+    char options[PLACE_TEXT_SIZE]; /* of the mount and its file system */
+    char source[PLACE_TEXT_SIZE];  /* what is mounted */
+    enum place_answer map_sync;    /* MAP_SYNC is granted */
+    enum place_answer punch;       /* holes can be punched */
+    enum place_answer huge;        /* memory is mapped by pages of 2 MiB */
+    char reason[PLACE_TEXT_SIZE];  /* why there are no such pages, or why it is of no use */
+    char advice[PLACE_TEXT_SIZE];  /* one sentence */
+    int node;                      /* of NUMA, PLACE_NO_NODE where that is unknown */
+    size_t size, available;        /* bytes; 0: unknown */
+    double touch, copy;            /* bytes a second; 0: not measured */
+};
+
+/* Looks at the place, for about a second; nothing stays there. A device is not written to. */
+void place_examine(const char *path, struct place *place);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* memkind-pmem run: starts a program with the preload library, and says to that what is wanted. */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tool/tool.h"
+
+#define LIBRARY "libmemkind-preload.so"
+
+static const char help[] =
+    "usage: " TOOL_NAME " run [OPTION...] -- COMMAND [ARGUMENT...]\n"
+    "\n"
+    "Runs the command with its heap in a file in a directory.\n"
+    "\n"
+    "  --dir DIRECTORY    where; else $MEMKIND_PRELOAD_DIR\n"
+    "  --size SIZE        most file space, such as 512M or 4G; 0, the default: no limit\n"
+    "  --min SIZE         smaller blocks stay in DRAM\n"
+    "  --max SIZE         larger blocks stay in DRAM\n"
+    "  --ratio A:B        keeps so much in DRAM (A) for so much in the file (B): larger blocks go "
+    "first\n"
+    "  --fallback WHERE   when the file is full: \"dram\" (the default), or \"fail\"\n"
+    "  --stats FILE       numbers at the end of each process, as JSON; %p stands for its number\n"
+    "  --publish          lets \"" TOOL_NAME " stats\" see the numbers meanwhile\n"
+    "  --help             this text\n"
+    "\n"
+    "The exit status is the command's; 125 where " TOOL_NAME
+    " or the library fails, 126 where the\n"
+    "command cannot be run, 127 where there is none.\n";
+
+/* Each option's value is the environment variable that it sets. */
+static const struct {
+    const char *option, *variable;
+} variables[] = {
+    {"dir", "MEMKIND_PRELOAD_DIR"},     {"size", "MEMKIND_PRELOAD_SIZE"},
+    {"min", "MEMKIND_PRELOAD_MIN"},     {"max", "MEMKIND_PRELOAD_MAX"},
+    {"ratio", "MEMKIND_PRELOAD_RATIO"}, {"fallback", "MEMKIND_PRELOAD_FALLBACK"},
+    {"stats", "MEMKIND_PRELOAD_STATS"},
+};
+
+#define VARIABLES (sizeof(variables) / sizeof(variables[0]))
+
+enum { OPTION_VARIABLE = 1, OPTION_PUBLISH, OPTION_HELP };
+
+#define OPTIONS (VARIABLES + 3) /* with an end */
+
+/* Options for getopt_long(3). */
+static void make_options(struct option options[OPTIONS])
+{
+    memset(options, 0, OPTIONS * sizeof(*options));
+    for (size_t i = 0; i < VARIABLES; i++)
+        options[i] = (struct option){variables[i].option, required_argument, NULL, OPTION_VARIABLE};
+    options[VARIABLES] = (struct option){"publish", no_argument, NULL, OPTION_PUBLISH};
+    options[VARIABLES + 1] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+}
+
+/* 0 to go on, else an exit status, -1 for success. */
+static int read_options(int argc, char **argv)
+{
+    struct option options[OPTIONS];
+    int index;
+
+    make_options(options);
+    for (;;)
+        switch (getopt_long(argc, argv, "+", options, &index)) {
+        case -1:
+            return 0;
+        case OPTION_VARIABLE:
+            if (setenv(variables[index].variable, optarg, 1) != 0)
+                return tool_error("no memory");
+            break;
+        case OPTION_PUBLISH:
+            if (setenv("MEMKIND_PRELOAD_PUBLISH", "1", 1) != 0)
+                return tool_error("no memory");
+            break;
+        case OPTION_HELP:
+            fputs(help, stdout);
+            return -1;
+        default:
+            return tool_error("try \"" TOOL_NAME " run --help\"");
+        }
+}
+
+/* Beside the tool, or in the folder for libraries of the same tree. */
+static int find_library(char path[PATH_MAX])
+{
+    static const char *const places[] = {LIBRARY, TOOL_LIBRARY_DIR "/" LIBRARY};
+    char own[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+
+    if (length < 0)
+        return -1;
+    own[length] = '\0';
+    *strrchr(own, '/') = '\0';
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        int used = places[i][0] == '/' ? snprintf(path, PATH_MAX, "%s", places[i])
+                                       : snprintf(path, PATH_MAX, "%s/%s", own, places[i]);
+
+        if (used < PATH_MAX && access(path, R_OK) == 0)
+            return 0;
+    }
+    return -1;
+}
+
+/* In front of what is preloaded already. */
+static int preload(const char *library)
+{
+    const char *others = getenv("LD_PRELOAD");
+    char *value;
+
+    /* The loader splits the list at these. */
+    if (strpbrk(library, " :") != NULL)
+        return tool_error("%s cannot be preloaded: there is a space or a colon in its path",
+                          library);
+    if (others == NULL || *others == '\0')
+        return setenv("LD_PRELOAD", library, 1) != 0 ? tool_error("no memory") : 0;
+    if (asprintf(&value, "%s:%s", library, others) < 0 || setenv("LD_PRELOAD", value, 1) != 0)
+        return tool_error("no memory");
+    free(value);
+    return 0;
+}
+
+int run_main(int argc, char **argv)
+{
+    char library[PATH_MAX];
+    const char *dir;
+    int status = read_options(argc, argv);
+
+    if (status != 0)
+        return status < 0 ? 0 : status;
+    if (optind == argc)
+        return tool_error("no command is given to run; try \"" TOOL_NAME " run --help\"");
+    dir = getenv("MEMKIND_PRELOAD_DIR");
+    if (dir == NULL || *dir == '\0')
+        return tool_error("no directory is given; name one by --dir, such as --dir /mnt/pmem");
+    if (find_library(library) != 0)
+        return tool_error(LIBRARY " is neither beside this program nor in " TOOL_LIBRARY_DIR
+                                  "; install it there");
+    status = preload(library);
+    if (status != 0)
+        return status;
+    if (setenv("MEMKIND_PRELOAD_STRICT", "1", 1) != 0)
+        return tool_error("no memory");
+    execvp(argv[optind], argv + optind);
+    status = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+    (void)tool_error("%s cannot be run: %s", argv[optind], strerror(errno));
+    return status;
+}

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# malloc(64) and free take no more instructions on the preload library than on libc. Usage: instructions.sh PAIR
+
+. "$(dirname "$0")/lib.sh"
+
+pair=$1
+few=100000
+many=300000
+
+command -v valgrind >/dev/null || skip "no valgrind here"
+
+# instructions TIMES [NAME=VALUE...]: of the whole process.
+instructions()
+{
+    local times=$1
+    shift
+    env "$@" valgrind --tool=callgrind --callgrind-out-file=/dev/null "$pair" "$times" 2>"$work/err" ||
+        { cat "$work/err" >&2; fail "valgrind"; }
+    sed -n 's/.*Collected : //p' "$work/err"
+}
+
+# cost [NAME=VALUE...]: of a malloc and a free, in tenths.
+cost()
+{
+    local some more
+    some=$(instructions $few "$@")
+    more=$(instructions $many "$@")
+    echo $(((more - some) * 10 / (many - few)))
+}
+
+libc=$(cost A=1)
+ours=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STATS="$work/stats")
+[ "$(number "$work/stats" file_space_peak)" -gt 0 ] || fail "the program did not run on the library"
+echo "tenths of an instruction for malloc(64) and free: $ours, libc $libc"
+[ "$ours" -le "$libc" ] || fail "more than libc's"

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# memkind-pmem check: what it says of directories, and its exit status. Usage: check.sh MEMKIND-PMEM
+
+. "$(dirname "$0")/../preload/lib.sh"
+
+tool=$1
+
+# check STATUS ARGUMENT...: it exits with that; its output is in $work/out and $work/err.
+check()
+{
+    local wanted=$1 status=0
+    shift
+    "$tool" check "$@" >"$work/out" 2>"$work/err" || status=$?
+    [ "$status" = "$wanted" ] || { cat "$work/out" "$work/err"; fail "check $* exits with $status"; }
+}
+
+# says TEXT: on stdout.
+says()
+{
+    grep -qF -- "$1" "$work/out" || { cat "$work/out"; fail "it does not say: $1"; }
+}
+
+dax_status=1
+[ "$(stat -f -c %T "$work")" = tmpfs ] || dax_status='[01]'
+echo "== a directory"
+status=0
+"$tool" check "$work/pmem" >"$work/out" || status=$?
+[[ $status == $dax_status ]] || { cat "$work/out"; fail "exits with $status"; }
+cat "$work/out"
+[ "$(wc -l <"$work/out")" = 4 ] || fail "not a table of one row and one sentence"
+! grep -q $'\033' "$work/out" || fail "colours, and no terminal"
+[ -z "$(ls -A "$work/pmem")" ] || fail "left behind: $(ls -A "$work/pmem")"
+if [ "$dax_status" = 1 ]; then
+    grep -qE "^$work/pmem +tmpfs +no +yes +(yes|no) " "$work/out" || fail "not the row of a tmpfs"
+    says "$work/pmem: works, without DAX"
+fi
+
+echo "== what is of no use"
+check 2 /nonexistent
+says "/nonexistent: of no use (No such file or directory). Give"
+check 2 "$tool"
+says "of no use (Not a directory). Give"
+check 2 /proc
+says "/proc: of no use ("
+check 2 /dev/null
+check 2 "$work/pmem" /nonexistent
+[ "$(wc -l <"$work/out")" = 6 ] || fail "not a table of two rows and two sentences"
+
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
+    echo "== file systems that are full, small, and with large pages"
+    unshare -m bash -c '
+        mount -t tmpfs -o size=64M,huge=always none "$1/pmem" || exit 77
+        "$2" check "$1/pmem" >"$1/huge"
+        head -c 40M /dev/zero >"$1/pmem/fill"
+        "$2" check --json "$1/pmem" >"$1/small.json"
+        cat /dev/zero >"$1/pmem/fill" 2>/dev/null
+        "$2" check "$1/pmem" >"$1/full"; echo $? >"$1/full-status"' - "$work" "$tool" || mounts=no
+    if [ "${mounts:-}" != no ] || [ -s "$work/full-status" ]; then
+        [ "$(cat "$work/full-status")" = 2 ] || fail "a full file system is of use"
+        grep -q "of no use (No space left" "$work/full" || fail "full: $(cat "$work/full")"
+        grep -q '"size": 67108864' "$work/small.json" || fail "small: $(cat "$work/small.json")"
+        grep -q '"free": 25165824' "$work/small.json" || fail "small: $(cat "$work/small.json")"
+        if [ -e /sys/kernel/mm/transparent_hugepage/shmem_enabled ]; then
+            grep -qE "tmpfs +no +yes +yes " "$work/huge" || fail "no large pages: $(cat "$work/huge")"
+        fi
+    fi
+fi
+
+echo "== JSON"
+mkdir "$work/a\"b"
+status=0
+"$tool" check --json "$work/a\"b" /nonexistent >"$work/out" || status=$?
+[ $status = 2 ] || fail "exits with $status"
+python3 - "$work/out" "$work/a\"b" <<'END' || { cat "$work/out"; fail "not the JSON that was meant"; }
+import json, sys
+first, second = json.load(open(sys.argv[1]))
+assert first["path"] == sys.argv[2]
+assert first["verdict"] in ("dax", "works") and first["hole_punching"] in (True, False)
+assert first["map_sync"] == (first["verdict"] == "dax")
+assert first["size"] >= first["free"] > 0
+assert first["first_touch_bandwidth"] > 0 and first["copy_bandwidth"] > 0
+assert first["advice"].endswith(".")
+assert second["verdict"] == "useless" and second["size"] is None and second["map_sync"] is None
+END
+
+echo "== wrong use"
+check 125
+grep -q "no path is given; name" "$work/err" || fail "$(cat "$work/err")"
+check 125 --nonsense
+grep -q -- 'check --help' "$work/err" || fail "$(cat "$work/err")"
+check 0 --help
+says "Exit status:"
+for command in --help help; do
+    "$tool" $command >"$work/out" || fail "$command"
+    says "check PATH..."
+done
+for command in '' nonsense; do
+    status=0
+    # shellcheck disable=SC2086 # none, or one
+    "$tool" $command 2>"$work/err" || status=$?
+    [ $status = 125 ] && grep -q -- '--help' "$work/err" || fail "no command: $(cat "$work/err")"
+done

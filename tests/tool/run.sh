@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# memkind-pmem run: options, exit status, what it leaves in the environment. Usage: run.sh MEMKIND-PMEM
+
+. "$(dirname "$0")/../preload/lib.sh"
+
+tool=$1
+
+# run STATUS ARGUMENT...: it exits with that; its output is in $work/out and $work/err.
+run()
+{
+    local wanted=$1 status=0
+    shift
+    "$tool" run "$@" >"$work/out" 2>"$work/err" || status=$?
+    [ "$status" = "$wanted" ] || { cat "$work/out" "$work/err"; fail "run $* exits with $status"; }
+}
+
+# complains TEXT: on stderr, in one line.
+complains()
+{
+    grep -qF -- "$1" "$work/err" || fail "it does not say: $1: $(cat "$work/err")"
+}
+
+echo "== options become variables"
+run 0 --dir "$work/pmem" --size 1G --min 10 --max 2M --ratio 1:4 --fallback fail --stats "$work/stats" --publish -- env
+for setting in "DIR=$work/pmem" SIZE=1G MIN=10 MAX=2M RATIO=1:4 FALLBACK=fail "STATS=$work/stats" STRICT=1 PUBLISH=1; do
+    grep -qxF "MEMKIND_PRELOAD_$setting" "$work/out" || fail "no $setting: $(cat "$work/out")"
+done
+[ "$(readlink -f "$(sed -n 's/^LD_PRELOAD=//p' "$work/out")")" = "$library" ] || fail "$(cat "$work/out")"
+grep -q '"program": "env"' "$work/stats" || fail "the program did not run on the library"
+[ "$(number "$work/stats" max_size)" = $((1 << 30)) ] || fail "$(cat "$work/stats")"
+
+echo "== what was preloaded stays so, and what was set"
+export LD_PRELOAD=/nonexistent.so
+run 0 --dir "$work/pmem" env
+grep -qE '^LD_PRELOAD=.*libmemkind-preload.so:/nonexistent.so$' "$work/out" || fail "$(cat "$work/out")"
+unset LD_PRELOAD
+MEMKIND_PRELOAD_DIR=$work/pmem run 0 env
+grep -qxF "MEMKIND_PRELOAD_DIR=$work/pmem" "$work/out" || fail "$(cat "$work/out")"
+
+echo "== exit status"
+run 7 --dir "$work/pmem" -- sh -c 'exit 7'
+run 127 --dir "$work/pmem" -- "$work/nonexistent"
+complains "cannot be run: No such file"
+run 126 --dir "$work/pmem" -- "$work/pmem"
+complains "cannot be run: Permission denied"
+run 125 -- true
+complains "no directory is given; name one by --dir"
+run 125 --dir "$work/pmem"
+complains "no command is given"
+run 125 --dir /nonexistent -- true
+complains "MEMKIND_PRELOAD_DIR=/nonexistent (No such file"
+run 125 --dir "$work/pmem" --size 1X -- true
+complains "MEMKIND_PRELOAD_SIZE=1X is not a size such as"
+run 125 --nonsense -- true
+complains 'run --help'
+run 0 --help
+grep -q -- '--ratio A:B' "$work/out" || fail "$(cat "$work/out")"
+
+echo "== beside no library"
+cp "$tool" "$work/memkind-pmem"
+LD_LIBRARY_PATH=$(dirname "$(ldd "$tool" | awk '/libmemkind/ { print $3 }')")
+export LD_LIBRARY_PATH
+tool=$work/memkind-pmem
+run 125 --dir "$work/pmem" -- true
+complains "install it there"
+mkdir "$work/with space"
+cp "$work/memkind-pmem" "$library" "$work/with space"
+tool="$work/with space/memkind-pmem"
+run 125 --dir "$work/pmem" -- true
+complains "space or a colon"
