@@ -39,3 +39,6 @@ int region_decommit(struct region *region, size_t first, size_t end);
 
 /* Makes all pages that are ahead empty; returns how many bytes that were. */
 size_t region_trim(struct region *region);
+
+/* How many chunks have committed pages. */
+size_t region_chunks(struct region *region);
