@@ -35,6 +35,7 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
     for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
         atomic_init(&heap->refused[i], 0);
     atomic_init(&heap->frees_seen, 0);
+    atomic_init(&heap->retries, 0);
     if (hooks == NULL) {
         extent_hooks_init(&heap->hooks, space, hold);
         hooks = &heap->hooks.table;
@@ -184,6 +185,7 @@ static void *reclaim_locked(struct heap *heap, const struct request *request, un
     /* Read before frees begin to be seen, so that none of them can be missed. */
     unsigned long frees_seen = atomic_load(&heap->frees_seen);
     thread_caches_turn_off(&heap->caches, THREAD_CACHES_STARVED);
+    atomic_fetch_add_explicit(&heap->retries, 1, memory_order_relaxed);
     bool all_emptied;
     void *block = reclaim_and_retry(heap, request, &all_emptied);
     if (block == NULL && all_emptied)

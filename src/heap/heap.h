@@ -34,7 +34,8 @@ struct heap {
     struct space *space; /* NULL where the caller's hooks provide the memory */
     _Atomic uint64_t refused[HEAP_REFUSED_WORDS]; /* classes of sizes that were asked for in vain */
     atomic_ulong frees_seen;                      /* that came while there was no room */
-    pthread_mutex_t reclaim_lock;                 /* held while everything unused is given back */
+    atomic_ulong retries; /* of allocations that found no room, when all unused was given back */
+    pthread_mutex_t reclaim_lock; /* held while everything unused is given back */
     struct thread_caches caches;
     atomic_size_t cached_bytes; /* in caches when the counters were last brought up to date */
     unsigned generation;        /* fork_generation, when the heap was made or adopted */

@@ -6,8 +6,6 @@
 #include <jemalloc/jemalloc.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "util/log.h"
 
@@ -295,21 +293,6 @@ int jemalloc_ctl_total_stats(struct jemalloc_stats *stats)
     return err;
 }
 
-static void print_to_stderr(void *opaque, const char *text)
-{
-    size_t left = strlen(text);
-
-    (void)opaque;
-    while (left > 0) {
-        ssize_t written = write(STDERR_FILENO, text, left);
-
-        if (written < 0)
-            return;
-        text += written;
-        left -= (size_t)written;
-    }
-}
-
 void jemalloc_ctl_before_fork(void)
 {
     pthread_mutex_lock(&report_lock);
@@ -324,8 +307,7 @@ void jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaq
                               const char *options)
 {
     pthread_mutex_lock(&report_lock);
-    /* Its own way to standard error is diverted. */
-    JEMALLOC(malloc_stats_print)(write_cb != NULL ? write_cb : print_to_stderr, opaque, options);
+    JEMALLOC(malloc_stats_print)(write_cb, opaque, options);
     pthread_mutex_unlock(&report_lock);
 }
 

@@ -99,6 +99,7 @@ int jemalloc_ctl_total_stats(struct jemalloc_stats *stats);
 /* The default heap's arenas: those whose numbers are below this. */
 unsigned jemalloc_ctl_default_arenas(void);
 
+/* jemalloc's report, in pieces, with its letters for what to leave out. */
 void jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
                               const char *options);
 

@@ -4,14 +4,17 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 
+#include "backing/directory.h"
 #include "heap/heap.h"
 #include "heap/jemalloc_ctl.h"
 #include "kinds/static_kinds.h"
 #include "kinds/unavailable_kinds.h"
 #include "space/area_map.h"
+#include "space/space.h"
 
-#define PARTITIONS (MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND)
+#define PARTITIONS KIND_REGISTRY_PARTITIONS
 
 /* Held to change the table, and to use the heap of a kind that another thread may destroy. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -133,6 +136,34 @@ size_t kind_registry_cached_bytes(void)
     }
     pthread_mutex_unlock(&lock);
     return bytes;
+}
+
+static void read_usage(const struct memkind *kind, const struct heap *heap,
+                       struct kind_usage *usage)
+{
+    const struct space *space = heap->space;
+
+    memcpy(usage->name, kind->name, sizeof(usage->name));
+    usage->directory = space->directory != NULL ? directory_ref(space->directory) : NULL;
+    usage->max_size = space->max_size;
+    usage->held = space_held(space);
+    usage->peak = atomic_load(&space->peak);
+    usage->chunks = space_chunks(space);
+    usage->cached = atomic_load(&heap->cached_bytes);
+    usage->purges = atomic_load(&space->purges);
+    usage->retries = atomic_load(&heap->retries);
+}
+
+bool kind_registry_usage(unsigned partition, struct kind_usage *usage)
+{
+    pthread_mutex_lock(&lock);
+    const struct heap *heap = heap_at(partition);
+    bool found = heap != NULL && !heap_is_inherited(heap) && heap->space != NULL &&
+                 __atomic_load_n(&heap->space->fd, __ATOMIC_ACQUIRE) >= 0;
+    if (found)
+        read_usage(kind_registry_get(partition), heap, usage);
+    pthread_mutex_unlock(&lock);
+    return found;
 }
 
 struct heap *kind_registry_take_heap(struct memkind *kind)

@@ -11,6 +11,10 @@
 #include "memkind/internal/memkind_private.h"
 #include "space/address_map.h"
 
+#define KIND_REGISTRY_PARTITIONS (MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND)
+
+struct directory;
+
 /* Gives the kind a free partition. 0, or -ENFILE where MEMKIND_MAX_KIND kinds exist. Thread-safe.
  */
 int kind_registry_add(struct memkind *kind);
@@ -38,6 +42,22 @@ void kind_registry_update_stats(void);
 
 /* Bytes that threads kept, of all kinds together, when that was last done. Thread-safe. */
 size_t kind_registry_cached_bytes(void);
+
+/* What a kind whose memory lies in a file has, in bytes unless it says otherwise. */
+struct kind_usage {
+    char name[MEMKIND_NAME_LENGTH_PRIV];
+    struct directory *directory; /* of the file: a reference, for the caller to close; or NULL */
+    size_t max_size;
+    size_t held;
+    size_t peak;
+    size_t chunks; /* number of those in which something is held */
+    size_t cached; /* by threads, when that was last brought up to date */
+    unsigned long purges;
+    unsigned long retries;
+};
+
+/* False where the partition has no kind in a file. Thread-safe. */
+bool kind_registry_usage(unsigned partition, struct kind_usage *usage);
 
 /* Takes the heap from its kind, so that no other thread finds it there; NULL where it has none. */
 struct heap *kind_registry_take_heap(struct memkind *kind);

@@ -3,8 +3,11 @@
 #include "kinds/stats.h"
 
 #include <stddef.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "kinds/kind_registry.h"
+#include "kinds/stats_report.h"
 
 /* Each option and the letter that malloc_stats_print of jemalloc(3) knows it by. */
 static const struct {
@@ -52,8 +55,28 @@ int stats_of_library(memkind_stat_type stat, size_t *value)
     return stats_select(&stats, stat, value);
 }
 
+static void print_to_stderr(void *opaque, const char *text)
+{
+    size_t left = strlen(text);
+
+    (void)opaque;
+    while (left > 0) {
+        ssize_t written = write(STDERR_FILENO, text, left);
+
+        if (written < 0)
+            return;
+        text += written;
+        left -= (size_t)written;
+    }
+}
+
 int stats_print(void (*write_cb)(void *, const char *), void *opaque, unsigned options)
 {
+    struct stats_report report = {
+        .write = write_cb != NULL ? write_cb : print_to_stderr,
+        .opaque = opaque,
+        .json = (options & MEMKIND_STAT_PRINT_JSON_FORMAT) != 0,
+    };
     char letters[PRINT_OPTIONS + 1];
     size_t used = 0;
 
@@ -65,6 +88,9 @@ int stats_print(void (*write_cb)(void *, const char *), void *opaque, unsigned o
     letters[used] = '\0';
     if (options != 0)
         return MEMKIND_ERROR_INVALID;
-    jemalloc_ctl_print_stats(write_cb, opaque, letters);
+    /* jemalloc brings its counters up to date for its report: what is held against them goes along. */
+    kind_registry_update_stats();
+    jemalloc_ctl_print_stats(stats_report_jemalloc, &report, letters);
+    stats_report_end(&report);
     return MEMKIND_SUCCESS;
 }

@@ -245,10 +245,11 @@ int file_backing_open(struct space *space, struct directory *directory)
 
     if (fd < 0)
         return fd;
-    space->fd = fd;
     space->in_memory = tmpfile_in_memory(fd);
     space->on_disk = !space->in_memory;
     space->directory = directory;
     space->path = (char *)directory_path(directory);
+    /* Last: other threads, which report on kinds, look for it. */
+    __atomic_store_n(&space->fd, fd, __ATOMIC_RELEASE);
     return 0;
 }

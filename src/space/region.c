@@ -49,8 +49,8 @@ static struct range widen(const struct region *region, size_t first, size_t end,
 
 /* -- Accounting -------------------------------------------------------------------------------- */
 
-/* Adds to the bytes held, unless that would pass the limit. */
-static int charge(struct space *space, size_t bytes)
+/* Adds to the bytes held, *total of them then, unless that would pass the limit. */
+static int charge(struct space *space, size_t bytes, size_t *total)
 {
     size_t held = __atomic_load_n(&space->held, __ATOMIC_RELAXED);
 
@@ -59,7 +59,18 @@ static int charge(struct space *space, size_t bytes)
             return -ENOMEM;
     } while (!__atomic_compare_exchange_n(&space->held, &held, held + bytes, true, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
+    *total = held + bytes;
     return 0;
+}
+
+static void note_peak(struct space *space, size_t held)
+{
+    size_t peak = atomic_load_explicit(&space->peak, memory_order_relaxed);
+
+    while (peak < held &&
+           !atomic_compare_exchange_weak_explicit(&space->peak, &peak, held, memory_order_relaxed,
+                                                  memory_order_relaxed))
+        ;
 }
 
 static void uncharge(struct space *space, size_t bytes)
@@ -87,6 +98,8 @@ static int release_store(struct region *region, size_t first, size_t end)
     int err = space->backing->release(space, region->base + first * space->page,
                                       region->offset + (off_t)(first * space->page),
                                       (end - first) * space->page);
+    if (err == 0)
+        atomic_fetch_add_explicit(&space->purges, 1, memory_order_relaxed);
     if (err == -EOPNOTSUPP)
         atomic_store_explicit(&space->cannot_release, true, memory_order_relaxed);
     return err;
@@ -127,7 +140,8 @@ static int fill_locked(struct region *region, size_t first, size_t end)
     struct space *space = region->space;
     size_t missing = end - first - page_bitmap_count(region->committed, first, end);
     size_t run = page_bitmap_next_clear(region->committed, first, end);
-    int err = charge(space, missing * space->page);
+    size_t held;
+    int err = charge(space, missing * space->page, &held);
 
     if (err != 0)
         return err;
@@ -147,6 +161,7 @@ static int fill_locked(struct region *region, size_t first, size_t end)
         run = page_bitmap_next_clear(region->committed, run_end, end);
     }
     page_bitmap_set(region->committed, first, end);
+    note_peak(space, held);
     if (atomic_load_explicit(&space->whole_chunks, memory_order_relaxed)) {
         struct range chunks = widen(region, first, end, SPACE_CHUNK);
 
@@ -364,4 +379,19 @@ int region_for_each_run(const struct region *region, bool ahead,
         run = page_bitmap_next_set(pages, run_end, region->pages);
     }
     return result;
+}
+
+size_t region_chunks(struct region *region)
+{
+    size_t chunks = 0;
+
+    pthread_mutex_lock(&region->lock);
+    size_t page = page_bitmap_next_set(region->committed, 0, region->pages);
+    while (page < region->pages) {
+        chunks++;
+        page = widen(region, page, page + 1, SPACE_CHUNK).end;
+        page = page_bitmap_next_set(region->committed, page, region->pages);
+    }
+    pthread_mutex_unlock(&region->lock);
+    return chunks;
 }

@@ -47,3 +47,6 @@ int region_for_each_run(const struct region *region, bool ahead,
 
 /* Makes all pages that are ahead empty; returns how many bytes that were. */
 size_t region_trim(struct region *region);
+
+/* How many chunks have committed pages. */
+size_t region_chunks(struct region *region);

@@ -294,3 +294,13 @@ size_t space_held(const struct space *space)
 {
     return __atomic_load_n(&space->held, __ATOMIC_RELAXED);
 }
+
+size_t space_chunks(const struct space *space)
+{
+    struct region *region = atomic_load_explicit(&space->regions, memory_order_acquire);
+    size_t chunks = 0;
+
+    for (; region != NULL; region = region->next)
+        chunks += region_chunks(region);
+    return chunks;
+}

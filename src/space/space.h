@@ -120,6 +120,8 @@ struct space {
     atomic_bool large_pages;            /* it may have to split pages to give a part back */
     atomic_uint looks;                  /* for these, so far */
     atomic_size_t ahead;                /* bytes in pages of state ahead */
+    atomic_size_t peak;                 /* most bytes that were ever held */
+    atomic_ulong purges;                /* how often the store was given something back */
     size_t reserved;                    /* bytes of all segments; guarded by lock */
     _Atomic(struct segment *) segments; /* newest first, never taken off; read without the lock */
     _Atomic(struct region *) regions;   /* the same */
@@ -195,3 +197,6 @@ size_t space_capacity(const struct space *space, size_t needed);
 
 /* Bytes held. */
 size_t space_held(const struct space *space);
+
+/* Chunks in which anything is held. Looks at every page's state. Thread-safe. */
+size_t space_chunks(const struct space *space);

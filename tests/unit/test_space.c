@@ -550,6 +550,39 @@ static void exact_space_commits_what_is_asked_for(void **state)
     assert_int_equal(space_trim(&space), 0);
 }
 
+static void peak_chunks_and_purges_are_counted(void **state)
+{
+    char *addr = reserve(4 * CHUNK + page, CHUNK);
+    char *other = reserve(CHUNK, CHUNK);
+
+    (void)state;
+    space.exact = true;
+    assert_int_equal(space_chunks(&space), 0);
+    assert_int_equal(space.peak, 0);
+    /* The end of one chunk, a whole one, the beginning of the next; the last, which is cut. */
+    commit(addr + CHUNK - page, CHUNK + 2 * page);
+    commit(addr + 4 * CHUNK, page);
+    commit(other, page);
+    assert_int_equal(space_chunks(&space), 5);
+    size_t most = space_held(&space);
+    assert_int_equal(most, CHUNK + 4 * page);
+    assert_int_equal(space.peak, most);
+    assert_int_equal(space.purges, 0);
+
+    decommit(addr + CHUNK - page, CHUNK + page);
+    assert_int_equal(space_chunks(&space), 3);
+    assert_int_equal(space.purges, 1);
+    commit(addr, 3 * page);
+    assert_int_equal(space.peak, most);
+    /* What could not be had or given back does not count. */
+    fault_set(&release_fault, EIO, 1);
+    assert_int_equal(space_decommit(&space, addr, page), -EIO);
+    assert_int_equal(space.purges, 1);
+    space.max_size = 2 * CHUNK;
+    assert_int_equal(space_commit(&space, addr + CHUNK, 2 * CHUNK), -ENOMEM);
+    assert_int_equal(space.peak, most);
+}
+
 static void what_others_have_ahead_is_taken_at_the_limit(void **state)
 {
     char *first = reserve(CHUNK, CHUNK);
@@ -956,6 +989,7 @@ int main(void)
         FAKE(commit_takes_a_chunk),
         FAKE(new_space_begins_in_steps_below_a_chunk),
         FAKE(exact_space_commits_what_is_asked_for),
+        FAKE(peak_chunks_and_purges_are_counted),
         FAKE(what_others_have_ahead_is_taken_at_the_limit),
         FAKE(block_of_max_size_fits),
         FAKE(full_store_is_its_error),

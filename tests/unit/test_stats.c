@@ -17,11 +17,14 @@
 #define OPTIONS      9
 #define LETTERS_SIZE 32
 #define UNTOUCHED    77
+#define WRITTEN_SIZE 1024
 
 static int total_error;
 static struct jemalloc_stats total;
 static char letters[LETTERS_SIZE]; /* that jemalloc was given */
 static unsigned prints;
+static const char *report_of_jemalloc; /* NULL: it writes nothing */
+static char written[WRITTEN_SIZE];
 static void *opaque_seen;
 
 int __wrap_jemalloc_ctl_total_stats(struct jemalloc_stats *stats);
@@ -38,9 +41,9 @@ int __wrap_jemalloc_ctl_total_stats(struct jemalloc_stats *stats)
 void __wrap_jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
                                      const char *options)
 {
-    (void)write_cb;
     prints++;
-    opaque_seen = opaque;
+    if (report_of_jemalloc != NULL)
+        write_cb(opaque, report_of_jemalloc);
     assert_in_range(strlen(options), 0, LETTERS_SIZE - 1);
     memcpy(letters, options, strlen(options) + 1);
 }
@@ -50,6 +53,7 @@ static int setup(void **state)
     (void)state;
     total_error = 0;
     prints = 0;
+    report_of_jemalloc = NULL;
     total = (struct jemalloc_stats){.resident = 30, .active = 20, .allocated = 10};
     return 0;
 }
@@ -92,6 +96,51 @@ static void library_is_all_of_jemalloc(void **state)
     assert_int_equal(value, UNTOUCHED);
 }
 
+static void keep(void *opaque, const char *text)
+{
+    size_t used = strlen(written);
+
+    opaque_seen = opaque;
+    assert_true(used + strlen(text) < sizeof(written));
+    memcpy(written + used, text, strlen(text) + 1);
+}
+
+/* What is written for this report of jemalloc's. */
+static const char *written_for(const char *report, unsigned options)
+{
+    written[0] = '\0';
+    opaque_seen = NULL;
+    report_of_jemalloc = report;
+    assert_int_equal(stats_print(keep, &total, options), MEMKIND_SUCCESS);
+    assert_ptr_equal(opaque_seen, &total);
+    report_of_jemalloc = NULL;
+    return written;
+}
+
+static void text_is_followed_by_our_section(void **state)
+{
+    (void)state;
+    assert_string_equal(written_for("{ of jemalloc }\n", MEMKIND_STAT_PRINT_ALL),
+                        "{ of jemalloc }\n___ Begin memkind statistics ___\n"
+                        "--- End memkind statistics ---\n");
+}
+
+static void json_is_one_object(void **state)
+{
+    (void)state;
+    assert_string_equal(written_for("\n{\"jemalloc\": {}}\n", MEMKIND_STAT_PRINT_JSON_FORMAT),
+                        "{\n\t\"memkind\": {\n\t\t\"kinds\": [\n\n\t\t]\n\t},\"jemalloc\": {}}\n");
+    /* jemalloc had no memory for its report. */
+    assert_string_equal(written_for("no memory", MEMKIND_STAT_PRINT_JSON_FORMAT),
+                        "{\n\t\"memkind\": {\n\t\t\"kinds\": [\n\n\t\t]\n\t}\n}\n");
+}
+
+static void drop(void *opaque, const char *text)
+{
+    (void)opaque;
+    (void)text;
+}
+
 static void each_option_is_a_letter(void **state)
 {
     static const struct {
@@ -112,16 +161,15 @@ static void each_option_is_a_letter(void **state)
 
     (void)state;
     for (size_t i = 0; i < OPTIONS; i++) {
-        assert_int_equal(stats_print(NULL, &all, known[i].option), MEMKIND_SUCCESS);
+        assert_int_equal(stats_print(drop, NULL, known[i].option), MEMKIND_SUCCESS);
         assert_string_equal(letters, known[i].letter);
-        assert_ptr_equal(opaque_seen, &all);
         all |= known[i].option;
     }
-    assert_int_equal(stats_print(NULL, NULL, all), MEMKIND_SUCCESS);
+    assert_int_equal(stats_print(drop, NULL, all), MEMKIND_SUCCESS);
     assert_int_equal(strlen(letters), OPTIONS);
     for (size_t i = 0; i < OPTIONS; i++)
         assert_non_null(strstr(letters, known[i].letter));
-    assert_int_equal(stats_print(NULL, NULL, MEMKIND_STAT_PRINT_ALL), MEMKIND_SUCCESS);
+    assert_int_equal(stats_print(drop, NULL, MEMKIND_STAT_PRINT_ALL), MEMKIND_SUCCESS);
     assert_string_equal(letters, "");
     assert_int_equal(prints, OPTIONS + 2);
 }
@@ -130,7 +178,7 @@ static void unknown_option_prints_nothing(void **state)
 {
     (void)state;
     for (unsigned bit = OPTIONS; bit < 32; bit++)
-        assert_int_equal(stats_print(NULL, NULL, 1u << bit | MEMKIND_STAT_PRINT_JSON_FORMAT),
+        assert_int_equal(stats_print(drop, NULL, 1u << bit | MEMKIND_STAT_PRINT_JSON_FORMAT),
                          MEMKIND_ERROR_INVALID);
     assert_int_equal(prints, 0);
 }
@@ -141,6 +189,8 @@ int main(void)
         cmocka_unit_test_setup(counter_is_selected, setup),
         cmocka_unit_test_setup(unknown_counter_is_invalid, setup),
         cmocka_unit_test_setup(library_is_all_of_jemalloc, setup),
+        cmocka_unit_test_setup(text_is_followed_by_our_section, setup),
+        cmocka_unit_test_setup(json_is_one_object, setup),
         cmocka_unit_test_setup(each_option_is_a_letter, setup),
         cmocka_unit_test_setup(unknown_option_prints_nothing, setup),
     };

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The section on kinds whose memory lies in files, beside jemalloc's report. */
+#include "kinds/stats_report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backing/directory.h"
+#include "backing/process_maps.h"
+#include "kinds/kind_registry.h"
+
+#define LINE_SIZE 256
+
+/* Maps of each kind's memory. */
+struct maps {
+    bool known;
+    unsigned counts[KIND_REGISTRY_PARTITIONS];
+};
+
+static void count_map(void *arg, uintptr_t start)
+{
+    struct maps *maps = arg;
+    /* An address that the kernel named. NOLINTNEXTLINE(performance-no-int-to-ptr) */
+    unsigned partition = address_map_owner((const void *)start) - ADDRESS_MAP_FIRST_OWNER;
+
+    if (partition < KIND_REGISTRY_PARTITIONS)
+        maps->counts[partition]++;
+}
+
+/* -- Writing ----------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 2, 3))) static void put(const struct stats_report *report,
+                                                      const char *format, ...)
+{
+    char line[LINE_SIZE];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    report->write(report->opaque, line);
+}
+
+/* Text from outside, of any bytes, as the inside of a JSON string. */
+static void put_escaped(const struct stats_report *report, const char *text)
+{
+    char escaped[LINE_SIZE];
+    size_t used = 0;
+
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool plain = c >= ' ' && c <= '~' && c != '"' && c != '\\';
+
+        used +=
+            (size_t)snprintf(escaped + used, sizeof(escaped) - used, plain ? "%c" : "\\u%04x", c);
+        if (used > sizeof(escaped) - sizeof("\\uffff") || text[1] == '\0') {
+            report->write(report->opaque, escaped);
+            used = 0;
+        }
+    }
+}
+
+static const char *directory_of(const struct kind_usage *usage)
+{
+    return usage->directory != NULL ? directory_path(usage->directory) : "";
+}
+
+static void put_kind_json(const struct stats_report *report, const struct kind_usage *usage,
+                          unsigned partition, const struct maps *maps)
+{
+    put(report, "\t\t\t{\n\t\t\t\t\"partition\": %u,\n\t\t\t\t\"name\": \"", partition);
+    put_escaped(report, usage->name);
+    put(report, "\",\n\t\t\t\t\"directory\": \"");
+    put_escaped(report, directory_of(usage));
+    put(report, "\",\n\t\t\t\t\"max_size\": %zu,\n\t\t\t\t\"held\": %zu,\n\t\t\t\t\"peak\": %zu,\n",
+        usage->max_size, usage->held, usage->peak);
+    if (maps->known)
+        put(report, "\t\t\t\t\"vmas\": %u,\n", maps->counts[partition]);
+    put(report, "\t\t\t\t\"chunks\": %zu,\n\t\t\t\t\"cached\": %zu,\n", usage->chunks,
+        usage->cached);
+    put(report, "\t\t\t\t\"purges\": %lu,\n\t\t\t\t\"retries\": %lu\n\t\t\t}", usage->purges,
+        usage->retries);
+}
+
+static void put_kind_text(const struct stats_report *report, const struct kind_usage *usage,
+                          unsigned partition, const struct maps *maps)
+{
+    put(report, "Kind %u \"", partition);
+    put_escaped(report, usage->name);
+    put(report, "\" in \"");
+    put_escaped(report, directory_of(usage));
+    put(report, "\":\n  file space: %zu held, %zu at most, limit %zu\n", usage->held, usage->peak,
+        usage->max_size);
+    put(report, "  chunks: %zu", usage->chunks);
+    if (maps->known)
+        put(report, ", VMAs: %u", maps->counts[partition]);
+    put(report, "\n  cached by threads: %zu\n  purges: %lu, retries: %lu\n", usage->cached,
+        usage->purges, usage->retries);
+}
+
+static void put_kinds(const struct stats_report *report)
+{
+    struct maps maps = {0};
+    struct kind_usage usage;
+    const char *separator = "";
+
+    maps.known = process_maps_each(count_map, &maps) == 0;
+    for (unsigned i = 0; i < KIND_REGISTRY_PARTITIONS; i++) {
+        if (!kind_registry_usage(i, &usage))
+            continue;
+        if (report->json) {
+            put(report, "%s", separator);
+            put_kind_json(report, &usage, i, &maps);
+        } else {
+            put_kind_text(report, &usage, i, &maps);
+        }
+        separator = ",\n";
+        directory_close(usage.directory);
+    }
+}
+
+/* -- The section ------------------------------------------------------------------------------- */
+
+static void begin_json(struct stats_report *report)
+{
+    put(report, "{\n\t\"memkind\": {\n\t\t\"kinds\": [\n");
+    put_kinds(report);
+    put(report, "\n\t\t]\n\t}");
+    report->begun = true;
+}
+
+void stats_report_jemalloc(void *arg, const char *text)
+{
+    struct stats_report *report = arg;
+
+    if (report->json && !report->begun) {
+        text = strchr(text, '{');
+        if (text == NULL)
+            return;
+        begin_json(report);
+        put(report, ",");
+        text++;
+    }
+    report->write(report->opaque, text);
+}
+
+void stats_report_end(struct stats_report *report)
+{
+    if (!report->json) {
+        put(report, "___ Begin memkind statistics ___\n");
+        put_kinds(report);
+        put(report, "--- End memkind statistics ---\n");
+    } else if (!report->begun) {
+        begin_json(report);
+        put(report, "\n}\n");
+    }
+}

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# One program asks memkind 1.14 and this library the same questions. This library gives the answers that
+# behaviour/ has; memkind does too, but for the cases that memkind(3) names in comments,
+# .\" behaviour: CASE..., beside the differences that it lists: no more and no fewer.
+# Environment: MEMKIND_SO, MEMKIND_SOURCE_DIR, CC, MEMKIND_TEST_DIR (optional).
+# Skipped without the distribution's libmemkind-dev.
+
+set -euo pipefail
+
+SKIPPED=77
+LIMIT=60 # seconds for one case
+here=$(cd "$(dirname "$0")" && pwd)
+library=$(readlink -f "$MEMKIND_SO")
+
+skip()
+{
+    echo "skipped: $*"
+    exit $SKIPPED
+}
+
+fail()
+{
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+grep -qs MEMKIND_HBW /usr/include/memkind.h || skip "no memkind.h of memkind's in /usr/include"
+theirs=$("${CC:-cc}" -print-file-name=libmemkind.so)
+[ -f "$theirs" ] || skip "no libmemkind.so of the distribution"
+theirs=$(readlink -f "$theirs")
+[ "$theirs" != "$library" ] || skip "the distribution's library is this one"
+
+work=$(mktemp -d)
+dir=
+trap 'rm -rf "$work" ${dir:+"$dir"}' EXIT
+dir=$(mktemp -d "${MEMKIND_TEST_DIR:-$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)}/memkind-test-XXXXXX")
+unset LD_LIBRARY_PATH LD_PRELOAD
+mkdir "$work/memkind" "$work/ours"
+ln -s "$theirs" "$work/memkind/libmemkind.so.0"
+ln -s "$library" "$work/ours/libmemkind.so.0"
+ulimit -c 0
+
+"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -I/usr/include "$here"/behaviour/*.c -o "$work/program" \
+    "$theirs" -pthread || fail "the program cannot be compiled"
+
+# answer LIBRARY CASE: what the case says, in a process of its own.
+answer()
+{
+    local status=0
+    { LD_LIBRARY_PATH=$work/$1 timeout -s KILL $LIMIT "$work/program" "$dir" "$2"; } \
+        >"$work/out" 2>"$work/err" || status=$?
+    case $status in
+    0) answer=$(cat "$work/out") ;;
+    137) answer="no answer in $LIMIT seconds" ;;
+    *) answer="ended by SIG$(kill -l $((status - 128)) 2>/dev/null || echo "?, status $status")" ;;
+    esac
+}
+
+listed=$(sed -n 's/^\.\\" behaviour: //p' "$MEMKIND_SOURCE_DIR/man/memkind.3" | tr ' ' '\n' | sort)
+"$work/program" >"$work/cases"
+failures=0
+differing=
+while IFS= read -r line; do
+    name=${line%%:*}
+    expected=${line#*: }
+    answer ours "$name"
+    ours=$answer
+    answer memkind "$name"
+    if [ "$ours" != "$expected" ]; then
+        echo "WRONG: $name: $ours; expected: $expected"
+        failures=$((failures + 1))
+    fi
+    if [ "$answer" != "$ours" ]; then
+        differing="$differing$name"$'\n'
+        printf '%-33s memkind: %s\n%-33s    here: %s\n' "$name" "$answer" "" "$ours"
+    fi
+done <"$work/cases"
+echo "$(wc -l <"$work/cases") cases"
+
+diff <(echo "$listed") <(printf '%s' "$differing" | sort) >"$work/diff" || {
+    sed -n 's/^< /no difference, but memkind(3) lists it: /p; s/^> /a difference, but memkind(3) does not list it: /p' \
+        "$work/diff"
+    failures=$((failures + 1))
+}
+[ "$failures" -eq 0 ] || fail "see above"

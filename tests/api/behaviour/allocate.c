@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Questions about blocks. */
+#include "behaviour.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <string.h>
+
+/* -- Allocate ---------------------------------------------------------------------------------- */
+
+static void zero_sizes(void)
+{
+    memkind_t kind = make_kind(0);
+    void *aligned = &kind;
+
+    say("%p", memkind_malloc(kind, 0));
+    say("%p", memkind_calloc(kind, 0, SMALL));
+    say("%p", memkind_calloc(kind, SMALL, 0));
+    say("%d", memkind_posix_memalign(kind, &aligned, SMALL, 0));
+    say("%p", aligned);
+}
+
+static void calloc_overflow(void)
+{
+    say_block(memkind_calloc(make_kind(0), SIZE_MAX / 2 + 2, 2));
+}
+
+static void alignment_is_wrong(void)
+{
+    memkind_t kind = make_kind(0);
+    void *block = NULL;
+
+    say("%s", strerrorname_np(memkind_posix_memalign(kind, &block, 3 * sizeof(void *), SMALL)));
+    say("%s", strerrorname_np(memkind_posix_memalign(kind, &block, sizeof(void *) / 2, SMALL)));
+    say("%s", strerrorname_np(memkind_posix_memalign(kind, &block, 0, SMALL)));
+    say_errno();
+}
+
+static void aligned_without_space(void)
+{
+    memkind_t kind = make_kind(16 * MIB);
+    void *block = NULL;
+
+    say("%s", strerrorname_np(memkind_posix_memalign(kind, &block, SMALL, GIB)));
+    say_errno();
+}
+
+static void alignments(void)
+{
+    memkind_t kind = make_kind(0);
+    size_t alignment = sizeof(void *);
+
+    for (; alignment <= GIB; alignment *= 2) {
+        void *block = NULL;
+
+        if (memkind_posix_memalign(kind, &block, alignment, SMALL) != 0 ||
+            ((uintptr_t)block & (alignment - 1)) != 0)
+            break;
+        memkind_free(kind, block);
+    }
+    say("%s", alignment > GIB ? "all to 1 GiB" : "not all");
+}
+
+static void realloc_edges(void)
+{
+    memkind_t kind = make_kind(0);
+    void *block = memkind_realloc(kind, NULL, SMALL);
+
+    say("%s", block != NULL ? "a block" : "NULL");
+    say("%p", memkind_realloc(kind, block, 0));
+}
+
+static void realloc_fails(void)
+{
+    memkind_t kind = make_kind(16 * MIB);
+    char *block = memkind_malloc(kind, SMALL);
+
+    memset(block, 'x', SMALL);
+    errno = 0;
+    say_block(memkind_realloc(kind, block, GIB));
+    say("%s", block[0] == 'x' && block[SMALL - 1] == 'x' ? "old block as it was" : "damaged");
+}
+
+static void no_space(void)
+{
+    static const size_t sizes[] = {32 * MIB, GIB, SIZE_MAX / 2, SIZE_MAX - KIB, SIZE_MAX};
+    memkind_t kind = make_kind(16 * MIB);
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        errno = 0;
+        say_block(memkind_malloc(kind, sizes[i]));
+    }
+    say_block(memkind_malloc(kind, SMALL));
+}
+
+static void filled(void)
+{
+    memkind_t kind = make_kind(16 * MIB);
+    size_t bytes = 0;
+    void *block;
+
+    while ((block = memkind_malloc(kind, KIB)) != NULL)
+        bytes += KIB;
+    say_errno();
+    say("%s", bytes >= 15 * MIB ? "15 MiB or more" : "less than 15 MiB");
+}
+
+static void null_is_freed(void)
+{
+    memkind_free(make_kind(0), NULL);
+    memkind_free(NULL, NULL);
+    say("nothing");
+}
+
+static void kind_is_found(void)
+{
+    memkind_t kind = make_kind(0);
+    void *block = memkind_malloc(kind, SMALL);
+
+    say("%s", memkind_malloc_usable_size(NULL, block) >= SMALL ? "size" : "no size");
+    block = memkind_realloc(NULL, block, MIB);
+    say("%s", block != NULL && memkind_detect_kind(block) == kind ? "the same kind" : "another");
+    memkind_free(NULL, block);
+}
+
+static void realloc_of_nothing(void)
+{
+    say_block(memkind_realloc(NULL, NULL, SMALL));
+}
+
+static void detect(void)
+{
+    memkind_t kind = make_kind(0);
+
+    say("%s", memkind_detect_kind(memkind_malloc(kind, SMALL)) == kind ? "the kind" : "another");
+    say("%s", memkind_detect_kind(memkind_malloc(MEMKIND_DEFAULT, SMALL)) == MEMKIND_DEFAULT
+                  ? "MEMKIND_DEFAULT"
+                  : "another");
+}
+
+static void detect_null(void)
+{
+    say("%s", memkind_detect_kind(NULL) == NULL ? "NULL" : "a kind");
+}
+
+static void detect_foreign(void)
+{
+    int local = 0;
+
+    make_kind(0);
+    say("%s", memkind_detect_kind(&local) == NULL ? "NULL" : "a kind");
+}
+
+static void usable_size_of_null(void)
+{
+    say("%zu", memkind_malloc_usable_size(make_kind(0), NULL));
+}
+
+static memkind_t shared_kind;
+
+static void *free_it(void *block)
+{
+    memkind_free(shared_kind, block);
+    return NULL;
+}
+
+static void free_in_other_thread(void)
+{
+    pthread_t thread;
+
+    shared_kind = make_kind(0);
+    pthread_create(&thread, NULL, free_it, memkind_malloc(shared_kind, SMALL));
+    pthread_join(thread, NULL);
+    say_block(memkind_malloc(shared_kind, SMALL));
+}
+
+const struct question allocate_questions[] = {
+    {"zero-sizes", zero_sizes, "(nil), (nil), (nil), 0, (nil)"},
+    {"calloc-overflow", calloc_overflow, "NULL, ENOMEM"},
+    {"alignment-is-wrong", alignment_is_wrong, "EINVAL, EINVAL, EINVAL, errno untouched"},
+    {"aligned-without-space", aligned_without_space, "ENOMEM, errno untouched"},
+    {"alignments", alignments, "all to 1 GiB"},
+    {"realloc-edges", realloc_edges, "a block, (nil)"},
+    {"realloc-fails", realloc_fails, "NULL, ENOMEM, old block as it was"},
+    {"no-space", no_space,
+     "NULL, ENOMEM, NULL, ENOMEM, NULL, ENOMEM, NULL, ENOMEM, NULL, ENOMEM, a block"},
+    {"filled", filled, "ENOMEM, 15 MiB or more"},
+    {"null-is-freed", null_is_freed, "nothing"},
+    {"kind-is-found", kind_is_found, "size, the same kind"},
+    {"realloc-of-nothing", realloc_of_nothing, "NULL, EINVAL"},
+    {"detect", detect, "the kind, MEMKIND_DEFAULT"},
+    {"detect-null", detect_null, "NULL"},
+    {"detect-foreign", detect_foreign, "NULL"},
+    {"usable-size-of-null", usable_size_of_null, "0"},
+    {"free-in-other-thread", free_in_other_thread, "a block"},
+    {NULL, NULL, NULL},
+};

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of the list of memory maps: where each begins, in pieces of any size, and when it fails. */
+/* WRAP: open read */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "backing/process_maps.h"
+#include "support/leftovers.h"
+
+#define MAPS 4
+
+static const char *pretended; /* text of the list; NULL: what the kernel says */
+static size_t piece_size;
+static int open_error;
+static int read_error;
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+ssize_t __real_read(int fd, void *buffer, size_t size);
+ssize_t __wrap_read(int fd, void *buffer, size_t size);
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    if (open_error != 0) {
+        errno = open_error;
+        return -1;
+    }
+    return __real_open(path, flags);
+}
+
+ssize_t __wrap_read(int fd, void *buffer, size_t size)
+{
+    if (read_error != 0) {
+        errno = read_error;
+        return -1;
+    }
+    if (pretended == NULL)
+        return __real_read(fd, buffer, size);
+    size_t left = strlen(pretended);
+    if (size > piece_size)
+        size = piece_size;
+    if (size > left)
+        size = left;
+    memcpy(buffer, pretended, size);
+    pretended += size;
+    return (ssize_t)size;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    pretended = NULL;
+    open_error = 0;
+    read_error = 0;
+    return 0;
+}
+
+struct seen {
+    unsigned count;
+    uintptr_t starts[MAPS];
+};
+
+static void see(void *arg, uintptr_t start)
+{
+    struct seen *seen = arg;
+
+    if (seen->count < MAPS)
+        seen->starts[seen->count] = start;
+    seen->count++;
+}
+
+static void each_map_is_seen_once_in_pieces_of_any_size(void **state)
+{
+    static const char text[] =
+        "00400000-00452000 r-xp 00000000 08:02 173521      /usr/bin/a-b c\n"
+        "7f0a1b2c3000-7f0a1b2c4000 rw-p 00000000 00:00 0 \n"
+        "7fffb2c0d000-7fffb2c2e000 rw-p 00000000 00:00 0   [stack]\n"
+        "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n";
+
+    (void)state;
+    for (piece_size = 1; piece_size < sizeof(text); piece_size++) {
+        struct seen seen = {0};
+
+        pretended = text;
+        assert_int_equal(process_maps_each(see, &seen), 0);
+        assert_int_equal(seen.count, MAPS);
+        assert_true(seen.starts[0] == 0x400000);
+        assert_true(seen.starts[1] == 0x7f0a1b2c3000);
+        assert_true(seen.starts[2] == 0x7fffb2c0d000);
+        assert_true(seen.starts[3] == 0xffffffffff600000);
+    }
+}
+
+struct wanted {
+    uintptr_t start;
+    unsigned count;
+};
+
+static void look_for(void *arg, uintptr_t start)
+{
+    struct wanted *wanted = arg;
+
+    wanted->count += start == wanted->start;
+}
+
+static void own_map_is_there(void **state)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 3 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)state;
+    assert_true(pages != MAP_FAILED);
+    /* One with other rights than its neighbours cannot be merged with them. */
+    assert_int_equal(mprotect(pages + page, page, PROT_READ | PROT_WRITE), 0);
+    struct wanted wanted = {.start = (uintptr_t)pages + page};
+    assert_int_equal(process_maps_each(look_for, &wanted), 0);
+    assert_int_equal(wanted.count, 1);
+    assert_int_equal(munmap(pages, 3 * page), 0);
+    wanted.count = 0;
+    assert_int_equal(process_maps_each(look_for, &wanted), 0);
+    assert_int_equal(wanted.count, 0);
+}
+
+static void failures_are_reported_and_leave_nothing(void **state)
+{
+    struct seen seen = {0};
+    struct leftovers before;
+    char dir[TEST_DIR_PATH_SIZE];
+
+    (void)state;
+    test_dir_make(dir);
+    leftovers_take(&before, dir);
+    open_error = EMFILE;
+    assert_int_equal(process_maps_each(see, &seen), -EMFILE);
+    open_error = 0;
+    read_error = EIO;
+    assert_int_equal(process_maps_each(see, &seen), -EIO);
+    read_error = 0;
+    assert_int_equal(seen.count, 0);
+    leftovers_check(&before);
+    test_dir_remove(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(each_map_is_seen_once_in_pieces_of_any_size, setup),
+        cmocka_unit_test_setup(own_map_is_there, setup),
+        cmocka_unit_test_setup(failures_are_reported_and_leave_nothing, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
