@@ -181,6 +181,45 @@ static int dax_device_ask_daxctl(dev_t number, struct dax_device *device)
     return error;
 }
 
+/* The node that the kernel uses the device's memory on; DAX_DEVICE_NO_NODE where it does not. */
+static int dax_device_memory_node(struct daxctl_dev *dev)
+{
+    int device_major = daxctl_dev_get_major(dev);
+    int device_minor = daxctl_dev_get_minor(dev);
+
+    if (device_major < 0 || device_minor < 0)
+        return DAX_DEVICE_NO_NODE;
+    dev_t number = makedev((unsigned)device_major, (unsigned)device_minor);
+    return dax_device_link_is(number, "/driver", DAX_DEVICE_MEMORY_DRIVER)
+               ? daxctl_dev_get_target_node(dev)
+               : DAX_DEVICE_NO_NODE;
+}
+
+int dax_device_memory_nodes(unsigned long *mask, unsigned long maxnode)
+{
+    enum { BITS = 8 * sizeof(unsigned long) };
+    struct daxctl_region *region;
+    struct daxctl_ctx *context;
+    struct daxctl_dev *dev;
+    int error = daxctl_new(&context);
+
+    if (error != 0)
+        return error;
+    daxctl_set_log_fn(context, dax_device_log_nothing);
+    daxctl_region_foreach(context, region)
+    {
+        daxctl_dev_foreach(region, dev)
+        {
+            int node = dax_device_memory_node(dev);
+
+            if (node >= 0 && (unsigned long)node < maxnode)
+                mask[node / BITS] |= 1ul << node % BITS;
+        }
+    }
+    daxctl_unref(context);
+    return 0;
+}
+
 /* -- Both -------------------------------------------------------------------------------------- */
 
 static int dax_device_describe_number(dev_t number, struct dax_device *device)

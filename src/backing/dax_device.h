@@ -25,3 +25,9 @@ struct dax_device {
  * cancellation point.
  */
 int dax_device_query(const char *path, struct dax_device *device);
+
+/*
+ * Sets, in a node mask of maxnode bits of the form that mbind(2) takes, the bits of the nodes that
+ * have memory of DAX devices in system-ram mode. 0, -ENOMEM, or what daxctl_new() says.
+ */
+int dax_device_memory_nodes(unsigned long *mask, unsigned long maxnode);

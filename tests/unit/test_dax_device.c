@@ -516,6 +516,37 @@ static void test_odd_sysfs(void **state)
     check_refused(DEVICE_PATH, -ENXIO);
 }
 
+/* Devices that the kernel uses as memory; see target_of() for where the others are. */
+static void test_memory_nodes(void **state)
+{
+    unsigned long mask[2] = {0};
+
+    (void)state;
+    regions[0].next = NULL;
+    devices[0][0].next = NULL;
+    fake_status.st_rdev = makedev(MAJOR, 0);
+    devices[0][0].target_node = 3;
+    assert_int_equal(dax_device_memory_nodes(mask, 128), 0);
+    assert_int_equal(mask[0], 0);
+    driver = "../../../../bus/dax/drivers/kmem";
+    assert_int_equal(dax_device_memory_nodes(mask, 128), 0);
+    assert_int_equal(mask[0], 1ul << 3);
+    devices[0][0].target_node = 70;
+    assert_int_equal(dax_device_memory_nodes(mask, 128), 0);
+    assert_int_equal(mask[1], 1ul << (70 - 64));
+    mask[1] = 0;
+    assert_int_equal(dax_device_memory_nodes(mask, 70), 0);
+    devices[0][0].target_node = -1;
+    assert_int_equal(dax_device_memory_nodes(mask, 128), 0);
+    devices[0][0].target_node = 5;
+    devices[0][0].minor = -1;
+    assert_int_equal(dax_device_memory_nodes(mask, 128), 0);
+    assert_int_equal(mask[0], 1ul << 3);
+    assert_int_equal(mask[1], 0);
+    fault_set(&new_fault, ENOMEM, 1);
+    assert_int_equal(dax_device_memory_nodes(mask, 128), -ENOMEM);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -533,6 +564,7 @@ int main(void)
         TEST(test_system_ram),
         TEST(test_sysfs),
         TEST(test_odd_sysfs),
+        TEST(test_memory_nodes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,3 +41,14 @@ run device/reserved /tests/guest/test_device "$reserved" "$(mib_of "$reserved")"
 run device/nvdimm /tests/guest/test_device "$nvdimm" "$(mib_of "$nvdimm")" "$(kib_of "$nvdimm")"
 export MEMKIND_TEST_DIR=$nvdimm STRESS_SECONDS=3 STRESS_SLOTS=50
 run device/threads /tests/stress/test_threads
+
+# As a user would: the device becomes memory of node 1, and no kind can be made on it any more.
+unset MEMKIND_TEST_DIR
+modprobe kmem
+daxctl reconfigure-device --mode=system-ram "${nvdimm#/dev/}"
+[ "$(cat /sys/devices/system/node/has_memory)" = 0-1 ]
+run nodes/system_ram /tests/guest/test_nodes
+run nodes/no_device /tests/guest/test_no_device "$nvdimm"
+export MEMKIND_DAX_KMEM_NODES=1
+run nodes/listed /tests/guest/test_nodes
+run nodes/api /tests/api/test_node_kinds
