@@ -125,7 +125,8 @@ struct memkind_config *memkind_config_new(void);
 /* Frees a configuration; NULL is allowed. Kinds that were made from it are not touched. */
 void memkind_config_delete(struct memkind_config *cfg);
 
-/* The directory of the kind's file. The string is borrowed until the kind has been created. */
+/* The directory of the kind's file, or a DAX device. The string is borrowed until the kind has been
+ * created. */
 void memkind_config_set_path(struct memkind_config *cfg, const char *pmem_dir);
 
 /* The kind's max_size, as for memkind_create_pmem(). */
@@ -162,6 +163,21 @@ extern memkind_t MEMKIND_HUGETLB;
 extern memkind_t MEMKIND_INTERLEAVE;
 
 /*
+ * Memory of the NUMA nodes that DAX devices in system-ram mode are, or that MEMKIND_DAX_KMEM_NODES
+ * lists: of the closest one, of all, of the closest as long as it has some, of all in turn.
+ */
+extern memkind_t MEMKIND_DAX_KMEM;
+extern memkind_t MEMKIND_DAX_KMEM_ALL;
+extern memkind_t MEMKIND_DAX_KMEM_PREFERRED;
+extern memkind_t MEMKIND_DAX_KMEM_INTERLEAVE;
+
+/* Memory of the largest NUMA nodes: of all nodes, and of those that belong to the processor. */
+extern memkind_t MEMKIND_HIGHEST_CAPACITY;
+extern memkind_t MEMKIND_HIGHEST_CAPACITY_PREFERRED;
+extern memkind_t MEMKIND_HIGHEST_CAPACITY_LOCAL;
+extern memkind_t MEMKIND_HIGHEST_CAPACITY_LOCAL_PREFERRED;
+
+/*
  * Kinds for memory that this version does not know: memkind_check_available() gives an error, and
  * every allocation fails with ENOMEM.
  */
@@ -172,14 +188,6 @@ extern memkind_t MEMKIND_HBW_ALL_HUGETLB;
 extern memkind_t MEMKIND_HBW_PREFERRED;
 extern memkind_t MEMKIND_HBW_PREFERRED_HUGETLB;
 extern memkind_t MEMKIND_HBW_INTERLEAVE;
-extern memkind_t MEMKIND_DAX_KMEM;
-extern memkind_t MEMKIND_DAX_KMEM_ALL;
-extern memkind_t MEMKIND_DAX_KMEM_PREFERRED;
-extern memkind_t MEMKIND_DAX_KMEM_INTERLEAVE;
-extern memkind_t MEMKIND_HIGHEST_CAPACITY;
-extern memkind_t MEMKIND_HIGHEST_CAPACITY_PREFERRED;
-extern memkind_t MEMKIND_HIGHEST_CAPACITY_LOCAL;
-extern memkind_t MEMKIND_HIGHEST_CAPACITY_LOCAL_PREFERRED;
 extern memkind_t MEMKIND_LOWEST_LATENCY_LOCAL;
 extern memkind_t MEMKIND_LOWEST_LATENCY_LOCAL_PREFERRED;
 extern memkind_t MEMKIND_HIGHEST_BANDWIDTH_LOCAL;
@@ -193,8 +201,12 @@ extern memkind_t MEMKIND_HIGHEST_BANDWIDTH_LOCAL_PREFERRED;
  * up to a multiple of 2 MiB and must be at least MEMKIND_PMEM_MIN_SIZE. On failure *kind is not
  * written, errno is that of the failing call, and nothing is left behind.
  *
- * Errors: MEMKIND_ERROR_INVALID (arguments; the directory cannot be used), MEMKIND_ERROR_TOOMANY,
- * MEMKIND_ERROR_MALLOC, MEMKIND_ERROR_ENVIRON, MEMKIND_ERROR_ARENAS_CREATE.
+ * An addition of this library: dir may be a DAX device such as /dev/dax0.0. The kind then has a
+ * range of it to itself, of max_size rounded up to the device's alignment, or all of it for 0.
+ *
+ * Errors: MEMKIND_ERROR_INVALID (arguments; the directory or device cannot be used),
+ * MEMKIND_ERROR_UNAVAILABLE (others have the range of the device, or it is used as system RAM),
+ * MEMKIND_ERROR_TOOMANY, MEMKIND_ERROR_MALLOC, MEMKIND_ERROR_ENVIRON, MEMKIND_ERROR_ARENAS_CREATE.
  */
 int memkind_create_pmem(const char *dir, size_t max_size, memkind_t *kind);
 
@@ -244,9 +256,9 @@ ssize_t memkind_get_capacity(memkind_t kind);
 memkind_t memkind_detect_kind(void *ptr);
 
 /*
- * Whether a PMEM kind in pmem_dir would have DAX, that is, whether mmap(2) grants MAP_SYNC there:
- * MEMKIND_SUCCESS; MEMKIND_ERROR_MMAP where it does not; MEMKIND_ERROR_RUNTIME where no file can be
- * made.
+ * Whether a PMEM kind in pmem_dir, a directory or a DAX device, would have DAX, that is, whether
+ * mmap(2) grants MAP_SYNC there: MEMKIND_SUCCESS; MEMKIND_ERROR_MMAP where it does not;
+ * MEMKIND_ERROR_RUNTIME where no file can be made.
  */
 int memkind_check_dax_path(const char *pmem_dir);
 

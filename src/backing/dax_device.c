@@ -5,35 +5,105 @@
 
 #include <daxctl/libdaxctl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define DAX_DEVICE_SUBSYSTEM_FORMAT "/sys/dev/char/%u:%u/subsystem"
-#define DAX_DEVICE_SUBSYSTEM_SIZE   sizeof("/sys/dev/char/4294967295:4294967295/subsystem")
-#define DAX_DEVICE_SUBSYSTEM        "dax"
+#include "util/cancel.h"
 
-/* Whether the kernel counts the character device among the DAX devices. */
-static bool dax_device_is_dax(dev_t number)
+/* The longest of the entries below is that of the region's alignment. */
+#define DAX_DEVICE_SYSFS_SIZE    sizeof("/sys/dev/char/4294967295:4294967295/../dax_region/align")
+#define DAX_DEVICE_NUMBER_SIZE   32 /* of a number as text */
+#define DAX_DEVICE_SUBSYSTEM     "dax"
+#define DAX_DEVICE_MEMORY_DRIVER "kmem"
+
+/* -- sysfs ------------------------------------------------------------------------------------- */
+
+static void dax_device_sysfs_path(dev_t number, const char *entry, char path[DAX_DEVICE_SYSFS_SIZE])
 {
-    char path[DAX_DEVICE_SUBSYSTEM_SIZE];
-    char target[PATH_MAX];
-    const char *name;
-    ssize_t length;
-
-    snprintf(path, sizeof(path), DAX_DEVICE_SUBSYSTEM_FORMAT, major(number), minor(number));
-    length = readlink(path, target, sizeof(target) - 1);
-    if (length < 0)
-        return false;
-    target[length] = '\0';
-    name = strrchr(target, '/');
-    return strcmp(name == NULL ? target : name + 1, DAX_DEVICE_SUBSYSTEM) == 0;
+    snprintf(path, DAX_DEVICE_SYSFS_SIZE, "/sys/dev/char/%u:%u%s", major(number), minor(number),
+             entry);
 }
+
+/* The last part of the name that a link in sysfs leads to. */
+static int dax_device_link(dev_t number, const char *entry, char name[DAX_DEVICE_NAME_SIZE])
+{
+    char path[DAX_DEVICE_SYSFS_SIZE];
+    char target[PATH_MAX];
+
+    dax_device_sysfs_path(number, entry, path);
+    ssize_t length = readlink(path, target, sizeof(target) - 1);
+    if (length < 0)
+        return -errno;
+    target[length] = '\0';
+    const char *slash = strrchr(target, '/');
+    const char *last = slash == NULL ? target : slash + 1;
+    if (strlen(last) >= DAX_DEVICE_NAME_SIZE)
+        return -ENAMETOOLONG;
+    memcpy(name, last, strlen(last) + 1);
+    return 0;
+}
+
+static bool dax_device_link_is(dev_t number, const char *entry, const char *expected)
+{
+    char name[DAX_DEVICE_NAME_SIZE];
+
+    return dax_device_link(number, entry, name) == 0 && strcmp(name, expected) == 0;
+}
+
+/* The number in a file of sysfs. */
+static int dax_device_number(dev_t number, const char *entry, long long *value)
+{
+    char path[DAX_DEVICE_SYSFS_SIZE];
+    char text[DAX_DEVICE_NUMBER_SIZE];
+    char *end;
+
+    dax_device_sysfs_path(number, entry, path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ssize_t length = read(fd, text, sizeof(text) - 1);
+    int error = length < 0 ? -errno : 0;
+    close(fd);
+    if (error != 0)
+        return error;
+    text[length] = '\0';
+    *value = strtoll(text, &end, 10);
+    return end == text ? -ENXIO : 0;
+}
+
+static int dax_device_ask_sysfs(dev_t number, struct dax_device *device)
+{
+    struct dax_device found;
+    long long alignment = 0;
+    long long node = DAX_DEVICE_NO_NODE;
+    long long size = 0;
+    int error = dax_device_link(number, "", found.name);
+
+    if (error == 0)
+        error = dax_device_number(number, "/size", &size);
+    /* Kernels before 5.10 tell the alignment of the region only. */
+    if (error == 0 && dax_device_number(number, "/align", &alignment) != 0)
+        error = dax_device_number(number, "/../dax_region/align", &alignment);
+    if (error == 0 && (size <= 0 || alignment <= 0))
+        error = -ENXIO;
+    if (error != 0)
+        return error;
+    (void)dax_device_number(number, "/target_node", &node);
+    found.size = (size_t)size;
+    found.alignment = (size_t)alignment;
+    found.target_node = node < 0 || node > INT_MAX ? DAX_DEVICE_NO_NODE : (int)node;
+    *device = found;
+    return 0;
+}
+
+/* -- libdaxctl --------------------------------------------------------------------------------- */
 
 /* libdaxctl prints its errors by itself, but this library is to be silent. */
 static void dax_device_log_nothing(struct daxctl_ctx *context, int priority, const char *file,
@@ -82,7 +152,6 @@ static int dax_device_describe(struct daxctl_region *region, struct daxctl_dev *
         .target_node = daxctl_dev_get_target_node(dev),
     };
 
-    /* Kernels before 5.10 tell the alignment of the region only. */
     if (found.alignment == 0)
         found.alignment = daxctl_region_get_align(region);
     if (found.alignment == 0 || found.alignment == ULONG_MAX || found.size == 0)
@@ -96,7 +165,7 @@ static int dax_device_describe(struct daxctl_region *region, struct daxctl_dev *
     return 0;
 }
 
-static int dax_device_ask(dev_t number, struct dax_device *device)
+static int dax_device_ask_daxctl(dev_t number, struct dax_device *device)
 {
     struct daxctl_region *region;
     struct daxctl_ctx *context;
@@ -112,13 +181,69 @@ static int dax_device_ask(dev_t number, struct dax_device *device)
     return error;
 }
 
+/* The node that the kernel uses the device's memory on; DAX_DEVICE_NO_NODE where it does not. */
+static int dax_device_memory_node(struct daxctl_dev *dev)
+{
+    int device_major = daxctl_dev_get_major(dev);
+    int device_minor = daxctl_dev_get_minor(dev);
+
+    if (device_major < 0 || device_minor < 0)
+        return DAX_DEVICE_NO_NODE;
+    dev_t number = makedev((unsigned)device_major, (unsigned)device_minor);
+    return dax_device_link_is(number, "/driver", DAX_DEVICE_MEMORY_DRIVER)
+               ? daxctl_dev_get_target_node(dev)
+               : DAX_DEVICE_NO_NODE;
+}
+
+int dax_device_memory_nodes(unsigned long *mask, unsigned long maxnode)
+{
+    enum { BITS = 8 * sizeof(unsigned long) };
+    struct daxctl_region *region;
+    struct daxctl_ctx *context;
+    struct daxctl_dev *dev;
+    int error = daxctl_new(&context);
+
+    if (error != 0)
+        return error;
+    daxctl_set_log_fn(context, dax_device_log_nothing);
+    daxctl_region_foreach(context, region)
+    {
+        daxctl_dev_foreach(region, dev)
+        {
+            int node = dax_device_memory_node(dev);
+
+            if (node >= 0 && (unsigned long)node < maxnode)
+                mask[node / BITS] |= 1ul << node % BITS;
+        }
+    }
+    daxctl_unref(context);
+    return 0;
+}
+
+/* -- Both -------------------------------------------------------------------------------------- */
+
+static int dax_device_describe_number(dev_t number, struct dax_device *device)
+{
+    int error = dax_device_ask_daxctl(number, device);
+
+    if (error != 0 && dax_device_ask_sysfs(number, device) == 0)
+        error = 0;
+    if (error == 0)
+        device->system_ram = dax_device_link_is(number, "/driver", DAX_DEVICE_MEMORY_DRIVER);
+    return error;
+}
+
 int dax_device_query(const char *path, struct dax_device *device)
 {
     struct stat status;
 
     if (stat(path, &status) != 0)
         return -errno;
-    if (!S_ISCHR(status.st_mode) || !dax_device_is_dax(status.st_rdev))
+    if (!S_ISCHR(status.st_mode) ||
+        !dax_device_link_is(status.st_rdev, "/subsystem", DAX_DEVICE_SUBSYSTEM))
         return -ENODEV;
-    return dax_device_ask(status.st_rdev, device);
+    int cancel = cancel_hold();
+    int error = dax_device_describe_number(status.st_rdev, device);
+    cancel_restore(cancel);
+    return error;
 }

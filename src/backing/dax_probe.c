@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whether a directory lies in a file system on persistent memory (DAX). */
+/* Whether a directory lies in a file system on persistent memory (DAX), or is a DAX device. */
 #include "backing/dax_probe.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "backing/dax_device.h"
 #include "backing/directory.h"
 #include "backing/tmpfile.h"
 #include "util/cancel.h"
@@ -37,6 +39,23 @@ static int dax_probe_file(int fd, enum dax_probe_result *result)
     return error;
 }
 
+/* The same with a DAX device. Nobody's range of it is touched. */
+static int dax_probe_device(const char *path, enum dax_probe_result *result)
+{
+    struct dax_device device;
+    int error = dax_device_query(path, &device);
+
+    if (error != 0)
+        return error == -ENODEV ? -ENOTDIR : error;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    error = dax_probe_map(fd, device.alignment);
+    *result = error == 0 ? DAX_PROBE_SYNC : DAX_PROBE_NO_SYNC;
+    close(fd);
+    return error;
+}
+
 /* As dax_probe(), but returns 0 or -errno. *result is untouched where no file can be made. */
 static int dax_probe_directory(const char *path, enum dax_probe_result *result)
 {
@@ -44,6 +63,8 @@ static int dax_probe_directory(const char *path, enum dax_probe_result *result)
     int error = directory_open(path, &dir);
     int fd;
 
+    if (error == -ENOTDIR)
+        return dax_probe_device(path, result);
     if (error != 0)
         return error;
     fd = tmpfile_create(dir);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "space/address_map.h"
+#include "space/area.h"
 #include "space/class_map.h"
 #include "space/space.h"
 
@@ -22,6 +23,15 @@ struct request {
     bool zero;
 };
 
+static extent_hooks_t *hooks_over(struct heap *heap, struct space *space, bool hold)
+{
+    extent_hooks_init(&heap->hooks, space, hold);
+    if (!space->is_area)
+        return &heap->hooks.table;
+    area_hooks_init(&heap->area_hooks, (struct area *)space);
+    return &heap->area_hooks.table;
+}
+
 int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, unsigned slots,
               bool hold)
 {
@@ -36,10 +46,8 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
         atomic_init(&heap->refused[i], 0);
     atomic_init(&heap->frees_seen, 0);
     atomic_init(&heap->retries, 0);
-    if (hooks == NULL) {
-        extent_hooks_init(&heap->hooks, space, hold);
-        hooks = &heap->hooks.table;
-    }
+    if (space != NULL)
+        hooks = hooks_over(heap, space, hold);
     err = -pthread_mutex_init(&heap->reclaim_lock, NULL);
     if (err != 0)
         goto destroy_caches;

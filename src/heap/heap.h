@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "heap/area_hooks.h"
 #include "heap/arena_set.h"
 #include "heap/extent_hooks.h"
 #include "heap/size_class.h"
@@ -30,8 +31,9 @@ struct space;
 
 struct heap {
     struct arena_set arenas;
-    struct extent_hooks hooks;
-    struct space *space; /* NULL where the caller's hooks provide the memory */
+    struct extent_hooks hooks;    /* where the space has regions */
+    struct area_hooks area_hooks; /* where it is an area */
+    struct space *space;          /* NULL where the caller's hooks provide the memory */
     _Atomic uint64_t refused[HEAP_REFUSED_WORDS]; /* classes of sizes that were asked for in vain */
     atomic_ulong frees_seen;                      /* that came while there was no room */
     atomic_ulong retries; /* of allocations that found no room, when all unused was given back */
@@ -42,8 +44,8 @@ struct heap {
 };
 
 /*
- * Makes a heap of up to `slots` arenas, a power of two, over the space, through hooks where these
- * are not NULL, or over hooks alone; both outlive it. hold: file space is never given back. 0;
+ * Makes a heap of up to `slots` arenas, a power of two, over the space, or, where that is NULL, over
+ * hooks; either outlives it. hold: file space is never given back. 0;
  * -EAGAIN where there is no arena, -ENOMEM.
  */
 int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, unsigned slots,

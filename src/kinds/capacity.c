@@ -9,6 +9,7 @@
 #include "backing/huge_pages_pool.h"
 #include "kinds/memkind_fixed_internal.h"
 #include "kinds/memkind_pmem_internal.h"
+#include "kinds/node_kind.h"
 #include "kinds/static_kinds.h"
 #include "memkind/internal/memkind_default.h"
 
@@ -17,16 +18,16 @@ static ssize_t all_memory(void)
     return (ssize_t)sysconf(_SC_PHYS_PAGES) * (ssize_t)sysconf(_SC_PAGESIZE);
 }
 
-static ssize_t memory_of_cpu_nodes(void)
+/* The memory of the nodes that the kind is bound to; `unknown` where they are not known. */
+static ssize_t memory_of_nodes(struct memkind *kind, ssize_t unknown)
 {
-    enum { BITS = 8 * sizeof(unsigned long) };
-    unsigned long nodes[NUMA_NUM_NODES / BITS] = {0};
+    struct node_set nodes = {{0}};
     ssize_t bytes = 0;
 
-    if (memkind_regular_all_get_mbind_nodemask(NULL, nodes, NUMA_NUM_NODES) != MEMKIND_SUCCESS)
-        return all_memory();
+    if (kind->ops->get_mbind_nodemask(kind, nodes.bits, NUMA_NUM_NODES) != MEMKIND_SUCCESS)
+        return unknown;
     for (unsigned node = 0; node < NUMA_NUM_NODES; node++)
-        if ((nodes[node / BITS] >> node % BITS & 1) != 0) {
+        if (node_set_has(&nodes, node)) {
             long long size = numa_node_size64((int)node, NULL);
 
             /* A node of processors alone has no memory, and says so with an error. */
@@ -47,7 +48,16 @@ ssize_t capacity_of_kind(struct memkind *kind)
     if (kind == &static_kind_hugetlb)
         return (ssize_t)(huge_pages_pool_size(NULL, 0) * HUGE_PAGES_POOL_PAGE);
     if (kind == &static_kind_regular)
-        return memory_of_cpu_nodes();
+        return memory_of_nodes(kind, all_memory());
+    /* One that only prefers its nodes may have any memory, as memkind sees it: unknown. */
+    if (kind->ops->mbind == node_kind_mbind &&
+        kind->ops->get_mbind_mode != memkind_preferred_get_mbind_mode) {
+        ssize_t bytes = memory_of_nodes(kind, -1);
+
+        if (bytes < 0)
+            errno = ENODEV;
+        return bytes;
+    }
     errno = EINVAL;
     return -1;
 }

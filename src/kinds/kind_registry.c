@@ -23,7 +23,8 @@ static _Atomic(struct memkind *) kinds[PARTITIONS] = {
     [MEMKIND_PARTITION_HUGETLB] = &static_kind_hugetlb,
     [MEMKIND_PARTITION_INTERLEAVE] = &static_kind_interleave,
     [MEMKIND_PARTITION_REGULAR] = &static_kind_regular,
-};
+#define ENTER_NODE_KIND(NAME, LOWER) [MEMKIND_PARTITION_##NAME] = &static_kind_##LOWER,
+    STATIC_NODE_KINDS(ENTER_NODE_KIND)};
 
 /* Kinds whose blocks lie in granules that the address map calls mixed, beside the default heap. */
 static atomic_int mixed_kinds;

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "heap/area_hooks.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_fixed_internal.h"
@@ -19,12 +18,6 @@
 
 /* From this size on, a block of jemalloc has pages of its own. */
 #define LARGE_BLOCK ((size_t)16 << 10)
-
-/* What priv of a fixed kind points to. */
-struct fixed {
-    struct area area;
-    struct area_hooks hooks;
-};
 
 struct memkind_ops MEMKIND_FIXED_OPS = {
     .create = memkind_fixed_create,
@@ -45,18 +38,16 @@ struct memkind_ops MEMKIND_FIXED_OPS = {
 
 /* -- Operations -------------------------------------------------------------------------------- */
 
-static struct fixed *new_fixed(unsigned owner)
+/* What priv of a fixed kind points to. */
+static struct area *new_area(unsigned owner)
 {
-    struct fixed *fixed = malloc(sizeof(*fixed));
+    struct area *area = malloc(sizeof(*area));
 
-    if (fixed == NULL)
-        return NULL;
-    if (area_init(&fixed->area, owner) != 0) {
-        free(fixed);
+    if (area != NULL && area_init(area, owner) != 0) {
+        free(area);
         return NULL;
     }
-    area_hooks_init(&fixed->hooks, &fixed->area);
-    return fixed;
+    return area;
 }
 
 int memkind_fixed_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
@@ -68,20 +59,20 @@ int memkind_fixed_create(struct memkind *kind, struct memkind_ops *ops, const ch
     if (kind_registry_add(kind) != 0)
         return MEMKIND_ERROR_TOOMANY;
     status = MEMKIND_ERROR_MALLOC;
-    struct fixed *fixed = new_fixed(kind_registry_owner(kind));
-    if (fixed == NULL)
+    struct area *area = new_area(kind_registry_owner(kind));
+    if (area == NULL)
         goto leave_registry;
-    status = memkind_arena_attach(kind, &fixed->area.space, &fixed->hooks.table);
+    status = memkind_arena_attach(kind, &area->space, NULL);
     if (status != MEMKIND_SUCCESS)
-        goto free_fixed;
+        goto free_area;
     /* Pages that one arena has no use for must be of use to all threads, as area_take() needs. */
     memkind_arena_use_one(kind);
-    kind->priv = fixed;
+    kind->priv = area;
     return status;
 
-free_fixed:
-    area_destroy(&fixed->area);
-    free(fixed);
+free_area:
+    area_destroy(area);
+    free(area);
 leave_registry:
     kind_registry_remove(kind);
     return status;
@@ -89,12 +80,12 @@ leave_registry:
 
 int memkind_fixed_destroy(struct memkind *kind)
 {
-    struct fixed *fixed = kind->priv;
+    struct area *area = kind->priv;
 
     memkind_arena_detach(kind);
-    if (fixed != NULL) {
-        area_destroy(&fixed->area);
-        free(fixed);
+    if (area != NULL) {
+        area_destroy(area);
+        free(area);
         kind->priv = NULL;
     }
     kind_registry_remove(kind);
@@ -103,7 +94,7 @@ int memkind_fixed_destroy(struct memkind *kind)
 
 void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)
 {
-    struct area *area = &((struct fixed *)kind->priv)->area;
+    struct area *area = kind->priv;
     size_t page = area->space.page;
     void *taken = NULL;
 
@@ -145,13 +136,13 @@ static void leave_noted_pages(void **addr, size_t *size, size_t page)
 
 static int open_kind(struct memkind *kind, void *addr, size_t size)
 {
-    struct fixed *fixed = kind->priv;
+    struct area *area = kind->priv;
     size_t given = size;
 
-    leave_noted_pages(&addr, &size, fixed->area.space.page);
-    switch (area_open(&fixed->area, addr, size)) {
+    leave_noted_pages(&addr, &size, area->space.page);
+    switch (area_open(area, addr, size)) {
     case 0:
-        fixed->area.size = given;
+        area->size = given;
         return MEMKIND_SUCCESS;
     case -EINVAL:
         return MEMKIND_ERROR_INVALID;
@@ -190,7 +181,7 @@ free_kind:
 
 ssize_t memkind_fixed_capacity(struct memkind *kind)
 {
-    size_t size = ((struct fixed *)kind->priv)->area.size;
+    size_t size = ((struct area *)kind->priv)->size;
 
     return size <= SSIZE_MAX ? (ssize_t)size : SSIZE_MAX;
 }

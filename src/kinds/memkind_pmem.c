@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations of kinds whose memory lies in a file: memkind_pmem(3). */
+/* Operations of kinds whose memory lies in a file or a DAX device: memkind_pmem(3). */
 #include "memkind/internal/memkind_pmem.h"
 
 #include <errno.h>
@@ -10,13 +10,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backing/dax_device.h"
 #include "backing/dax_probe.h"
 #include "backing/directory.h"
+#include "heap/heap.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_pmem_internal.h"
+#include "kinds/pmem_device.h"
 #include "memkind/internal/memkind_default.h"
+#include "space/area.h"
 #include "space/file_backing.h"
 #include "space/space.h"
 #include "util/env.h"
@@ -54,7 +56,19 @@ struct memkind_ops MEMKIND_PMEM_OPS = {
 
 /* -- Operations -------------------------------------------------------------------------------- */
 
-int memkind_pmem_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
+static struct space *new_file_space(unsigned owner)
+{
+    struct space *space = malloc(sizeof(*space));
+
+    if (space != NULL && space_init(space, &file_backing, 0, owner) != 0) {
+        free(space);
+        return NULL;
+    }
+    return space;
+}
+
+int memkind_pmem_create_over(struct memkind *kind, struct memkind_ops *ops, const char *name,
+                             struct space *(*new_space)(unsigned owner))
 {
     int status = memkind_default_create(kind, ops, name);
 
@@ -63,22 +77,24 @@ int memkind_pmem_create(struct memkind *kind, struct memkind_ops *ops, const cha
     if (kind_registry_add(kind) != 0)
         return MEMKIND_ERROR_TOOMANY;
     status = MEMKIND_ERROR_MALLOC;
-    struct space *space = malloc(sizeof(*space));
+    struct space *space = new_space(kind_registry_owner(kind));
     if (space == NULL)
         goto leave_registry;
-    if (space_init(space, &file_backing, 0, kind_registry_owner(kind)) != 0)
-        goto free_space;
     kind->priv = space;
     status = memkind_arena_attach(kind, space, NULL);
     if (status == MEMKIND_SUCCESS)
         return status;
     kind->priv = NULL;
     space_destroy(space);
-free_space:
     free(space);
 leave_registry:
     kind_registry_remove(kind);
     return status;
+}
+
+int memkind_pmem_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
+{
+    return memkind_pmem_create_over(kind, ops, name, new_file_space);
 }
 
 int memkind_pmem_destroy(struct memkind *kind)
@@ -93,22 +109,49 @@ int memkind_pmem_destroy(struct memkind *kind)
     return memkind_default_destroy(kind);
 }
 
+/* New address space for size bytes, and the file space. */
+static int map_file(struct space *space, size_t size, void **mapped)
+{
+    /* What can never be had must not use up addresses. */
+    if (size > space_capacity(space, size))
+        return -ENOMEM;
+    int err = space_reserve(space, size, SPACE_CHUNK, mapped);
+    if (err != 0)
+        return err;
+    err = space_commit(space, *mapped, (size + space->page - 1) & ~(space->page - 1));
+    if (err != 0)
+        space_return(space, *mapped);
+    return err;
+}
+
+/* Pages of the device, which is mapped already; of what was in them before, nothing must be seen. */
+static int map_device(struct space *space, size_t size, void **mapped)
+{
+    if (size == 0)
+        return -EINVAL;
+    if (size > space->max_size)
+        return -ENOMEM;
+    size = (size + space->page - 1) & ~(space->page - 1);
+    *mapped = area_take((struct area *)space, size, SPACE_CHUNK);
+    if (*mapped == NULL)
+        return -ENOMEM;
+    memset(*mapped, 0, size);
+    return 0;
+}
+
 void *memkind_pmem_mmap(struct memkind *kind, void *addr, size_t size)
 {
     memkind_arena_ready(kind);
     struct space *space = kind->priv;
     int saved_errno = errno;
     void *mapped;
+    int err;
 
     (void)addr;
-    /* What can never be had must not use up addresses. */
-    int err = size > space_capacity(space, size) ? -ENOMEM
-                                                 : space_reserve(space, size, SPACE_CHUNK, &mapped);
-    if (err == 0) {
-        err = space_commit(space, mapped, (size + space->page - 1) & ~(space->page - 1));
-        if (err != 0)
-            space_return(space, mapped);
-    }
+    if (kind->heap != NULL && heap_is_inherited(kind->heap))
+        err = -ENOMEM; /* and what is there is the parent's */
+    else
+        err = space->is_area ? map_device(space, size, &mapped) : map_file(space, size, &mapped);
     /* Whatever the system said: there is no space. */
     if (err != 0 && err != -EINVAL && err != -EBADF)
         err = -ENOMEM;
@@ -155,18 +198,8 @@ static int round_max_size(size_t *max_size)
 
 static void explain_directory(const char *dir, int err)
 {
-    struct dax_device device;
-
-    if (!log_enabled())
-        return;
-    if (err == -ENOTDIR && dax_device_query(dir, &device) == 0)
-        log_error("%s is the DAX device %s of %zu bytes, alignment %zu; a kind needs a directory "
-                  "of a file "
-                  "system on it",
-                  dir, device.name, device.size, device.alignment);
-    else
-        log_error("no file can be made in %s (%s)", dir != NULL ? dir : "no directory",
-                  strerrordesc_np(-err));
+    log_error("no file can be made in %s (%s)", dir != NULL ? dir : "no directory",
+              strerrordesc_np(-err));
 }
 
 /* What children are to have of the kind: what the program says, or else the environment. */
@@ -256,6 +289,8 @@ int memkind_pmem_new(const struct memkind_config *wanted, memkind_t *kind)
         return status;
     }
     int err = directory_open(config.pmem_dir, &directory);
+    if (err == -ENOTDIR)
+        return pmem_device_new(&config, kind);
     if (err != 0) {
         explain_directory(config.pmem_dir, err);
         errno = -err;

@@ -2,8 +2,10 @@
 /* The kinds that are part of the library, and the public names of them and their operations. */
 #include "kinds/static_kinds.h"
 
+#include "kinds/highest_capacity.h"
 #include "kinds/memkind_default_internal.h"
 #include "memkind/internal/memkind_arena.h"
+#include "memkind/internal/memkind_dax_kmem.h"
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_hugetlb.h"
 #include "memkind/internal/memkind_interleave.h"
@@ -72,6 +74,16 @@ struct memkind static_kind_interleave = {
     .name = "memkind_interleave",
     .init_once = PTHREAD_ONCE_INIT,
 };
+
+#define DEFINE_NODE_KIND(NAME, LOWER)          \
+    struct memkind static_kind_##LOWER = {     \
+        .ops = &MEMKIND_##NAME##_OPS,          \
+        .partition = MEMKIND_PARTITION_##NAME, \
+        .name = "memkind_" #LOWER,             \
+        .init_once = PTHREAD_ONCE_INIT,        \
+    };                                         \
+    memkind_t MEMKIND_##NAME = &static_kind_##LOWER;
+STATIC_NODE_KINDS(DEFINE_NODE_KIND)
 
 memkind_t MEMKIND_DEFAULT = &static_kind_default;
 memkind_t MEMKIND_REGULAR = &static_kind_regular;

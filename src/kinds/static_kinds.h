@@ -8,3 +8,18 @@ extern struct memkind static_kind_default;
 extern struct memkind static_kind_regular;
 extern struct memkind static_kind_hugetlb;
 extern struct memkind static_kind_interleave;
+
+/* Kinds in the memory of certain nodes: X(name, the same in lower case) */
+#define STATIC_NODE_KINDS(X)                                              \
+    X(HIGHEST_CAPACITY, highest_capacity)                                 \
+    X(HIGHEST_CAPACITY_PREFERRED, highest_capacity_preferred)             \
+    X(HIGHEST_CAPACITY_LOCAL, highest_capacity_local)                     \
+    X(HIGHEST_CAPACITY_LOCAL_PREFERRED, highest_capacity_local_preferred) \
+    X(DAX_KMEM, dax_kmem)                                                 \
+    X(DAX_KMEM_ALL, dax_kmem_all)                                         \
+    X(DAX_KMEM_PREFERRED, dax_kmem_preferred)                             \
+    X(DAX_KMEM_INTERLEAVE, dax_kmem_interleave)
+
+#define DECLARE_NODE_KIND(NAME, LOWER) extern struct memkind static_kind_##LOWER;
+STATIC_NODE_KINDS(DECLARE_NODE_KIND)
+#undef DECLARE_NODE_KIND

@@ -62,13 +62,6 @@ static int no_policy(struct memkind *kind, memkind_mem_usage_policy policy)
     return kind->ops->check_available(kind);
 }
 
-/* No memory of such a kind is on this machine, as far as this library knows. */
-static int unavailable(struct memkind *kind)
-{
-    (void)kind;
-    return MEMKIND_ERROR_UNAVAILABLE;
-}
-
 /* Memory is not told apart by its bandwidth or latency. */
 static int no_memory_type(struct memkind *kind)
 {
@@ -86,29 +79,21 @@ static int no_huge_pages(struct memkind *kind)
 /* -- The table --------------------------------------------------------------------------------- */
 
 /* X(name, the same in lower case, what check_available says) */
-#define UNAVAILABLE_KINDS(X)                                                                \
-    X(HBW, hbw, no_memory_type)                                                             \
-    X(HBW_ALL, hbw_all, no_memory_type)                                                     \
-    X(HBW_HUGETLB, hbw_hugetlb, no_memory_type)                                             \
-    X(HBW_ALL_HUGETLB, hbw_all_hugetlb, no_memory_type)                                     \
-    X(HBW_PREFERRED, hbw_preferred, no_memory_type)                                         \
-    X(HBW_PREFERRED_HUGETLB, hbw_preferred_hugetlb, no_memory_type)                         \
-    X(HBW_INTERLEAVE, hbw_interleave, no_memory_type)                                       \
-    X(HBW_GBTLB, hbw_gbtlb, no_huge_pages)                                                  \
-    X(HBW_PREFERRED_GBTLB, hbw_preferred_gbtlb, no_huge_pages)                              \
-    X(GBTLB, gbtlb, no_huge_pages)                                                          \
-    X(LOWEST_LATENCY_LOCAL, lowest_latency_local, no_memory_type)                           \
-    X(LOWEST_LATENCY_LOCAL_PREFERRED, lowest_latency_local_preferred, no_memory_type)       \
-    X(HIGHEST_BANDWIDTH_LOCAL, highest_bandwidth_local, no_memory_type)                     \
-    X(HIGHEST_BANDWIDTH_LOCAL_PREFERRED, highest_bandwidth_local_preferred, no_memory_type) \
-    X(HIGHEST_CAPACITY, highest_capacity, unavailable)                                      \
-    X(HIGHEST_CAPACITY_PREFERRED, highest_capacity_preferred, unavailable)                  \
-    X(HIGHEST_CAPACITY_LOCAL, highest_capacity_local, unavailable)                          \
-    X(HIGHEST_CAPACITY_LOCAL_PREFERRED, highest_capacity_local_preferred, unavailable)      \
-    X(DAX_KMEM, dax_kmem, unavailable)                                                      \
-    X(DAX_KMEM_ALL, dax_kmem_all, unavailable)                                              \
-    X(DAX_KMEM_PREFERRED, dax_kmem_preferred, unavailable)                                  \
-    X(DAX_KMEM_INTERLEAVE, dax_kmem_interleave, unavailable)
+#define UNAVAILABLE_KINDS(X)                                                          \
+    X(HBW, hbw, no_memory_type)                                                       \
+    X(HBW_ALL, hbw_all, no_memory_type)                                               \
+    X(HBW_HUGETLB, hbw_hugetlb, no_memory_type)                                       \
+    X(HBW_ALL_HUGETLB, hbw_all_hugetlb, no_memory_type)                               \
+    X(HBW_PREFERRED, hbw_preferred, no_memory_type)                                   \
+    X(HBW_PREFERRED_HUGETLB, hbw_preferred_hugetlb, no_memory_type)                   \
+    X(HBW_INTERLEAVE, hbw_interleave, no_memory_type)                                 \
+    X(HBW_GBTLB, hbw_gbtlb, no_huge_pages)                                            \
+    X(HBW_PREFERRED_GBTLB, hbw_preferred_gbtlb, no_huge_pages)                        \
+    X(GBTLB, gbtlb, no_huge_pages)                                                    \
+    X(LOWEST_LATENCY_LOCAL, lowest_latency_local, no_memory_type)                     \
+    X(LOWEST_LATENCY_LOCAL_PREFERRED, lowest_latency_local_preferred, no_memory_type) \
+    X(HIGHEST_BANDWIDTH_LOCAL, highest_bandwidth_local, no_memory_type)               \
+    X(HIGHEST_BANDWIDTH_LOCAL_PREFERRED, highest_bandwidth_local_preferred, no_memory_type)
 
 /* memkind(3) has the kinds; the headers of their operations come with those that are built. */
 #define DECLARE_KIND(NAME, LOWER, CHECK) extern struct memkind_ops MEMKIND_##NAME##_OPS;

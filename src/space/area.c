@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Memory that the program brings along, in pages. */
+/* Memory that is all there from the beginning, in pages. */
 #include "space/area.h"
 
 #include <errno.h>
@@ -15,28 +15,43 @@ static const struct space_backing no_backing = {.map = NULL};
 int area_init(struct area *area, unsigned owner)
 {
     memset(area, 0, sizeof(*area));
-    return space_init(&area->space, &no_backing, 0, owner);
+    int err = space_init(&area->space, &no_backing, 0, owner);
+    area->space.is_area = true;
+    return err;
+}
+
+int area_open_segment(struct area *area, char *base, size_t size)
+{
+    struct space *space = &area->space;
+    size_t pages = size / space->page;
+    uint64_t *used =
+        metadata_take(&space->metadata, page_bitmap_words(pages) * sizeof(*area->used));
+
+    if (used == NULL)
+        return -ENOMEM;
+    area->used = used;
+    area->base = base;
+    area->pages = pages;
+    area->size = size;
+    space->max_size = size;
+    return 0;
 }
 
 static int open_pages(struct area *area, uintptr_t base, size_t size)
 {
     struct space *space = &area->space;
-    size_t pages = size / space->page;
     _Atomic uint8_t *classes =
         (_Atomic uint8_t *)metadata_take(&space->metadata, class_map_bytes(size));
-    uint64_t *used =
-        metadata_take(&space->metadata, page_bitmap_words(pages) * sizeof(*area->used));
 
-    if (classes == NULL || used == NULL)
+    if (classes == NULL)
         return -ENOMEM;
     int err = area_map_add((void *)base, size, space->owner, classes);
     if (err != 0)
         return err;
-    area->used = used;
-    area->base = (char *)base;
-    area->pages = pages;
-    space->max_size = size;
-    return 0;
+    err = area_open_segment(area, (char *)base, size);
+    if (err != 0)
+        area_map_remove((void *)base, space->owner);
+    return err;
 }
 
 int area_open(struct area *area, void *addr, size_t size)
@@ -119,6 +134,9 @@ void area_give(struct area *area, void *addr, size_t size)
 {
     size_t page = area->space.page;
 
+    /* In the child of a fork, nobody may be left to let go of the lock of an ancestor's area. */
+    if (atomic_load_explicit(&area->space.closing, memory_order_relaxed))
+        return;
     pthread_mutex_lock(&area->space.lock);
     give_locked(area, (size_t)((char *)addr - area->base) / page, size / page);
     pthread_mutex_unlock(&area->space.lock);

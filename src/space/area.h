@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory that the program brings along: pages that are handed out and taken back, lowest first.
+ * Memory that is all there from the beginning, since the program brings it along or it is a range
+ * of a device: pages that are handed out and taken back, lowest first.
  *
  * Only whole pages of what the program gives are used. The records are elsewhere, and nothing is
  * assumed of what stands in the memory. Pages of one area may be handed out to one arena only: then
  * runs that meet may always be seen as one, whoever cut them.
  *
- * The area is a space without segments: the space has its owner, its limit and what is held, and
- * its lock guards the pages.
+ * The area is a space without regions: the space has its owner, its limit and what is held, and its
+ * lock guards the pages. A device's has one segment, the program's none.
  */
 #pragma once
 
@@ -35,6 +36,12 @@ int area_init(struct area *area, unsigned owner);
  */
 int area_open(struct area *area, void *addr, size_t size);
 
+/*
+ * The same with size bytes at base, whole pages of a segment of the area's own, which is therefore
+ * in the address map. 0 or -ENOMEM.
+ */
+int area_open_segment(struct area *area, char *base, size_t size);
+
 /* Ends the area. The memory stays as it is. No other thread uses the area any more. */
 void area_destroy(struct area *area);
 
@@ -42,5 +49,6 @@ void area_destroy(struct area *area);
  * Thread-safe. */
 void *area_take(struct area *area, size_t size, size_t alignment);
 
-/* Takes back pages that were handed out, in pieces of any cut. Thread-safe. */
+/* Takes back pages that were handed out, in pieces of any cut; nothing where the area is about to
+ * end. Thread-safe. */
 void area_give(struct area *area, void *addr, size_t size);

@@ -104,6 +104,7 @@ struct space {
     bool in_memory;    /* the file system keeps the file in memory; set with fd */
     bool on_disk;      /* it does not, and gives whole chunks aligned, if asked for them */
     bool prefault;     /* no page fault is to come after a commit */
+    bool is_area;      /* of pages instead of regions, see area.h */
     size_t file_size;  /* bytes; guarded by extend_lock */
     pthread_mutex_t extend_lock; /* taken last */
     size_t first_step; /* bytes committed at once at first; then as many as are held, to a chunk */

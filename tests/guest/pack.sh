@@ -10,10 +10,10 @@ export PATH="$PATH:/usr/sbin:/sbin"
 packages='^linux-image-6\.1\.0-[0-9]+-cloud-amd64$' # has everything for DAX and starts in seconds
 
 # Modules and, by modules.dep, what they depend on; ext4 and tmpfs are part of the kernel.
-modules="nd_pmem nd_e820 nfit virtio_pci virtio_pmem xfs overlay"
+modules="nd_pmem nd_e820 nfit virtio_pci virtio_pmem xfs overlay device_dax dax_pmem dax_hmem kmem"
 
 # What programs of the guest call, beside those of busybox.
-tools="mkfs.ext4 mkfs.xfs ndctl"
+tools="mkfs.ext4 mkfs.xfs ndctl daxctl"
 
 # -- The kernel ------------------------------------------------------------------------------------
 
@@ -124,6 +124,7 @@ main()
     need mkfs.ext4 e2fsprogs
     need mkfs.xfs xfsprogs
     need ndctl ndctl
+    need daxctl daxctl
     ! ldd "$(command -v busybox)" >/dev/null 2>&1 || skip "busybox is not static (Debian: busybox-static)"
 
     mkdir -p "$guest_dir"

@@ -46,8 +46,8 @@ done
 (cd "$MEMKIND_SOURCE_DIR/include" && find . -name '*.h') | while read -r file; do
     [ -f "$prefix/include/$file" ] || fail "include/$file is missing"
 done
-for page in "$MEMKIND_SOURCE_DIR"/man/*.3; do
-    [ ! -e "$page" ] || [ -f "$prefix/share/man/man3/$(basename "$page")" ] ||
+for page in "$MEMKIND_SOURCE_DIR"/man/*.[1-9]; do
+    [ ! -e "$page" ] || [ -f "$prefix/share/man/man${page##*.}/$(basename "$page")" ] ||
         fail "$(basename "$page") is missing"
 done
 for file in libmemkind.so libmemkind.so.0 libmemkind.so.0.0.1 libmemkind.a pkgconfig/memkind.pc \
@@ -56,9 +56,9 @@ for file in libmemkind.so libmemkind.so.0 libmemkind.so.0.0.1 libmemkind.a pkgco
     [ -e "$lib/$file" ] || fail "$file is missing"
 done
 [ "$(readlink "$lib/libmemkind.so.0")" = libmemkind.so.0.0.1 ] || fail "libmemkind.so.0 is no link"
-strange=$(cd "$prefix" && find . -type f ! -name '*.h' ! -name '*.3' ! -name '*.cmake' \
+strange=$(cd "$prefix" && find . -type f ! -name '*.h' ! -name '*.[1-9]' ! -name '*.cmake' \
     ! -name memkind.pc ! -name 'libmemkind.*' ! -name libmemkind-preload.so ! -path './bin/memkind-pmem' \
-    ! -name memkind-pmem.1 ! -path '*/bash-completion/completions/memkind-pmem')
+    ! -path '*/bash-completion/completions/memkind-pmem')
 [ -z "$strange" ] || fail "installed but unknown:" $strange
 
 echo "== dynamic section"

@@ -195,6 +195,19 @@ static void memory_is_not_touched(void **state)
         assert_int_equal(memory[i], 0x5a);
 }
 
+/* In the child of a fork, another thread of the parent may have had the lock. */
+static void area_that_ends_takes_no_lock(void **state)
+{
+    char *all = take(PAGES);
+
+    (void)state;
+    atomic_store(&area.space.closing, true);
+    pthread_mutex_lock(&area.space.lock);
+    give(all, PAGES);
+    pthread_mutex_unlock(&area.space.lock);
+    assert_int_equal(space_held(&area.space), PAGES * PAGE);
+}
+
 #define CLOSED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define OPEN(test)   cmocka_unit_test_setup_teardown(test, setup_open, teardown)
 
@@ -210,6 +223,7 @@ int main(void)
         OPEN(neighbours_are_one_run),
         OPEN(alignment_is_of_the_address),
         OPEN(memory_is_not_touched),
+        OPEN(area_that_ends_takes_no_lock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

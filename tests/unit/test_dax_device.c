@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of DAX devices, which stat(2), readlink(2) and a libdaxctl of two regions pretend. */
-/* WRAP: stat readlink daxctl_new daxctl_unref daxctl_set_log_fn */
+/* Tests of DAX devices, which stat(2), readlink(2), files and a libdaxctl of two regions
+ * pretend. */
+/* WRAP: open stat readlink daxctl_new daxctl_unref daxctl_set_log_fn */
 /* WRAP: daxctl_region_get_first daxctl_region_get_next daxctl_region_get_align */
 /* WRAP: daxctl_dev_get_first daxctl_dev_get_next daxctl_dev_get_major daxctl_dev_get_minor */
 /* WRAP: daxctl_dev_get_devname daxctl_dev_get_size daxctl_dev_get_align */
@@ -14,12 +15,15 @@
 
 #include <daxctl/libdaxctl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "backing/dax_device.h"
 #include "support/faults.h"
@@ -33,6 +37,7 @@
 #define CLASS_LINK  "../../../../../../class/dax"
 #define DEVICES     2
 #define REGIONS     2
+#define SYSFS       "/sys/dev/char/252:11"
 
 struct daxctl_dev {
     const char *name;
@@ -64,8 +69,25 @@ static struct fault stat_fault;
 static struct fault readlink_fault;
 static unsigned contexts; /* alive */
 static const char *link_target;
+static const char *driver;
+static struct fault read_fault;
+
+/* Files of sysfs; without a text, there is none. */
+static struct {
+    const char *path;
+    const char *text;
+} sysfs[] = {
+    {SYSFS "/size", NULL},
+    {SYSFS "/align", NULL},
+    {SYSFS "/../dax_region/align", NULL},
+    {SYSFS "/target_node", NULL},
+};
+enum { SIZE, ALIGN, REGION_ALIGN, TARGET_NODE, ATTRIBUTES };
+
 static struct stat fake_status;
 
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
 int __real_stat(const char *path, struct stat *status);
 int __wrap_stat(const char *path, struct stat *status);
 ssize_t __real_readlink(const char *path, char *target, size_t size);
@@ -98,21 +120,60 @@ int __wrap_stat(const char *path, struct stat *status)
     return 0;
 }
 
+static const char *target_of(const char *path)
+{
+    char device[TEST_DIR_PATH_SIZE];
+
+    snprintf(device, sizeof(device), "/sys/dev/char/%u:%u", major(fake_status.st_rdev),
+             minor(fake_status.st_rdev));
+    assert_int_equal(strncmp(path, device, strlen(device)), 0);
+    path += strlen(device);
+    if (*path == '\0')
+        return "../../devices/platform/hmem.0/dax1.1";
+    if (strcmp(path, "/driver") == 0)
+        return driver;
+    assert_string_equal(path, "/subsystem");
+    return link_target;
+}
+
 ssize_t __wrap_readlink(const char *path, char *target, size_t size)
 {
-    char expected[TEST_DIR_PATH_SIZE];
-    size_t length;
-
     if (fault_hits(&readlink_fault))
         return -1;
     if (link_target == NULL)
         return __real_readlink(path, target, size);
-    snprintf(expected, sizeof(expected), "/sys/dev/char/%u:%u/subsystem",
-             major(fake_status.st_rdev), minor(fake_status.st_rdev));
-    assert_string_equal(path, expected);
-    length = strlen(link_target) < size ? strlen(link_target) : size;
-    memcpy(target, link_target, length);
+    const char *found = target_of(path);
+    if (found == NULL) {
+        errno = ENOENT;
+        return -1;
+    }
+    size_t length = strlen(found) < size ? strlen(found) : size;
+    memcpy(target, found, length);
     return (ssize_t)length;
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, flags);
+    int mode = va_arg(arguments, int);
+    va_end(arguments);
+    if (strncmp(path, "/sys/dev/char/", strlen("/sys/dev/char/")) != 0)
+        return __real_open(path, flags, mode);
+    for (int i = 0; i < ATTRIBUTES; i++) {
+        if (strcmp(path, sysfs[i].path) != 0 || sysfs[i].text == NULL)
+            continue;
+        /* One for writing only cannot be read. */
+        if (fault_hits(&read_fault))
+            return __real_open("/dev/null", O_WRONLY | O_CLOEXEC, 0);
+        int fd = memfd_create("sysfs", MFD_CLOEXEC);
+        assert_int_equal(write(fd, sysfs[i].text, strlen(sysfs[i].text)), strlen(sysfs[i].text));
+        assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+        return fd;
+    }
+    errno = ENOENT;
+    return -1;
 }
 
 int __wrap_daxctl_new(struct daxctl_ctx **ctx)
@@ -233,8 +294,11 @@ static int setup(void **state)
         };
     }
     context.regions = regions;
-    new_fault = stat_fault = readlink_fault = (struct fault){0};
+    new_fault = stat_fault = readlink_fault = read_fault = (struct fault){0};
     link_target = DAX_LINK;
+    driver = "../../../../bus/dax/drivers/device_dax";
+    for (int i = 0; i < ATTRIBUTES; i++)
+        sysfs[i].text = NULL;
     fake_status = (struct stat){.st_mode = S_IFCHR | 0600, .st_rdev = makedev(MAJOR, 11)};
     contexts = 0;
     leftovers_take(&before, NULL);
@@ -271,6 +335,23 @@ static void test_query(void **state)
     assert_int_equal(device.size, 12 * GIB);
     assert_int_equal(device.alignment, 2 * MIB);
     assert_int_equal(device.target_node, 3);
+    assert_false(device.system_ram);
+}
+
+static void test_system_ram(void **state)
+{
+    struct dax_device device;
+
+    (void)state;
+    driver = "../../../../bus/dax/drivers/kmem";
+    assert_int_equal(dax_device_query(DEVICE_PATH, &device), 0);
+    assert_true(device.system_ram);
+    driver = NULL;
+    assert_int_equal(dax_device_query(DEVICE_PATH, &device), 0);
+    assert_false(device.system_ram);
+    driver = "kmem-or-another-with-a-name-that-is-too-long";
+    assert_int_equal(dax_device_query(DEVICE_PATH, &device), 0);
+    assert_false(device.system_ram);
 }
 
 static void test_every_device_is_found_by_its_number(void **state)
@@ -384,6 +465,88 @@ static void test_odd_devices(void **state)
     check_refused(DEVICE_PATH, -ENXIO);
 }
 
+/* What the kernel says where libdaxctl says nothing. */
+static void set_sysfs(const char *size, const char *align, const char *region, const char *node)
+{
+    sysfs[SIZE].text = size;
+    sysfs[ALIGN].text = align;
+    sysfs[REGION_ALIGN].text = region;
+    sysfs[TARGET_NODE].text = node;
+}
+
+static void check_sysfs(size_t size, size_t alignment, int node)
+{
+    struct dax_device device;
+
+    assert_int_equal(dax_device_query(DEVICE_PATH, &device), 0);
+    assert_string_equal(device.name, "dax1.1");
+    assert_int_equal(device.size, size);
+    assert_int_equal(device.alignment, alignment);
+    assert_int_equal(device.target_node, node);
+}
+
+static void test_sysfs(void **state)
+{
+    (void)state;
+    context.regions = NULL;
+    set_sysfs("268435456\n", "2097152\n", "4096\n", "1\n");
+    check_sysfs(256 * MIB, 2 * MIB, 1);
+    set_sysfs("268435456\n", NULL, "1073741824\n", NULL);
+    check_sysfs(256 * MIB, GIB, DAX_DEVICE_NO_NODE);
+    set_sysfs("268435456", "4096", NULL, "-1\n");
+    check_sysfs(256 * MIB, 4096, DAX_DEVICE_NO_NODE);
+    fault_set(&new_fault, ENOMEM, 1);
+    check_sysfs(256 * MIB, 4096, DAX_DEVICE_NO_NODE);
+}
+
+static void test_odd_sysfs(void **state)
+{
+    (void)state;
+    context.regions = NULL;
+    set_sysfs("0\n", "2097152\n", NULL, NULL);
+    check_refused(DEVICE_PATH, -ENXIO);
+    set_sysfs("2097152\n", "0\n", NULL, NULL);
+    check_refused(DEVICE_PATH, -ENXIO);
+    set_sysfs("", "2097152\n", NULL, NULL);
+    check_refused(DEVICE_PATH, -ENXIO);
+    set_sysfs("2097152\n", NULL, NULL, NULL);
+    check_refused(DEVICE_PATH, -ENXIO);
+    set_sysfs("2097152\n", "4096\n", NULL, NULL);
+    fault_set(&read_fault, 0, 1);
+    check_refused(DEVICE_PATH, -ENXIO);
+}
+
+/* Devices that the kernel uses as memory; see target_of() for where the others are. */
+static void test_memory_nodes(void **state)
+{
+    unsigned long mask[2] = {0};
+
+    (void)state;
+    regions[0].next = NULL;
+    devices[0][0].next = NULL;
+    fake_status.st_rdev = makedev(MAJOR, 0);
+    devices[0][0].target_node = 3;
+    assert_int_equal(dax_device_memory_nodes(mask, 128), 0);
+    assert_int_equal(mask[0], 0);
+    driver = "../../../../bus/dax/drivers/kmem";
+    assert_int_equal(dax_device_memory_nodes(mask, 128), 0);
+    assert_int_equal(mask[0], 1ul << 3);
+    devices[0][0].target_node = 70;
+    assert_int_equal(dax_device_memory_nodes(mask, 128), 0);
+    assert_int_equal(mask[1], 1ul << (70 - 64));
+    mask[1] = 0;
+    assert_int_equal(dax_device_memory_nodes(mask, 70), 0);
+    devices[0][0].target_node = -1;
+    assert_int_equal(dax_device_memory_nodes(mask, 128), 0);
+    devices[0][0].target_node = 5;
+    devices[0][0].minor = -1;
+    assert_int_equal(dax_device_memory_nodes(mask, 128), 0);
+    assert_int_equal(mask[0], 1ul << 3);
+    assert_int_equal(mask[1], 0);
+    fault_set(&new_fault, ENOMEM, 1);
+    assert_int_equal(dax_device_memory_nodes(mask, 128), -ENOMEM);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -398,6 +561,10 @@ int main(void)
         TEST(test_libdaxctl_does_not_know_it),
         TEST(test_alignment_of_the_region),
         TEST(test_odd_devices),
+        TEST(test_system_ram),
+        TEST(test_sysfs),
+        TEST(test_odd_sysfs),
+        TEST(test_memory_nodes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

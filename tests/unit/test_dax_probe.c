@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of the DAX probe, with a mmap(2) that says yes or no to MAP_SYNC without the hardware. */
-/* WRAP: mmap munmap openat fallocate */
+/* WRAP: mmap munmap openat fallocate dax_device_query */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,9 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backing/dax_device.h"
 #include "backing/dax_probe.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
+
+#define ALIGNMENT   ((size_t)2 << 20)
+#define DEVICE_SIZE (4 * ALIGNMENT)
 
 static struct leftovers before;
 static char dir_path[TEST_DIR_PATH_SIZE];
@@ -29,6 +33,7 @@ static struct fault openat_fault;
 static struct fault fallocate_fault;
 static unsigned sync_mappings;
 static unsigned unmappings;
+static size_t map_size; /* that is expected */
 
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
@@ -38,6 +43,7 @@ int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode);
 int __real_fallocate(int fd, int mode, off_t offset, off_t size);
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
+int __wrap_dax_device_query(const char *path, struct dax_device *device);
 
 /* As a DAX file system does: MAP_SYNC, together with MAP_SHARED_VALIDATE, of a page that is there.
  */
@@ -49,7 +55,7 @@ static void check_sync_mapping(int fd, size_t size, int flags, off_t offset)
     assert_int_equal(fstatat(fd, "", &status, AT_EMPTY_PATH), 0);
     assert_int_equal(offset, 0);
     assert_true((size_t)status.st_size >= size);
-    assert_int_equal(size, sysconf(_SC_PAGESIZE));
+    assert_int_equal(size, map_size);
 }
 
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
@@ -71,6 +77,15 @@ int __wrap_munmap(void *addr, size_t size)
     return __real_munmap(addr, size);
 }
 
+/* A file of the directory is a device. */
+int __wrap_dax_device_query(const char *path, struct dax_device *device)
+{
+    if (strncmp(path, dir_path, strlen(dir_path)) != 0)
+        return -ENODEV;
+    *device = (struct dax_device){.name = "dax0.0", .size = DEVICE_SIZE, .alignment = ALIGNMENT};
+    return 0;
+}
+
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
     return fault_hits(&openat_fault) ? -1 : __real_openat(dirfd, path, flags, mode);
@@ -87,6 +102,7 @@ static int setup(void **state)
     mmap_fault = openat_fault = fallocate_fault = (struct fault){0};
     sync_honoured = false;
     sync_mappings = unmappings = 0;
+    map_size = (size_t)sysconf(_SC_PAGESIZE);
     test_dir_make(dir_path);
     leftovers_take(&before, dir_path);
     return 0;
@@ -173,6 +189,32 @@ static void test_no_space(void **state)
     check_no_file(dir_path, ENOSPC);
 }
 
+static void test_device(void **state)
+{
+    char path[TEST_DIR_PATH_SIZE + 32];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/device", dir_path);
+    check_no_file(path, ENOENT);
+    int fd = creat(path, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, (off_t)DEVICE_SIZE), 0);
+    close(fd);
+    leftovers_take(&before, dir_path);
+    map_size = ALIGNMENT;
+    sync_honoured = true;
+    errno = EXDEV;
+    assert_int_equal(dax_probe(path), DAX_PROBE_SYNC);
+    assert_int_equal(errno, EXDEV);
+    leftovers_check(&before);
+    fault_set(&mmap_fault, EOPNOTSUPP, 1);
+    assert_int_equal(dax_probe(path), DAX_PROBE_NO_SYNC);
+    assert_int_equal(errno, EOPNOTSUPP);
+    leftovers_check(&before);
+    assert_int_equal(unlink(path), 0);
+    leftovers_take(&before, dir_path);
+}
+
 static void *probe_while_being_cancelled(void *argument)
 {
     pthread_cancel(pthread_self());
@@ -196,13 +238,10 @@ static void test_no_cancellation_point(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_yes),
-        TEST(test_no),
-        TEST(test_the_truth),
-        TEST(test_no_directory),
-        TEST(test_no_file),
-        TEST(test_no_space),
-        TEST(test_no_cancellation_point),
+        TEST(test_yes),       TEST(test_no),
+        TEST(test_the_truth), TEST(test_no_directory),
+        TEST(test_no_file),   TEST(test_no_space),
+        TEST(test_device),    TEST(test_no_cancellation_point),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

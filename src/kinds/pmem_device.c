@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * PMEM kinds whose memory is a DAX device instead of a file.
+ *
+ * A kind has a range of the device to itself, as long as its max_size, from the beginning to the
+ * end. One arena gives out its pages: what another one kept would be missing.
+ */
+#include "kinds/pmem_device.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backing/dax_device.h"
+#include "kinds/memkind_arena_internal.h"
+#include "kinds/memkind_pmem_internal.h"
+#include "memkind/internal/memkind_arena.h"
+#include "memkind/internal/memkind_pmem.h"
+#include "space/device_backing.h"
+#include "util/log.h"
+
+static int refuse(int status, int error)
+{
+    errno = error;
+    return status;
+}
+
+/* The size that a kind of max_size gets: whole pieces that the device can be mapped in; 0 where it
+ * is too small. */
+static size_t size_of_range(const struct dax_device *device, size_t max_size)
+{
+    size_t unit = device->alignment > SPACE_CHUNK ? device->alignment : SPACE_CHUNK;
+
+    if (max_size > device->size)
+        return 0;
+    size_t size = max_size != 0 ? (max_size + unit - 1) / unit * unit : device->size / unit * unit;
+    return size >= MEMKIND_PMEM_MIN_SIZE && size <= device->size ? size : 0;
+}
+
+/* Whether the path leads to a device that a kind can be made on, and how large the kind is then. */
+static int look_at_device(const struct memkind_config *config, struct dax_device *device,
+                          size_t *size)
+{
+    const char *path = config->pmem_dir;
+    int err = dax_device_query(path, device);
+
+    if (err == -ENODEV || err == -ENOTDIR) {
+        log_error("%s is neither a directory nor a DAX device", path);
+        return refuse(MEMKIND_ERROR_INVALID, ENOTDIR);
+    }
+    if (err != 0) {
+        log_error("nothing is known of the DAX device %s (%s)", path, strerrordesc_np(-err));
+        return refuse(MEMKIND_ERROR_INVALID, -err);
+    }
+    if (config->fork == MEMKIND_FORK_SNAPSHOT) {
+        log_error("%s (%s): children get no copies of kinds on devices", path, device->name);
+        return refuse(MEMKIND_ERROR_INVALID, EOPNOTSUPP);
+    }
+    if (device->system_ram) {
+        log_error("%s (%s) is used as system RAM, on node %d: MEMKIND_DAX_KMEM allocates from it",
+                  path, device->name, device->target_node);
+        return refuse(MEMKIND_ERROR_UNAVAILABLE, ENXIO);
+    }
+    *size = size_of_range(device, config->pmem_size);
+    if (*size == 0) {
+        log_error("%s (%s) has %zu bytes, alignment %zu: too small for a kind of %zu", path,
+                  device->name, device->size, device->alignment,
+                  config->pmem_size != 0 ? config->pmem_size : MEMKIND_PMEM_MIN_SIZE);
+        return refuse(MEMKIND_ERROR_INVALID, EINVAL);
+    }
+    return MEMKIND_SUCCESS;
+}
+
+static int status_of_range(const char *path, const struct dax_device *device, size_t size, int err)
+{
+    switch (err) {
+    case -EBUSY:
+        log_error("%s (%s) has no %zu bytes in a row that no other kind or process holds", path,
+                  device->name, size);
+        return MEMKIND_ERROR_UNAVAILABLE;
+    case -ENXIO:
+        log_error("%s (%s) has no driver, or is used as system RAM", path, device->name);
+        return MEMKIND_ERROR_UNAVAILABLE;
+    default:
+        log_error("%s (%s) cannot be mapped (%s)", path, device->name, strerrordesc_np(-err));
+        return MEMKIND_ERROR_INVALID;
+    }
+}
+
+static int open_kind(struct memkind *kind, const struct memkind_config *config,
+                     const struct dax_device *device, size_t size)
+{
+    struct space *space = kind->priv;
+
+    space->prefault = config->prefault;
+    memkind_arena_use_one(kind);
+    if (config->policy != MEMKIND_MEM_USAGE_POLICY_DEFAULT &&
+        memkind_arena_update_memory_usage_policy(kind, config->policy) != MEMKIND_SUCCESS)
+        return MEMKIND_ERROR_RUNTIME;
+    int err = device_backing_open(space, config->pmem_dir, device, size);
+    return err == 0 ? MEMKIND_SUCCESS
+                    : refuse(status_of_range(config->pmem_dir, device, size, err), -err);
+}
+
+int pmem_device_new(const struct memkind_config *config, memkind_t *kind)
+{
+    struct dax_device device;
+    size_t size = 0;
+    int status = look_at_device(config, &device, &size);
+
+    if (status != MEMKIND_SUCCESS)
+        return status;
+    struct memkind *made = calloc(1, sizeof(*made));
+    if (made == NULL)
+        return MEMKIND_ERROR_MALLOC;
+    status = memkind_pmem_create_over(made, &MEMKIND_PMEM_OPS, "memkind_pmem", device_backing_new);
+    if (status != MEMKIND_SUCCESS)
+        goto free_kind;
+    status = open_kind(made, config, &device, size);
+    if (status != MEMKIND_SUCCESS)
+        goto destroy;
+    *kind = made;
+    return status;
+
+destroy:;
+    int saved_errno = errno;
+    memkind_pmem_destroy(made);
+    errno = saved_errno;
+free_kind:
+    free(made);
+    return status;
+}
