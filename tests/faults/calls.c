@@ -155,6 +155,8 @@ INTERPOSE(int, -1, mprotect, (void *addr, size_t size, int protection), (addr, s
 INTERPOSE(int, -1, madvise, (void *addr, size_t size, int advice), (addr, size, advice))
 INTERPOSE(void *, MAP_FAILED, sbrk, (intptr_t increment), (increment))
 INTERPOSE(int, -1, ftruncate, (int fd, off_t size), (fd, size))
+INTERPOSE(ssize_t, -1, pwrite, (int fd, const void *buffer, size_t size, off_t offset),
+          (fd, buffer, size, offset))
 INTERPOSE(int, -1, fstat, (int fd, struct stat *status), (fd, status))
 INTERPOSE(int, -1, statx,
           (int fd, const char *path, int flags, unsigned mask, struct statx *status),

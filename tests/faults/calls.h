@@ -27,6 +27,7 @@
     CALL(fallocate, ENOSPC, EDQUOT, EFBIG, ENOMEM, EIO, EINTR, EOPNOTSUPP, 0)         \
     CALL(posix_fallocate, ENOSPC, EFBIG, EINTR, 0)                                    \
     CALL(ftruncate, ENOSPC, EFBIG, EINTR, 0)                                          \
+    CALL(pwrite, ENOSPC, EIO, EINTR, 0)                                               \
     CALL(fstat, EIO, ENOMEM, 0)                                                       \
     CALL(statx, EIO, ENOSYS, 0)                                                       \
     CALL(fstatvfs, EIO, ENOSYS, 0)                                                    \

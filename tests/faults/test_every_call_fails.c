@@ -9,7 +9,7 @@
  *    for a while      this call and all later ones of the function; then it works again
  *    for good         the same, until the kinds have been destroyed
  *
- * Each life is: make kinds and use them (calls fail); do it again (nothing fails and nothing may be
+ * Each life is: make kinds, fork, and use them (calls fail, in parent and child); do it again (nothing fails and nothing may be
  * refused; left out for good); free and destroy everything (calls fail); a second life in which
  * nothing fails. Then nothing is left of both. The library ends no process and prints nothing.
  *
@@ -100,6 +100,7 @@ static void live_and_fail(struct workload *workload, enum duration duration)
     workload->may_fail = true;
     calls_turn(true);
     workload_open(workload);
+    workload_fork(workload);
     workload_use(workload);
     if (duration == FOR_GOOD)
         return;

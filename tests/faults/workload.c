@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "faults/calls.h"
@@ -34,7 +35,7 @@ static const size_t sizes[WORKLOAD_BLOCKS] = {
     2 * MIB, 3 * MIB, 5000, 100 * KIB, 700 * KIB, 100 * KIB, 200,     10 * KIB, 40 * KIB, 60,
 };
 
-enum { FIRST_CALLOC = 12, FIRST_MEMALIGN = 14, FIRST_OF_THREAD = 16 };
+enum { FIRST_OF_FORK = 7, FIRST_CALLOC = 12, FIRST_MEMALIGN = 14, FIRST_OF_THREAD = 16 };
 
 void workload_wrong(const char *format, ...)
 {
@@ -337,6 +338,7 @@ static void open_conservative(struct workload *workload, memkind_t *kind)
     memkind_config_set_path(config, workload->dir);
     memkind_config_set_size(config, 0);
     memkind_config_set_memory_usage_policy(config, MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE);
+    memkind_config_set_fork(config, MEMKIND_FORK_SNAPSHOT);
     check_status(workload, "create_pmem_with_config",
                  WATCHED(memkind_create_pmem_with_config(config, kind)));
     calls_watched = true;
@@ -397,6 +399,55 @@ void workload_use(struct workload *workload)
             ask_kind(workload, k);
         }
     use_static_kinds(workload);
+    check_contents(workload);
+    check_account(workload);
+}
+
+/* What the child of a fork does with the kinds that it has. */
+static _Noreturn void live_as_child(struct workload *workload)
+{
+    for (size_t k = 0; k < WORKLOAD_KINDS; k++) {
+        if (workload->kinds[k] == NULL)
+            continue;
+        make_block(workload, k, FIRST_OF_FORK);
+        free_block(workload, k, 0);
+    }
+    calls_turn(false);
+    workload->may_fail = false;
+    for (size_t k = 0; k < WORKLOAD_KINDS; k++) {
+        memkind_t kind = workload->kinds[k];
+
+        if (kind == NULL)
+            continue;
+        make_block(workload, k, FIRST_OF_FORK);
+        make_block(workload, k, FIRST_OF_FORK + 1);
+        for (size_t i = 1; i < FIRST_OF_FORK; i++) {
+            const struct workload_block *block = &workload->blocks[k][i];
+
+            if (block->address != NULL && memkind_get_snapshot(kind) != MEMKIND_SNAPSHOT_FAILED &&
+                !is_marked(block, block->address, block->size))
+                workload_wrong("block %zu of kind %zu has other contents in a child", i, k);
+        }
+        if (memkind_destroy_kind(kind) != MEMKIND_SUCCESS)
+            workload_wrong("destroy_kind in a child");
+    }
+    _exit(0);
+}
+
+void workload_fork(struct workload *workload)
+{
+    int status = 0;
+
+    for (size_t k = 0; k < WORKLOAD_KINDS; k++)
+        for (size_t i = 0; i < FIRST_OF_FORK && workload->kinds[k] != NULL; i++)
+            make_block(workload, k, i);
+    pid_t child = WATCHED(fork());
+    if (child == 0)
+        live_as_child(workload);
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        workload_wrong("no child");
+    if (status != 0)
+        workload_wrong("a child ended with %#x", (unsigned)status);
     check_contents(workload);
     check_account(workload);
 }

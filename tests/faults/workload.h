@@ -36,6 +36,12 @@ void workload_open(struct workload *workload);
 /* Allocates, resizes, frees, from two threads, and asks for everything that can be asked. */
 void workload_use(struct workload *workload);
 
+/*
+ * Forks, with few blocks: the first kind is copied, the second shared. Whatever fails in the child, it
+ * can go on when nothing does.
+ */
+void workload_fork(struct workload *workload);
+
 /* Frees all blocks. */
 void workload_empty(struct workload *workload);
 
