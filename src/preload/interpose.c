@@ -2,6 +2,7 @@
 /* The functions of libc that the preload library stands in for. */
 #include <dlfcn.h>
 #include <errno.h>
+#include <gnu/lib-names.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -45,14 +46,22 @@ static bool goes_to_kind(size_t size)
            size - preload.min <= preload.span && (!preload.counted || size >= ratio_threshold());
 }
 
+/* Not the next one in line: that may be another allocator's, with which a program is linked. */
+static void *find_in_libc(const char *name)
+{
+    void *libc = dlopen(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
+
+    return libc != NULL ? dlsym(libc, name) : NULL;
+}
+
 size_t preload_libc_usable_size(void *ptr)
 {
     static size_t (*_Atomic found)(void *);
     size_t (*function)(void *) = atomic_load_explicit(&found, memory_order_relaxed);
 
-    /* It is the one function of which libc has no second name. dlsym() may allocate and free. */
+    /* It is the one function of which libc has no second name. To look it up may allocate and free. */
     if (UNLIKELY(function == NULL)) {
-        *(void **)&function = dlsym(RTLD_NEXT, "malloc_usable_size");
+        *(void **)&function = find_in_libc("malloc_usable_size");
         atomic_store_explicit(&found, function, memory_order_relaxed);
     }
     return function != NULL ? function(ptr) : 0;

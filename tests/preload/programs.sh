@@ -115,6 +115,15 @@ test_redis()
     digest=$(redis debug digest)
     stop_redis
     in_file 8
+    # On both heaps, and it is linked with an allocator of its own, which is not to be met.
+    start_redis LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT=1 \
+        MEMKIND_PRELOAD_STATS="$work/stats" MEMKIND_PRELOAD_RATIO=1:4
+    [ "$(redis debug digest)" = "$digest" ] || fail "with a ratio it reads something else from what was saved"
+    fill_redis "$keys"
+    digest=$(redis debug digest)
+    save_redis
+    stop_redis
+    in_file 8
     start_redis A=1
     [ "$(redis debug digest)" = "$digest" ] || fail "another redis-server reads something else from what was saved"
     [ "$(redis dbsize)" -ge "$keys" ] || fail "too few keys"
