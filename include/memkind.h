@@ -83,6 +83,24 @@ typedef enum memkind_stat_type {
     MEMKIND_STAT_TYPE_MAX_VALUE
 } memkind_stat_type;
 
+/*
+ * An addition of this library: what the child of a fork(2) has of a PMEM kind. Either way, nothing
+ * that it does changes its parent's kind, but for writing to shared blocks.
+ */
+typedef enum memkind_fork_mode {
+    MEMKIND_FORK_SHARE = 0,    /* the parent's blocks, shared; the child's own lie in a new file */
+    MEMKIND_FORK_SNAPSHOT = 1, /* a copy of the kind as it was at the fork */
+    MEMKIND_FORK_MODE_MAX_VALUE
+} memkind_fork_mode;
+
+/* An addition of this library: what became of a kind's copy at the last fork(2). */
+typedef enum memkind_snapshot {
+    MEMKIND_SNAPSHOT_NONE = 0, /* there was no fork, or no copy was wanted */
+    MEMKIND_SNAPSHOT_COPY = 1, /* the child has one */
+    MEMKIND_SNAPSHOT_FAILED =
+        2 /* it could not be made: the child must not touch the parent's blocks */
+} memkind_snapshot;
+
 /* Options of memkind_stats_print(); add them with "|". */
 typedef enum memkind_stat_print_opt {
     MEMKIND_STAT_PRINT_ALL = 0,
@@ -123,6 +141,12 @@ void memkind_config_set_memory_usage_policy(struct memkind_config *cfg,
  * so that no page fault comes with its first use. Allocations that take file space take longer.
  */
 void memkind_config_set_prefault(struct memkind_config *cfg, bool prefault);
+
+/*
+ * An addition of this library: what children have of the kind; checked when the kind is created.
+ * Where this is not called, MEMKIND_PMEM_FORK in the environment says it, "share" or "snapshot".
+ */
+void memkind_config_set_fork(struct memkind_config *cfg, memkind_fork_mode mode);
 
 /* -- Kinds ------------------------------------------------------------------------------------- */
 
@@ -292,6 +316,19 @@ int memkind_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value);
  */
 int memkind_stats_print(void (*write_cb)(void *, const char *), void *cbopaque,
                         memkind_stat_print_opt opts);
+
+/*
+ * An addition of this library: gives back now what the kind holds and no block uses: file space,
+ * for a PMEM kind, without waiting for decay. Caches of all threads are emptied first. Thread-safe.
+ * A NULL kind is MEMKIND_ERROR_INVALID.
+ */
+int memkind_purge(memkind_t kind);
+
+/*
+ * An addition of this library: what became of the kind's copy at the last fork(2), in the parent as
+ * in the child. Never fails; errno is not changed.
+ */
+memkind_snapshot memkind_get_snapshot(memkind_t kind);
 
 /* Turns on or off the threads that give memory back in the background. */
 int memkind_set_bg_threads(bool state);

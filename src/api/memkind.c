@@ -9,7 +9,9 @@
 #include "kinds/capacity.h"
 #include "kinds/create_kind.h"
 #include "kinds/fork_handlers.h"
+#include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
+#include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_fixed_internal.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "kinds/stats.h"
@@ -210,6 +212,22 @@ int memkind_stats_print(void (*write_cb)(void *, const char *), void *cbopaque,
                         memkind_stat_print_opt opts)
 {
     return stats_print(write_cb, cbopaque, opts);
+}
+
+int memkind_purge(memkind_t kind)
+{
+    if (kind == NULL)
+        return MEMKIND_ERROR_INVALID;
+    if (kind == MEMKIND_DEFAULT)
+        jemalloc_ctl_default_purge();
+    else
+        memkind_arena_purge(kind);
+    return MEMKIND_SUCCESS;
+}
+
+memkind_snapshot memkind_get_snapshot(memkind_t kind)
+{
+    return kind != NULL ? fork_snapshot_of(kind) : MEMKIND_SNAPSHOT_NONE;
 }
 
 int memkind_set_bg_threads(bool state)

@@ -350,7 +350,28 @@ int tmpfile_populate(int fd, void *addr, size_t size)
     return error;
 }
 
-/* ---- release, map, measure ---- */
+/* ---- write, release, map, measure ---- */
+
+int tmpfile_write(int fd, const void *addr, size_t size, off_t offset)
+{
+    const char *next = addr;
+    int cancel = cancel_hold();
+    int error = 0;
+
+    while (size > 0 && error == 0) {
+        ssize_t written = pwrite(fd, next, size, offset);
+
+        if (written > 0) {
+            next += written;
+            offset += written;
+            size -= (size_t)written;
+        } else if (written == 0 || errno != EINTR) {
+            error = written == 0 ? -EIO : -errno;
+        }
+    }
+    cancel_restore(cancel);
+    return error;
+}
 
 int tmpfile_release(int fd, off_t offset, size_t size)
 {

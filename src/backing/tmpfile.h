@@ -58,6 +58,9 @@ int tmpfile_extend(int fd, off_t end);
  */
 int tmpfile_populate(int fd, void *addr, size_t size);
 
+/* Writes size bytes from addr on to the file at offset, where there is space already. */
+int tmpfile_write(int fd, const void *addr, size_t size, off_t offset);
+
 /*
  * Gives the space of the range back to the file system. The range reads as zero afterwards; the
  * size of the file stays. -EOPNOTSUPP where the file system or the kernel cannot, or another

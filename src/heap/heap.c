@@ -399,6 +399,14 @@ int heap_set_conservative(struct heap *heap, bool conservative)
     return 0;
 }
 
+void heap_purge(struct heap *heap)
+{
+    (void)thread_caches_reclaim(&heap->caches);
+    arena_set_purge(&heap->arenas);
+    if (heap->space != NULL)
+        (void)space_trim(heap->space);
+}
+
 void heap_update_stats(struct heap *heap)
 {
     atomic_store(&heap->cached_bytes, thread_caches_bytes(&heap->caches));

@@ -94,6 +94,10 @@ void *heap_move(struct heap *heap, void *ptr);
  * seconds. */
 int heap_set_conservative(struct heap *heap, bool conservative);
 
+/* Gives back what no block uses, now. What another thread is giving back at this moment may take
+ * longer. */
+void heap_purge(struct heap *heap);
+
 /* Notes what the caches hold now, for heap_stats(). */
 void heap_update_stats(struct heap *heap);
 

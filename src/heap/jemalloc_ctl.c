@@ -241,6 +241,15 @@ void jemalloc_ctl_default_free(void *ptr)
     JEMALLOC(free)(ptr);
 }
 
+void jemalloc_ctl_default_purge(void)
+{
+    unsigned arenas = jemalloc_ctl_default_arenas();
+
+    write_ctl("thread.tcache.flush", NULL, 0);
+    for (unsigned i = 0; i < arenas; i++)
+        jemalloc_ctl_arena_purge(i);
+}
+
 /* -- Counters and settings --------------------------------------------------------------------- */
 
 int jemalloc_ctl_update_stats(void)

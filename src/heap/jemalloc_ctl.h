@@ -75,6 +75,9 @@ int jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size);
 void *jemalloc_ctl_default_realloc(void *ptr, size_t size);
 void jemalloc_ctl_default_free(void *ptr);
 
+/* Gives back what no block of the default heap uses, and this thread's cache. */
+void jemalloc_ctl_default_purge(void);
+
 /* -- Counters and settings --------------------------------------------------------------------- */
 
 struct jemalloc_stats {

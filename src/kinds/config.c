@@ -39,3 +39,11 @@ void memkind_config_set_prefault(struct memkind_config *cfg, bool prefault)
     if (cfg != NULL)
         cfg->prefault = prefault;
 }
+
+void memkind_config_set_fork(struct memkind_config *cfg, memkind_fork_mode mode)
+{
+    if (cfg == NULL)
+        return;
+    cfg->has_fork = true;
+    cfg->fork = mode;
+}

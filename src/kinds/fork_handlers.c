@@ -12,7 +12,8 @@
  *    realloc      of an inherited block that is to grow: a new block, and the contents copied
  *    destroy      unmaps, closes, and forgets; nothing is given back to the file
  *
- * Kinds in private memory are copied by the fork, and used on.
+ * Kinds in private memory are copied by the fork, and used on; so are those that children get a copy
+ * of (fork_snapshot).
  *
  * fork(2) leaves the child with one thread, and locks that others held, held for ever. Those that
  * guard what the child goes on using are taken before the fork, in the order in which they nest,
@@ -28,6 +29,7 @@
 #include "heap/arena_set.h"
 #include "heap/extent_hooks.h"
 #include "heap/thread_cache.h"
+#include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "space/metadata.h"
@@ -63,6 +65,7 @@ static void in_child(void)
     metadata_after_fork();
     metadata_hooks_after_fork();
     after_fork(true);
+    fork_snapshot_adopt();
 }
 
 void fork_handlers_install(void)

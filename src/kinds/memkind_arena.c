@@ -354,7 +354,7 @@ static void renew_heap(struct memkind *kind, struct arena_kind *inherited)
 /* The kind's heap is an ancestor's: sees to it that it is this process's own, where that can be. */
 static void take_over(struct memkind *kind, struct heap *heap)
 {
-    if (heap->space != NULL && heap->space->backing->renew != NULL)
+    if (heap->space != NULL && space_is_shared(heap->space))
         renew_heap(kind, (struct arena_kind *)heap);
     else
         heap_adopt(heap);
@@ -407,7 +407,7 @@ static bool is_inherited(struct memkind *kind, const void *ptr)
     const struct heap *heap = __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
     if (heap == NULL)
         return false;
-    if (heap_is_inherited(heap) && heap->space != NULL && heap->space->backing->renew != NULL)
+    if (heap_is_inherited(heap) && heap->space != NULL && space_is_shared(heap->space))
         return true;
     const struct arena_kind *older = ((const struct arena_kind *)heap)->inherited;
     while (older != NULL && !space_contains(older->heap.space, ptr))
@@ -584,6 +584,16 @@ int memkind_arena_update_memory_usage_policy(struct memkind *kind, memkind_mem_u
         heap_set_conservative(heap, policy == MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE) != 0)
         return MEMKIND_ERROR_RUNTIME;
     return MEMKIND_SUCCESS;
+}
+
+void memkind_arena_purge(struct memkind *kind)
+{
+    struct heap *heap = __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
+    int saved_errno = errno;
+
+    if (is_usable(heap))
+        heap_purge(heap);
+    errno = saved_errno;
 }
 
 int memkind_arena_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value)

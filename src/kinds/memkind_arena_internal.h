@@ -28,6 +28,9 @@ void memkind_arena_use_one(struct memkind *kind);
  */
 void memkind_arena_ready(struct memkind *kind);
 
+/* Gives back what the kind's heap holds and no block uses. errno is kept. Thread-safe. */
+void memkind_arena_purge(struct memkind *kind);
+
 /* Around fork(2), in this thread: kinds get no heaps meanwhile. */
 void memkind_arena_before_fork(void);
 void memkind_arena_after_fork(void);

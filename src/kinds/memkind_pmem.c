@@ -21,6 +21,7 @@
 #include "space/area.h"
 #include "space/file_backing.h"
 #include "space/space.h"
+#include "util/env.h"
 #include "util/log.h"
 
 /* A PMEM kind's priv is its space, which begins with what programs may read. */
@@ -201,6 +202,24 @@ static void explain_directory(const char *dir, int err)
               strerrordesc_np(-err));
 }
 
+/* What children are to have of the kind: what the program says, or else the environment. */
+static int choose_fork_mode(struct memkind_config *config)
+{
+    const char *text = env_get("MEMKIND_PMEM_FORK");
+
+    if (config->has_fork)
+        return config->fork >= MEMKIND_FORK_SHARE && config->fork < MEMKIND_FORK_MODE_MAX_VALUE
+                   ? MEMKIND_SUCCESS
+                   : MEMKIND_ERROR_INVALID;
+    if (text == NULL || strcmp(text, "share") == 0)
+        config->fork = MEMKIND_FORK_SHARE;
+    else if (strcmp(text, "snapshot") == 0)
+        config->fork = MEMKIND_FORK_SNAPSHOT;
+    else
+        return MEMKIND_ERROR_ENVIRON;
+    return MEMKIND_SUCCESS;
+}
+
 /* Gives a new kind its file, its limit and what else was configured. */
 static int open_kind(struct memkind *kind, struct directory *directory,
                      const struct memkind_config *config)
@@ -220,6 +239,7 @@ static int open_kind(struct memkind *kind, struct directory *directory,
         errno = -err;
         return MEMKIND_ERROR_INVALID;
     }
+    atomic_store(&space->snapshots, config->fork == MEMKIND_FORK_SNAPSHOT);
     return MEMKIND_SUCCESS;
 }
 
@@ -260,6 +280,14 @@ int memkind_pmem_new(const struct memkind_config *wanted, memkind_t *kind)
         errno = EINVAL;
         return MEMKIND_ERROR_INVALID;
     }
+    int status = choose_fork_mode(&config);
+    if (status != MEMKIND_SUCCESS) {
+        log_error(status == MEMKIND_ERROR_ENVIRON
+                      ? "MEMKIND_PMEM_FORK is neither share nor snapshot"
+                      : "there is no such fork mode");
+        errno = EINVAL;
+        return status;
+    }
     int err = directory_open(config.pmem_dir, &directory);
     if (err == -ENOTDIR)
         return pmem_device_new(&config, kind);
@@ -268,7 +296,7 @@ int memkind_pmem_new(const struct memkind_config *wanted, memkind_t *kind)
         errno = -err;
         return MEMKIND_ERROR_INVALID;
     }
-    int status = new_kind(directory, &config, kind);
+    status = new_kind(directory, &config, kind);
     if (status != MEMKIND_SUCCESS)
         directory_close(directory);
     return status;

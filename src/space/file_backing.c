@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "backing/directory.h"
 #include "backing/tmpfile.h"
+#include "space/region.h"
 
 /* So many times a file is asked for a large page before it is taken to have none. */
 #define LOOKS 8
@@ -141,11 +143,14 @@ static int open_like(struct space *fresh, const struct space *inherited)
     struct directory *directory = inherited->directory;
 
     fresh->prefault = inherited->prefault;
+    atomic_store(&fresh->snapshot, atomic_load(&inherited->snapshot));
     if (directory == NULL)
         return 0;
     int err = file_backing_open(fresh, directory_ref(directory));
     if (err != 0)
         directory_close(directory);
+    else
+        atomic_store(&fresh->snapshots, atomic_load(&inherited->snapshots));
     return err;
 }
 
@@ -171,6 +176,59 @@ free_space:
     return err;
 }
 
+/* -- Copies ------------------------------------------------------------------------------------ */
+
+/* Of a run of pages: first its space, since nothing may be missing when it is touched. */
+struct copy {
+    const struct space *space;
+    int fd;
+};
+
+static int take_run(void *arg, char *addr, off_t offset, size_t size)
+{
+    const struct copy *copy = arg;
+
+    (void)addr;
+    return copy->space->on_disk ? tmpfile_allocate_aligned(copy->fd, offset, size)
+                                : tmpfile_allocate(copy->fd, offset, size);
+}
+
+static int write_run(void *arg, char *addr, off_t offset, size_t size)
+{
+    const struct copy *copy = arg;
+
+    return tmpfile_write(copy->fd, addr, size, offset);
+}
+
+static int copy_regions(struct copy *copy)
+{
+    const struct region *region = atomic_load(&copy->space->regions);
+    int err = 0;
+
+    if (copy->space->file_size != 0)
+        err = tmpfile_extend(copy->fd, (off_t)copy->space->file_size);
+    for (; region != NULL && err == 0; region = region->next) {
+        err = region_for_each_run(region, true, take_run, copy);
+        if (err == 0)
+            err = region_for_each_run(region, false, write_run, copy);
+    }
+    return err;
+}
+
+static int file_backing_copy(const struct space *space, int *fd)
+{
+    struct copy copy = {.space = space, .fd = tmpfile_create(space->directory)};
+
+    if (copy.fd < 0)
+        return copy.fd;
+    int err = copy_regions(&copy);
+    if (err == 0)
+        *fd = copy.fd;
+    else
+        close(copy.fd);
+    return err;
+}
+
 const struct space_backing file_backing = {
     .map = file_backing_map,
     .commit = file_backing_commit,
@@ -178,6 +236,7 @@ const struct space_backing file_backing = {
     .kept = file_backing_kept,
     .capacity = file_backing_capacity,
     .renew = file_backing_renew,
+    .copy = file_backing_copy,
 };
 
 int file_backing_open(struct space *space, struct directory *directory)

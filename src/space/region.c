@@ -347,3 +347,21 @@ size_t region_trim(struct region *region)
     pthread_mutex_unlock(&region->lock);
     return released;
 }
+
+int region_for_each_run(const struct region *region, bool ahead,
+                        int (*call)(void *arg, char *addr, off_t offset, size_t size), void *arg)
+{
+    const uint64_t *pages = ahead ? region->committed : region->used;
+    size_t run = page_bitmap_next_set(pages, 0, region->pages);
+    int result = 0;
+
+    while (run < region->pages && result == 0) {
+        size_t run_end = page_bitmap_next_clear(pages, run, region->pages);
+        size_t start = run * region->space->page;
+
+        result = call(arg, region->base + start, region->offset + (off_t)start,
+                      (run_end - run) * region->space->page);
+        run = page_bitmap_next_set(pages, run_end, region->pages);
+    }
+    return result;
+}

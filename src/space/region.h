@@ -37,5 +37,13 @@ int region_commit(struct region *region, size_t first, size_t end, bool ahead);
  * are ahead. */
 int region_decommit(struct region *region, size_t first, size_t end);
 
+/*
+ * Calls `call` for each run of the region's used pages, or with `ahead` for each of those that are
+ * used or ahead, until it returns something other than 0. Returns that. The caller holds the
+ * region's lock.
+ */
+int region_for_each_run(const struct region *region, bool ahead,
+                        int (*call)(void *arg, char *addr, off_t offset, size_t size), void *arg);
+
 /* Makes all pages that are ahead empty; returns how many bytes that were. */
 size_t region_trim(struct region *region);

@@ -76,6 +76,13 @@ struct space_backing {
      */
     int (*renew)(const struct space *inherited, struct space **fresh);
 
+    /*
+     * A store like the space's, with a copy of what it holds: a descriptor for *fd. 0 or -errno, and
+     * nothing is left. No page changes its state meanwhile. NULL where the child of a fork has a
+     * copy of the store anyway, or cannot have one.
+     */
+    int (*copy)(const struct space *space, int *fd);
+
     /* How large the store could get, for *size; NULL where nobody knows. */
     int (*capacity)(const struct space *space, size_t *size);
 };
@@ -101,9 +108,14 @@ struct space {
     size_t file_size;  /* bytes; guarded by extend_lock */
     pthread_mutex_t extend_lock; /* taken last */
     size_t first_step; /* bytes committed at once at first; then as many as are held, to a chunk */
-    atomic_bool exact; /* commit only what is asked for, not whole chunks */
-    atomic_uint in_need; /* threads that found no room: nothing is committed ahead meanwhile */
-    atomic_bool closing; /* about to be destroyed: decommit fails at once instead of punching */
+    atomic_bool snapshots; /* children get a copy; set when the space has its file */
+    int copy_fd;           /* of the child's, during a fork */
+    bool in_fork;          /* between space_snapshot_begin() and its end */
+    bool copied;           /* this is the child's: no other process has its store */
+    atomic_int snapshot;   /* enum memkind_snapshot: of the last fork */
+    atomic_bool exact;     /* commit only what is asked for, not whole chunks */
+    atomic_uint in_need;   /* threads that found no room: nothing is committed ahead meanwhile */
+    atomic_bool closing;   /* about to be destroyed: decommit fails at once instead of punching */
     atomic_bool cannot_release;         /* the backing store has said so */
     atomic_bool whole_chunks;           /* the same */
     atomic_bool large_pages;            /* it may have to split pages to give a part back */
@@ -135,6 +147,12 @@ void space_adopt(struct space *space);
  * that they are seen to be others', and closes its file. They can be read and written as before.
  */
 void space_retire(struct space *space);
+
+/* In the child of a fork: whether the space that it has inherited is still its ancestor's. */
+static inline bool space_is_shared(const struct space *space)
+{
+    return space->backing->renew != NULL && !space->copied;
+}
 
 /* Whether addr lies in the space. Thread-safe. */
 bool space_contains(const struct space *space, const void *addr);

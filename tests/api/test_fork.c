@@ -2,10 +2,8 @@
 /*
  * Tests of processes that fork: whatever a child does with kinds that it has inherited, the parent's
  * blocks, file space and counters stay what they were, and the child can allocate too.
- *
- * A child fails by exiting with the number of the line at which something was not right, modulo 256.
  */
-#include "api/fixture.h"
+#include "api/fork_fixture.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -15,66 +13,9 @@
 
 TEST_FORKS
 
-#define BLOCKS      2000
-#define MANY_KINDS  100
-#define THREADS     4
-#define FORKS       12
-#define LINE_STATUS ((__LINE__ - 1) % 255 + 1)
-
-/* In a child: ends it where the condition does not hold. */
-#define EXPECT(condition)       \
-    do {                        \
-        if (!(condition))       \
-            _exit(LINE_STATUS); \
-    } while (0)
-
-static char *blocks[BLOCKS];
-
-static size_t size_of(size_t i)
-{
-    return i % 100 == 0 ? 100 * KIB : 16 + i % 3000;
-}
-
-static void fill_blocks(memkind_t kind)
-{
-    for (size_t i = 0; i < BLOCKS; i++) {
-        blocks[i] = memkind_malloc(kind, size_of(i));
-        assert_non_null(blocks[i]);
-        fixture_fill(blocks[i], size_of(i), (unsigned)i);
-    }
-}
-
-static bool are_blocks_filled(void)
-{
-    for (size_t i = 0; i < BLOCKS; i++)
-        if (!fixture_is_filled(blocks[i], size_of(i), (unsigned)i))
-            return false;
-    return true;
-}
-
-static void free_blocks(memkind_t kind)
-{
-    for (size_t i = 0; i < BLOCKS; i++)
-        memkind_free(i % 2 == 0 ? kind : NULL, blocks[i]);
-}
-
-/* Allocates, checks that no two blocks share memory, and frees. */
-static void use(memkind_t kind)
-{
-    static char *own[BLOCKS];
-
-    for (size_t i = 0; i < BLOCKS; i++) {
-        own[i] = memkind_malloc(kind, size_of(i));
-        EXPECT(own[i] != NULL);
-        fixture_fill(own[i], size_of(i), (unsigned)i + BLOCKS);
-    }
-    EXPECT(are_blocks_filled());
-    for (size_t i = 0; i < BLOCKS; i++) {
-        EXPECT(fixture_is_filled(own[i], size_of(i), (unsigned)i + BLOCKS));
-        EXPECT(memkind_detect_kind(own[i]) == kind);
-        memkind_free(i % 2 == 0 ? kind : NULL, own[i]);
-    }
-}
+#define MANY_KINDS 100
+#define THREADS    4
+#define FORKS      12
 
 /* -- What a child may do ----------------------------------------------------------------------- */
 

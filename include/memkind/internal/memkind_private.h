@@ -68,6 +68,8 @@ struct memkind_config {
     size_t pmem_size;
     memkind_mem_usage_policy policy;
     bool prefault; /* this and what follows: additions of this library */
+    bool has_fork; /* otherwise the environment says it */
+    memkind_fork_mode fork;
 };
 
 #pragma GCC visibility pop

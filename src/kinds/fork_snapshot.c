@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Kinds of which the child of a fork gets a copy. */
+#include "kinds/fork_snapshot.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "heap/heap.h"
+#include "kinds/kind_registry.h"
+#include "kinds/memkind_arena_internal.h"
+#include "space/snapshot.h"
+#include "space/space.h"
+#include "util/log.h"
+
+_Static_assert((int)MEMKIND_SNAPSHOT_NONE == SPACE_SNAPSHOT_NONE &&
+                   (int)MEMKIND_SNAPSHOT_COPY == SPACE_SNAPSHOT_COPY &&
+                   (int)MEMKIND_SNAPSHOT_FAILED == SPACE_SNAPSHOT_FAILED,
+               "programs are told what the space says");
+
+static struct heap *heap_of(const struct memkind *kind)
+{
+    return kind != NULL ? __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE) : NULL;
+}
+
+/* Calls it for each kind that children get a copy of; the registry is held still. */
+static void for_each(void (*call)(struct memkind *kind))
+{
+    for (unsigned i = 0; i < MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND; i++) {
+        struct memkind *kind = kind_registry_get(i);
+        const struct heap *heap = heap_of(kind);
+
+        if (heap != NULL && heap->space != NULL && space_snapshot_is_wanted(heap->space))
+            call(kind);
+    }
+}
+
+static void begin(struct memkind *kind)
+{
+    /* What is still an ancestor's cannot be copied: it goes on changing. */
+    if (!heap_is_inherited(heap_of(kind)))
+        space_snapshot_begin(heap_of(kind)->space);
+}
+
+static void end_in_parent(struct memkind *kind)
+{
+    space_snapshot_end(heap_of(kind)->space, false);
+}
+
+static void end_in_child(struct memkind *kind)
+{
+    space_snapshot_end(heap_of(kind)->space, true);
+}
+
+static void before_fork(void)
+{
+    int saved_errno = errno;
+
+    for_each(begin);
+    errno = saved_errno;
+}
+
+static void in_parent(void)
+{
+    int saved_errno = errno;
+
+    for_each(end_in_parent);
+    errno = saved_errno;
+}
+
+static void in_child(void)
+{
+    int saved_errno = errno;
+
+    for_each(end_in_child);
+    errno = saved_errno;
+}
+
+/*
+ * Before jemalloc's constructor, so that the copies are made after it has taken its locks.
+ */
+__attribute__((constructor(101))) static void install(void)
+{
+    if (pthread_atfork(before_fork, in_parent, in_child) != 0)
+        log_error("no memory for fork handlers: children get no copies");
+}
+
+static void adopt(struct memkind *kind)
+{
+    if (heap_of(kind)->space->copied)
+        memkind_arena_ready(kind);
+}
+
+void fork_snapshot_adopt(void)
+{
+    for_each(adopt);
+}
+
+memkind_snapshot fork_snapshot_of(const struct memkind *kind)
+{
+    const struct heap *heap = heap_of(kind);
+
+    return heap == NULL || heap->space == NULL
+               ? MEMKIND_SNAPSHOT_NONE
+               : (memkind_snapshot)atomic_load(&heap->space->snapshot);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A space's copy for the child of a fork. */
+#include "space/snapshot.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "space/region.h"
+#include "space/segment.h"
+#include "space/space.h"
+#include "util/log.h"
+
+bool space_snapshot_is_wanted(const struct space *space)
+{
+    return atomic_load_explicit(&space->snapshots, memory_order_acquire);
+}
+
+/* -- Locks ------------------------------------------------------------------------------------- */
+
+/* Of all regions at once, which nobody else does; their holders wait for nothing but the store. */
+static void lock_all(struct space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    for (struct region *region = atomic_load(&space->regions); region != NULL;
+         region = region->next)
+        pthread_mutex_lock(&region->lock);
+}
+
+static void unlock_all(struct space *space)
+{
+    for (struct region *region = atomic_load(&space->regions); region != NULL;
+         region = region->next)
+        pthread_mutex_unlock(&region->lock);
+    pthread_mutex_unlock(&space->lock);
+}
+
+/* -- Before and after -------------------------------------------------------------------------- */
+
+static void set_outcome(struct space *space, int err)
+{
+    atomic_store(&space->snapshot, err == 0 ? SPACE_SNAPSHOT_COPY : SPACE_SNAPSHOT_FAILED);
+    if (err != 0)
+        log_error("%s: a child gets no copy of its parent's kind (%s)",
+                  space->path != NULL ? space->path : "no file", strerrordesc_np(-err));
+}
+
+void space_snapshot_begin(struct space *space)
+{
+    lock_all(space);
+    space->in_fork = true;
+    set_outcome(space, space->backing->copy != NULL ? space->backing->copy(space, &space->copy_fd)
+                                                    : -EOPNOTSUPP);
+}
+
+static int map_copy(struct space *space)
+{
+    int err = 0;
+
+    close(space->fd);
+    space->fd = space->copy_fd;
+    for (const struct segment *segment = atomic_load(&space->segments); segment != NULL && err == 0;
+         segment = segment->next)
+        err = space->backing->map(space, segment->base, segment->size, segment->offset);
+    return err;
+}
+
+/* The parent goes on writing to these blocks: whoever takes them for a copy had better stop. */
+static void bar_access(const struct space *space)
+{
+    for (const struct segment *segment = atomic_load(&space->segments); segment != NULL;
+         segment = segment->next)
+        (void)mprotect(segment->base, segment->size, PROT_NONE);
+}
+
+static void end_in_child(struct space *space)
+{
+    if (atomic_load(&space->snapshot) == SPACE_SNAPSHOT_COPY)
+        set_outcome(space, map_copy(space));
+    space->copied = atomic_load(&space->snapshot) == SPACE_SNAPSHOT_COPY;
+    if (!space->copied)
+        bar_access(space);
+}
+
+void space_snapshot_end(struct space *space, bool child)
+{
+    if (!space->in_fork)
+        return;
+    space->in_fork = false;
+    if (child)
+        end_in_child(space);
+    else if (atomic_load(&space->snapshot) == SPACE_SNAPSHOT_COPY)
+        close(space->copy_fd);
+    unlock_all(space);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A space's copy for the child of a fork.
+ *
+ * It is made before the fork, while jemalloc holds its locks and no page changes its state, so that
+ * it fits the child's copy of everything else. What other threads write into blocks meanwhile may be
+ * in it or not. Every byte is copied, and the copy has file space of its own: of all ways to have
+ * two versions of a page, that is the only one which every file system has, and which cannot make
+ * the parent fail later. After a reflink (FICLONE), the parent's next write to a page that it has
+ * needs space again, and is a SIGBUS where there is none; write protection by userfaultfd(2) is not
+ * to be had on DAX; and a private mapping in the parent keeps its changes in DRAM, for good.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct space;
+
+/* What became of the copy at the last fork. */
+enum space_snapshot {
+    SPACE_SNAPSHOT_NONE,   /* there was none */
+    SPACE_SNAPSHOT_COPY,   /* the child has it */
+    SPACE_SNAPSHOT_FAILED, /* there was no space for it: the child can read nothing */
+};
+
+/* Whether the space wants a copy; it has its file then. Thread-safe. */
+bool space_snapshot_is_wanted(const struct space *space);
+
+/* Before the fork, after jemalloc has taken its locks: stops all changes and makes the copy. */
+void space_snapshot_begin(struct space *space);
+
+/*
+ * After the fork, before jemalloc releases its locks: in the child, the copy takes the place of the
+ * store. Nothing where space_snapshot_begin() has not been called, as for a space that came since.
+ */
+void space_snapshot_end(struct space *space, bool child);

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tests of kinds that children get a copy of: each process has the heap as it was at the fork, and
+ * goes on with its own.
+ */
+#include "api/fork_fixture.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+TEST_FORKS
+
+#define THREADS 3
+#define FORKS   10
+
+static memkind_t make(size_t max_size, memkind_fork_mode mode)
+{
+    struct memkind_config *config = memkind_config_new();
+    memkind_t kind = NULL;
+
+    assert_non_null(config);
+    memkind_config_set_path(config, fixture_dir);
+    memkind_config_set_size(config, max_size);
+    memkind_config_set_fork(config, mode);
+    assert_int_equal(memkind_create_pmem_with_config(config, &kind), MEMKIND_SUCCESS);
+    memkind_config_delete(config);
+    return kind;
+}
+
+static void fill_with(unsigned seed)
+{
+    for (size_t i = 0; i < BLOCKS; i++)
+        fixture_fill(blocks[i], size_of(i), (unsigned)i + seed);
+}
+
+static bool are_filled_with(unsigned seed)
+{
+    for (size_t i = 0; i < BLOCKS; i++)
+        if (!fixture_is_filled(blocks[i], size_of(i), (unsigned)i + seed))
+            return false;
+    return true;
+}
+
+/* A way for one process to wait for what another has done. */
+struct gate {
+    int ends[2];
+};
+
+static struct gate gate_new(void)
+{
+    struct gate gate;
+
+    assert_int_equal(pipe(gate.ends), 0);
+    return gate;
+}
+
+static void gate_open(const struct gate *gate)
+{
+    assert_int_equal(write(gate->ends[1], "", 1), 1);
+}
+
+static void gate_wait(const struct gate *gate)
+{
+    char byte;
+
+    assert_int_equal(read(gate->ends[0], &byte, 1), 1);
+}
+
+static void gate_close(const struct gate *gate)
+{
+    close(gate->ends[0]);
+    close(gate->ends[1]);
+}
+
+/* -- What a child sees ------------------------------------------------------------------------- */
+
+static size_t allocated(memkind_t kind)
+{
+    size_t value = 0;
+
+    memkind_update_cached_stats();
+    memkind_get_stat(kind, MEMKIND_STAT_TYPE_ALLOCATED, &value);
+    return value;
+}
+
+/* The child's file: another one, of as much space as it is accounted for. */
+static void check_account(memkind_t kind)
+{
+    EXPECT(fixture_file_space(kind) >= fixture_current_size(kind));
+    EXPECT(fixture_file_space(kind) <= fixture_space_for(kind, fixture_current_size(kind)));
+}
+
+/* All that a process may do with a kind of its own. */
+static void use_up(memkind_t kind)
+{
+    use(kind);
+    check_account(kind);
+    for (size_t i = 0; i < BLOCKS; i += 3) {
+        blocks[i] = memkind_realloc(kind, blocks[i], 2 * size_of(i));
+        EXPECT(blocks[i] != NULL);
+        EXPECT(fixture_is_filled(blocks[i], size_of(i), (unsigned)i));
+    }
+    EXPECT(are_blocks_filled());
+    free_blocks(kind);
+    EXPECT(memkind_purge(kind) == MEMKIND_SUCCESS);
+    check_account(kind);
+    EXPECT(allocated(kind) < MIB);
+}
+
+static void test_each_goes_on_with_its_own(void **state)
+{
+    memkind_t kind = make((size_t)(uintptr_t)*state, MEMKIND_FORK_SNAPSHOT);
+    struct gate changed = gate_new();
+
+    fill_blocks(kind);
+    size_t before = allocated(kind);
+    assert_int_equal(memkind_get_snapshot(kind), MEMKIND_SNAPSHOT_NONE);
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        gate_wait(&changed);
+        EXPECT(memkind_get_snapshot(kind) == MEMKIND_SNAPSHOT_COPY);
+        /* Less what the parent's caches held. */
+        EXPECT(allocated(kind) >= before);
+        EXPECT(are_blocks_filled());
+        check_account(kind);
+        use_up(kind);
+        EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
+        _exit(0);
+    }
+    assert_int_equal(memkind_get_snapshot(kind), MEMKIND_SNAPSHOT_COPY);
+    fill_with(77);
+    memkind_free(kind, memkind_malloc(kind, 3 * MIB));
+    gate_open(&changed);
+    assert_int_equal(fixture_wait(child), 0);
+    assert_true(are_filled_with(77));
+    fill_with(0);
+    assert_int_equal(allocated(kind), before);
+    use_up(kind);
+    gate_close(&changed);
+    fixture_destroy(kind);
+}
+
+static void test_children_of_children(void **state)
+{
+    memkind_t kind = make(0, MEMKIND_FORK_SNAPSHOT);
+
+    (void)state;
+    fill_blocks(kind);
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        fill_with(1);
+        pid_t grandchild = fork();
+        EXPECT(grandchild >= 0);
+        fill_with(2);
+        if (grandchild == 0) {
+            EXPECT(memkind_get_snapshot(kind) == MEMKIND_SNAPSHOT_COPY);
+            fill_with(0);
+            use_up(kind);
+            _exit(0);
+        }
+        int status;
+        EXPECT(waitpid(grandchild, &status, 0) == grandchild && status == 0);
+        EXPECT(are_filled_with(2));
+        fill_with(0);
+        use_up(kind);
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    assert_true(are_blocks_filled());
+    fixture_destroy(kind);
+}
+
+/* What the parent frees, purges or destroys is there in the child still. */
+static void test_parent_destroys(void **state)
+{
+    memkind_t kind = make(0, MEMKIND_FORK_SNAPSHOT);
+    struct gate destroyed = gate_new();
+
+    (void)state;
+    fill_blocks(kind);
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        gate_wait(&destroyed);
+        use_up(kind);
+        _exit(0);
+    }
+    fixture_destroy(kind);
+    gate_open(&destroyed);
+    assert_int_equal(fixture_wait(child), 0);
+    gate_close(&destroyed);
+}
+
+/* Blocks of all sizes: pages that are free, ahead, or only in part of their chunk. */
+static void test_after_frees(void **state)
+{
+    memkind_t kind = make(256 * MIB, MEMKIND_FORK_SNAPSHOT);
+    static char *large[40];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(large); i++) {
+        large[i] = memkind_malloc(kind, (i + 1) * 100 * KIB);
+        assert_non_null(large[i]);
+        fixture_fill(large[i], (i + 1) * 100 * KIB, (unsigned)i);
+    }
+    for (size_t i = 0; i < COUNT_OF(large); i += 2)
+        memkind_free(kind, large[i]);
+    for (int round = 0; round < 3; round++) {
+        pid_t child = fixture_fork();
+        if (child == 0) {
+            check_account(kind);
+            for (size_t i = 1; i < COUNT_OF(large); i += 2)
+                EXPECT(fixture_is_filled(large[i], (i + 1) * 100 * KIB, (unsigned)i));
+            size_t held = fixture_current_size(kind);
+            for (size_t i = 1; i < COUNT_OF(large); i += 2)
+                memkind_free(NULL, large[i]);
+            EXPECT(memkind_purge(kind) == MEMKIND_SUCCESS);
+            EXPECT(fixture_current_size(kind) < held / 4);
+            check_account(kind);
+            _exit(0);
+        }
+        assert_int_equal(fixture_wait(child), 0);
+        assert_int_equal(memkind_purge(kind), MEMKIND_SUCCESS);
+    }
+    fixture_destroy(kind);
+}
+
+static void test_beside_a_shared_kind(void **state)
+{
+    memkind_t copied = make(0, MEMKIND_FORK_SNAPSHOT);
+    memkind_t shared = make(0, MEMKIND_FORK_SHARE);
+    char *in_copied = memkind_calloc(copied, 1, 100);
+    char *in_shared = memkind_calloc(shared, 1, 100);
+
+    (void)state;
+    assert_true(in_copied != NULL && in_shared != NULL);
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        EXPECT(memkind_get_snapshot(copied) == MEMKIND_SNAPSHOT_COPY);
+        EXPECT(memkind_get_snapshot(shared) == MEMKIND_SNAPSHOT_NONE);
+        in_copied[0] = 1;
+        in_shared[0] = 1;
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    assert_int_equal(in_copied[0], 0);
+    assert_int_equal(in_shared[0], 1);
+    fixture_destroy(copied);
+    fixture_destroy(shared);
+}
+
+/* -- Which kinds ------------------------------------------------------------------------------- */
+
+static memkind_snapshot outcome_of_fork(memkind_t kind)
+{
+    assert_non_null(memkind_malloc(kind, 100));
+    pid_t child = fixture_fork();
+    if (child == 0)
+        _exit((int)memkind_get_snapshot(kind));
+    return (memkind_snapshot)fixture_wait(child);
+}
+
+static void test_environment(void **state)
+{
+    memkind_t kind = NULL;
+
+    (void)state;
+    assert_int_equal(setenv("MEMKIND_PMEM_FORK", "snapshot", 1), 0);
+    kind = fixture_pmem(0);
+    assert_int_equal(outcome_of_fork(kind), MEMKIND_SNAPSHOT_COPY);
+    fixture_destroy(kind);
+    /* What the program says comes first. */
+    kind = make(0, MEMKIND_FORK_SHARE);
+    assert_int_equal(outcome_of_fork(kind), MEMKIND_SNAPSHOT_NONE);
+    fixture_destroy(kind);
+    assert_int_equal(setenv("MEMKIND_PMEM_FORK", "share", 1), 0);
+    kind = fixture_pmem(0);
+    assert_int_equal(outcome_of_fork(kind), MEMKIND_SNAPSHOT_NONE);
+    fixture_destroy(kind);
+    assert_int_equal(setenv("MEMKIND_PMEM_FORK", "Snapshot", 1), 0);
+    kind = NULL;
+    assert_int_equal(memkind_create_pmem(fixture_dir, 0, &kind), MEMKIND_ERROR_ENVIRON);
+    assert_null(kind);
+    assert_int_equal(unsetenv("MEMKIND_PMEM_FORK"), 0);
+}
+
+static void test_bad_mode(void **state)
+{
+    static const int modes[] = {-1, MEMKIND_FORK_MODE_MAX_VALUE, 1000};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(modes); i++) {
+        struct memkind_config *config = memkind_config_new();
+        memkind_t kind = NULL;
+
+        memkind_config_set_path(config, fixture_dir);
+        memkind_config_set_fork(config, (memkind_fork_mode)modes[i]);
+        assert_int_equal(memkind_create_pmem_with_config(config, &kind), MEMKIND_ERROR_INVALID);
+        assert_null(kind);
+        memkind_config_delete(config);
+    }
+}
+
+static void test_kinds_without_copies(void **state)
+{
+    (void)state;
+    assert_int_equal(memkind_get_snapshot(NULL), MEMKIND_SNAPSHOT_NONE);
+    assert_int_equal(memkind_get_snapshot(MEMKIND_DEFAULT), MEMKIND_SNAPSHOT_NONE);
+    assert_int_equal(memkind_get_snapshot(MEMKIND_REGULAR), MEMKIND_SNAPSHOT_NONE);
+    assert_int_equal(memkind_get_snapshot(MEMKIND_HBW), MEMKIND_SNAPSHOT_NONE);
+}
+
+/* -- No space ---------------------------------------------------------------------------------- */
+
+/* The next descriptor is refused; returns the limit that was. */
+static struct rlimit refuse_descriptors(void)
+{
+    struct rlimit old;
+    int next = dup(0);
+
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    struct rlimit none = {.rlim_cur = (rlim_t)next, .rlim_max = old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    return old;
+}
+
+/* Room for the parent's file, and none behind half of it in another. */
+static struct rlimit refuse_space(memkind_t kind)
+{
+    struct rlimit old;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    struct rlimit half = {.rlim_cur = fixture_file_space(kind) / 2, .rlim_max = old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &half), 0);
+    return old;
+}
+
+static pid_t fork_without(memkind_t kind, int resource)
+{
+    struct rlimit old = resource == RLIMIT_NOFILE ? refuse_descriptors() : refuse_space(kind);
+    pid_t child = fixture_fork();
+
+    /* Not an assertion: in the child, that would run the rest of the tests. */
+    if (setrlimit((__rlimit_resource_t)resource, &old) != 0)
+        abort();
+    return child;
+}
+
+static void check_failed_snapshot(memkind_t kind, int resource)
+{
+    pid_t child = fork_without(kind, resource);
+
+    if (child == 0) {
+        EXPECT(memkind_get_snapshot(kind) == MEMKIND_SNAPSHOT_FAILED);
+        char *own = memkind_malloc(kind, 100);
+        EXPECT(own != NULL);
+        memset(own, 1, 100);
+        memkind_free(kind, own);
+        EXPECT(memkind_get_snapshot(kind) == MEMKIND_SNAPSHOT_FAILED);
+        /* Nothing is read of what is the parent's. */
+        memkind_free(kind, blocks[0]);
+        memkind_free(NULL, blocks[1]);
+        EXPECT(memkind_malloc_usable_size(kind, blocks[2]) >= size_of(2));
+        pid_t reader = fork();
+        if (reader == 0)
+            _exit(*(volatile char *)blocks[3]);
+        int status;
+        EXPECT(waitpid(reader, &status, 0) == reader);
+        EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+        EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    assert_int_equal(memkind_get_snapshot(kind), MEMKIND_SNAPSHOT_FAILED);
+    assert_true(are_blocks_filled());
+}
+
+static void test_no_space_for_the_copy(void **state)
+{
+    memkind_t kind = make(0, MEMKIND_FORK_SNAPSHOT);
+
+    (void)state;
+    fill_blocks(kind);
+    check_failed_snapshot(kind, RLIMIT_NOFILE);
+    check_failed_snapshot(kind, RLIMIT_FSIZE);
+    /* And then there is. */
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        EXPECT(memkind_get_snapshot(kind) == MEMKIND_SNAPSHOT_COPY);
+        use_up(kind);
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    free_blocks(kind);
+    fixture_destroy(kind);
+}
+
+/* -- Threads ----------------------------------------------------------------------------------- */
+
+static atomic_bool stop;
+
+static void *be_busy(void *argument)
+{
+    memkind_t kind = argument;
+    static _Thread_local char *own[100];
+    unsigned seed = 1;
+
+    while (!atomic_load(&stop)) {
+        size_t i = (size_t)rand_r(&seed) % COUNT_OF(own);
+
+        memkind_free(rand_r(&seed) % 2 == 0 ? kind : NULL, own[i]);
+        own[i] = memkind_malloc(kind, (size_t)16 << rand_r(&seed) % 16);
+        if (own[i] != NULL)
+            own[i][0] = 1;
+    }
+    for (size_t i = 0; i < COUNT_OF(own); i++)
+        memkind_free(kind, own[i]);
+    return NULL;
+}
+
+/* The copy is of one moment, as far as the heap itself is concerned: whatever others are doing. */
+static void test_among_busy_threads(void **state)
+{
+    memkind_t kind = make(0, MEMKIND_FORK_SNAPSHOT);
+    pthread_t threads[THREADS];
+
+    (void)state;
+    if (FIXTURE_TSAN || FIXTURE_ASAN)
+        skip();
+    fill_blocks(kind);
+    atomic_store(&stop, false);
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, be_busy, kind), 0);
+    for (int i = 0; i < FORKS; i++) {
+        pid_t child = fixture_fork();
+
+        if (child == 0) {
+            alarm(60);
+            EXPECT(memkind_get_snapshot(kind) == MEMKIND_SNAPSHOT_COPY);
+            check_account(kind);
+            use(kind);
+            free_blocks(kind);
+            EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
+            _exit(0);
+        }
+        int status = fixture_wait(child);
+        if (status != 0)
+            fail_msg("child %d failed at a line that is %d modulo 255", i, status);
+    }
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(are_blocks_filled());
+    free_blocks(kind);
+    fixture_destroy(kind);
+}
+
+#define ON_SIZE(function, size)                                                                           \
+    {                                                                                                     \
+#        function " " #        size, function, fixture_setup, fixture_teardown, (void *)(uintptr_t)(size) \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_SIZE(test_each_goes_on_with_its_own, 0),
+        ON_SIZE(test_each_goes_on_with_its_own, 64 * MIB),
+        FIXTURE_TEST(test_children_of_children),
+        FIXTURE_TEST(test_parent_destroys),
+        FIXTURE_TEST(test_after_frees),
+        FIXTURE_TEST(test_beside_a_shared_kind),
+        FIXTURE_TEST(test_environment),
+        FIXTURE_TEST(test_bad_mode),
+        FIXTURE_TEST(test_kinds_without_copies),
+        FIXTURE_TEST(test_no_space_for_the_copy),
+        FIXTURE_TEST(test_among_busy_threads),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

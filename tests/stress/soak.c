@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Everything at once, for as long as one likes: threads that allocate from all kinds, kinds that
+ * come and go, forks in both modes, a file system that is full every other moment, and signals.
+ *
+ * Usage: soak DIR SECONDS. Fills the file system of DIR: give it a small one of its own.
+ * Prints what it has done; exits with 1 where a block was damaged or a byte of file space was lost.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <memkind.h>
+#include <memkind/internal/memkind_pmem.h>
+
+#define WORKERS      4
+#define SLOTS        400
+#define KINDS        4
+#define FORK_BLOCKS  200
+#define STAT_BLOCK   512
+#define FILLER_STEP  ((off_t)1 << 20)
+#define FULL_FOR     20 /* milliseconds, at most */
+#define FREE_FOR     200
+#define FORK_PAUSE   20
+#define SIGNAL_EVERY 2000 /* microseconds */
+#define CHILD_LIMIT  120  /* seconds */
+
+#define MIB ((size_t)1 << 20)
+
+/* Ends the program where the condition does not hold; in a child, the child. */
+#define CHECK(condition, ...)                                               \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
+            fprintf(stderr, __VA_ARGS__);                                   \
+            fputc('\n', stderr);                                            \
+            _exit(1);                                                       \
+        }                                                                   \
+    } while (0)
+
+struct block {
+    unsigned char *ptr;
+    size_t size;
+    unsigned char fill;
+};
+
+static const char *dir;
+static memkind_t kinds[KINDS];
+static atomic_bool stop;
+static atomic_ulong operations, refusals, kinds_made, forks, copies, copies_failed, times_full;
+static atomic_ulong signals_seen;
+static atomic_size_t peak;
+
+static void on_signal(int number)
+{
+    (void)number;
+    atomic_fetch_add_explicit(&signals_seen, 1, memory_order_relaxed);
+}
+
+static void pause_for(unsigned most, unsigned *seed)
+{
+    struct timespec time = {.tv_nsec = 1000000L * (1 + rand_r(seed) % (int)most)};
+
+    (void)nanosleep(&time, NULL);
+}
+
+/* -- Kinds ------------------------------------------------------------------------------------- */
+
+static memkind_t make(size_t max_size, memkind_mem_usage_policy policy, memkind_fork_mode mode)
+{
+    struct memkind_config *config = memkind_config_new();
+    memkind_t kind = NULL;
+
+    memkind_config_set_path(config, dir);
+    memkind_config_set_size(config, max_size);
+    memkind_config_set_memory_usage_policy(config, policy);
+    memkind_config_set_fork(config, mode);
+    int status = memkind_create_pmem_with_config(config, &kind);
+    memkind_config_delete(config);
+    return status == MEMKIND_SUCCESS ? kind : NULL;
+}
+
+static size_t account_of(memkind_t kind)
+{
+    return __atomic_load_n(&((struct memkind_pmem *)kind->priv)->current_size, __ATOMIC_RELAXED);
+}
+
+static size_t file_space_of(memkind_t kind)
+{
+    struct stat status;
+
+    CHECK(fstat(((struct memkind_pmem *)kind->priv)->fd, &status) == 0, "errno %d", errno);
+    return (size_t)status.st_blocks * STAT_BLOCK;
+}
+
+static void note_peak(void)
+{
+    size_t held = 0;
+
+    for (size_t i = 0; i < KINDS; i++)
+        held += account_of(kinds[i]);
+    size_t seen = atomic_load(&peak);
+    while (held > seen && !atomic_compare_exchange_weak(&peak, &seen, held))
+        ;
+}
+
+/* -- Blocks ------------------------------------------------------------------------------------ */
+
+static void fill(struct block *block, size_t from)
+{
+    if (from < block->size)
+        memset(block->ptr + from, block->fill, block->size - from);
+}
+
+static void check_filled(const struct block *block, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        CHECK(block->ptr[i] == block->fill, "byte %zu of a block of %zu is %d, not %d", i,
+              block->size, block->ptr[i], block->fill);
+}
+
+static size_t random_size(unsigned *seed)
+{
+    int kind_of_size = rand_r(seed) % 1000;
+
+    if (kind_of_size < 3)
+        return MIB + (size_t)rand_r(seed) % (3 * MIB);
+    if (kind_of_size < 50)
+        return (size_t)1 + (size_t)rand_r(seed) % (200 << 10);
+    return (size_t)1 + (size_t)rand_r(seed) % 2000;
+}
+
+static void give_back(struct block *block, unsigned *seed)
+{
+    if (block->ptr == NULL)
+        return;
+    check_filled(block, block->size);
+    memkind_free(rand_r(seed) % 2 == 0 ? NULL : memkind_detect_kind(block->ptr), block->ptr);
+    block->ptr = NULL;
+}
+
+static unsigned char *new_block(memkind_t kind, size_t size, unsigned *seed)
+{
+    void *block = NULL;
+
+    switch (rand_r(seed) % 8) {
+    case 0:
+        block = memkind_calloc(kind, 1, size);
+        for (size_t i = 0; block != NULL && i < size; i++)
+            CHECK(((unsigned char *)block)[i] == 0, "calloc of %zu: byte %zu", size, i);
+        return block;
+    case 1:
+        return memkind_posix_memalign(kind, &block, (size_t)16 << rand_r(seed) % 10, size) == 0
+                   ? block
+                   : NULL;
+    default:
+        return memkind_malloc(kind, size);
+    }
+}
+
+static void replace(struct block *block, unsigned *seed)
+{
+    give_back(block, seed);
+    block->size = random_size(seed);
+    block->fill = (unsigned char)rand_r(seed);
+    block->ptr = new_block(kinds[rand_r(seed) % KINDS], block->size, seed);
+    if (block->ptr != NULL)
+        fill(block, 0);
+    else
+        atomic_fetch_add_explicit(&refusals, 1, memory_order_relaxed);
+}
+
+static void resize(struct block *block, unsigned *seed)
+{
+    size_t size = random_size(seed);
+
+    if (block->ptr == NULL)
+        return;
+    unsigned char *moved = memkind_realloc(memkind_detect_kind(block->ptr), block->ptr, size);
+    if (moved == NULL) {
+        atomic_fetch_add_explicit(&refusals, 1, memory_order_relaxed);
+        return;
+    }
+    size_t old_size = block->size;
+    block->ptr = moved;
+    block->size = size;
+    check_filled(block, old_size < size ? old_size : size);
+    fill(block, old_size);
+}
+
+/* -- Threads ----------------------------------------------------------------------------------- */
+
+static void *work(void *argument)
+{
+    struct block *blocks = calloc(SLOTS, sizeof(*blocks));
+    unsigned seed = (unsigned)(uintptr_t)argument;
+
+    CHECK(blocks != NULL, "no memory");
+    for (unsigned long i = 0; !atomic_load(&stop); i++) {
+        struct block *block = &blocks[rand_r(&seed) % SLOTS];
+
+        if (rand_r(&seed) % 5 == 0)
+            resize(block, &seed);
+        else
+            replace(block, &seed);
+        atomic_fetch_add_explicit(&operations, 1, memory_order_relaxed);
+        if (i % 1000 == 0)
+            note_peak();
+    }
+    for (size_t i = 0; i < SLOTS; i++)
+        give_back(&blocks[i], &seed);
+    free(blocks);
+    return NULL;
+}
+
+/* Kinds that live for a moment. */
+static void *come_and_go(void *argument)
+{
+    unsigned seed = (unsigned)(uintptr_t)argument;
+
+    while (!atomic_load(&stop)) {
+        struct block blocks[20] = {0};
+        memkind_t kind = make(rand_r(&seed) % 2 == 0 ? 0 : 16 * MIB,
+                              (memkind_mem_usage_policy)(rand_r(&seed) % 2),
+                              (memkind_fork_mode)(rand_r(&seed) % 2));
+
+        if (kind == NULL) {
+            atomic_fetch_add(&refusals, 1);
+            continue;
+        }
+        for (size_t i = 0; i < 20; i++) {
+            blocks[i] = (struct block){.size = random_size(&seed), .fill = (unsigned char)i};
+            blocks[i].ptr = memkind_malloc(kind, blocks[i].size);
+            if (blocks[i].ptr != NULL)
+                fill(&blocks[i], 0);
+        }
+        for (size_t i = 0; i < 20; i += 2)
+            give_back(&blocks[i], &seed);
+        CHECK(memkind_destroy_kind(kind) == MEMKIND_SUCCESS, "a kind");
+        atomic_fetch_add(&kinds_made, 1);
+    }
+    return NULL;
+}
+
+/* In a child: the kinds are the child's own, or the parent's blocks are not looked at. */
+static void live_as_child(struct block *blocks, unsigned seed)
+{
+    alarm(CHILD_LIMIT);
+    for (size_t i = 0; i < FORK_BLOCKS; i++) {
+        memkind_t kind = kinds[i % KINDS];
+
+        if (blocks[i].ptr != NULL && memkind_get_snapshot(kind) != MEMKIND_SNAPSHOT_FAILED)
+            check_filled(&blocks[i], blocks[i].size);
+        struct block own = {.size = random_size(&seed), .fill = (unsigned char)~i};
+        own.ptr = memkind_malloc(kind, own.size);
+        if (own.ptr != NULL)
+            fill(&own, 0);
+        if (blocks[i].ptr != NULL && i % 3 == 0)
+            memkind_free(kind, blocks[i].ptr);
+        give_back(&own, &seed);
+    }
+    for (size_t i = 0; i < KINDS; i += 2)
+        CHECK(memkind_destroy_kind(kinds[i]) == MEMKIND_SUCCESS, "an inherited kind");
+    _exit(0);
+}
+
+static void *fork_children(void *argument)
+{
+    static struct block blocks[FORK_BLOCKS];
+    unsigned seed = (unsigned)(uintptr_t)argument;
+
+    while (!atomic_load(&stop)) {
+        for (size_t i = 0; i < FORK_BLOCKS; i++) {
+            give_back(&blocks[i], &seed);
+            blocks[i] = (struct block){.size = random_size(&seed) % 5000 + 1,
+                                       .fill = (unsigned char)rand_r(&seed)};
+            blocks[i].ptr = memkind_malloc(kinds[i % KINDS], blocks[i].size);
+            if (blocks[i].ptr != NULL)
+                fill(&blocks[i], 0);
+        }
+        pid_t child = fork();
+        if (child == 0)
+            live_as_child(blocks, seed);
+        int status = 0;
+        if (child > 0) {
+            while (waitpid(child, &status, 0) < 0)
+                CHECK(errno == EINTR, "errno %d", errno);
+            CHECK(status == 0, "a child ended with %#x", (unsigned)status);
+            atomic_fetch_add(&forks, 1);
+            bool copied = memkind_get_snapshot(kinds[KINDS - 1]) == MEMKIND_SNAPSHOT_COPY;
+            atomic_fetch_add(copied ? &copies : &copies_failed, 1);
+        }
+        pause_for(FORK_PAUSE, &seed);
+    }
+    for (size_t i = 0; i < FORK_BLOCKS; i++)
+        give_back(&blocks[i], &seed);
+    return NULL;
+}
+
+/* Takes all space that there is, and gives it back. */
+static void *fill_file_system(void *argument)
+{
+    unsigned seed = (unsigned)(uintptr_t)argument;
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    CHECK(fd >= 0, "errno %d", errno);
+    while (!atomic_load(&stop)) {
+        off_t end = 0;
+
+        while (fallocate(fd, 0, end, FILLER_STEP) == 0 || errno == EINTR)
+            end += FILLER_STEP;
+        while (fallocate(fd, 0, end, 4096) == 0 || errno == EINTR)
+            end += 4096;
+        atomic_fetch_add(&times_full, 1);
+        pause_for(FULL_FOR, &seed);
+        CHECK(ftruncate(fd, 0) == 0, "errno %d", errno);
+        pause_for(FREE_FOR, &seed);
+    }
+    close(fd);
+    return NULL;
+}
+
+/* -- The whole --------------------------------------------------------------------------------- */
+
+static void run(unsigned seconds)
+{
+    pthread_t threads[WORKERS + 3];
+    size_t count = 0;
+
+    for (; count < WORKERS; count++)
+        CHECK(pthread_create(&threads[count], NULL, work, (void *)(uintptr_t)(count + 1)) == 0,
+              "no thread");
+    CHECK(pthread_create(&threads[count++], NULL, come_and_go, (void *)101) == 0, "no thread");
+    CHECK(pthread_create(&threads[count++], NULL, fork_children, (void *)102) == 0, "no thread");
+    CHECK(pthread_create(&threads[count++], NULL, fill_file_system, (void *)103) == 0, "no thread");
+    time_t end = time(NULL) + (time_t)seconds;
+    while (time(NULL) < end) {
+        struct timespec second = {.tv_sec = 1};
+
+        (void)nanosleep(&second, NULL);
+    }
+    atomic_store(&stop, true);
+    while (count > 0)
+        pthread_join(threads[--count], NULL);
+}
+
+/* Bytes that kinds without a block hold nevertheless, or that the file system counts besides. */
+static size_t bytes_lost(void)
+{
+    size_t lost = 0;
+
+    for (size_t i = 0; i < KINDS; i++) {
+        size_t allocated = 1;
+
+        CHECK(memkind_purge(kinds[i]) == MEMKIND_SUCCESS, "purge");
+        CHECK(memkind_update_cached_stats() == MEMKIND_SUCCESS, "statistics");
+        CHECK(memkind_get_stat(kinds[i], MEMKIND_STAT_TYPE_ALLOCATED, &allocated) == 0, "a number");
+        CHECK(allocated == 0, "kind %zu: %zu bytes in no block", i, allocated);
+        lost += file_space_of(kinds[i]) + account_of(kinds[i]);
+        CHECK(memkind_destroy_kind(kinds[i]) == MEMKIND_SUCCESS, "a kind");
+    }
+    return lost;
+}
+
+int main(int argc, char **argv)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    struct itimerval every = {.it_interval = {.tv_usec = SIGNAL_EVERY},
+                              .it_value = {.tv_usec = SIGNAL_EVERY}};
+    struct itimerval never = {0};
+
+    if (argc != 3) {
+        fprintf(stderr, "Usage: %s DIR SECONDS\n", argv[0]);
+        return 2;
+    }
+    dir = argv[1];
+    kinds[0] = make(0, MEMKIND_MEM_USAGE_POLICY_DEFAULT, MEMKIND_FORK_SHARE);
+    kinds[1] = make(32 * MIB, MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE, MEMKIND_FORK_SHARE);
+    kinds[2] = make(16 * MIB, MEMKIND_MEM_USAGE_POLICY_DEFAULT, MEMKIND_FORK_SHARE);
+    kinds[3] = make(0, MEMKIND_MEM_USAGE_POLICY_DEFAULT, MEMKIND_FORK_SNAPSHOT);
+    for (size_t i = 0; i < KINDS; i++)
+        CHECK(kinds[i] != NULL, "no kind in %s", dir);
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &every, NULL) == 0,
+          "no timer");
+    run((unsigned)strtoul(argv[2], NULL, 10));
+    CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0, "the timer stays");
+    size_t lost = bytes_lost();
+    printf("%lu operations, %lu refused; file system full %lu times; %lu signals\n"
+           "%lu kinds made and destroyed; %lu forks, %lu copies, %lu copies refused\n"
+           "at most %zu MiB held; %zu bytes lost\n",
+           operations, refusals, times_full, signals_seen, kinds_made, forks, copies, copies_failed,
+           peak / MIB, lost);
+    return lost == 0 ? 0 : 1;
+}

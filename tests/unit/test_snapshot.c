@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tests of the copy of a space for the child of a fork. No process forks here: space_snapshot_end()
+ * does in this one what it would do in the child or in the parent.
+ */
+/* WRAP: openat fallocate ftruncate pwrite mmap */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backing/directory.h"
+#include "space/address_map.h"
+#include "space/file_backing.h"
+#include "space/snapshot.h"
+#include "support/faults.h"
+#include "support/leftovers.h"
+
+#define CHUNK  SPACE_CHUNK
+#define OWNER  (ADDRESS_MAP_FIRST_OWNER + 2u)
+#define BLOCKS 4
+
+#define FILE_OVERHEAD ((size_t)64 << 10)
+
+static struct space space;
+static struct leftovers before;
+static char dir_path[TEST_DIR_PATH_SIZE];
+static char *blocks[BLOCKS];
+static struct fault openat_fault;
+static struct fault allocate_fault;
+static struct fault extend_fault;
+static struct fault write_fault;
+static struct fault map_fault;
+static size_t short_write; /* most bytes that one write takes; 0: all */
+
+int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
+int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode);
+int __real_fallocate(int fd, int mode, off_t offset, off_t size);
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
+int __real_ftruncate(int fd, off_t size);
+int __wrap_ftruncate(int fd, off_t size);
+ssize_t __real_pwrite(int fd, const void *buffer, size_t size, off_t offset);
+ssize_t __wrap_pwrite(int fd, const void *buffer, size_t size, off_t offset);
+void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+
+int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+    return fault_hits(&openat_fault) ? -1 : __real_openat(dirfd, path, flags, mode);
+}
+
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
+{
+    return fault_hits(&allocate_fault) ? -1 : __real_fallocate(fd, mode, offset, size);
+}
+
+int __wrap_ftruncate(int fd, off_t size)
+{
+    return fault_hits(&extend_fault) ? -1 : __real_ftruncate(fd, size);
+}
+
+ssize_t __wrap_pwrite(int fd, const void *buffer, size_t size, off_t offset)
+{
+    if (fault_hits(&write_fault))
+        return write_fault.error == 0 ? 0 : -1;
+    return __real_pwrite(fd, buffer, short_write != 0 && size > short_write ? short_write : size,
+                         offset);
+}
+
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    if (fd >= 0 && fault_hits(&map_fault))
+        return MAP_FAILED;
+    return __real_mmap(addr, size, protection, flags, fd, offset);
+}
+
+static void clear_faults(void)
+{
+    openat_fault = allocate_fault = extend_fault = (struct fault){0};
+    write_fault = map_fault = (struct fault){0};
+    short_write = 0;
+}
+
+static size_t size_of(size_t i)
+{
+    return i % 2 == 0 ? 3 * space.page : 2 * CHUNK + space.page;
+}
+
+/* Blocks in regions of their own, the odd ones with a hole. */
+static void make_blocks(void)
+{
+    for (size_t i = 0; i < BLOCKS; i++) {
+        void *addr;
+
+        assert_int_equal(space_reserve(&space, 3 * CHUNK, CHUNK, &addr), 0);
+        assert_int_equal(space_commit(&space, addr, size_of(i)), 0);
+        memset(addr, 'a' + (int)i, size_of(i));
+        if (i % 2 == 1)
+            assert_int_equal(space_decommit(&space, (char *)addr + CHUNK, 5 * space.page), 0);
+        blocks[i] = addr;
+    }
+}
+
+static int setup(void **state)
+{
+    struct directory *directory;
+
+    (void)state;
+    clear_faults();
+    test_dir_make(dir_path);
+    leftovers_take(&before, dir_path);
+    assert_int_equal(space_init(&space, &file_backing, 0, OWNER), 0);
+    assert_int_equal(directory_open(dir_path, &directory), 0);
+    assert_int_equal(file_backing_open(&space, directory), 0);
+    make_blocks();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    clear_faults();
+    space_destroy(&space);
+    leftovers_check(&before);
+    test_dir_remove(dir_path);
+    return 0;
+}
+
+static bool is_as_made(size_t i)
+{
+    char *at = blocks[i];
+    char *end = at + size_of(i);
+
+    for (; at < end; at++) {
+        size_t offset = (size_t)(at - blocks[i]);
+        bool hole = i % 2 == 1 && offset >= CHUNK && offset < CHUNK + 5 * space.page;
+
+        if (!hole && *at != 'a' + (int)i)
+            return false;
+    }
+    return true;
+}
+
+/* The file holds what it is accounted for, and what the file system keeps its extents in. */
+static void check_account(void)
+{
+    assert_in_range(file_space_held(space.fd), space_held(&space),
+                    space_held(&space) + FILE_OVERHEAD);
+}
+
+/* The space works: pages come and go, and the account is right. */
+static void check_use(void)
+{
+    assert_int_equal(space_commit(&space, blocks[1] + CHUNK, 5 * space.page), 0);
+    for (size_t i = 0; i < 5 * space.page; i++)
+        assert_int_equal(blocks[1][CHUNK + i], 0);
+    check_account();
+    space_trim(&space);
+    check_account();
+    for (size_t i = 0; i < BLOCKS; i++)
+        assert_int_equal(space_decommit(&space, blocks[i], size_of(i)), 0);
+    assert_int_equal(space_held(&space), 0);
+    check_account();
+}
+
+static void child_has_a_copy(void **state)
+{
+    int original = dup(space.fd);
+    size_t held = space_held(&space);
+    char byte = 0;
+
+    (void)state;
+    assert_false(space_snapshot_is_wanted(&space));
+    space_snapshot_begin(&space);
+    space_snapshot_end(&space, true);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
+    assert_true(space.copied);
+    assert_int_equal(space_held(&space), held);
+    check_account();
+    for (size_t i = 0; i < BLOCKS; i++)
+        assert_true(is_as_made(i));
+    blocks[0][0] = 'x';
+    assert_int_equal(pread(original, &byte, 1, 0), 1);
+    assert_int_equal(byte, 'a');
+    close(original);
+    check_use();
+}
+
+static void parent_keeps_its_own(void **state)
+{
+    int fd = space.fd;
+
+    (void)state;
+    space_snapshot_begin(&space);
+    space_snapshot_end(&space, false);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
+    assert_false(space.copied);
+    assert_int_equal(space.fd, fd);
+    for (size_t i = 0; i < BLOCKS; i++)
+        assert_true(is_as_made(i));
+    check_use();
+}
+
+/* A space that came between the two: its locks are nobody's. */
+static void end_without_a_begin(void **state)
+{
+    (void)state;
+    space_snapshot_end(&space, false);
+    space_snapshot_end(&space, true);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_NONE);
+    check_use();
+}
+
+static void writes_in_pieces(void **state)
+{
+    (void)state;
+    short_write = 5000;
+    write_fault = (struct fault){.error = EINTR, .skip = 3, .times = 4};
+    space_snapshot_begin(&space);
+    space_snapshot_end(&space, true);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
+    for (size_t i = 0; i < BLOCKS; i++)
+        assert_true(is_as_made(i));
+    check_use();
+}
+
+/* What a child that reads one of its parent's blocks ends with. */
+static int status_of_reader(void)
+{
+    pid_t child = fork();
+    int status;
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        _exit(*(volatile char *)blocks[0]);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+/* After a failure with this fault, of which the parent notices nothing. */
+static void check_failure(struct fault *fault, int error, unsigned skip)
+{
+    clear_faults();
+    *fault = (struct fault){.error = error, .skip = skip, .times = FAULT_ALWAYS};
+    space_snapshot_begin(&space);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
+    space_snapshot_end(&space, false);
+    clear_faults();
+    for (size_t i = 0; i < BLOCKS; i++)
+        assert_true(is_as_made(i));
+    assert_false(space.copied);
+}
+
+static void each_call_fails(void **state)
+{
+    (void)state;
+    check_failure(&openat_fault, EMFILE, 0);
+    check_failure(&allocate_fault, ENOSPC, 0);
+    check_failure(&allocate_fault, EDQUOT, 2);
+    check_failure(&write_fault, EIO, 0);
+    check_failure(&write_fault, ENOSPC, 3);
+    /* A write that takes nothing. */
+    check_failure(&write_fault, 0, 1);
+    if (space.file_size != 0)
+        check_failure(&extend_fault, EFBIG, 0);
+    check_use();
+}
+
+static void child_without_a_copy_reads_nothing(void **state)
+{
+    (void)state;
+    fault_set(&openat_fault, EMFILE, FAULT_ALWAYS);
+    space_snapshot_begin(&space);
+    space_snapshot_end(&space, true);
+    assert_false(space.copied);
+    int status = status_of_reader();
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+}
+
+/* The copy is there, and cannot be mapped. */
+static void copy_that_cannot_be_mapped(void **state)
+{
+    (void)state;
+    space_snapshot_begin(&space);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
+    fault_set(&map_fault, ENOMEM, FAULT_ALWAYS);
+    space_snapshot_end(&space, true);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
+    assert_false(space.copied);
+    int status = status_of_reader();
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+}
+
+/* A store of which there can be no copy. */
+static void store_without_copies(void **state)
+{
+    static struct space_backing backing;
+
+    (void)state;
+    backing = file_backing;
+    backing.copy = NULL;
+    space.backing = &backing;
+    space_snapshot_begin(&space);
+    space_snapshot_end(&space, false);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
+    check_use();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(child_has_a_copy, setup, teardown),
+        cmocka_unit_test_setup_teardown(parent_keeps_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(end_without_a_begin, setup, teardown),
+        cmocka_unit_test_setup_teardown(writes_in_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_call_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(child_without_a_copy_reads_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(copy_that_cannot_be_mapped, setup, teardown),
+        cmocka_unit_test_setup_teardown(store_without_copies, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
