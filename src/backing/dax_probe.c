@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whether a directory lies in a file system on persistent memory (DAX), or a path is a DAX device. */
+/* Whether a directory lies in a file system on persistent memory (DAX), or is a DAX device. */
 #include "backing/dax_probe.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whether a directory lies in a file system on persistent memory (DAX), or a path is a DAX device. */
+/* Whether a directory lies in a file system on persistent memory (DAX), or is a DAX device. */
 #pragma once
 
 enum dax_probe_result {
@@ -9,8 +9,8 @@ enum dax_probe_result {
 };
 
 /*
- * Asks mmap(2) with a nameless file in the directory, or with the device; nothing stays behind. With the last two
- * results errno is that of the call that failed (EINVAL where path is NULL), else it is kept. Safe
- * from any thread, no cancellation point.
+ * Asks mmap(2) with a nameless file in the directory, or with the device; nothing stays behind.
+ * With the last two results errno is that of the call that failed (EINVAL where path is NULL), else
+ * it is kept. Safe from any thread, no cancellation point.
  */
 enum dax_probe_result dax_probe(const char *path);

@@ -40,8 +40,9 @@ struct memory_nodes {
 };
 
 /*
- * Describes the nodes in *nodes, which is all zero. dax_list has those of DAX devices, as in "1-3,5"; where it is NULL, they are
- * those of devices in system-ram mode. On a kernel without nodes, there are none.
+ * Describes the nodes in *nodes, which is all zero. dax_list has those of DAX devices, as in
+ * "1-3,5"; where it is NULL, they are those of devices in system-ram mode. On a kernel without
+ * nodes, there are none.
  */
 void memory_nodes_look(struct memory_nodes *nodes, const char *dax_list);
 

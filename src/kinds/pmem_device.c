@@ -52,6 +52,10 @@ static int look_at_device(const struct memkind_config *config, struct dax_device
         log_error("nothing is known of the DAX device %s (%s)", path, strerrordesc_np(-err));
         return refuse(MEMKIND_ERROR_INVALID, -err);
     }
+    if (config->fork == MEMKIND_FORK_SNAPSHOT) {
+        log_error("%s (%s): children get no copies of kinds on devices", path, device->name);
+        return refuse(MEMKIND_ERROR_INVALID, EOPNOTSUPP);
+    }
     if (device->system_ram) {
         log_error("%s (%s) is used as system RAM, on node %d: MEMKIND_DAX_KMEM allocates from it",
                   path, device->name, device->target_node);

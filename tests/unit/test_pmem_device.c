@@ -25,6 +25,7 @@
 #include "memkind.h"
 #include "memkind/internal/memkind_pmem.h"
 #include "support/faults.h"
+#include "support/forks.h"
 #include "support/leftovers.h"
 
 #define MIB         ((size_t)1 << 20)
@@ -35,6 +36,8 @@
 #define SOME_ERRNO  1234
 #define MOST_BLOCKS 20000
 #define MOST_FAULTS 30u
+
+TEST_FORKS
 
 static struct dax_device device;
 static int query_error;
@@ -310,6 +313,10 @@ static void test_config(void **state)
     memkind_free(kind, block);
     assert_int_equal(pmem->current_size, 0);
     end_kind(kind);
+    memkind_config_set_fork(config, MEMKIND_FORK_SNAPSHOT);
+    assert_int_equal(memkind_create_pmem_with_config(config, &kind), MEMKIND_ERROR_INVALID);
+    assert_int_equal(errno, EOPNOTSUPP);
+    memkind_config_set_fork(config, MEMKIND_FORK_SHARE);
     memkind_config_set_memory_usage_policy(config, MEMKIND_MEM_USAGE_POLICY_MAX_VALUE);
     assert_int_equal(memkind_create_pmem_with_config(config, &kind), MEMKIND_ERROR_INVALID);
     memkind_config_delete(config);
