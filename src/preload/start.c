@@ -4,8 +4,10 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "preload/preload.h"
@@ -35,13 +37,25 @@ static void leave_fork(void)
     preload_thread = before_fork;
 }
 
-/* The child's first allocation may make it a file of its own. */
+/* The child's first allocation may make it a file of its own, where it has no copy. */
 static void begin_child(void)
 {
     preload_thread = PRELOAD_COLD;
 }
 
 /* -- Start ------------------------------------------------------------------------------------- */
+
+/*
+ * A child goes on with what its parent had, as with any malloc: it gets a copy of the heap, unless
+ * the environment says otherwise, or the heap lies on a device, of which there are no copies.
+ */
+static bool children_get_copies(const struct settings *settings)
+{
+    struct stat status;
+
+    return secure_getenv("MEMKIND_PMEM_FORK") == NULL &&
+           (stat(settings->dir, &status) != 0 || !S_ISCHR(status.st_mode));
+}
 
 /* All that the kind is to be is said here. */
 static int create_kind(const struct settings *settings, memkind_t *kind)
@@ -52,6 +66,8 @@ static int create_kind(const struct settings *settings, memkind_t *kind)
         return MEMKIND_ERROR_MALLOC;
     memkind_config_set_path(config, settings->dir);
     memkind_config_set_size(config, settings->size);
+    if (children_get_copies(settings))
+        memkind_config_set_fork(config, MEMKIND_FORK_SNAPSHOT);
     int err = memkind_create_pmem_with_config(config, kind);
     int saved_errno = errno;
     memkind_config_delete(config);

@@ -152,9 +152,7 @@ save_while_writing()
 
 test_forks()
 {
-    grep -q MEMKIND_FORK_SNAPSHOT "$MEMKIND_SOURCE_DIR/include/memkind.h" || skip "the library freezes no heaps"
     need redis-server redis-server
-    export MEMKIND_PMEM_FORK=snapshot
     same 0 bash -c 'for i in {1..20}; do (x=$(echo $i | tr 1 2); declare -A a; a[$x]=$i; echo "${!a[@]}" | cat); done'
     same 1 /usr/bin/python3 -c "
 import multiprocessing, os
