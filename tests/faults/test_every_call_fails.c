@@ -9,11 +9,13 @@
  *    for a while      this call and all later ones of the function; then it works again
  *    for good         the same, until the kinds have been destroyed
  *
- * Each life is: make kinds, fork, and use them (calls fail, in parent and child); do it again (nothing fails and nothing may be
+ * Each life is: make kinds and use them (calls fail); do it again (nothing fails and nothing may be
  * refused; left out for good); free and destroy everything (calls fail); a second life in which
  * nothing fails. Then nothing is left of both. The library ends no process and prints nothing.
  *
- * All of that is done on a file system that can do everything, and pretending one that knows
+ * Then the same with processes that fork instead, in which calls fail on both sides.
+ *
+ * The first is done on a file system that can do everything, and pretending one that knows
  * neither nameless files nor fallocate(2).
  */
 #include <dirent.h>
@@ -58,6 +60,7 @@ static struct shared {
     atomic_size_t complaints;
 } * shared;
 
+static bool forking; /* the processes of this sweep fork, and do little else */
 static struct leftovers before;
 static char dir[TEST_DIR_PATH_SIZE];
 
@@ -88,20 +91,26 @@ static void remove_kept_names(void)
 
 /* -- Lives ------------------------------------------------------------------------------------- */
 
+static void do_all(struct workload *workload)
+{
+    workload_open(workload);
+    if (forking)
+        workload_fork(workload);
+    else
+        workload_use(workload);
+}
+
 static void live_in_peace(struct workload *workload)
 {
     workload->may_fail = false;
-    workload_open(workload);
-    workload_use(workload);
+    do_all(workload);
 }
 
 static void live_and_fail(struct workload *workload, enum duration duration)
 {
     workload->may_fail = true;
     calls_turn(true);
-    workload_open(workload);
-    workload_fork(workload);
-    workload_use(workload);
+    do_all(workload);
     if (duration == FOR_GOOD)
         return;
     calls_turn(false);
@@ -291,13 +300,14 @@ static size_t report(void)
     return cases;
 }
 
-static size_t sweep(bool poor)
+static size_t sweep(bool poor, bool forks)
 {
     calls_poor = poor;
+    forking = forks;
     test_dir_make(dir);
     run_case(&(struct calls_plan){0}, FOR_A_WHILE);
     test_dir_remove(dir);
-    printf("-- on %s file system\n", poor ? "a poor" : "an able");
+    printf("-- on %s file system%s\n", poor ? "a poor" : "an able", forks ? ", with children" : "");
     if (atomic_load(&shared->complaints) == 0)
         work_together();
     return report();
@@ -323,8 +333,9 @@ int main(void)
         return EXIT_FAILURE;
     workers = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
     let_libnuma_look();
-    cases += sweep(false);
-    cases += sweep(true);
+    cases += sweep(false, false);
+    cases += sweep(true, false);
+    cases += sweep(false, true);
     printf("%zu cases\n", cases);
     return atomic_load(&shared->complaints) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
