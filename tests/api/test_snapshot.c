@@ -423,12 +423,12 @@ static void *be_busy(void *argument)
 /* The copy is of one moment, as far as the heap itself is concerned: whatever others are doing. */
 static void test_among_busy_threads(void **state)
 {
-    memkind_t kind = make(0, MEMKIND_FORK_SNAPSHOT);
     pthread_t threads[THREADS];
 
     (void)state;
     if (FIXTURE_TSAN || FIXTURE_ASAN)
         skip();
+    memkind_t kind = make(0, MEMKIND_FORK_SNAPSHOT);
     fill_blocks(kind);
     atomic_store(&stop, false);
     for (size_t i = 0; i < THREADS; i++)

@@ -56,6 +56,7 @@ struct reference {
 /* What all processes of the test share. */
 static struct shared {
     struct reference reference;
+    unsigned long seen_in_child[CALL_COUNT];
     atomic_size_t cases[CALL_COUNT];
     atomic_size_t complaints;
 } * shared;
@@ -122,14 +123,15 @@ static void live_and_fail(struct workload *workload, enum duration duration)
 
 static void live(const struct calls_plan *plan, enum duration duration)
 {
-    struct workload workload = {.dir = dir};
+    struct workload workload = {.dir = dir, .seen_in_child = shared->seen_in_child};
 
     calls_begin(plan);
     live_and_fail(&workload, duration);
     workload_empty(&workload);
     workload_close(&workload);
     calls_turn(false);
-    if (plan->first != 0 && calls_failed() == 0 && duration != FOR_GOOD)
+    /* That one may be its child's. */
+    if (plan->first != 0 && calls_failed() == 0 && duration != FOR_GOOD && !forking)
         workload_wrong("this call is not made");
     calls_unmap_refused();
     if (calls_kept_name())
@@ -156,6 +158,18 @@ static void limit_processor_time(void)
     setrlimit(RLIMIT_CPU, &limit);
 }
 
+/*
+ * Calls of the process, or of its child where that has made more. jemalloc makes its locks anew in a
+ * child and has no answer where that fails; with glibc it never does.
+ */
+static unsigned long seen_by_either(enum call call)
+{
+    unsigned long seen = calls_seen(call);
+    unsigned long in_child = shared->seen_in_child[call];
+
+    return in_child > seen && call != CALL_pthread_mutex_init ? in_child : seen;
+}
+
 static void run_child(const struct calls_plan *plan, enum duration duration)
 {
     limit_processor_time();
@@ -165,7 +179,7 @@ static void run_child(const struct calls_plan *plan, enum duration duration)
         check_end();
     } else {
         for (enum call call = 0; call < CALL_COUNT; call++)
-            shared->reference.seen[call] = calls_seen(call);
+            shared->reference.seen[call] = seen_by_either(call);
         shared->reference.blocks = calls_blocks();
         shared->reference.virtual_size = virtual_size();
         leftovers_check(&before);

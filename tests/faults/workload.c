@@ -413,6 +413,9 @@ static _Noreturn void live_as_child(struct workload *workload)
         free_block(workload, k, 0);
     }
     calls_turn(false);
+    for (enum call call = 0; call < CALL_COUNT; call++)
+        if (workload->seen_in_child[call] < calls_seen(call))
+            workload->seen_in_child[call] = calls_seen(call);
     workload->may_fail = false;
     for (size_t k = 0; k < WORKLOAD_KINDS; k++) {
         memkind_t kind = workload->kinds[k];

@@ -25,7 +25,8 @@ struct workload_block {
 /* The kinds, NULL while they are not made, with their blocks. */
 struct workload {
     const char *dir;
-    bool may_fail; /* calls may be refused what they ask for */
+    bool may_fail;                /* calls may be refused what they ask for */
+    unsigned long *seen_in_child; /* by call: what workload_fork() is to note, in shared memory */
     memkind_t kinds[WORKLOAD_KINDS];
     struct workload_block blocks[WORKLOAD_KINDS][WORKLOAD_BLOCKS];
 };
