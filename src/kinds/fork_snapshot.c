@@ -10,6 +10,7 @@
 #include "kinds/memkind_arena_internal.h"
 #include "space/snapshot.h"
 #include "space/space.h"
+#include "util/cancel.h"
 #include "util/log.h"
 
 _Static_assert((int)MEMKIND_SNAPSHOT_NONE == SPACE_SNAPSHOT_NONE &&
@@ -25,6 +26,8 @@ static struct heap *heap_of(const struct memkind *kind)
 /* Calls it for each kind that children get a copy of; the registry is held still. */
 static void for_each(void (*call)(struct memkind *kind))
 {
+    if (!space_snapshot_is_wanted_by_any())
+        return;
     for (unsigned i = 0; i < MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND; i++) {
         struct memkind *kind = kind_registry_get(i);
         const struct heap *heap = heap_of(kind);
@@ -32,6 +35,17 @@ static void for_each(void (*call)(struct memkind *kind))
         if (heap != NULL && heap->space != NULL && space_snapshot_is_wanted(heap->space))
             call(kind);
     }
+}
+
+/* The same in a handler: fork(2) is no cancellation point, and nobody sees its handlers' errno. */
+static void handle_each(void (*call)(struct memkind *kind))
+{
+    int saved_errno = errno;
+    int cancel = cancel_hold();
+
+    for_each(call);
+    cancel_restore(cancel);
+    errno = saved_errno;
 }
 
 static void begin(struct memkind *kind)
@@ -53,31 +67,20 @@ static void end_in_child(struct memkind *kind)
 
 static void before_fork(void)
 {
-    int saved_errno = errno;
-
-    for_each(begin);
-    errno = saved_errno;
+    handle_each(begin);
 }
 
 static void in_parent(void)
 {
-    int saved_errno = errno;
-
-    for_each(end_in_parent);
-    errno = saved_errno;
+    handle_each(end_in_parent);
 }
 
 static void in_child(void)
 {
-    int saved_errno = errno;
-
-    for_each(end_in_child);
-    errno = saved_errno;
+    handle_each(end_in_child);
 }
 
-/*
- * Before jemalloc's constructor, so that the copies are made after it has taken its locks.
- */
+/* Before jemalloc's constructor, so that the copies are made after it has taken its locks. */
 __attribute__((constructor(101))) static void install(void)
 {
     if (pthread_atfork(before_fork, in_parent, in_child) != 0)

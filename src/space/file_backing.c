@@ -9,6 +9,7 @@
 #include "backing/directory.h"
 #include "backing/tmpfile.h"
 #include "space/region.h"
+#include "space/snapshot.h"
 
 /* So many times a file is asked for a large page before it is taken to have none. */
 #define LOOKS 8
@@ -149,8 +150,8 @@ static int open_like(struct space *fresh, const struct space *inherited)
     int err = file_backing_open(fresh, directory_ref(directory));
     if (err != 0)
         directory_close(directory);
-    else
-        atomic_store(&fresh->snapshots, atomic_load(&inherited->snapshots));
+    else if (space_snapshot_is_wanted(inherited))
+        space_snapshot_want(fresh);
     return err;
 }
 

@@ -12,9 +12,23 @@
 #include "space/space.h"
 #include "util/log.h"
 
+/* So that a fork looks at all kinds only in programs that have asked for copies. */
+static atomic_bool wanted_by_any;
+
+void space_snapshot_want(struct space *space)
+{
+    atomic_store(&wanted_by_any, true);
+    atomic_store(&space->snapshots, true);
+}
+
 bool space_snapshot_is_wanted(const struct space *space)
 {
     return atomic_load_explicit(&space->snapshots, memory_order_acquire);
+}
+
+bool space_snapshot_is_wanted_by_any(void)
+{
+    return atomic_load_explicit(&wanted_by_any, memory_order_relaxed);
 }
 
 /* -- Locks ------------------------------------------------------------------------------------- */

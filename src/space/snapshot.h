@@ -23,8 +23,12 @@ enum space_snapshot {
     SPACE_SNAPSHOT_FAILED, /* there was no space for it: the child can read nothing */
 };
 
-/* Whether the space wants a copy; it has its file then. Thread-safe. */
+/* Lets children get a copy of the space, which has its file. */
+void space_snapshot_want(struct space *space);
+
+/* Whether that was said of this space, and of any space since the process began. Thread-safe. */
 bool space_snapshot_is_wanted(const struct space *space);
+bool space_snapshot_is_wanted_by_any(void);
 
 /* Before the fork, after jemalloc has taken its locks: stops all changes and makes the copy. */
 void space_snapshot_begin(struct space *space);
