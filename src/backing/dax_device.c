@@ -119,6 +119,15 @@ static void dax_device_log_nothing(struct daxctl_ctx *context, int priority, con
     (void)arguments;
 }
 
+static int dax_device_open_daxctl(struct daxctl_ctx **context)
+{
+    int error = daxctl_new(context);
+
+    if (error == 0)
+        daxctl_set_log_fn(*context, dax_device_log_nothing);
+    return error;
+}
+
 static bool dax_device_has_number(struct daxctl_dev *dev, dev_t number)
 {
     return daxctl_dev_get_major(dev) == (int)major(number) &&
@@ -170,11 +179,10 @@ static int dax_device_ask_daxctl(dev_t number, struct dax_device *device)
     struct daxctl_region *region;
     struct daxctl_ctx *context;
     struct daxctl_dev *dev;
-    int error = daxctl_new(&context);
+    int error = dax_device_open_daxctl(&context);
 
     if (error != 0)
         return error;
-    daxctl_set_log_fn(context, dax_device_log_nothing);
     dev = dax_device_find(context, number, &region);
     error = dev == NULL ? -ENXIO : dax_device_describe(region, dev, device);
     daxctl_unref(context);
@@ -201,11 +209,10 @@ int dax_device_memory_nodes(unsigned long *mask, unsigned long maxnode)
     struct daxctl_region *region;
     struct daxctl_ctx *context;
     struct daxctl_dev *dev;
-    int error = daxctl_new(&context);
+    int error = dax_device_open_daxctl(&context);
 
     if (error != 0)
         return error;
-    daxctl_set_log_fn(context, dax_device_log_nothing);
     daxctl_region_foreach(context, region)
     {
         daxctl_dev_foreach(region, dev)

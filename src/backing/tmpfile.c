@@ -32,6 +32,7 @@
 #include "backing/directory.h"
 #include "util/cancel.h"
 #include "util/log.h"
+#include "util/madvise.h"
 #include "util/signal_hold.h"
 
 #define TMPFILE_MODE        0600
@@ -47,10 +48,6 @@
 
 /* From this size on it pays to ask for the free space first; and the most to populate at once. */
 #define TMPFILE_LARGE ((size_t)64 << 20)
-
-#ifndef MADV_POPULATE_WRITE
-#    define MADV_POPULATE_WRITE 23 /* glibc 2.35 */
-#endif
 
 #define TMPFILE_STAT_BLOCK 512 /* the unit of st_blocks, whatever the file system's is */
 

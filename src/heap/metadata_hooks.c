@@ -11,11 +11,8 @@
 #include <sys/mman.h>
 
 #include "heap/extent_hooks.h"
+#include "util/madvise.h"
 #include "util/mapping_cache.h"
-
-#ifndef MADV_POPULATE_WRITE
-#    define MADV_POPULATE_WRITE 23 /* glibc 2.35 */
-#endif
 
 /* The first block of an arena, its alignment, and what the arena writes to when it is made. */
 #define BLOCK_SIZE ((size_t)2 << 20)

@@ -6,10 +6,10 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "backing/cpus.h"
 #include "heap/heap.h"
+#include "kinds/anonymous_backing.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_default_internal.h"
@@ -17,7 +17,6 @@
 #include "memkind/internal/memkind_default.h"
 #include "space/address_map.h"
 #include "space/class_map.h"
-#include "space/huge_pages.h"
 #include "space/space.h"
 #include "util/env.h"
 #include "util/log.h"
@@ -38,66 +37,6 @@ struct arena_kind {
     bool owns_space;
     struct arena_kind *inherited; /* in the child of a fork, what the kind had before; or NULL */
 };
-
-/* -- Anonymous memory, placed by the kind's operations ----------------------------------------- */
-
-static int anonymous_map(struct space *space, void *addr, size_t size, off_t offset)
-{
-    struct memkind *kind = space->backing_arg;
-    struct memkind_ops *ops = kind->ops;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-
-    (void)offset;
-    if (ops->get_mmap_flags != NULL && ops->get_mmap_flags(kind, &flags) != MEMKIND_SUCCESS)
-        return -EINVAL;
-    if (mmap(addr, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED | MAP_NORESERVE, -1, 0) ==
-        MAP_FAILED)
-        return -errno;
-    /* The operations may be the program's, which need not set errno. */
-    if (ops->madvise != NULL && ops->madvise(kind, addr, size) != MEMKIND_SUCCESS)
-        return -ENOMEM;
-    int err = ops->mbind != NULL ? ops->mbind(kind, addr, size) : MEMKIND_SUCCESS;
-    /* Where the kernel knows of no nodes, all memory is on the right one. */
-    return err == MEMKIND_SUCCESS || err == MEMKIND_ERROR_UNAVAILABLE ? 0 : -ENOMEM;
-}
-
-static int anonymous_commit(struct space *space, void *addr, off_t offset, size_t size)
-{
-    (void)space;
-    (void)addr;
-    (void)offset;
-    (void)size;
-    return 0;
-}
-
-static int anonymous_release(struct space *space, void *addr, off_t offset, size_t size)
-{
-    (void)space;
-    (void)offset;
-    return madvise(addr, size, MADV_DONTNEED) == 0 ? 0 : -errno;
-}
-
-static const struct space_backing anonymous_backing = {
-    .map = anonymous_map,
-    .commit = anonymous_commit,
-    .release = anonymous_release,
-};
-
-/* The same with huge pages, which may be touched only once they are there. */
-static const struct space_backing huge_pages_backing = {
-    .map = anonymous_map,
-    .commit = huge_pages_commit,
-    .release = huge_pages_release,
-};
-
-static const struct space_backing *backing_of(struct memkind *kind)
-{
-    int flags = 0;
-
-    if (kind->ops->get_mmap_flags != NULL)
-        (void)kind->ops->get_mmap_flags(kind, &flags);
-    return (flags & MAP_HUGETLB) != 0 ? &huge_pages_backing : &anonymous_backing;
-}
 
 /* -- Life -------------------------------------------------------------------------------------- */
 
@@ -197,8 +136,8 @@ static int attach_anonymous(struct memkind *kind)
 
     if (arena_kind == NULL)
         return MEMKIND_ERROR_MALLOC;
-    int status =
-        status_of(space_init(&arena_kind->space, backing_of(kind), 0, kind_registry_owner(kind)));
+    int status = status_of(
+        space_init(&arena_kind->space, anonymous_backing_of(kind), 0, kind_registry_owner(kind)));
     if (status != MEMKIND_SUCCESS)
         goto free_kind;
     arena_kind->space.backing_arg = kind;

@@ -20,6 +20,7 @@
 #include "memkind/internal/memkind_default.h"
 #include "space/area.h"
 #include "space/file_backing.h"
+#include "space/snapshot.h"
 #include "space/space.h"
 #include "util/env.h"
 #include "util/log.h"
@@ -67,8 +68,8 @@ static struct space *new_file_space(unsigned owner)
     return space;
 }
 
-int memkind_pmem_create_over(struct memkind *kind, struct memkind_ops *ops, const char *name,
-                             struct space *(*new_space)(unsigned owner))
+static int create_over(struct memkind *kind, struct memkind_ops *ops, const char *name,
+                       struct space *(*new_space)(unsigned owner))
 {
     int status = memkind_default_create(kind, ops, name);
 
@@ -94,7 +95,7 @@ leave_registry:
 
 int memkind_pmem_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
 {
-    return memkind_pmem_create_over(kind, ops, name, new_file_space);
+    return create_over(kind, ops, name, new_file_space);
 }
 
 int memkind_pmem_destroy(struct memkind *kind)
@@ -220,40 +221,50 @@ static int choose_fork_mode(struct memkind_config *config)
     return MEMKIND_SUCCESS;
 }
 
-/* Gives a new kind its file, its limit and what else was configured. */
-static int open_kind(struct memkind *kind, struct directory *directory,
-                     const struct memkind_config *config)
+int memkind_pmem_configure(struct memkind *kind, const struct memkind_config *config)
 {
     struct space *space = kind->priv;
-    int err;
+
+    space->prefault = config->prefault;
+    return config->policy == MEMKIND_MEM_USAGE_POLICY_DEFAULT ||
+                   memkind_arena_update_memory_usage_policy(kind, config->policy) == MEMKIND_SUCCESS
+               ? MEMKIND_SUCCESS
+               : MEMKIND_ERROR_RUNTIME;
+}
+
+/* Gives a new kind its file, its limit and what else was configured. */
+static int open_in_directory(struct memkind *kind, const struct memkind_config *config, void *place)
+{
+    struct directory *directory = place;
+    struct space *space = kind->priv;
 
     space->max_size = config->pmem_size;
-    space->prefault = config->prefault;
     memkind_arena_limit(kind, space->max_size);
-    if (config->policy != MEMKIND_MEM_USAGE_POLICY_DEFAULT &&
-        memkind_arena_update_memory_usage_policy(kind, config->policy) != MEMKIND_SUCCESS)
-        return MEMKIND_ERROR_RUNTIME;
-    err = file_backing_open(space, directory);
+    int status = memkind_pmem_configure(kind, config);
+    if (status != MEMKIND_SUCCESS)
+        return status;
+    int err = file_backing_open(space, directory);
     if (err != 0) {
         explain_directory(directory_path(directory), err);
         errno = -err;
         return MEMKIND_ERROR_INVALID;
     }
-    atomic_store(&space->snapshots, config->fork == MEMKIND_FORK_SNAPSHOT);
+    if (config->fork == MEMKIND_FORK_SNAPSHOT)
+        space_snapshot_want(space);
     return MEMKIND_SUCCESS;
 }
 
-static int new_kind(struct directory *directory, const struct memkind_config *config,
-                    memkind_t *kind)
+int memkind_pmem_make(struct space *(*new_space)(unsigned owner), memkind_pmem_open *open,
+                      const struct memkind_config *config, void *place, memkind_t *kind)
 {
     struct memkind *made = calloc(1, sizeof(*made));
 
     if (made == NULL)
         return MEMKIND_ERROR_MALLOC;
-    int status = memkind_pmem_create(made, &MEMKIND_PMEM_OPS, "memkind_pmem");
+    int status = create_over(made, &MEMKIND_PMEM_OPS, "memkind_pmem", new_space);
     if (status != MEMKIND_SUCCESS)
         goto free_kind;
-    status = open_kind(made, directory, config);
+    status = open(made, config, place);
     if (status != MEMKIND_SUCCESS)
         goto destroy;
     *kind = made;
@@ -296,7 +307,7 @@ int memkind_pmem_new(const struct memkind_config *wanted, memkind_t *kind)
         errno = -err;
         return MEMKIND_ERROR_INVALID;
     }
-    status = new_kind(directory, &config, kind);
+    status = memkind_pmem_make(new_file_space, open_in_directory, &config, directory, kind);
     if (status != MEMKIND_SUCCESS)
         directory_close(directory);
     return status;

@@ -6,10 +6,22 @@
 
 struct space;
 
-/* As memkind_pmem_create(), over a space that new_space makes: from malloc(3), NULL where there is
- * no memory. */
-int memkind_pmem_create_over(struct memkind *kind, struct memkind_ops *ops, const char *name,
-                             struct space *(*new_space)(unsigned owner));
+/*
+ * Gives a new kind its memory, in a place that only the function and memkind_pmem_make()'s caller
+ * know. MEMKIND_SUCCESS, or an error and errno: then the kind is destroyed.
+ */
+typedef int memkind_pmem_open(struct memkind *kind, const struct memkind_config *config,
+                              void *place);
+
+/*
+ * Makes a kind over a space that new_space makes, from malloc(3) or NULL, and opens it. On failure
+ * nothing is left, *kind is not written, and errno is what `open` has set.
+ */
+int memkind_pmem_make(struct space *(*new_space)(unsigned owner), memkind_pmem_open *open,
+                      const struct memkind_config *config, void *place, memkind_t *kind);
+
+/* The part of opening that is the same everywhere: prefault, policy. */
+int memkind_pmem_configure(struct memkind *kind, const struct memkind_config *config);
 
 /* As memkind_create_pmem_with_config(). */
 int memkind_pmem_new(const struct memkind_config *wanted, memkind_t *kind);

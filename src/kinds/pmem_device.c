@@ -8,7 +8,6 @@
 #include "kinds/pmem_device.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "backing/dax_device.h"
@@ -87,46 +86,32 @@ static int status_of_range(const char *path, const struct dax_device *device, si
     }
 }
 
-static int open_kind(struct memkind *kind, const struct memkind_config *config,
-                     const struct dax_device *device, size_t size)
-{
-    struct space *space = kind->priv;
+/* A device, and how much of it a kind is to have. */
+struct share {
+    struct dax_device device;
+    size_t size;
+};
 
-    space->prefault = config->prefault;
+static int open_on_device(struct memkind *kind, const struct memkind_config *config, void *place)
+{
+    const struct share *share = place;
+
     memkind_arena_use_one(kind);
-    if (config->policy != MEMKIND_MEM_USAGE_POLICY_DEFAULT &&
-        memkind_arena_update_memory_usage_policy(kind, config->policy) != MEMKIND_SUCCESS)
-        return MEMKIND_ERROR_RUNTIME;
-    int err = device_backing_open(space, config->pmem_dir, device, size);
-    return err == 0 ? MEMKIND_SUCCESS
-                    : refuse(status_of_range(config->pmem_dir, device, size, err), -err);
+    int status = memkind_pmem_configure(kind, config);
+    if (status != MEMKIND_SUCCESS)
+        return status;
+    int err = device_backing_open(kind->priv, config->pmem_dir, &share->device, share->size);
+    return err == 0
+               ? MEMKIND_SUCCESS
+               : refuse(status_of_range(config->pmem_dir, &share->device, share->size, err), -err);
 }
 
 int pmem_device_new(const struct memkind_config *config, memkind_t *kind)
 {
-    struct dax_device device;
-    size_t size = 0;
-    int status = look_at_device(config, &device, &size);
+    struct share share;
+    int status = look_at_device(config, &share.device, &share.size);
 
-    if (status != MEMKIND_SUCCESS)
-        return status;
-    struct memkind *made = calloc(1, sizeof(*made));
-    if (made == NULL)
-        return MEMKIND_ERROR_MALLOC;
-    status = memkind_pmem_create_over(made, &MEMKIND_PMEM_OPS, "memkind_pmem", device_backing_new);
-    if (status != MEMKIND_SUCCESS)
-        goto free_kind;
-    status = open_kind(made, config, &device, size);
-    if (status != MEMKIND_SUCCESS)
-        goto destroy;
-    *kind = made;
-    return status;
-
-destroy:;
-    int saved_errno = errno;
-    memkind_pmem_destroy(made);
-    errno = saved_errno;
-free_kind:
-    free(made);
-    return status;
+    return status == MEMKIND_SUCCESS
+               ? memkind_pmem_make(device_backing_new, open_on_device, config, &share, kind)
+               : status;
 }

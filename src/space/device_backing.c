@@ -13,10 +13,7 @@
 #include "space/address_map.h"
 #include "space/area.h"
 #include "space/segment.h"
-
-#ifndef MADV_POPULATE_WRITE
-#    define MADV_POPULATE_WRITE 23 /* since Linux 5.14 */
-#endif
+#include "util/madvise.h"
 
 struct device_space {
     struct area area; /* first: it is a space, of which this file alone knows that it is more */

@@ -9,10 +9,7 @@
 
 #include "space/region.h"
 #include "util/log.h"
-
-#ifndef MADV_POPULATE_WRITE
-#    define MADV_POPULATE_WRITE 23 /* since Linux 5.14 */
-#endif
+#include "util/madvise.h"
 
 int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size)
 {

@@ -50,10 +50,7 @@ static int make_file(const char *dir)
 
     if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
         return fd >= 0 ? fd : -errno;
-    if (asprintf(&name,
-                 "%s/"
-                 "memkind-check.XXXXXX",
-                 dir) < 0)
+    if (asprintf(&name, "%s/memkind-check.XXXXXX", dir) < 0)
         return -ENOMEM;
     fd = mkostemp(name, O_CLOEXEC);
     int err = -errno;

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Spaces in anonymous memory, placed by the operations of their kind. */
+#include "kinds/anonymous_backing.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "space/huge_pages.h"
+#include "space/space.h"
+
+static int anonymous_map(struct space *space, void *addr, size_t size, off_t offset)
+{
+    struct memkind *kind = space->backing_arg;
+    struct memkind_ops *ops = kind->ops;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+
+    (void)offset;
+    if (ops->get_mmap_flags != NULL && ops->get_mmap_flags(kind, &flags) != MEMKIND_SUCCESS)
+        return -EINVAL;
+    if (mmap(addr, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED | MAP_NORESERVE, -1, 0) ==
+        MAP_FAILED)
+        return -errno;
+    /* The operations may be the program's, which need not set errno. */
+    if (ops->madvise != NULL && ops->madvise(kind, addr, size) != MEMKIND_SUCCESS)
+        return -ENOMEM;
+    int err = ops->mbind != NULL ? ops->mbind(kind, addr, size) : MEMKIND_SUCCESS;
+    /* Where the kernel knows of no nodes, all memory is on the right one. */
+    return err == MEMKIND_SUCCESS || err == MEMKIND_ERROR_UNAVAILABLE ? 0 : -ENOMEM;
+}
+
+static int anonymous_commit(struct space *space, void *addr, off_t offset, size_t size)
+{
+    (void)space;
+    (void)addr;
+    (void)offset;
+    (void)size;
+    return 0;
+}
+
+static int anonymous_release(struct space *space, void *addr, off_t offset, size_t size)
+{
+    (void)space;
+    (void)offset;
+    return madvise(addr, size, MADV_DONTNEED) == 0 ? 0 : -errno;
+}
+
+static const struct space_backing small_pages = {
+    .map = anonymous_map,
+    .commit = anonymous_commit,
+    .release = anonymous_release,
+};
+
+/* The same with huge pages, which may be touched only once they are there. */
+static const struct space_backing huge_pages = {
+    .map = anonymous_map,
+    .commit = huge_pages_commit,
+    .release = huge_pages_release,
+};
+
+const struct space_backing *anonymous_backing_of(struct memkind *kind)
+{
+    int flags = 0;
+
+    if (kind->ops->get_mmap_flags != NULL)
+        (void)kind->ops->get_mmap_flags(kind, &flags);
+    return (flags & MAP_HUGETLB) != 0 ? &huge_pages : &small_pages;
+}
