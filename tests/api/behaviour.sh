@@ -8,38 +8,9 @@
 
 set -euo pipefail
 
-SKIPPED=77
 LIMIT=60 # seconds for one case
 here=$(cd "$(dirname "$0")" && pwd)
-library=$(readlink -f "$MEMKIND_SO")
-
-skip()
-{
-    echo "skipped: $*"
-    exit $SKIPPED
-}
-
-fail()
-{
-    echo "FAILED: $*" >&2
-    exit 1
-}
-
-grep -qs MEMKIND_HBW /usr/include/memkind.h || skip "no memkind.h of memkind's in /usr/include"
-theirs=$("${CC:-cc}" -print-file-name=libmemkind.so)
-[ -f "$theirs" ] || skip "no libmemkind.so of the distribution"
-theirs=$(readlink -f "$theirs")
-[ "$theirs" != "$library" ] || skip "the distribution's library is this one"
-
-work=$(mktemp -d)
-dir=
-trap 'rm -rf "$work" ${dir:+"$dir"}' EXIT
-dir=$(mktemp -d "${MEMKIND_TEST_DIR:-$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)}/memkind-test-XXXXXX")
-unset LD_LIBRARY_PATH LD_PRELOAD
-mkdir "$work/memkind" "$work/ours"
-ln -s "$theirs" "$work/memkind/libmemkind.so.0"
-ln -s "$library" "$work/ours/libmemkind.so.0"
-ulimit -c 0
+. "$here/../support/both_libraries.bash"
 
 "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -I/usr/include "$here"/behaviour/*.c -o "$work/program" \
     "$theirs" -pthread || fail "the program cannot be compiled"

@@ -8,6 +8,9 @@
 
 #include "api/fixture.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #define BLOCKS      2000
 #define LINE_STATUS ((__LINE__ - 1) % 255 + 1)
 
@@ -64,4 +67,85 @@ static inline void use(memkind_t kind)
         EXPECT(memkind_detect_kind(own[i]) == kind);
         memkind_free(i % 2 == 0 ? kind : NULL, own[i]);
     }
+}
+
+/* -- Threads that are busy when the process forks ---------------------------------------------- */
+
+#define BUSY_THREADS 4
+#define BUSY_FORKS   12
+
+struct busy_threads {
+    memkind_t kind;
+    atomic_bool stop;
+    pthread_t threads[BUSY_THREADS];
+};
+
+/* Allocates and frees, and makes kinds. */
+static inline void *be_busy(void *argument)
+{
+    struct busy_threads *busy = argument;
+    static _Thread_local char *own[100];
+    unsigned seed = 1;
+
+    while (!atomic_load(&busy->stop)) {
+        size_t i = (size_t)rand_r(&seed) % COUNT_OF(own);
+
+        memkind_free(rand_r(&seed) % 2 == 0 ? busy->kind : NULL, own[i]);
+        own[i] = memkind_malloc(busy->kind, (size_t)16 << rand_r(&seed) % 16);
+        if (own[i] != NULL)
+            own[i][0] = 1;
+        if (seed % 512 == 0) {
+            memkind_t another = NULL;
+
+            if (memkind_create_pmem(fixture_dir, 0, &another) == MEMKIND_SUCCESS) {
+                memkind_free(another, memkind_malloc(another, 100));
+                memkind_destroy_kind(another);
+            }
+        }
+    }
+    for (size_t i = 0; i < COUNT_OF(own); i++)
+        memkind_free(busy->kind, own[i]);
+    return NULL;
+}
+
+/* False where there are not that many threads. */
+static inline bool busy_threads_start(struct busy_threads *busy, memkind_t kind)
+{
+    busy->kind = kind;
+    atomic_init(&busy->stop, false);
+    for (size_t i = 0; i < BUSY_THREADS; i++)
+        if (pthread_create(&busy->threads[i], NULL, be_busy, busy) != 0)
+            return false;
+    return true;
+}
+
+static inline void busy_threads_stop(struct busy_threads *busy)
+{
+    atomic_store(&busy->stop, true);
+    for (size_t i = 0; i < BUSY_THREADS; i++)
+        pthread_join(busy->threads[i], NULL);
+}
+
+/* Forks again and again meanwhile: each child lives, and destroys the kind. */
+static inline void fork_among_busy_threads(memkind_t kind, void (*live)(memkind_t kind))
+{
+    struct busy_threads busy;
+
+    assert_true(busy_threads_start(&busy, kind));
+    for (int i = 0; i < BUSY_FORKS; i++) {
+        pid_t child = fixture_fork();
+
+        if (child == 0) {
+            /* A lock that was held for ever would keep it here. */
+            alarm(60);
+            live(kind);
+            EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
+            _exit(0);
+        }
+        int status = fixture_wait(child);
+        if (status != 0)
+            fail_msg("child %d failed at a line that is %d modulo 255", i, status);
+    }
+    busy_threads_stop(&busy);
+    assert_true(are_blocks_filled());
 }

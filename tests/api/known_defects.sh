@@ -6,41 +6,10 @@
 
 set -euo pipefail
 
-SKIPPED=77
 LIMIT=60 # seconds for one case
 TRIES=10 # for a defect that does not show each time
 here=$(cd "$(dirname "$0")" && pwd)
-library=$(readlink -f "$MEMKIND_SO")
-
-skip()
-{
-    echo "skipped: $*"
-    exit $SKIPPED
-}
-
-fail()
-{
-    echo "FAILED: $*" >&2
-    exit 1
-}
-
-# The real memkind has kinds that this library has not; another library in its place has no such defects.
-[ -f /usr/include/memkind.h ] || skip "no /usr/include/memkind.h"
-grep -q MEMKIND_HBW /usr/include/memkind.h || skip "/usr/include/memkind.h is not memkind's"
-theirs=$("${CC:-cc}" -print-file-name=libmemkind.so)
-[ -f "$theirs" ] || skip "no libmemkind.so of the distribution"
-theirs=$(readlink -f "$theirs")
-[ "$theirs" != "$library" ] || skip "the distribution's library is this one"
-
-work=$(mktemp -d)
-dir=
-trap 'rm -rf "$work" ${dir:+"$dir"}' EXIT
-dir=$(mktemp -d "${MEMKIND_TEST_DIR:-$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)}/memkind-test-XXXXXX")
-unset LD_LIBRARY_PATH LD_PRELOAD
-mkdir "$work/memkind" "$work/ours"
-ln -s "$theirs" "$work/memkind/libmemkind.so.0"
-ln -s "$library" "$work/ours/libmemkind.so.0"
-ulimit -c 0
+. "$here/../support/both_libraries.bash"
 
 # One program for both libraries; the C++ allocator is in a header, so that needs two.
 "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -rdynamic -I/usr/include "$here/known_defects.c" \
@@ -53,11 +22,8 @@ if command -v "${CXX:-c++}" >/dev/null; then
         -o "$work/ours/allocator" "$library" -pthread
     cases="$cases 11-copies"
 fi
-for which in memkind ours; do
-    LD_LIBRARY_PATH=$work/$which ldd "$work/program" >"$work/ldd"
-    grep -q "=> $work/$which/libmemkind.so.0 " "$work/ldd" ||
-        fail "the loader does not take the library of $which"
-done
+takes memkind
+takes ours
 
 # attempt LIBRARY CASE: runs the case in a process of its own; sets result to "passes" or what was seen.
 attempt()

@@ -6,16 +6,12 @@
 #include "api/fork_fixture.h"
 
 #include <dirent.h>
-#include <pthread.h>
 #include <spawn.h>
-#include <stdatomic.h>
 #include <sys/resource.h>
 
 TEST_FORKS
 
 #define MANY_KINDS 100
-#define THREADS    4
-#define FORKS      12
 
 /* -- What a child may do ----------------------------------------------------------------------- */
 
@@ -397,69 +393,24 @@ static void test_many_kinds(void **state)
 
 /* -- Threads that are busy when the process forks ---------------------------------------------- */
 
-static atomic_bool stop;
-
-static void *be_busy(void *argument)
+static void live_among_busy_threads(memkind_t kind)
 {
-    memkind_t kind = argument;
-    static _Thread_local char *own[100];
-    unsigned seed = 1;
-
-    while (!atomic_load(&stop)) {
-        size_t i = (size_t)rand_r(&seed) % COUNT_OF(own);
-
-        memkind_free(rand_r(&seed) % 2 == 0 ? kind : NULL, own[i]);
-        own[i] = memkind_malloc(kind, (size_t)16 << rand_r(&seed) % 14);
-        if (seed % 512 == 0) {
-            memkind_t another = NULL;
-
-            if (memkind_create_pmem(fixture_dir, 0, &another) == MEMKIND_SUCCESS) {
-                memkind_free(another, memkind_malloc(another, 100));
-                memkind_destroy_kind(another);
-            }
-        }
-    }
-    for (size_t i = 0; i < COUNT_OF(own); i++)
-        memkind_free(kind, own[i]);
-    return NULL;
+    use(kind);
+    use(MEMKIND_REGULAR);
+    free_blocks(kind);
+    memkind_t own = NULL;
+    EXPECT(memkind_create_pmem(fixture_dir, 0, &own) == MEMKIND_SUCCESS);
+    use(own);
+    EXPECT(memkind_destroy_kind(own) == MEMKIND_SUCCESS);
 }
 
 static void test_fork_among_busy_threads(void **state)
 {
-    memkind_t kind = *state;
-    pthread_t threads[THREADS];
-
     if (FIXTURE_TSAN || FIXTURE_ASAN)
         skip();
-    fill_blocks(kind);
-    atomic_store(&stop, false);
-    for (size_t i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, be_busy, kind), 0);
-    for (int i = 0; i < FORKS; i++) {
-        pid_t child = fixture_fork();
-
-        if (child == 0) {
-            /* A lock that was held for ever would keep it here. */
-            alarm(60);
-            use(kind);
-            use(MEMKIND_REGULAR);
-            free_blocks(kind);
-            memkind_t own = NULL;
-            EXPECT(memkind_create_pmem(fixture_dir, 0, &own) == MEMKIND_SUCCESS);
-            use(own);
-            EXPECT(memkind_destroy_kind(own) == MEMKIND_SUCCESS);
-            EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
-            _exit(0);
-        }
-        int status = fixture_wait(child);
-        if (status != 0)
-            fail_msg("child %d failed at a line that is %d modulo 255", i, status);
-    }
-    atomic_store(&stop, true);
-    for (size_t i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
-    assert_true(are_blocks_filled());
-    free_blocks(kind);
+    fill_blocks(*state);
+    fork_among_busy_threads(*state, live_among_busy_threads);
+    free_blocks(*state);
 }
 
 /* A child may have threads, each of which finds the kind inherited. */
@@ -472,16 +423,12 @@ static void test_threads_of_a_child(void **state)
     fill_blocks(kind);
     pid_t child = fixture_fork();
     if (child == 0) {
-        pthread_t threads[THREADS];
+        struct busy_threads threads;
 
-        atomic_store(&stop, false);
-        for (size_t i = 0; i < THREADS; i++)
-            EXPECT(pthread_create(&threads[i], NULL, be_busy, kind) == 0);
+        EXPECT(busy_threads_start(&threads, kind));
         for (int i = 0; i < 20; i++)
             use(kind);
-        atomic_store(&stop, true);
-        for (size_t i = 0; i < THREADS; i++)
-            pthread_join(threads[i], NULL);
+        busy_threads_stop(&threads);
         EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
         _exit(0);
     }

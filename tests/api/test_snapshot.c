@@ -5,14 +5,9 @@
  */
 #include "api/fork_fixture.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <sys/resource.h>
 
 TEST_FORKS
-
-#define THREADS 3
-#define FORKS   10
 
 static memkind_t make(size_t max_size, memkind_fork_mode mode)
 {
@@ -399,60 +394,23 @@ static void test_no_space_for_the_copy(void **state)
 
 /* -- Threads ----------------------------------------------------------------------------------- */
 
-static atomic_bool stop;
-
-static void *be_busy(void *argument)
+static void live_among_busy_threads(memkind_t kind)
 {
-    memkind_t kind = argument;
-    static _Thread_local char *own[100];
-    unsigned seed = 1;
-
-    while (!atomic_load(&stop)) {
-        size_t i = (size_t)rand_r(&seed) % COUNT_OF(own);
-
-        memkind_free(rand_r(&seed) % 2 == 0 ? kind : NULL, own[i]);
-        own[i] = memkind_malloc(kind, (size_t)16 << rand_r(&seed) % 16);
-        if (own[i] != NULL)
-            own[i][0] = 1;
-    }
-    for (size_t i = 0; i < COUNT_OF(own); i++)
-        memkind_free(kind, own[i]);
-    return NULL;
+    EXPECT(memkind_get_snapshot(kind) == MEMKIND_SNAPSHOT_COPY);
+    check_account(kind);
+    use(kind);
+    free_blocks(kind);
 }
 
 /* The copy is of one moment, as far as the heap itself is concerned: whatever others are doing. */
 static void test_among_busy_threads(void **state)
 {
-    pthread_t threads[THREADS];
-
     (void)state;
     if (FIXTURE_TSAN || FIXTURE_ASAN)
         skip();
     memkind_t kind = make(0, MEMKIND_FORK_SNAPSHOT);
     fill_blocks(kind);
-    atomic_store(&stop, false);
-    for (size_t i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, be_busy, kind), 0);
-    for (int i = 0; i < FORKS; i++) {
-        pid_t child = fixture_fork();
-
-        if (child == 0) {
-            alarm(60);
-            EXPECT(memkind_get_snapshot(kind) == MEMKIND_SNAPSHOT_COPY);
-            check_account(kind);
-            use(kind);
-            free_blocks(kind);
-            EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
-            _exit(0);
-        }
-        int status = fixture_wait(child);
-        if (status != 0)
-            fail_msg("child %d failed at a line that is %d modulo 255", i, status);
-    }
-    atomic_store(&stop, true);
-    for (size_t i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
-    assert_true(are_blocks_filled());
+    fork_among_busy_threads(kind, live_among_busy_threads);
     free_blocks(kind);
     fixture_destroy(kind);
 }

@@ -12,17 +12,7 @@ FREE=$((48 << 20)) # bytes that each file system has left to begin with
 LIMIT=120          # seconds for one case
 program=$(readlink -f "$1")
 
-if [ -z "${MEMKIND_OWN_MOUNTS-}" ]; then
-    export MEMKIND_OWN_MOUNTS=1
-    if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
-        exec unshare -m --propagation private bash "$0" "$program"
-    fi
-    if unshare -rm true 2>/dev/null; then
-        exec unshare -rm --propagation private bash "$0" "$program"
-    fi
-    echo "skipped: no mount namespace can be had"
-    exit $SKIPPED
-fi
+. "$(dirname "$0")/../support/own_mounts.bash"
 
 work=$(mktemp -d "${MEMKIND_TEST_DIR:-/tmp}/memkind-test-XXXXXX")
 clean_up()
