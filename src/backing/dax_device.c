@@ -3,11 +3,9 @@
  */
 #include "backing/dax_device.h"
 
-#include <daxctl/libdaxctl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "backing/libdaxctl.h"
 #include "util/cancel.h"
 
 /* The longest of the entries below is that of the region's alignment. */
@@ -105,64 +104,40 @@ static int dax_device_ask_sysfs(dev_t number, struct dax_device *device)
 
 /* -- libdaxctl --------------------------------------------------------------------------------- */
 
-/* libdaxctl prints its errors by itself, but this library is to be silent. */
-static void dax_device_log_nothing(struct daxctl_ctx *context, int priority, const char *file,
-                                   int line, const char *function, const char *format,
-                                   va_list arguments)
+static bool dax_device_has_number(const struct libdaxctl *daxctl, struct daxctl_dev *dev,
+                                  dev_t number)
 {
-    (void)context;
-    (void)priority;
-    (void)file;
-    (void)line;
-    (void)function;
-    (void)format;
-    (void)arguments;
+    return daxctl->dev_get_major(dev) == (int)major(number) &&
+           daxctl->dev_get_minor(dev) == (int)minor(number);
 }
 
-static int dax_device_open_daxctl(struct daxctl_ctx **context)
+/* The device after dev, in its region or a later one; the first one after NULL. NULL at the end. */
+static struct daxctl_dev *dax_device_next(const struct libdaxctl *daxctl,
+                                          struct daxctl_region **region, struct daxctl_dev *dev)
 {
-    int error = daxctl_new(context);
-
-    if (error == 0)
-        daxctl_set_log_fn(*context, dax_device_log_nothing);
-    return error;
-}
-
-static bool dax_device_has_number(struct daxctl_dev *dev, dev_t number)
-{
-    return daxctl_dev_get_major(dev) == (int)major(number) &&
-           daxctl_dev_get_minor(dev) == (int)minor(number);
-}
-
-/* The device of that number and the region it is cut from, or NULL. Both belong to the context. */
-static struct daxctl_dev *dax_device_find(struct daxctl_ctx *context, dev_t number,
-                                          struct daxctl_region **region)
-{
-    struct daxctl_dev *dev;
-
-    daxctl_region_foreach(context, *region)
-    {
-        daxctl_dev_foreach(*region, dev)
-        {
-            if (dax_device_has_number(dev, number))
-                return dev;
-        }
+    dev = dev == NULL ? NULL : daxctl->dev_get_next(dev);
+    while (dev == NULL) {
+        *region = *region == NULL ? daxctl->region_get_first(daxctl->context)
+                                  : daxctl->region_get_next(*region);
+        if (*region == NULL)
+            return NULL;
+        dev = daxctl->dev_get_first(*region);
     }
-    return NULL;
+    return dev;
 }
 
-static int dax_device_describe(struct daxctl_region *region, struct daxctl_dev *dev,
-                               struct dax_device *device)
+static int dax_device_describe(const struct libdaxctl *daxctl, struct daxctl_region *region,
+                               struct daxctl_dev *dev, struct dax_device *device)
 {
-    const char *name = daxctl_dev_get_devname(dev);
+    const char *name = daxctl->dev_get_devname(dev);
     struct dax_device found = {
-        .size = daxctl_dev_get_size(dev),
-        .alignment = daxctl_dev_get_align(dev),
-        .target_node = daxctl_dev_get_target_node(dev),
+        .size = daxctl->dev_get_size(dev),
+        .alignment = daxctl->dev_get_align(dev),
+        .target_node = daxctl->dev_get_target_node(dev),
     };
 
     if (found.alignment == 0)
-        found.alignment = daxctl_region_get_align(region);
+        found.alignment = daxctl->region_get_align(region);
     if (found.alignment == 0 || found.alignment == ULONG_MAX || found.size == 0)
         return -ENXIO;
     if (strlen(name) >= sizeof(found.name))
@@ -176,55 +151,62 @@ static int dax_device_describe(struct daxctl_region *region, struct daxctl_dev *
 
 static int dax_device_ask_daxctl(dev_t number, struct dax_device *device)
 {
-    struct daxctl_region *region;
-    struct daxctl_ctx *context;
-    struct daxctl_dev *dev;
-    int error = dax_device_open_daxctl(&context);
+    struct daxctl_region *region = NULL;
+    struct daxctl_dev *dev = NULL;
+    struct libdaxctl daxctl;
+    int error = libdaxctl_open(&daxctl);
 
     if (error != 0)
         return error;
-    dev = dax_device_find(context, number, &region);
-    error = dev == NULL ? -ENXIO : dax_device_describe(region, dev, device);
-    daxctl_unref(context);
+    do
+        dev = dax_device_next(&daxctl, &region, dev);
+    while (dev != NULL && !dax_device_has_number(&daxctl, dev, number));
+    error = dev == NULL ? -ENXIO : dax_device_describe(&daxctl, region, dev, device);
+    libdaxctl_close(&daxctl);
     return error;
 }
 
 /* The node that the kernel uses the device's memory on; DAX_DEVICE_NO_NODE where it does not. */
-static int dax_device_memory_node(struct daxctl_dev *dev)
+static int dax_device_memory_node(const struct libdaxctl *daxctl, struct daxctl_dev *dev)
 {
-    int device_major = daxctl_dev_get_major(dev);
-    int device_minor = daxctl_dev_get_minor(dev);
+    int device_major = daxctl->dev_get_major(dev);
+    int device_minor = daxctl->dev_get_minor(dev);
 
     if (device_major < 0 || device_minor < 0)
         return DAX_DEVICE_NO_NODE;
     dev_t number = makedev((unsigned)device_major, (unsigned)device_minor);
     return dax_device_link_is(number, "/driver", DAX_DEVICE_MEMORY_DRIVER)
-               ? daxctl_dev_get_target_node(dev)
+               ? daxctl->dev_get_target_node(dev)
                : DAX_DEVICE_NO_NODE;
+}
+
+static int dax_device_memory_nodes_held(unsigned long *mask, unsigned long maxnode)
+{
+    enum { BITS = 8 * sizeof(unsigned long) };
+    struct daxctl_region *region = NULL;
+    struct daxctl_dev *dev = NULL;
+    struct libdaxctl daxctl;
+    int error = libdaxctl_open(&daxctl);
+
+    if (error != 0)
+        return error;
+    while ((dev = dax_device_next(&daxctl, &region, dev)) != NULL) {
+        int node = dax_device_memory_node(&daxctl, dev);
+
+        if (node >= 0 && (unsigned long)node < maxnode)
+            mask[node / BITS] |= 1ul << node % BITS;
+    }
+    libdaxctl_close(&daxctl);
+    return 0;
 }
 
 int dax_device_memory_nodes(unsigned long *mask, unsigned long maxnode)
 {
-    enum { BITS = 8 * sizeof(unsigned long) };
-    struct daxctl_region *region;
-    struct daxctl_ctx *context;
-    struct daxctl_dev *dev;
-    int error = dax_device_open_daxctl(&context);
+    int cancel = cancel_hold();
+    int error = dax_device_memory_nodes_held(mask, maxnode);
 
-    if (error != 0)
-        return error;
-    daxctl_region_foreach(context, region)
-    {
-        daxctl_dev_foreach(region, dev)
-        {
-            int node = dax_device_memory_node(dev);
-
-            if (node >= 0 && (unsigned long)node < maxnode)
-                mask[node / BITS] |= 1ul << node % BITS;
-        }
-    }
-    daxctl_unref(context);
-    return 0;
+    cancel_restore(cancel);
+    return error;
 }
 
 /* -- Both -------------------------------------------------------------------------------------- */

@@ -20,14 +20,15 @@ struct dax_device {
 /*
  * Describes the DAX device that the path leads to. 0, or, with *device untouched: -ENODEV
  * (something else: a file, a directory, another device), -ENXIO (a DAX device that neither
- * libdaxctl nor sysfs knows, or that has no size), -ENAMETOOLONG, -ENOMEM, or what stat(2) and
- * daxctl_new() say. The device is not opened and nothing is printed. Safe from any thread, no
- * cancellation point.
+ * libdaxctl nor sysfs knows, or that has no size), -ENOSYS (sysfs does not know it, and there is no
+ * libdaxctl), -ENAMETOOLONG, -ENOMEM, or what stat(2) and daxctl_new() say. The device is not opened
+ * and nothing is printed. Safe from any thread, no cancellation point.
  */
 int dax_device_query(const char *path, struct dax_device *device);
 
 /*
  * Sets, in a node mask of maxnode bits of the form that mbind(2) takes, the bits of the nodes that
- * have memory of DAX devices in system-ram mode. 0, -ENOMEM, or what daxctl_new() says.
+ * have memory of DAX devices in system-ram mode. 0, -ENOSYS (there is no libdaxctl), -ENOMEM, or
+ * what daxctl_new() says. No cancellation point.
  */
 int dax_device_memory_nodes(unsigned long *mask, unsigned long maxnode);

@@ -30,10 +30,12 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_PROVIDES "libmemkind0 (= ${PROJECT_VERSION})")
 
 find_program(MEMKIND_DPKG_SHLIBDEPS dpkg-shlibdeps)
 mark_as_advanced(MEMKIND_DPKG_SHLIBDEPS)
+# Loaded by dlopen, for DAX devices only, which dpkg-shlibdeps does not see.
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS libdaxctl1)
 if(MEMKIND_DPKG_SHLIBDEPS)
     set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
 else()
-    set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS "libc6, libdaxctl1, libnuma1")
+    string(APPEND CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS ", libc6, libnuma1")
 endif()
 
 # deb-symbols(5): all that the library exports, without versions, as memkind's.
@@ -58,7 +60,7 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_PROVIDES "libmemkind-dev (= ${PROJECT_VERSI
 string(CONCAT CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "${CPACK_DEBIAN_RUNTIME_PACKAGE_NAME} "
        "(= ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})")
 # What a program needs that links the static library.
-set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS "libdaxctl-dev, libnuma-dev")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS libnuma-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS libmemkind-pmem-doc)
 
 # -- documentation ---------------------------------------------------------------------------------

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of DAX devices, which stat(2), readlink(2), files and a libdaxctl of two regions
  * pretend. */
-/* WRAP: open stat readlink daxctl_new daxctl_unref daxctl_set_log_fn */
-/* WRAP: daxctl_region_get_first daxctl_region_get_next daxctl_region_get_align */
-/* WRAP: daxctl_dev_get_first daxctl_dev_get_next daxctl_dev_get_major daxctl_dev_get_minor */
-/* WRAP: daxctl_dev_get_devname daxctl_dev_get_size daxctl_dev_get_align */
-/* WRAP: daxctl_dev_get_target_node */
+/* WRAP: open stat readlink libdaxctl_open libdaxctl_close */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include <daxctl/libdaxctl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,6 +21,7 @@
 #include <unistd.h>
 
 #include "backing/dax_device.h"
+#include "backing/libdaxctl.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 
@@ -57,14 +53,13 @@ struct daxctl_region {
 
 struct daxctl_ctx {
     struct daxctl_region *regions;
-    bool silent;
 };
 
 static struct daxctl_dev devices[REGIONS][DEVICES];
 static struct daxctl_region regions[REGIONS];
 static struct daxctl_ctx context;
 static struct leftovers before;
-static struct fault new_fault;
+static struct fault open_fault;
 static struct fault stat_fault;
 static struct fault readlink_fault;
 static unsigned contexts; /* alive */
@@ -92,23 +87,8 @@ int __real_stat(const char *path, struct stat *status);
 int __wrap_stat(const char *path, struct stat *status);
 ssize_t __real_readlink(const char *path, char *target, size_t size);
 ssize_t __wrap_readlink(const char *path, char *target, size_t size);
-int __wrap_daxctl_new(struct daxctl_ctx **ctx);
-void __wrap_daxctl_unref(struct daxctl_ctx *ctx);
-void __wrap_daxctl_set_log_fn(struct daxctl_ctx *ctx,
-                              void (*log_fn)(struct daxctl_ctx *ctx, int priority, const char *file,
-                                             int line, const char *fn, const char *format,
-                                             va_list args));
-struct daxctl_region *__wrap_daxctl_region_get_first(struct daxctl_ctx *ctx);
-struct daxctl_region *__wrap_daxctl_region_get_next(struct daxctl_region *region);
-unsigned long __wrap_daxctl_region_get_align(struct daxctl_region *region);
-struct daxctl_dev *__wrap_daxctl_dev_get_first(struct daxctl_region *region);
-struct daxctl_dev *__wrap_daxctl_dev_get_next(struct daxctl_dev *dev);
-int __wrap_daxctl_dev_get_major(struct daxctl_dev *dev);
-int __wrap_daxctl_dev_get_minor(struct daxctl_dev *dev);
-const char *__wrap_daxctl_dev_get_devname(struct daxctl_dev *dev);
-unsigned long long __wrap_daxctl_dev_get_size(struct daxctl_dev *dev);
-unsigned long __wrap_daxctl_dev_get_align(struct daxctl_dev *dev);
-int __wrap_daxctl_dev_get_target_node(struct daxctl_dev *dev);
+int __wrap_libdaxctl_open(struct libdaxctl *daxctl);
+void __wrap_libdaxctl_close(struct libdaxctl *daxctl);
 
 int __wrap_stat(const char *path, struct stat *status)
 {
@@ -176,97 +156,87 @@ int __wrap_open(const char *path, int flags, ...)
     return -1;
 }
 
-int __wrap_daxctl_new(struct daxctl_ctx **ctx)
+static struct daxctl_region *region_get_first(struct daxctl_ctx *ctx)
 {
-    if (fault_hits(&new_fault))
-        return -new_fault.error;
-    contexts++;
-    context.silent = false;
-    *ctx = &context;
-    return 0;
-}
-
-void __wrap_daxctl_unref(struct daxctl_ctx *ctx)
-{
-    assert_ptr_equal(ctx, &context);
-    contexts--;
-}
-
-static void call_log(struct daxctl_ctx *ctx,
-                     void (*log_fn)(struct daxctl_ctx *ctx, int priority, const char *file,
-                                    int line, const char *fn, const char *format, va_list args),
-                     ...)
-{
-    va_list arguments;
-
-    va_start(arguments, log_fn);
-    log_fn(ctx, 0, __FILE__, __LINE__, __func__, "to be seen by nobody\n", arguments);
-    va_end(arguments);
-}
-
-void __wrap_daxctl_set_log_fn(struct daxctl_ctx *ctx,
-                              void (*log_fn)(struct daxctl_ctx *ctx, int priority, const char *file,
-                                             int line, const char *fn, const char *format,
-                                             va_list args))
-{
-    ctx->silent = true;
-    call_log(ctx, log_fn);
-}
-
-struct daxctl_region *__wrap_daxctl_region_get_first(struct daxctl_ctx *ctx)
-{
-    assert_true(ctx->silent);
     return ctx->regions;
 }
 
-struct daxctl_region *__wrap_daxctl_region_get_next(struct daxctl_region *region)
+static struct daxctl_region *region_get_next(struct daxctl_region *region)
 {
     return region->next;
 }
 
-unsigned long __wrap_daxctl_region_get_align(struct daxctl_region *region)
+static unsigned long region_get_align(struct daxctl_region *region)
 {
     return region->align;
 }
 
-struct daxctl_dev *__wrap_daxctl_dev_get_first(struct daxctl_region *region)
+static struct daxctl_dev *dev_get_first(struct daxctl_region *region)
 {
     return region->devices;
 }
 
-struct daxctl_dev *__wrap_daxctl_dev_get_next(struct daxctl_dev *dev)
+static struct daxctl_dev *dev_get_next(struct daxctl_dev *dev)
 {
     return dev->next;
 }
 
-int __wrap_daxctl_dev_get_major(struct daxctl_dev *dev)
+static int dev_get_major(struct daxctl_dev *dev)
 {
     return dev->major;
 }
 
-int __wrap_daxctl_dev_get_minor(struct daxctl_dev *dev)
+static int dev_get_minor(struct daxctl_dev *dev)
 {
     return dev->minor;
 }
 
-const char *__wrap_daxctl_dev_get_devname(struct daxctl_dev *dev)
+static const char *dev_get_devname(struct daxctl_dev *dev)
 {
     return dev->name;
 }
 
-unsigned long long __wrap_daxctl_dev_get_size(struct daxctl_dev *dev)
+static unsigned long long dev_get_size(struct daxctl_dev *dev)
 {
     return dev->size;
 }
 
-unsigned long __wrap_daxctl_dev_get_align(struct daxctl_dev *dev)
+static unsigned long dev_get_align(struct daxctl_dev *dev)
 {
     return dev->align;
 }
 
-int __wrap_daxctl_dev_get_target_node(struct daxctl_dev *dev)
+static int dev_get_target_node(struct daxctl_dev *dev)
 {
     return dev->target_node;
+}
+
+int __wrap_libdaxctl_open(struct libdaxctl *daxctl)
+{
+    if (fault_hits(&open_fault))
+        return -open_fault.error;
+    contexts++;
+    *daxctl = (struct libdaxctl){
+        .context = &context,
+        .region_get_first = region_get_first,
+        .region_get_next = region_get_next,
+        .region_get_align = region_get_align,
+        .dev_get_first = dev_get_first,
+        .dev_get_next = dev_get_next,
+        .dev_get_major = dev_get_major,
+        .dev_get_minor = dev_get_minor,
+        .dev_get_devname = dev_get_devname,
+        .dev_get_size = dev_get_size,
+        .dev_get_align = dev_get_align,
+        .dev_get_target_node = dev_get_target_node,
+    };
+    return 0;
+}
+
+void __wrap_libdaxctl_close(struct libdaxctl *daxctl)
+{
+    assert_ptr_equal(daxctl->context, &context);
+    contexts--;
 }
 
 /* Two regions of two devices: dax0.0 (minor 0), dax0.1 (10), dax1.0 (1), dax1.1 (11). */
@@ -294,7 +264,7 @@ static int setup(void **state)
         };
     }
     context.regions = regions;
-    new_fault = stat_fault = readlink_fault = read_fault = (struct fault){0};
+    open_fault = stat_fault = readlink_fault = read_fault = (struct fault){0};
     link_target = DAX_LINK;
     driver = "../../../../bus/dax/drivers/device_dax";
     for (int i = 0; i < ATTRIBUTES; i++)
@@ -389,7 +359,7 @@ static void test_other_subsystems(void **state)
         link_target = links[i];
         check_refused(DEVICE_PATH, -ENODEV);
     }
-    assert_int_equal(new_fault.calls, 0);
+    assert_int_equal(open_fault.calls, 0);
 }
 
 static void test_other_files(void **state)
@@ -403,7 +373,7 @@ static void test_other_files(void **state)
     link_target = DAX_LINK;
     fake_status.st_mode = S_IFBLK | 0600;
     check_refused(DEVICE_PATH, -ENODEV);
-    assert_int_equal(new_fault.calls, 0);
+    assert_int_equal(open_fault.calls, 0);
 }
 
 static void test_failures(void **state)
@@ -413,8 +383,10 @@ static void test_failures(void **state)
     check_refused(DEVICE_PATH, -EACCES);
     fault_set(&readlink_fault, ENOENT, 1);
     check_refused(DEVICE_PATH, -ENODEV);
-    fault_set(&new_fault, ENOMEM, 1);
+    fault_set(&open_fault, ENOMEM, 1);
     check_refused(DEVICE_PATH, -ENOMEM);
+    fault_set(&open_fault, ENOSYS, 1);
+    check_refused(DEVICE_PATH, -ENOSYS);
 }
 
 static void test_libdaxctl_does_not_know_it(void **state)
@@ -495,7 +467,7 @@ static void test_sysfs(void **state)
     check_sysfs(256 * MIB, GIB, DAX_DEVICE_NO_NODE);
     set_sysfs("268435456", "4096", NULL, "-1\n");
     check_sysfs(256 * MIB, 4096, DAX_DEVICE_NO_NODE);
-    fault_set(&new_fault, ENOMEM, 1);
+    fault_set(&open_fault, ENOMEM, 1);
     check_sysfs(256 * MIB, 4096, DAX_DEVICE_NO_NODE);
 }
 
@@ -543,7 +515,7 @@ static void test_memory_nodes(void **state)
     assert_int_equal(dax_device_memory_nodes(mask, 128), 0);
     assert_int_equal(mask[0], 1ul << 3);
     assert_int_equal(mask[1], 0);
-    fault_set(&new_fault, ENOMEM, 1);
+    fault_set(&open_fault, ENOMEM, 1);
     assert_int_equal(dax_device_memory_nodes(mask, 128), -ENOMEM);
 }
 
