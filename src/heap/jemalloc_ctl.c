@@ -14,13 +14,14 @@
 
 /*
  * What jemalloc reads at its start. A large extent that is freed is kept for the decay time like
- * any other, and the default heap has no arenas but those below opt.narenas. Up to 16 threads may
- * give pages back; how many there are is settled when they are started. Slabs of four pages where
- * one page would do, since a slab has a record of 128 bytes in DRAM: 10 MiB instead of 34 for each
- * GiB of 64-byte blocks.
+ * any other, and the default heap has no arenas but those below opt.narenas. Threads have no caches
+ * of jemalloc's before they use the default heap: see use_default_cache(). Up to 16 threads may give
+ * pages back; how many there are is settled when they are started. Slabs of four pages where one
+ * page would do, since a slab has a record of 128 bytes in DRAM: 10 MiB instead of 34 for each GiB
+ * of 64-byte blocks.
  */
 extern const char *JEMALLOC(malloc_conf);
-const char *JEMALLOC(malloc_conf) = "oversize_threshold:0,max_background_threads:16,"
+const char *JEMALLOC(malloc_conf) = "oversize_threshold:0,max_background_threads:16,tcache:false,"
                                     "slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4";
 
 /* It has something to say where a call fails. The program's standard error is not the place. */
@@ -214,28 +215,48 @@ int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena)
     return JEMALLOC(mallctl)("arenas.lookup", arena, &size, &ptr, sizeof(ptr)) == 0 ? 0 : -ENOENT;
 }
 
+/*
+ * Gives the thread a cache of jemalloc's, for the default heap only: for other threads it would be
+ * 28 KiB to allocate when they begin, and to give back when they end.
+ */
+static void use_default_cache(void)
+{
+    static _Thread_local bool used;
+    bool on = true;
+
+    if (__builtin_expect(used, 1))
+        return;
+    used = true;
+    write_ctl("thread.tcache.enabled", &on, sizeof(on));
+}
+
 void *jemalloc_ctl_default_alloc(size_t size)
 {
+    use_default_cache();
     return JEMALLOC(malloc)(size);
 }
 
 void *jemalloc_ctl_default_calloc(size_t num, size_t size)
 {
+    use_default_cache();
     return JEMALLOC(calloc)(num, size);
 }
 
 int jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size)
 {
+    use_default_cache();
     return JEMALLOC(posix_memalign)(memptr, alignment, size);
 }
 
 void *jemalloc_ctl_default_realloc(void *ptr, size_t size)
 {
+    use_default_cache();
     return JEMALLOC(realloc)(ptr, size);
 }
 
 void jemalloc_ctl_default_free(void *ptr)
 {
+    use_default_cache();
     JEMALLOC(free)(ptr);
 }
 

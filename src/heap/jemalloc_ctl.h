@@ -62,13 +62,15 @@ bool jemalloc_ctl_moving_helps(const void *ptr);
 
 /*
  * The arena that owns ptr. -ENOENT where it is in no block, nor in memory that jemalloc keeps.
- * Takes a global lock; jemalloc must have memory
- * in the same GiB, from a multiple of a GiB on, or it follows a pointer that is not there.
+ * Takes a global lock; jemalloc must have memory in the same GiB, from a multiple of a GiB on, or it
+ * follows a pointer that is not there.
  */
 int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena);
 
-/* The default heap: with jemalloc's own caches. NULL where there is no memory; errno may not say
- * so. */
+/*
+ * The default heap: with jemalloc's own caches, which the first of these calls gives its thread.
+ * NULL where there is no memory; errno may not say so.
+ */
 void *jemalloc_ctl_default_alloc(size_t size);
 void *jemalloc_ctl_default_calloc(size_t num, size_t size);
 int jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size);

@@ -345,6 +345,51 @@ static void only_blocks_in_sparse_slabs_are_moved(void **state)
     jemalloc_ctl_free(large);
 }
 
+static bool has_jemalloc_cache(void)
+{
+    bool enabled = true;
+    size_t size = sizeof(enabled);
+
+    assert_int_equal(__real_jemk_mallctl("thread.tcache.enabled", &enabled, &size, NULL, 0), 0);
+    return enabled;
+}
+
+/* With a cache from the first block of the default heap on, whichever call brings it. */
+static void *use_heaps(void *call)
+{
+    void *block = NULL;
+
+    jemalloc_ctl_free(jemalloc_ctl_alloc(arena, 100, 0, false));
+    assert_false(has_jemalloc_cache());
+    switch (*(const int *)call) {
+    case 0:
+        block = jemalloc_ctl_default_alloc(100);
+        break;
+    case 1:
+        block = jemalloc_ctl_default_calloc(1, 100);
+        break;
+    case 2:
+        assert_int_equal(jemalloc_ctl_default_memalign(&block, 64, 100), 0);
+        break;
+    default:
+        block = jemalloc_ctl_default_realloc(NULL, 100);
+    }
+    assert_true(has_jemalloc_cache());
+    jemalloc_ctl_default_free(block);
+    return NULL;
+}
+
+static void only_the_default_heap_uses_jemallocs_caches(void **state)
+{
+    (void)state;
+    for (int call = 0; call < 4; call++) {
+        pthread_t thread;
+
+        assert_int_equal(pthread_create(&thread, NULL, use_heaps, &call), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+}
+
 static void default_heap_works(void **state)
 {
     void *block = jemalloc_ctl_default_alloc(100);
@@ -514,6 +559,7 @@ int main(int argc, char **argv)
         TEST(class_sizes_are_those_of_blocks),
         TEST(foreign_address_has_no_arena),
         TEST(only_blocks_in_sparse_slabs_are_moved),
+        TEST(only_the_default_heap_uses_jemallocs_caches),
         TEST(default_heap_works),
         TEST(counters_count),
         TEST(counter_that_cannot_be_read_is_an_error),
