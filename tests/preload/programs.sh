@@ -82,7 +82,7 @@ fill_redis()
         for i = 1, $1 / 2 do redis.call('append', 'key' .. i, 'more') end" 0 >/dev/null
 }
 
-# save_redis: BGSAVE, to its end.
+# save_redis: BGSAVE, to its end, which half an hour is enough for.
 save_redis()
 {
     redis bgsave >/dev/null
@@ -91,7 +91,7 @@ save_redis()
 
 wait_for_save()
 {
-    for ((i = 0; i < 600; i++)); do
+    for ((i = 0; i < 18000; i++)); do
         [ "$(redis info persistence | tr -d '\r' | sed -n 's/^rdb_bgsave_in_progress://p')" = 0 ] && break
         sleep 0.1
     done
@@ -161,7 +161,8 @@ def work(i):
     shared.sort(key=lambda text: text[::-1])
     del shared[::2]
     return sum(map(len, shared)) + i
-with multiprocessing.get_context('fork').Pool(3) as pool:
+# One child for each number, however slowly some begin.
+with multiprocessing.get_context('fork').Pool(3, maxtasksperchild=1) as pool:
     print(pool.map(work, range(3), 1), sum(map(len, shared)), shared[77])"
     trap 'kill $server 2>/dev/null || true; wait; rm -rf "$work"' EXIT
     start_redis LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT=1
