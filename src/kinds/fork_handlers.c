@@ -23,6 +23,7 @@
 #include "kinds/fork_handlers.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "backing/directory.h"
@@ -34,7 +35,8 @@
 #include "kinds/memkind_arena_internal.h"
 #include "space/metadata.h"
 #include "util/fork_generation.h"
-#include "util/log.h"
+
+static atomic_bool installed;
 
 static void before_fork(void)
 {
@@ -68,8 +70,24 @@ static void in_child(void)
     fork_snapshot_adopt();
 }
 
-void fork_handlers_install(void)
+static int install_locked(void)
 {
-    if (pthread_atfork(before_fork, in_parent, in_child) != 0)
-        log_error("no memory for fork handlers: children must not use kinds");
+    if (atomic_load(&installed))
+        return 0;
+    int err = pthread_atfork(before_fork, in_parent, in_child);
+    atomic_store(&installed, err == 0);
+    return -err;
+}
+
+int fork_handlers_install(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+    /* A fork may leave the lock held: once they are there, nobody takes it. */
+    if (atomic_load(&installed))
+        return 0;
+    pthread_mutex_lock(&lock);
+    int err = install_locked();
+    pthread_mutex_unlock(&lock);
+    return err;
 }

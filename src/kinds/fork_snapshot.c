@@ -11,7 +11,6 @@
 #include "space/snapshot.h"
 #include "space/space.h"
 #include "util/cancel.h"
-#include "util/log.h"
 
 _Static_assert((int)MEMKIND_SNAPSHOT_NONE == SPACE_SNAPSHOT_NONE &&
                    (int)MEMKIND_SNAPSHOT_COPY == SPACE_SNAPSHOT_COPY &&
@@ -80,11 +79,18 @@ static void in_child(void)
     handle_each(end_in_child);
 }
 
+/* Written once, before there are other threads. */
+static bool installed;
+
 /* Before jemalloc's constructor, so that the copies are made after it has taken its locks. */
 __attribute__((constructor(101))) static void install(void)
 {
-    if (pthread_atfork(before_fork, in_parent, in_child) != 0)
-        log_error("no memory for fork handlers: children get no copies");
+    installed = pthread_atfork(before_fork, in_parent, in_child) == 0;
+}
+
+bool fork_snapshot_is_possible(void)
+{
+    return installed;
 }
 
 static void adopt(struct memkind *kind)

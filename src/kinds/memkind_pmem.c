@@ -13,6 +13,8 @@
 #include "backing/dax_probe.h"
 #include "backing/directory.h"
 #include "heap/heap.h"
+#include "kinds/fork_handlers.h"
+#include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_pmem_internal.h"
@@ -221,6 +223,20 @@ static int choose_fork_mode(struct memkind_config *config)
     return MEMKIND_SUCCESS;
 }
 
+/* Without the handlers, a child would go on in its parent's file as if it were its own. */
+static int prepare_for_forks(const struct memkind_config *config)
+{
+    int err = fork_handlers_install();
+
+    if (err == 0 && config->fork == MEMKIND_FORK_SNAPSHOT && !fork_snapshot_is_possible())
+        err = -ENOMEM;
+    if (err == 0)
+        return MEMKIND_SUCCESS;
+    log_error("no memory for what is to be done at a fork");
+    errno = -err;
+    return MEMKIND_ERROR_MALLOC;
+}
+
 int memkind_pmem_configure(struct memkind *kind, const struct memkind_config *config)
 {
     struct space *space = kind->priv;
@@ -299,6 +315,9 @@ int memkind_pmem_new(const struct memkind_config *wanted, memkind_t *kind)
         errno = EINVAL;
         return status;
     }
+    status = prepare_for_forks(&config);
+    if (status != MEMKIND_SUCCESS)
+        return status;
     int err = directory_open(config.pmem_dir, &directory);
     if (err == -ENOTDIR)
         return pmem_device_new(&config, kind);

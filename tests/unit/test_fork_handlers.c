@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tests of a process in which no fork handlers can be registered: it has no kinds that a child could
+ * take for its own. The handlers of copies are registered when the process begins, which fails here,
+ * once and for all; the others whenever a kind is made. So the tests come in this order.
+ */
+/* WRAP: pthread_atfork */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kinds/fork_handlers.h"
+#include "kinds/fork_snapshot.h"
+#include "kinds/memkind_arena_internal.h"
+#include "kinds/memkind_pmem_internal.h"
+#include "support/faults.h"
+#include "support/forks.h"
+#include "support/leftovers.h"
+
+TEST_FORKS
+
+static struct leftovers before;
+static char dir_path[TEST_DIR_PATH_SIZE];
+static struct memkind *const untouched = (struct memkind *)(uintptr_t)0x10;
+static struct fault atfork_fault = {.error = ENOMEM, .times = FAULT_ALWAYS};
+
+int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    return fault_hits(&atfork_fault) ? atfork_fault.error
+                                     : __real_pthread_atfork(prepare, parent, child);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    test_dir_make(dir_path);
+    leftovers_take(&before, dir_path);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    leftovers_check(&before);
+    test_dir_remove(dir_path);
+    return 0;
+}
+
+static int new_kind(memkind_fork_mode fork_mode, struct memkind **kind)
+{
+    const struct memkind_config config = {
+        .pmem_dir = dir_path, .has_fork = true, .fork = fork_mode};
+
+    *kind = untouched;
+    errno = 0;
+    return memkind_pmem_new(&config, kind);
+}
+
+static void check_refused(memkind_fork_mode fork_mode)
+{
+    struct memkind *kind;
+
+    assert_int_equal(new_kind(fork_mode, &kind), MEMKIND_ERROR_MALLOC);
+    assert_int_equal(errno, ENOMEM);
+    assert_ptr_equal(kind, untouched);
+    leftovers_check(&before);
+}
+
+static void no_kind_without_handlers(void **state)
+{
+    (void)state;
+    assert_true(atfork_fault.calls > 0);
+    check_refused(MEMKIND_FORK_SHARE);
+    check_refused(MEMKIND_FORK_SNAPSHOT);
+    assert_int_equal(fork_handlers_install(), -ENOMEM);
+}
+
+/* What the child allocates lies in a file of its own. */
+static void next_kind_registers_them(void **state)
+{
+    struct memkind *kind;
+    int status;
+
+    (void)state;
+    fault_set(&atfork_fault, ENOMEM, 0);
+    assert_int_equal(new_kind(MEMKIND_FORK_SHARE, &kind), MEMKIND_SUCCESS);
+    int fd = ((const struct memkind_pmem *)kind->priv)->fd;
+    void *block = memkind_arena_malloc(kind, 1);
+    assert_non_null(block);
+    size_t held = file_space_held(fd);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        bool allocates = memkind_arena_malloc(kind, (size_t)8 << 20) != NULL;
+        _exit(allocates && ((const struct memkind_pmem *)kind->priv)->fd != fd ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(file_space_held(fd), held);
+    memkind_arena_free(kind, block);
+    memkind_pmem_destroy(kind);
+    free(kind);
+    assert_int_equal(fork_handlers_install(), 0);
+    assert_int_equal(atfork_fault.calls, 1);
+}
+
+/* Those of copies would come too late. */
+static void no_copies_for_good(void **state)
+{
+    (void)state;
+    assert_false(fork_snapshot_is_possible());
+    check_refused(MEMKIND_FORK_SNAPSHOT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(no_kind_without_handlers, setup, teardown),
+        cmocka_unit_test_setup_teardown(next_kind_registers_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_copies_for_good, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
