@@ -3,6 +3,7 @@
 #include "space/snapshot.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -80,12 +81,27 @@ static int map_copy(struct space *space)
     return err;
 }
 
-/* The parent goes on writing to these blocks: whoever takes them for a copy had better stop. */
+static bool bar_segment(const struct segment *segment)
+{
+    /* The second unmaps the file as well, and so may be possible where the first is not. */
+    return mprotect(segment->base, segment->size, PROT_NONE) == 0 ||
+           mmap(segment->base, segment->size, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+/*
+ * The parent goes on writing to these blocks: whoever takes them for a copy had better stop; at once
+ * where reading them cannot be prevented.
+ */
 static void bar_access(const struct space *space)
 {
     for (const struct segment *segment = atomic_load(&space->segments); segment != NULL;
          segment = segment->next)
-        (void)mprotect(segment->base, segment->size, PROT_NONE);
+        if (!bar_segment(segment)) {
+            log_error("a child that could read its parent's blocks is ended (%s)",
+                      strerrordesc_np(errno));
+            abort();
+        }
 }
 
 static void end_in_child(struct space *space)

@@ -3,7 +3,7 @@
  * Tests of the copy of a space for the child of a fork. No process forks here: space_snapshot_end()
  * does in this one what it would do in the child or in the parent.
  */
-/* WRAP: openat fallocate ftruncate pwrite mmap */
+/* WRAP: openat fallocate ftruncate pwrite mmap mprotect */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,7 +42,9 @@ static struct fault allocate_fault;
 static struct fault extend_fault;
 static struct fault write_fault;
 static struct fault map_fault;
-static size_t short_write; /* most bytes that one write takes; 0: all */
+static struct fault bar_fault;     /* of mprotect(2) */
+static struct fault replace_fault; /* of maps that take the place of others */
+static size_t short_write;         /* most bytes that one write takes; 0: all */
 
 int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode);
@@ -54,6 +56,8 @@ ssize_t __real_pwrite(int fd, const void *buffer, size_t size, off_t offset);
 ssize_t __wrap_pwrite(int fd, const void *buffer, size_t size, off_t offset);
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_mprotect(void *addr, size_t size, int protection);
+int __wrap_mprotect(void *addr, size_t size, int protection);
 
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
@@ -82,13 +86,20 @@ void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, of
 {
     if (fd >= 0 && fault_hits(&map_fault))
         return MAP_FAILED;
+    if (fd < 0 && (flags & MAP_FIXED) != 0 && fault_hits(&replace_fault))
+        return MAP_FAILED;
     return __real_mmap(addr, size, protection, flags, fd, offset);
+}
+
+int __wrap_mprotect(void *addr, size_t size, int protection)
+{
+    return fault_hits(&bar_fault) ? -1 : __real_mprotect(addr, size, protection);
 }
 
 static void clear_faults(void)
 {
     openat_fault = allocate_fault = extend_fault = (struct fault){0};
-    write_fault = map_fault = (struct fault){0};
+    write_fault = map_fault = bar_fault = replace_fault = (struct fault){0};
     short_write = 0;
 }
 
@@ -304,6 +315,46 @@ static void copy_that_cannot_be_mapped(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
 
+/* A child without a copy, whose protection cannot be changed: there is another way. */
+static void access_that_cannot_be_barred(void **state)
+{
+    (void)state;
+    fault_set(&openat_fault, EMFILE, FAULT_ALWAYS);
+    fault_set(&bar_fault, ENOMEM, FAULT_ALWAYS);
+    space_snapshot_begin(&space);
+    space_snapshot_end(&space, true);
+    assert_true(bar_fault.calls > 0);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
+    assert_false(space.copied);
+    int status = status_of_reader();
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+}
+
+/* Nor is there another way: such a child does not get as far as reading. */
+static void access_that_nothing_bars(void **state)
+{
+    int status;
+
+    (void)state;
+    space_snapshot_begin(&space);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL);
+        fault_set(&map_fault, ENOMEM, FAULT_ALWAYS);
+        fault_set(&bar_fault, ENOMEM, FAULT_ALWAYS);
+        fault_set(&replace_fault, ENOMEM, FAULT_ALWAYS);
+        space_snapshot_end(&space, true);
+        _exit(0);
+    }
+    space_snapshot_end(&space, false);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    for (size_t i = 0; i < BLOCKS; i++)
+        assert_true(is_as_made(i));
+    check_use();
+}
+
 /* A store of which there can be no copy. */
 static void store_without_copies(void **state)
 {
@@ -329,6 +380,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(each_call_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(child_without_a_copy_reads_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(copy_that_cannot_be_mapped, setup, teardown),
+        cmocka_unit_test_setup_teardown(access_that_cannot_be_barred, setup, teardown),
+        cmocka_unit_test_setup_teardown(access_that_nothing_bars, setup, teardown),
         cmocka_unit_test_setup_teardown(store_without_copies, setup, teardown),
     };
 
