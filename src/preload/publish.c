@@ -41,19 +41,19 @@ static void *update_for_ever(void *unused)
     return unused;
 }
 
-/* The descriptor stays open: it is how the file is found. */
+/* The file's descriptor, which stays open, since it is how the file is found; or -errno. */
 static int make_page(void)
 {
     int fd = memfd_create(NUMBERS_FILE, MFD_CLOEXEC);
 
     if (fd < 0)
-        return errno;
+        return -errno;
     if (ftruncate(fd, sizeof(*page)) == 0) {
         page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (page != MAP_FAILED)
-            return 0;
+            return fd;
     }
-    int err = errno;
+    int err = -errno;
     close(fd);
     return err;
 }
@@ -70,23 +70,35 @@ static int start_thread(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (err == 0)
         pthread_detach(thread);
+    return -err;
+}
+
+static int publish(void)
+{
+    int fd = make_page();
+
+    if (fd < 0)
+        return fd;
+    page->version = NUMBERS_VERSION;
+    page->process = (int32_t)getpid();
+    snprintf(page->directory, sizeof(page->directory), "%s",
+             ((const struct memkind_pmem *)preload.kind->priv)->dir);
+    update();
+    int err = start_thread();
+    if (err != 0) {
+        /* Whoever found it would take numbers for new that never change. */
+        munmap(page, sizeof(*page));
+        close(fd);
+    }
     return err;
 }
 
 bool publish_start(char *message)
 {
-    int err = make_page();
+    int err = publish();
 
-    if (err == 0) {
-        page->version = NUMBERS_VERSION;
-        page->process = (int32_t)getpid();
-        snprintf(page->directory, sizeof(page->directory), "%s",
-                 ((const struct memkind_pmem *)preload.kind->priv)->dir);
-        update();
-        err = start_thread();
-    }
     if (err != 0)
         snprintf(message, SETTINGS_MESSAGE_SIZE, "numbers cannot be published (%s)",
-                 strerrordesc_np(err));
+                 strerrordesc_np(-err));
     return err == 0;
 }

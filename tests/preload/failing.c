@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * To be preloaded before the library: makes one of its calls fail, the one that FAILING names. Of
+ * calls that programs make as well, those on its memory file, of its thread, and of its handlers.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+
+/* What pthread_atfork(3) is to the dynamic linker. */
+EXPORTED int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+                               void *library);
+
+static int memory_file = -1;
+
+static bool fails(const char *name)
+{
+    const char *failing = getenv("FAILING");
+
+    return failing != NULL && strcmp(failing, name) == 0;
+}
+
+static bool is_of_preload(const void *address)
+{
+    Dl_info info;
+
+    return dladdr(address, &info) != 0 && strstr(info.dli_fname, "memkind-preload") != NULL;
+}
+
+EXPORTED int memfd_create(const char *name, unsigned flags)
+{
+    int (*real)(const char *, unsigned);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "memfd_create");
+    if (fails("memfd_create")) {
+        errno = EMFILE;
+        return -1;
+    }
+    return memory_file = real(name, flags);
+}
+
+EXPORTED int ftruncate(int fd, off_t size)
+{
+    int (*real)(int, off_t);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "ftruncate");
+    if (fd == memory_file && fails("ftruncate")) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return real(fd, size);
+}
+
+EXPORTED void *mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    void *(*real)(void *, size_t, int, int, int, off_t);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "mmap");
+    if (fd >= 0 && fd == memory_file && fails("mmap")) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return real(addr, size, protection, flags, fd, offset);
+}
+
+EXPORTED int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                            void *(*start)(void *), void *argument)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    if (is_of_preload(__builtin_return_address(0)) && fails("pthread_create"))
+        return EAGAIN;
+    return real(thread, attributes, start, argument);
+}
+
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+                      void *library)
+{
+    int (*real)(void (*)(void), void (*)(void), void (*)(void), void *);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "__register_atfork");
+    if (is_of_preload(library) && fails("pthread_atfork"))
+        return ENOMEM;
+    return real(prepare, parent, child, library);
+}
