@@ -2,6 +2,7 @@
 /* Counters of kinds and of the library, and the report on them. */
 #include "kinds/stats.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,6 +64,8 @@ static void print_to_stderr(void *opaque, const char *text)
     while (left > 0) {
         ssize_t written = write(STDERR_FILENO, text, left);
 
+        if (written < 0 && errno == EINTR)
+            continue;
         if (written < 0)
             return;
         text += written;

@@ -87,6 +87,18 @@ wrong 'MEMKIND_PRELOAD_STATS=/nonexistent/stats cannot be written (No such file'
     MEMKIND_PRELOAD_STATS=/nonexistent/stats
 wrong 'MEMKIND_PRELOAD_STATS=.* cannot be written (File name too long' \
     MEMKIND_PRELOAD_STATS="$(printf '%05000d' 0)"
+mkdir "$work/gone"
+(
+    # From a place that is no longer there, no path can be made absolute.
+    cd "$work/gone"
+    rmdir "$work/gone"
+    wrong 'MEMKIND_PRELOAD_STATS=stats cannot be written (No such file' MEMKIND_PRELOAD_STATS=stats
+)
+echo "== MEMKIND_PRELOAD_STATS that cannot be written at the end"
+mkdir "$work/gone"
+preloaded MEMKIND_PRELOAD_STATS="$work/gone/stats" rm -r "$work/gone" 2>"$work/err" || fail "the program fails"
+[ ! -s "$work/err" ] && [ ! -e "$work/gone" ] || fail "it says: $(cat "$work/err")"
+right kind MEMKIND_PRELOAD_STATS=/dev/full
 right kind MEMKIND_PRELOAD_STATS="$work/stats"
 [ "$(number "$work/stats" file_space_peak)" -ge $((3 << 20)) ] || fail "$(cat "$work/stats")"
 (cd "$work" && right kind MEMKIND_PRELOAD_STATS='%p"\.%p' MEMKIND_PRELOAD_RATIO=1:4 MEMKIND_PRELOAD_SIZE=4G)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of counters and reports: which counter, which option, and which error. */
-/* WRAP: jemalloc_ctl_total_stats jemalloc_ctl_print_stats */
+/* WRAP: jemalloc_ctl_total_stats jemalloc_ctl_print_stats write */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,14 +10,17 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kinds/stats.h"
 #include "memkind.h"
+#include "support/faults.h"
 
 #define OPTIONS      9
 #define LETTERS_SIZE 32
 #define UNTOUCHED    77
 #define WRITTEN_SIZE 1024
+#define SHORT_WRITE  7
 
 static int total_error;
 static struct jemalloc_stats total;
@@ -26,10 +29,14 @@ static unsigned prints;
 static const char *report_of_jemalloc; /* NULL: it writes nothing */
 static char written[WRITTEN_SIZE];
 static void *opaque_seen;
+static bool keeps_stderr;        /* what is written there comes into written, in short pieces */
+static struct fault write_fault; /* of that */
 
 int __wrap_jemalloc_ctl_total_stats(struct jemalloc_stats *stats);
 void __wrap_jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
                                      const char *options);
+ssize_t __real_write(int fd, const void *data, size_t size);
+ssize_t __wrap_write(int fd, const void *data, size_t size);
 
 int __wrap_jemalloc_ctl_total_stats(struct jemalloc_stats *stats)
 {
@@ -46,6 +53,21 @@ void __wrap_jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), voi
         write_cb(opaque, report_of_jemalloc);
     assert_in_range(strlen(options), 0, LETTERS_SIZE - 1);
     memcpy(letters, options, strlen(options) + 1);
+}
+
+ssize_t __wrap_write(int fd, const void *data, size_t size)
+{
+    size_t used = strlen(written);
+    size_t piece = size < SHORT_WRITE ? size : SHORT_WRITE;
+
+    if (!keeps_stderr || fd != STDERR_FILENO)
+        return __real_write(fd, data, size);
+    if (fault_hits(&write_fault))
+        return -1;
+    assert_true(used + piece < sizeof(written));
+    memcpy(written + used, data, piece);
+    written[used + piece] = '\0';
+    return (ssize_t)piece;
 }
 
 static int setup(void **state)
@@ -135,6 +157,32 @@ static void json_is_one_object(void **state)
                         "{\n\t\"memkind\": {\n\t\t\"kinds\": [\n\n\t\t]\n\t}\n}\n");
 }
 
+/* What reaches standard error, where the second call of write(2) and those after it fail. */
+static const char *reaches_stderr(int error, unsigned times)
+{
+    write_fault = (struct fault){.error = error, .skip = 1, .times = times};
+    written[0] = '\0';
+    keeps_stderr = true;
+    int status = stats_print(NULL, NULL, MEMKIND_STAT_PRINT_ALL);
+    keeps_stderr = false;
+    assert_int_equal(status, MEMKIND_SUCCESS);
+    return written;
+}
+
+static void standard_error_fails(void **state)
+{
+    const char *all = "{ of jemalloc }\n___ Begin memkind statistics ___\n"
+                      "--- End memkind statistics ---\n";
+
+    (void)state;
+    report_of_jemalloc = "{ of jemalloc }\n";
+    assert_string_equal(reaches_stderr(0, 0), all);
+    assert_string_equal(reaches_stderr(EINTR, 3), all);
+    assert_memory_equal(reaches_stderr(EIO, FAULT_ALWAYS), all, SHORT_WRITE);
+    assert_int_equal(strlen(written), SHORT_WRITE);
+    report_of_jemalloc = NULL;
+}
+
 static void drop(void *opaque, const char *text)
 {
     (void)opaque;
@@ -191,6 +239,7 @@ int main(void)
         cmocka_unit_test_setup(library_is_all_of_jemalloc, setup),
         cmocka_unit_test_setup(text_is_followed_by_our_section, setup),
         cmocka_unit_test_setup(json_is_one_object, setup),
+        cmocka_unit_test_setup(standard_error_fails, setup),
         cmocka_unit_test_setup(each_option_is_a_letter, setup),
         cmocka_unit_test_setup(unknown_option_prints_nothing, setup),
     };
