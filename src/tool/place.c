@@ -221,6 +221,9 @@ static void examine_device(struct place *place, dev_t device)
         place->huge = (size_t)number >= HUGE_PAGE ? PLACE_YES : PLACE_NO;
     if (works(place)) {
         place->verdict = PLACE_DAX;
+        place->map_sync =
+            memkind_check_dax_path(place->path) == MEMKIND_SUCCESS ? PLACE_YES : PLACE_NO;
+        place->punch = PLACE_NO;
         place->available = place->size;
         say(place->advice, "A kind takes all of the device; nothing else may use it.");
         return;
