@@ -101,9 +101,27 @@ add_peer()
     [ -z "$peer" ] || add_program "$peer" peer/libmemkind.so.0
 }
 
+# What libmemkind loads when a DAX device is asked for, which ldd does not name.
+add_loaded()
+{
+    daxctl=$(ldconfig -p | sed -n 's/^.*libdaxctl\.so\.1 .*x86-64.*=> //p' | head -n 1)
+    [ -n "$daxctl" ] || skip "no libdaxctl.so.1 (Debian: libdaxctl1)"
+    add_program "$daxctl" "$daxctl"
+}
+
+# The command and the preload library, which it looks for beside itself.
+add_command()
+{
+    for file in memkind-pmem libmemkind-preload.so; do
+        add_program "$MEMKIND_BUILD_DIR/src/preload/$file" "bin/$file"
+    done
+    install "$guest_source/check_place" "$root/bin/check_place"
+}
+
 add_tests()
 {
-    for program in "$MEMKIND_BUILD_DIR"/tests/{api,stress,cpp,guest}/*; do
+    for program in "$MEMKIND_BUILD_DIR"/tests/{api,stress,cpp,guest}/* \
+        "$MEMKIND_BUILD_DIR/tests/preload/heap_place"; do
         if [ -f "$program" ] && [ -x "$program" ]; then
             add_program "$program" "tests/${program#"$MEMKIND_BUILD_DIR"/tests/}"
         fi
@@ -135,6 +153,8 @@ main()
     add_modules
     add_tools
     add_peer
+    add_loaded
+    add_command
     add_tests
     (cd "$root" && find . | cpio --quiet -o -H newc) >"$guest_dir/initramfs"
     rm -rf "$root"

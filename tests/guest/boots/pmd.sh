@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The share of a heap of 256 MiB that is mapped by 2 MiB entries: asserted for new file systems made as
-# recommended, a table for others.
+# recommended, a table for others, and what memkind-pmem says of those.
 #
 # used: files were made until nothing was left, and removed; worn: one of eight is still there.
 #
@@ -49,4 +49,12 @@ for make in ext4_recommended xfs_recommended ext4_default xfs_default; do
         done
     done
 done
+
+why='reason="files do not begin at multiples of 2 MiB, as mkfs was run"'
+prepare ext4_default fresh
+run check/ext4_default check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pages=false "$why" measured \
+    says "no pages of 2 MiB: files do not begin"
+prepare xfs_default fresh
+run check/xfs_default check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pages=false "$why" measured \
+    says 'make the file system with "mkfs.xfs -d su=2m,sw=1"'
 run table cat $table
