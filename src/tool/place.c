@@ -20,6 +20,12 @@
 #define SYSFS_PATH_SIZE 128
 #define DECIMAL         10
 
+#define DEVICE_PREFIX    "/dev/dax"
+#define ADVICE_DIRECTORY "Give the directory, or a device such as /dev/dax0.0."
+#define ADVICE_DEVDAX                                                                    \
+    "If it is used as system RAM, \"daxctl reconfigure-device --mode=devdax\" gives it " \
+    "back; \"daxctl list\" shows what devices there are."
+
 static void __attribute__((format(printf, 2, 3))) say(char *text, const char *format, ...)
 {
     va_list arguments;
@@ -164,8 +170,8 @@ static void advise_no_dax(struct place *place)
 
 /* -- The examination --------------------------------------------------------------------------- */
 
-/* Whether a kind can be made and used; else says why not. */
-static bool works(struct place *place)
+/* 0 where a kind can be made and used; else it says why not, and is the errno. */
+static int try_kind(struct place *place)
 {
     char text[MEMKIND_ERROR_MESSAGE_SIZE];
     memkind_t kind;
@@ -173,15 +179,17 @@ static bool works(struct place *place)
     errno = 0;
     int err = memkind_create_pmem(place->path, MEMKIND_PMEM_MIN_SIZE, &kind);
     if (err != MEMKIND_SUCCESS) {
+        int error = errno != 0 ? errno : EINVAL;
+
         memkind_error_message(err, text, sizeof(text));
-        say(place->reason, "%s", errno != 0 ? strerror(errno) : text);
-        return false;
+        say(place->reason, "%s", errno != 0 ? strerror(error) : text);
+        return error;
     }
     void *block = memkind_malloc(kind, 1);
     if (block == NULL)
         say(place->reason, "%s", strerror(ENOSPC));
     memkind_destroy_kind(kind);
-    return block != NULL;
+    return block == NULL ? ENOSPC : 0;
 }
 
 static void examine_directory(struct place *place, dev_t device)
@@ -191,7 +199,7 @@ static void examine_directory(struct place *place, dev_t device)
     find_mount(place);
     find_space(place);
     place->node = find_node("block", device);
-    if (!works(place)) {
+    if (try_kind(place) != 0) {
         say(place->advice, "Give a directory that files can be made in, with 2 MiB free at least.");
         return;
     }
@@ -208,29 +216,61 @@ static void examine_directory(struct place *place, dev_t device)
         advise_no_dax(place);
 }
 
+/* What can be done where there is no kind on the device. */
+static const char *device_remedy(int error)
+{
+    switch (error) {
+    case EACCES:
+    case EPERM:
+        return "Only who may read and write the device can use it: become that user, or change its "
+               "permissions.";
+    case EBUSY:
+        return "Wait until the programs that have kinds on it end (fuser names them), or give "
+               "another device.";
+    default:
+        return ADVICE_DEVDAX;
+    }
+}
+
 /* Memory without a file system: all of it is the kind's, and nothing is written to find out more. */
 static void examine_device(struct place *place, dev_t device)
 {
     long long number;
+    int error = try_kind(place);
 
+    if (error == ENOTDIR) {
+        say(place->advice, ADVICE_DIRECTORY);
+        return;
+    }
     say(place->type, "devdax");
     place->node = find_node("char", device);
     if (read_sysfs("char", device, "size", &number) && number > 0)
         place->size = (size_t)number;
     if (read_sysfs("char", device, "align", &number))
         place->huge = (size_t)number >= HUGE_PAGE ? PLACE_YES : PLACE_NO;
-    if (works(place)) {
-        place->verdict = PLACE_DAX;
-        place->map_sync =
-            memkind_check_dax_path(place->path) == MEMKIND_SUCCESS ? PLACE_YES : PLACE_NO;
-        place->punch = PLACE_NO;
-        place->available = place->size;
-        say(place->advice, "A kind takes all of the device; nothing else may use it.");
+    if (error != 0) {
+        say(place->advice, "%s", device_remedy(error));
         return;
     }
-    say(place->advice,
-        "Reconfigure it for a file system (ndctl create-namespace -f -e NAMESPACE -m "
-        "fsdax), and give a directory of that.");
+    place->verdict = PLACE_DAX;
+    place->map_sync = memkind_check_dax_path(place->path) == MEMKIND_SUCCESS ? PLACE_YES : PLACE_NO;
+    place->punch = PLACE_NO;
+    place->available = place->size;
+    if (place->huge == PLACE_NO) {
+        say(place->reason, "the device's alignment is %lld bytes", number);
+        say(place->advice, "Make the device with an alignment of 2 MiB (daxctl or ndctl "
+                           "create-namespace, --align=2M).");
+    } else {
+        say(place->advice, "A kind takes as much of the device as it is told, or all.");
+    }
+}
+
+/* Nothing is there; a device that is used as memory has no file. */
+static const char *missing_remedy(const char *path)
+{
+    return strncmp(path, DEVICE_PREFIX, strlen(DEVICE_PREFIX)) == 0
+               ? ADVICE_DEVDAX
+               : "Give a directory that is there, or a device such as /dev/dax0.0.";
 }
 
 void place_examine(const char *path, struct place *place)
@@ -240,13 +280,13 @@ void place_examine(const char *path, struct place *place)
     *place = (struct place){.path = path, .verdict = PLACE_USELESS, .node = PLACE_NO_NODE};
     if (stat(path, &status) != 0) {
         say(place->reason, "%s", strerror(errno));
-        say(place->advice, "Give a directory that is there, or a device such as /dev/dax0.0.");
+        say(place->advice, "%s", missing_remedy(path));
     } else if (S_ISCHR(status.st_mode)) {
         examine_device(place, status.st_rdev);
     } else if (S_ISDIR(status.st_mode)) {
         examine_directory(place, status.st_dev);
     } else {
         say(place->reason, "%s", strerror(ENOTDIR));
-        say(place->advice, "Give the directory, or a device such as /dev/dax0.0.");
+        say(place->advice, ADVICE_DIRECTORY);
     }
 }

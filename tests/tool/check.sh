@@ -44,6 +44,9 @@ says "of no use (Not a directory). Give"
 check 2 /proc
 says "/proc: of no use ("
 check 2 /dev/null
+says "/dev/null: of no use (Not a directory). Give the directory, or a device"
+check 2 /dev/dax99.99
+says 'gives it back; "daxctl list" shows what devices there are.'
 check 2 "$work/pmem" /nonexistent
 [ "$(wc -l <"$work/out")" = 6 ] || fail "not a table of two rows and two sentences"
 

@@ -42,10 +42,10 @@ run device/reserved /tests/guest/test_device "$reserved" "$(mib_of "$reserved")"
 run device/nvdimm /tests/guest/test_device "$nvdimm" "$(mib_of "$nvdimm")" "$(kib_of "$nvdimm")"
 run check/reserved check_place 0 "$reserved" 'verdict="dax"' 'type="devdax"' map_sync=true hole_punching=false \
     huge_pages=true 'reason=""' numa_node=0 "size=$(bytes_of "$reserved")" "free=$(bytes_of "$reserved")" \
-    says "$reserved: DAX. A kind takes all of the device"
+    says "$reserved: DAX. A kind takes as much of the device"
 run check/nvdimm check_place 0 "$nvdimm" 'verdict="dax"' 'type="devdax"' map_sync=true hole_punching=false \
     huge_pages=true 'reason=""' numa_node=1 "size=$(bytes_of "$nvdimm")" "free=$(bytes_of "$nvdimm")" \
-    says "$nvdimm: DAX. A kind takes all of the device"
+    says "$nvdimm: DAX. A kind takes as much of the device"
 run run/range memkind-pmem run --dir "$nvdimm" --size 64M -- /tests/preload/heap_place "$nvdimm" range
 run run/all memkind-pmem run --dir "$nvdimm" -- /tests/preload/heap_place "$nvdimm" dram
 export MEMKIND_TEST_DIR=$nvdimm STRESS_SECONDS=3 STRESS_SLOTS=50
@@ -58,7 +58,8 @@ daxctl reconfigure-device --mode=system-ram "${nvdimm#/dev/}"
 [ "$(cat /sys/devices/system/node/has_memory)" = 0-1 ]
 run nodes/system_ram /tests/guest/test_nodes
 run nodes/no_device /tests/guest/test_no_device "$nvdimm"
-run check/system_ram check_place 2 "$nvdimm" 'verdict="useless"' 'reason=".+"' 'advice=".+"' says "of no use ("
+run check/system_ram check_place 2 "$nvdimm" 'verdict="useless"' 'reason=".+"' \
+    'advice=".*--mode=devdax.* gives it back.*"' says "of no use ("
 export MEMKIND_DAX_KMEM_NODES=1
 run nodes/listed /tests/guest/test_nodes
 run nodes/api /tests/api/test_node_kinds
