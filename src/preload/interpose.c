@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "preload/preload.h"
 #include "preload/ratio.h"
@@ -27,6 +28,10 @@ extern void __libc_free(void *ptr);
 EXPORT void free_sized(void *ptr, size_t size);
 EXPORT void free_aligned_sized(void *ptr, size_t alignment, size_t size);
 
+/* Not in headers any more. */
+EXPORT char *__strdup(const char *text);
+EXPORT char *__strndup(const char *text, size_t most);
+
 struct preload preload;
 _Thread_local unsigned char preload_thread;
 
@@ -36,18 +41,18 @@ static inline bool is_ours(void *ptr)
 {
     memkind_t kind = memkind_detect_kind(ptr);
 
-    return kind != NULL && kind == preload.kind;
+    return kind != NULL && kind == preload_kind();
 }
 
-/* Whether the calling thread is to ask the kind for a block of this size. */
-static bool goes_to_kind(size_t size)
+/* Whether the calling thread is to ask the kind for a block of this size, for that caller. */
+static bool goes_to_kind(size_t size, const void *caller)
 {
-    return preload.kind != NULL && preload_thread != PRELOAD_BUSY &&
-           size - preload.min <= preload.span && (!preload.counted || size >= ratio_threshold());
+    return preload_kind() != NULL && preload_thread != PRELOAD_BUSY &&
+           size - preload.min <= preload.span && (!preload.counted || size >= ratio_threshold()) &&
+           !callers_include(&preload.libc, caller) && !callers_include(&preload.libmemkind, caller);
 }
 
-/* Not the next one in line: that may be another allocator's, with which a program is linked. */
-static void *find_in_libc(const char *name)
+void *preload_find_in_libc(const char *name)
 {
     void *libc = dlopen(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
 
@@ -61,7 +66,7 @@ size_t preload_libc_usable_size(void *ptr)
 
     /* It is the one function of which libc has no second name. To look it up may allocate and free. */
     if (UNLIKELY(function == NULL)) {
-        *(void **)&function = find_in_libc("malloc_usable_size");
+        *(void **)&function = preload_find_in_libc("malloc_usable_size");
         atomic_store_explicit(&found, function, memory_order_relaxed);
     }
     return function != NULL ? function(ptr) : 0;
@@ -81,6 +86,7 @@ static void count(void *ptr, bool ours, int sign)
 /* -- The slow way ------------------------------------------------------------------------------ */
 
 struct request {
+    const void *caller;
     size_t size;
     size_t alignment; /* a power of two, or 0 */
     bool zero;
@@ -109,34 +115,32 @@ static void *from_kind(const struct request *request)
     return block;
 }
 
-/* The kind has no room. */
-static void *instead_of_kind(const struct request *request)
+/* The kind has no room: whether libc is to serve the request; else errno is ENOMEM. */
+static bool falls_back(void)
 {
-    if (!preload.fall_back) {
-        atomic_fetch_add_explicit(&preload.refused, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(preload.fall_back ? &preload.fallen : &preload.refused, 1,
+                              memory_order_relaxed);
+    if (!preload.fall_back)
         errno = ENOMEM;
-        return NULL;
-    }
-    atomic_fetch_add_explicit(&preload.fallen, 1, memory_order_relaxed);
-    return from_libc(request);
+    return preload.fall_back;
 }
 
 static __attribute__((noinline)) void *alloc(const struct request *request)
 {
-    bool ours = goes_to_kind(request->size);
+    bool ours = goes_to_kind(request->size, request->caller);
     void *block = ours ? from_kind(request) : from_libc(request);
 
     if (UNLIKELY(block == NULL && ours)) {
         ours = false;
-        block = instead_of_kind(request);
+        block = falls_back() ? from_libc(request) : NULL;
     }
     count(block, ours, 1);
     return block;
 }
 
-static __attribute__((noinline)) void *malloc_slowly(size_t size)
+static __attribute__((noinline)) void *malloc_slowly(size_t size, const void *caller)
 {
-    return alloc(&(struct request){.size = size});
+    return alloc(&(struct request){.caller = caller, .size = size});
 }
 
 static __attribute__((noinline)) void free_slowly(void *ptr)
@@ -157,23 +161,25 @@ static __attribute__((noinline)) void free_slowly(void *ptr)
 
 /* -- malloc and free --------------------------------------------------------------------------- */
 
-/* A thread is FAST only where there is a kind; its operations are called without a detour. */
+/*
+ * A thread is FAST only where there is a kind; its operations are called without a detour. By then
+ * libmemkind needs nothing from the kind that it would not get.
+ */
 
 EXPORT void *malloc(size_t size)
 {
-    if (LIKELY(preload_thread == PRELOAD_FAST)) {
-        void *block = preload.kind->ops->malloc(preload.kind, size);
-
-        if (LIKELY(block != NULL))
-            return block;
-    }
-    return malloc_slowly(size);
+    if (UNLIKELY(preload_thread != PRELOAD_FAST))
+        return malloc_slowly(size, CALLER());
+    if (UNLIKELY(callers_include(&preload.libc, CALLER())))
+        return __libc_malloc(size);
+    void *block = preload.malloc(preload.kind, size);
+    return LIKELY(block != NULL) ? block : malloc_slowly(size, NULL);
 }
 
 EXPORT void free(void *ptr)
 {
     if (LIKELY(preload_thread == PRELOAD_FAST && memkind_detect_kind(ptr) == preload.kind))
-        preload.kind->ops->free(preload.kind, ptr);
+        preload.free(preload.kind, ptr);
     else
         free_slowly(ptr);
 }
@@ -199,13 +205,13 @@ EXPORT void *calloc(size_t num, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    if (LIKELY(preload_thread == PRELOAD_FAST)) {
+    if (LIKELY(preload_thread == PRELOAD_FAST) && !callers_include(&preload.libc, CALLER())) {
         void *block = preload.kind->ops->calloc(preload.kind, 1, bytes);
 
         if (LIKELY(block != NULL))
             return block;
     }
-    return alloc(&(struct request){.size = bytes, .zero = true});
+    return alloc(&(struct request){.caller = CALLER(), .size = bytes, .zero = true});
 }
 
 EXPORT size_t malloc_usable_size(void *ptr)
@@ -227,34 +233,65 @@ static void *resize(void *ptr, bool ours, size_t size)
     return block;
 }
 
-/* Into the heap that a block of this size belongs to. */
-static void *move(void *ptr, bool ours, size_t size)
+static void *resize_counted(void *ptr, bool ours, size_t size)
 {
-    void *block = malloc_slowly(size);
+    count(ptr, ours, -1);
+    void *block = resize(ptr, ours, size);
+    count(block != NULL ? block : ptr, ours, 1);
+    return block;
+}
 
-    if (block == NULL)
-        return NULL;
+/* To a block in the other heap. */
+static void *move(void *ptr, bool ours, void *block, size_t size)
+{
     size_t usable = usable_size(ptr, ours);
+
     memcpy(block, ptr, size < usable ? size : usable);
     free_slowly(ptr);
     return block;
 }
 
-EXPORT void *realloc(void *ptr, size_t size)
+/* A block of libc that belongs to the kind by its new size; it stays where that has no room. */
+static void *realloc_to_kind(void *ptr, const struct request *request)
+{
+    void *block = from_kind(request);
+
+    if (block != NULL) {
+        count(block, true, 1);
+        return move(ptr, false, block, request->size);
+    }
+    bool shrinks = request->size <= usable_size(ptr, false);
+    return falls_back() || shrinks ? resize_counted(ptr, false, request->size) : NULL;
+}
+
+/* A block of the kind that belongs to libc by its new size, or cannot grow where it is. */
+static void *realloc_from_kind(void *ptr, const struct request *request)
+{
+    void *block = alloc(request);
+
+    if (block != NULL)
+        return move(ptr, true, block, request->size);
+    return request->size <= usable_size(ptr, true) ? ptr : NULL;
+}
+
+static void *realloc_block(void *ptr, const struct request *request)
 {
     if (ptr == NULL)
-        return malloc(size);
-    if (size == 0) {
+        return alloc(request);
+    if (request->size == 0) {
         free(ptr);
         return NULL;
     }
     bool ours = is_ours(ptr);
-    if (ours != goes_to_kind(size))
-        return move(ptr, ours, size);
-    count(ptr, ours, -1);
-    void *block = resize(ptr, ours, size);
-    count(block != NULL ? block : ptr, ours, 1);
-    return block == NULL && ours ? move(ptr, ours, size) : block;
+    if (ours != goes_to_kind(request->size, request->caller))
+        return ours ? realloc_from_kind(ptr, request) : realloc_to_kind(ptr, request);
+    void *block = resize_counted(ptr, ours, request->size);
+    return block == NULL && ours ? realloc_from_kind(ptr, request) : block;
+}
+
+EXPORT void *realloc(void *ptr, size_t size)
+{
+    return realloc_block(ptr, &(struct request){.caller = CALLER(), .size = size});
 }
 
 EXPORT void *reallocarray(void *ptr, size_t num, size_t size)
@@ -265,22 +302,27 @@ EXPORT void *reallocarray(void *ptr, size_t num, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return realloc(ptr, bytes);
+    return realloc_block(ptr, &(struct request){.caller = CALLER(), .size = bytes});
 }
 
 /* -- Aligned ----------------------------------------------------------------------------------- */
 
-EXPORT void *memalign(size_t alignment, size_t size)
+static void *alloc_aligned(size_t alignment, size_t size, const void *caller)
 {
     /* What libc makes of other numbers has changed from version to version: let it. */
     if ((alignment & (alignment - 1)) != 0 || alignment < sizeof(void *))
         return __libc_memalign(alignment, size);
-    return alloc(&(struct request){.size = size, .alignment = alignment});
+    return alloc(&(struct request){.caller = caller, .size = size, .alignment = alignment});
+}
+
+EXPORT void *memalign(size_t alignment, size_t size)
+{
+    return alloc_aligned(alignment, size, CALLER());
 }
 
 EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
-    return memalign(alignment, size);
+    return alloc_aligned(alignment, size, CALLER());
 }
 
 EXPORT int posix_memalign(void **memptr, size_t alignment, size_t size)
@@ -289,7 +331,7 @@ EXPORT int posix_memalign(void **memptr, size_t alignment, size_t size)
 
     if (alignment < sizeof(void *) || (alignment & (alignment - 1)) != 0)
         return EINVAL;
-    void *block = memalign(alignment, size);
+    void *block = alloc_aligned(alignment, size, CALLER());
     errno = saved_errno;
     if (block == NULL)
         return ENOMEM;
@@ -299,7 +341,7 @@ EXPORT int posix_memalign(void **memptr, size_t alignment, size_t size)
 
 EXPORT void *valloc(size_t size)
 {
-    return memalign((size_t)sysconf(_SC_PAGESIZE), size);
+    return alloc_aligned((size_t)sysconf(_SC_PAGESIZE), size, CALLER());
 }
 
 EXPORT void *pvalloc(size_t size)
@@ -310,5 +352,49 @@ EXPORT void *pvalloc(size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return memalign(page, (size + page - 1) & ~(page - 1));
+    return alloc_aligned(page, (size + page - 1) & ~(page - 1), CALLER());
+}
+
+/* -- Strings ----------------------------------------------------------------------------------- */
+
+/* libc's own would be blocks that libc asks for. */
+
+static char *copy(const char *text, size_t length, const void *caller)
+{
+    char *block = alloc(&(struct request){.caller = caller, .size = length + 1});
+
+    if (block == NULL)
+        return NULL;
+    memcpy(block, text, length);
+    block[length] = '\0';
+    return block;
+}
+
+EXPORT char *strdup(const char *text)
+{
+    return copy(text, strlen(text), CALLER());
+}
+
+EXPORT char *strndup(const char *text, size_t most)
+{
+    return copy(text, strnlen(text, most), CALLER());
+}
+
+/* What older headers make of the two. */
+EXPORT char *__strdup(const char *text)
+{
+    return copy(text, strlen(text), CALLER());
+}
+
+EXPORT char *__strndup(const char *text, size_t most)
+{
+    return copy(text, strnlen(text, most), CALLER());
+}
+
+EXPORT wchar_t *wcsdup(const wchar_t *text)
+{
+    size_t size = (wcslen(text) + 1) * sizeof(*text);
+    wchar_t *block = alloc(&(struct request){.caller = CALLER(), .size = size});
+
+    return block != NULL ? memcpy(block, text, size) : NULL;
 }

@@ -22,13 +22,16 @@ void numbers_take(struct numbers *numbers)
     struct mallinfo2 info = mallinfo2();
     struct stat file = {0};
 
-    /* The file is as large as the most file space that was held at one time. */
-    (void)fstat(pmem->fd, &file);
     (void)memkind_update_cached_stats();
+    uint64_t held = __atomic_load_n(&pmem->current_size, __ATOMIC_RELAXED);
+    /* The file is as long as its pages lie apart, so no more than that was ever held. */
+    uint64_t peak = fstat(pmem->fd, &file) == 0 ? (uint64_t)file.st_size : 0;
+    if (pmem->max_size != 0 && peak > pmem->max_size)
+        peak = pmem->max_size;
     *numbers = (struct numbers){
         .max_size = pmem->max_size,
-        .file_space = __atomic_load_n(&pmem->current_size, __ATOMIC_RELAXED),
-        .file_space_peak = (uint64_t)file.st_size,
+        .file_space = held,
+        .file_space_peak = peak > held ? peak : held,
         .resident = stat_of(MEMKIND_STAT_TYPE_RESIDENT),
         .active = stat_of(MEMKIND_STAT_TYPE_ACTIVE),
         .allocated = stat_of(MEMKIND_STAT_TYPE_ALLOCATED),

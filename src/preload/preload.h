@@ -24,6 +24,7 @@
 #include <stddef.h>
 
 #include "memkind/internal/memkind_private.h"
+#include "preload/callers.h"
 
 enum preload_state { PRELOAD_COLD, PRELOAD_BUSY, PRELOAD_FAST, PRELOAD_CHOOSY };
 
@@ -31,11 +32,15 @@ enum preload_state { PRELOAD_COLD, PRELOAD_BUSY, PRELOAD_FAST, PRELOAD_CHOOSY };
  */
 extern _Thread_local unsigned char preload_thread;
 
-/* Written once, before there are other threads. */
+/* Written once, the kind last; a library that started before this one may have threads already. */
 struct preload {
-    memkind_t kind;        /* NULL: libc serves everything */
-    size_t min, span;      /* sizes from min to min + span go to the kind */
-    unsigned char ready;   /* the state of threads that use the kind: FAST or CHOOSY */
+    memkind_t kind; /* NULL: libc serves everything; preload_kind() reads it */
+    void *(*malloc)(memkind_t kind, size_t size); /* the kind's */
+    void (*free)(memkind_t kind, void *ptr);
+    struct callers_code libc;       /* which gets none of the kind's blocks */
+    struct callers_code libmemkind; /* nor does it while a thread is COLD */
+    size_t min, span;               /* sizes from min to min + span go to the kind */
+    unsigned char ready;            /* the state of threads that use the kind: FAST or CHOOSY */
     bool counted;          /* blocks are counted, and ratio_threshold() decides beside the range */
     bool fall_back;        /* libc serves what the kind has no room for */
     atomic_size_t fallen;  /* how often it did, */
@@ -43,6 +48,21 @@ struct preload {
 };
 
 extern struct preload preload;
+
+/* The kind, and with it the rest; NULL where there is none yet. */
+static inline memkind_t preload_kind(void)
+{
+    return __atomic_load_n(&preload.kind, __ATOMIC_ACQUIRE);
+}
+
+/* Lets the fork handlers of others follow libmemkind's; see atfork.c. */
+void preload_release_atfork(void);
+
+/*
+ * A function of libc: not that of the next library in line, which may be another allocator's. NULL
+ * where there is none. May allocate and free.
+ */
+void *preload_find_in_libc(const char *name);
 
 /* The usable size of a block of libc, 0 for NULL. The first call may allocate and free. */
 size_t preload_libc_usable_size(void *ptr);

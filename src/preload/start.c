@@ -16,6 +16,9 @@
 #include "preload/report.h"
 #include "preload/settings.h"
 
+/* libc's malloc by its other name, which nobody interposes. */
+extern void *__libc_malloc(size_t size);
+
 #define EXIT_STRICT 125 /* as env(1), timeout(1) and the like, when they fail themselves */
 
 /* -- Fork -------------------------------------------------------------------------------------- */
@@ -100,7 +103,11 @@ static void activate(const struct settings *settings, memkind_t kind)
     preload.counted = settings->pmem != 0;
     preload.ready = preload.counted || preload.span != SIZE_MAX ? PRELOAD_CHOOSY : PRELOAD_FAST;
     ratio_set(settings->dram, settings->pmem);
-    preload.kind = kind;
+    preload.malloc = kind->ops->malloc;
+    preload.free = kind->ops->free;
+    preload.libc = callers_find((uintptr_t)__libc_malloc);
+    preload.libmemkind = callers_find((uintptr_t)kind->ops->malloc);
+    __atomic_store_n(&preload.kind, kind, __ATOMIC_RELEASE);
 }
 
 static bool start(const struct settings *settings, char *message)
@@ -121,7 +128,7 @@ static bool start(const struct settings *settings, char *message)
     return !settings->publish || publish_start(message);
 }
 
-__attribute__((constructor)) static void preload_start(void)
+static void start_as_told(void)
 {
     char message[SETTINGS_MESSAGE_SIZE];
     struct settings settings;
@@ -135,4 +142,10 @@ __attribute__((constructor)) static void preload_start(void)
             settings.strict || preload.kind != NULL ? "" : "; libc's malloc is used");
     if (settings.strict)
         _exit(EXIT_STRICT);
+}
+
+__attribute__((constructor)) static void preload_start(void)
+{
+    start_as_told();
+    preload_release_atfork();
 }

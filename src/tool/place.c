@@ -235,7 +235,7 @@ static const char *device_remedy(int error)
 /* Memory without a file system: all of it is the kind's, and nothing is written to find out more. */
 static void examine_device(struct place *place, dev_t device)
 {
-    long long number;
+    long long size, alignment = 0;
     int error = try_kind(place);
 
     if (error == ENOTDIR) {
@@ -244,10 +244,10 @@ static void examine_device(struct place *place, dev_t device)
     }
     say(place->type, "devdax");
     place->node = find_node("char", device);
-    if (read_sysfs("char", device, "size", &number) && number > 0)
-        place->size = (size_t)number;
-    if (read_sysfs("char", device, "align", &number))
-        place->huge = (size_t)number >= HUGE_PAGE ? PLACE_YES : PLACE_NO;
+    if (read_sysfs("char", device, "size", &size) && size > 0)
+        place->size = (size_t)size;
+    if (read_sysfs("char", device, "align", &alignment))
+        place->huge = (size_t)alignment >= HUGE_PAGE ? PLACE_YES : PLACE_NO;
     if (error != 0) {
         say(place->advice, "%s", device_remedy(error));
         return;
@@ -257,7 +257,7 @@ static void examine_device(struct place *place, dev_t device)
     place->punch = PLACE_NO;
     place->available = place->size;
     if (place->huge == PLACE_NO) {
-        say(place->reason, "the device's alignment is %lld bytes", number);
+        say(place->reason, "the device's alignment is %lld bytes", alignment);
         say(place->advice, "Make the device with an alignment of 2 MiB (daxctl or ndctl "
                            "create-namespace, --align=2M).");
     } else {

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #define KIB         ((size_t)1 << 10)
 #define MIB         ((size_t)1 << 20)
@@ -155,8 +156,17 @@ static void case_family(void)
     CHECK(in_kind(text) && strcmp(text, "a text") == 0);
     CHECK(free_sized != NULL && free_aligned_sized != NULL);
     free_sized(text, 7);
-    CHECK(asprintf(&text, "%0200d", 5) == 200 && in_kind(text));
+    text = strndup("a text", 3);
+    CHECK(in_kind(text) && strcmp(text, "a t") == 0);
+    free(text);
+    wchar_t *wide = wcsdup(L"a text");
+    CHECK(in_kind(wide) && wcscmp(wide, L"a text") == 0);
+    free(wide);
+    /* What libc allocates stays in its heap, until it is more the program's than libc's. */
+    CHECK(asprintf(&text, "%0200d", 5) == 200 && !in_kind(text));
     CHECK(malloc_usable_size(text) >= 201);
+    text = realloc(text, 1000);
+    CHECK(in_kind(text) && text[198] == '0' && text[199] == '5' && text[200] == '\0');
     errno = 42;
     free(text);
     CHECK(errno == 42);
@@ -280,7 +290,7 @@ static void free_all(void **blocks)
 
 static void *first_in_thread(void *size)
 {
-    return malloc(*(size_t *)size);
+    return opaque(malloc(*(size_t *)size));
 }
 
 static void *of_new_thread(size_t size)
@@ -312,6 +322,25 @@ static void full(bool falls_back)
     take_all(blocks, &ours, &none);
     CHECK(ours > 8);
     free_all(blocks);
+}
+
+/* Blocks of libc that are to go to the kind when they get smaller, and it has no room. */
+static void case_shrink(void)
+{
+    void *blocks[FULL_BLOCKS];
+    size_t ours, none;
+    void *large = malloc(8 * MIB);
+
+    CHECK(large != NULL && !in_kind(large));
+    fill(large, MIB);
+    take_all(blocks, &ours, &none);
+    CHECK(none > 0);
+    large = realloc(large, MIB);
+    CHECK(large != NULL && !in_kind(large) && is_filled(large, MIB));
+    free_all(blocks);
+    large = realloc(large, MIB + 1);
+    CHECK(in_kind(large) && is_filled(large, MIB));
+    free(large);
 }
 
 static void case_full_dram(void)
@@ -359,19 +388,19 @@ static void *first_free(void *block)
 
 static void *first_realloc(void *block)
 {
-    return realloc(block, 9000);
+    return opaque(realloc(block, 9000));
 }
 
 static void *first_calloc(void *block)
 {
     free(block);
-    return calloc(3, 3000);
+    return opaque(calloc(3, 3000));
 }
 
 static void *first_memalign(void *block)
 {
     free(block);
-    return memalign(64, 3000);
+    return opaque(memalign(64, 3000));
 }
 
 /* What a thread does first may be anything. */
@@ -538,6 +567,83 @@ static void case_fork(void)
     free(block);
 }
 
+/* A library's handlers, which were registered before there was a kind. */
+static void case_fork_handlers(void)
+{
+    pid_t *(*plugin_mark)(void);
+
+    *(void **)&plugin_mark = dlsym(RTLD_DEFAULT, "plugin_mark");
+    CHECK(plugin_mark != NULL);
+    pid_t *mark = plugin_mark();
+    CHECK(in_kind(mark));
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(*mark == getpid());
+        _exit(0);
+    }
+    CHECK(status_of(child) == 0 && *mark == 0);
+}
+
+/* A program that has a kind of its own: libmemkind allocates while it holds its locks. */
+static void case_fork_api(void)
+{
+    int (*create)(const char *, size_t, void **);
+    void *(*kind_malloc)(void *, size_t);
+    void *kind;
+
+    *(void **)&create = dlsym(RTLD_DEFAULT, "memkind_create_pmem");
+    *(void **)&kind_malloc = dlsym(RTLD_DEFAULT, "memkind_malloc");
+    CHECK(create != NULL && kind_malloc != NULL);
+    CHECK(create(getenv("MEMKIND_PRELOAD_DIR"), 0, &kind) == 0 && kind_malloc(kind, KIB) != NULL);
+    free(opaque(malloc(1)));
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(30);
+        CHECK(kind_malloc(kind, KIB) != NULL);
+        CHECK(in_kind(opaque(malloc(1))));
+        _exit(0);
+    }
+    CHECK(status_of(child) == 0);
+}
+
+/* What libc has allocated for a thread, and changes in the child before its handlers run. */
+static struct {
+    pthread_barrier_t barrier;
+    pthread_key_t keys[40]; /* libc has room for 32 that is not allocated */
+    FILE *stream;
+} held;
+
+static void *hold(void *value)
+{
+    CHECK(pthread_setspecific(held.keys[COUNT_OF(held.keys) - 1], value) == 0);
+    flockfile(held.stream);
+    pthread_barrier_wait(&held.barrier);
+    pthread_barrier_wait(&held.barrier);
+    CHECK(pthread_getspecific(held.keys[COUNT_OF(held.keys) - 1]) == value);
+    funlockfile(held.stream);
+    return NULL;
+}
+
+static void case_fork_libc(void)
+{
+    pthread_t thread;
+
+    free(opaque(malloc(1)));
+    held.stream = fopen("/dev/null", "we");
+    CHECK(held.stream != NULL && pthread_barrier_init(&held.barrier, NULL, 2) == 0);
+    for (size_t i = 0; i < COUNT_OF(held.keys); i++)
+        CHECK(pthread_key_create(&held.keys[i], NULL) == 0);
+    CHECK(pthread_create(&thread, NULL, hold, &held) == 0);
+    pthread_barrier_wait(&held.barrier);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    CHECK(status_of(child) == 0 && ftrylockfile(held.stream) != 0);
+    pthread_barrier_wait(&held.barrier);
+    CHECK(pthread_join(thread, NULL) == 0);
+    fclose(held.stream);
+}
+
 static void *fork_and_wait(void *unused)
 {
     for (int i = 0; i < 20; i++) {
@@ -628,11 +734,15 @@ static const struct {
     {"sides", case_sides},
     {"full-dram", case_full_dram},
     {"full-fail", case_full_fail},
+    {"shrink", case_shrink},
     {"threads", case_threads},
     {"ratio", case_ratio},
     {"dlopen", case_dlopen},
     {"descriptors", case_descriptors},
     {"fork", case_fork},
+    {"fork-api", case_fork_api},
+    {"fork-handlers", case_fork_handlers},
+    {"fork-libc", case_fork_libc},
     {"fork-threads", case_fork_threads},
     {"exec", case_exec},
     {"child", case_child},

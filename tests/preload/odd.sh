@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Odd uses of malloc, on the preload library. Usage: odd.sh ODD PLUGIN
+# Odd uses of malloc, on the preload library. Usage: odd.sh ODD PLUGIN NEEDS-PLUGIN
 
 . "$(dirname "$0")/lib.sh"
 
@@ -28,6 +28,7 @@ run sides MEMKIND_PRELOAD_MIN=1000 MEMKIND_PRELOAD_MAX=100000
 run full-dram MEMKIND_PRELOAD_SIZE=16M
 run full-dram MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_RATIO=1:10000
 run full-fail MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_FALLBACK=fail
+run shrink MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_MAX=4M MEMKIND_PRELOAD_FALLBACK=fail
 run threads
 run threads MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_RATIO=1:2
 run threads MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_MIN=2000
@@ -35,12 +36,19 @@ run ratio MEMKIND_PRELOAD_RATIO=1:4
 run dlopen
 run descriptors
 run fork
+run fork-api
+run fork-api MEMKIND_PMEM_FORK=share
+run fork-libc
+run fork-libc MEMKIND_PMEM_FORK=share
 run fork-threads
 run exec
 
 echo "== another library that is preloaded too"
 LD_PRELOAD=$ODD_PLUGIN:$library MEMKIND_PRELOAD_DIR=$work/pmem "$odd" kind || fail "behind a plugin"
 LD_PRELOAD=$library:$ODD_PLUGIN MEMKIND_PRELOAD_DIR=$work/pmem "$odd" kind || fail "before a plugin"
+
+echo "== fork handlers of a library that starts before it"
+LD_PRELOAD=$library:$3 MEMKIND_PRELOAD_DIR=$work/pmem timeout 60 "$odd" fork-handlers || fail fork-handlers
 
 echo "== a program with its owner's rights"
 cp "$odd" "$work/setuid"

@@ -125,6 +125,9 @@ END
 echo "== exports"
 nm -D --defined-only "$library" | awk '{ print $NF }' | sort >"$work/names"
 sort >"$work/wanted" <<'END'
+__register_atfork
+__strdup
+__strndup
 aligned_alloc
 calloc
 close
@@ -142,6 +145,9 @@ posix_memalign
 pvalloc
 realloc
 reallocarray
+strdup
+strndup
 valloc
+wcsdup
 END
 diff "$work/wanted" "$work/names" || fail "exports differ (<: wanted, >: the library)"

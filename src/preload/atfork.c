@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Puts libmemkind's fork handlers before all others, as a malloc's must be: what is done before a
+ * fork is done in the reverse order of registration, and afterwards in that order. Libraries that a
+ * program is linked with start before this one. Were their handlers to stay in front, they would
+ * free blocks while the allocator's locks are held, and write to their parent's blocks before the
+ * child has its own.
+ *
+ * So the handlers of others wait until libmemkind has registered its own. A fork in between, in a
+ * library's constructor, does without them.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "preload/preload.h"
+
+#define ATFORK_MOST 256 /* that can wait */
+
+/* What pthread_atfork(3) calls, with what tells the library that it was called from. */
+__attribute__((visibility("default"))) int
+__register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library);
+
+typedef int atfork_function(void (*)(void), void (*)(void), void (*)(void), void *);
+
+struct atfork {
+    void (*prepare)(void);
+    void (*parent)(void);
+    void (*child)(void);
+    void *library;
+};
+
+extern void *__dso_handle __attribute__((visibility("hidden")));
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct atfork waiting[ATFORK_MOST];
+static size_t waiting_count;
+static atomic_bool released;
+
+static int register_now(const struct atfork *handlers)
+{
+    atfork_function *function;
+
+    *(void **)&function = preload_find_in_libc("__register_atfork");
+    if (function == NULL)
+        return ENOSYS;
+    return function(handlers->prepare, handlers->parent, handlers->child, handlers->library);
+}
+
+/* Whether the address is in libmemkind or in this library. */
+static bool is_ours(void *library)
+{
+    Dl_info theirs, memkind;
+
+    if (library == &__dso_handle)
+        return true;
+    return dladdr(library, &theirs) != 0 &&
+           dladdr(dlsym(RTLD_DEFAULT, "memkind_malloc"), &memkind) != 0 &&
+           theirs.dli_fbase == memkind.dli_fbase;
+}
+
+static int wait_or_register(const struct atfork *handlers)
+{
+    if (atomic_load(&released))
+        return register_now(handlers);
+    if (waiting_count == ATFORK_MOST)
+        return ENOMEM;
+    waiting[waiting_count++] = *handlers;
+    return 0;
+}
+
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+                      void *library)
+{
+    const struct atfork handlers = {prepare, parent, child, library};
+
+    /* A fork may leave the lock held: once all are released, nobody takes it. */
+    if (atomic_load(&released) || is_ours(library))
+        return register_now(&handlers);
+    pthread_mutex_lock(&lock);
+    int err = wait_or_register(&handlers);
+    pthread_mutex_unlock(&lock);
+    return err;
+}
+
+void preload_release_atfork(void)
+{
+    pthread_mutex_lock(&lock);
+    atomic_store(&released, true);
+    for (size_t i = 0; i < waiting_count; i++)
+        (void)register_now(&waiting[i]);
+    pthread_mutex_unlock(&lock);
+}

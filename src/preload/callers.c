@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Who calls malloc: the code of an object. */
+#include "preload/callers.h"
+
+#include <link.h>
+#include <stddef.h>
+
+struct wanted {
+    uintptr_t inside;
+    struct callers_code *code;
+};
+
+static int look_at_object(struct dl_phdr_info *object, size_t size, void *argument)
+{
+    const struct wanted *wanted = argument;
+
+    (void)size;
+    for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        const struct callers_code code = {
+            .first = object->dlpi_addr + segment->p_vaddr,
+            .length = segment->p_memsz,
+        };
+
+        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_X) != 0 &&
+            wanted->inside - code.first < code.length) {
+            *wanted->code = code;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+struct callers_code callers_find(uintptr_t inside)
+{
+    struct callers_code code = {0};
+
+    dl_iterate_phdr(look_at_object, &(struct wanted){.inside = inside, .code = &code});
+    return code;
+}
