@@ -33,6 +33,7 @@
 #include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
+#include "space/area_map.h"
 #include "space/metadata.h"
 #include "util/fork_generation.h"
 
@@ -45,10 +46,12 @@ static void before_fork(void)
     thread_caches_before_fork();
     arena_set_before_fork();
     directory_before_fork();
+    area_map_before_fork();
 }
 
 static void after_fork(bool child)
 {
+    area_map_after_fork();
     directory_after_fork();
     arena_set_after_fork();
     thread_caches_after_fork(child);

@@ -61,6 +61,16 @@ void area_map_remove(const void *base, unsigned owner)
     pthread_mutex_unlock(&lock);
 }
 
+void area_map_before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void area_map_after_fork(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
 /* The smallest area that ptr is in; NULL. */
 static struct entry *find(const void *ptr)
 {

@@ -2,9 +2,10 @@
 /*
  * Tests of a process in which no fork handlers can be registered: it has no kinds that a child could
  * take for its own. The handlers of copies are registered when the process begins, which fails here,
- * once and for all; the others whenever a kind is made. So the tests come in this order.
+ * once and for all; the others whenever a kind is made. So the tests come in this order. Then, of a
+ * process that has them: no lock stays held in a child.
  */
-/* WRAP: pthread_atfork */
+/* WRAP: pthread_atfork address_map_mark_areas */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,24 +15,35 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "kinds/fork_handlers.h"
 #include "kinds/fork_snapshot.h"
 #include "kinds/memkind_arena_internal.h"
+#include "kinds/memkind_fixed_internal.h"
 #include "kinds/memkind_pmem_internal.h"
+#include "space/address_map.h"
 #include "support/faults.h"
 #include "support/forks.h"
 #include "support/leftovers.h"
 
 TEST_FORKS
 
+#define AREA_SIZE    ((size_t)4 << 20)
+#define NAP_US       100000 /* many times what fork(2) takes */
+#define HANG_SECONDS 20
+
 static struct leftovers before;
 static char dir_path[TEST_DIR_PATH_SIZE];
 static struct memkind *const untouched = (struct memkind *)(uintptr_t)0x10;
 static struct fault atfork_fault = {.error = ENOMEM, .times = FAULT_ALWAYS};
+static atomic_bool nap_in_lock; /* of the map of areas */
+static atomic_bool is_in_lock;
 
 int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
@@ -40,6 +52,18 @@ int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*ch
 {
     return fault_hits(&atfork_fault) ? atfork_fault.error
                                      : __real_pthread_atfork(prepare, parent, child);
+}
+
+void __real_address_map_mark_areas(const void *base, size_t size);
+void __wrap_address_map_mark_areas(const void *base, size_t size);
+
+void __wrap_address_map_mark_areas(const void *base, size_t size)
+{
+    if (atomic_exchange(&nap_in_lock, false)) {
+        atomic_store(&is_in_lock, true);
+        usleep(NAP_US);
+    }
+    __real_address_map_mark_areas(base, size);
 }
 
 static int setup(void **state)
@@ -124,12 +148,58 @@ static void no_copies_for_good(void **state)
     check_refused(MEMKIND_FORK_SNAPSHOT);
 }
 
+static void *make_fixed_kind(void *area)
+{
+    struct memkind *kind = NULL;
+
+    return memkind_fixed_new(area, AREA_SIZE, &kind) == MEMKIND_SUCCESS ? kind : NULL;
+}
+
+static void delete_fixed_kind(struct memkind *kind)
+{
+    memkind_fixed_destroy(kind);
+    free(kind);
+}
+
+/* Another thread is making a fixed kind when the process forks. */
+static void child_makes_fixed_kinds(void **state)
+{
+    char *areas =
+        mmap(NULL, 2 * AREA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pthread_t thread;
+    void *kind;
+    int status;
+
+    (void)state;
+    assert_ptr_not_equal(areas, MAP_FAILED);
+    atomic_store(&nap_in_lock, true);
+    assert_int_equal(pthread_create(&thread, NULL, make_fixed_kind, areas), 0);
+    while (!atomic_load(&is_in_lock))
+        sched_yield();
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        alarm(HANG_SECONDS);
+        struct memkind *own = make_fixed_kind(areas + AREA_SIZE);
+        if (own != NULL)
+            delete_fixed_kind(own);
+        _exit(own != NULL ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(pthread_join(thread, &kind), 0);
+    assert_non_null(kind);
+    delete_fixed_kind(kind);
+    munmap(areas, 2 * AREA_SIZE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(no_kind_without_handlers, setup, teardown),
         cmocka_unit_test_setup_teardown(next_kind_registers_them, setup, teardown),
         cmocka_unit_test_setup_teardown(no_copies_for_good, setup, teardown),
+        cmocka_unit_test_setup_teardown(child_makes_fixed_kinds, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
