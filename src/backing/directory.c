@@ -7,6 +7,10 @@
  * guards the list and the reference counts; all else in a directory is written before it enters the
  * list and never changes. An open descriptor pins its inode, so no other directory can get the
  * number of one that is listed.
+ *
+ * Programs such as daemons close all descriptors that there may be, this one among them, and what
+ * they open next may get its number. So it is looked at before it is used, and before it is closed;
+ * where it is another's, the directory is opened for the moment, by its path.
  */
 #include "backing/directory.h"
 
@@ -18,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "util/cancel.h"
@@ -29,7 +32,7 @@ struct directory {
     dev_t device;           /* with inode: which directory this is */
     ino_t inode;
     uint64_t mount; /* the mount it was reached by, 0 where the kernel does not tell */
-    int fd;         /* O_PATH, owned */
+    int fd;         /* O_PATH, owned unless the program has closed it */
     char path[];    /* as it was opened, terminated */
 };
 
@@ -47,10 +50,45 @@ static uint64_t directory_mount(int fd)
     return status.stx_mnt_id;
 }
 
+static bool directory_is(const struct directory *dir, const struct stat *status)
+{
+    return status->st_dev == dir->device && status->st_ino == dir->inode;
+}
+
+/*
+ * Whether dir->fd is what was opened: of the program's descriptors, few are O_PATH. Where the file
+ * system does not tell which directory it is, it is ours.
+ */
+static bool directory_has_fd(const struct directory *dir)
+{
+    struct stat status;
+    int flags = fcntl(dir->fd, F_GETFL);
+
+    if (flags < 0 || (flags & O_PATH) == 0)
+        return false;
+    return fstat(dir->fd, &status) != 0 || directory_is(dir, &status);
+}
+
 static void directory_delete(struct directory *dir)
 {
-    close(dir->fd);
+    if (directory_has_fd(dir))
+        close(dir->fd);
     free(dir);
+}
+
+/* A descriptor of the directory at path, and which one that is; or -errno. */
+static int directory_open_path(const char *path, struct stat *status)
+{
+    int error;
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, status) == 0)
+        return fd;
+    error = -errno;
+    close(fd);
+    return error;
 }
 
 static int directory_new(const char *path, struct directory **dir)
@@ -58,19 +96,14 @@ static int directory_new(const char *path, struct directory **dir)
     size_t path_size = strlen(path) + 1;
     struct directory *fresh;
     struct stat status;
-    int error;
-    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = directory_open_path(path, &status);
 
     if (fd < 0)
-        return -errno;
-    if (fstat(fd, &status) != 0) {
-        error = -errno;
-        goto close_fd;
-    }
+        return fd;
     fresh = malloc(sizeof(*fresh) + path_size);
     if (fresh == NULL) {
-        error = -ENOMEM;
-        goto close_fd;
+        close(fd);
+        return -ENOMEM;
     }
     *fresh = (struct directory){
         .references = 1,
@@ -82,10 +115,6 @@ static int directory_new(const char *path, struct directory **dir)
     memcpy(fresh->path, path, path_size);
     *dir = fresh;
     return 0;
-
-close_fd:
-    close(fd);
-    return error;
 }
 
 static struct directory *directory_find_locked(const struct directory *wanted)
@@ -189,25 +218,28 @@ void directory_after_fork(void)
     pthread_mutex_unlock(&directory_mutex);
 }
 
-int directory_fd(const struct directory *dir)
+int directory_take_fd(const struct directory *dir)
 {
-    return dir->fd;
+    struct stat status;
+    int fd;
+
+    if (directory_has_fd(dir))
+        return dir->fd;
+    fd = directory_open_path(dir->path, &status);
+    if (fd < 0 || directory_is(dir, &status))
+        return fd;
+    close(fd);
+    return -ENOENT;
+}
+
+void directory_give_fd(const struct directory *dir, int fd)
+{
+    /* One that has got the number of the one that was closed takes its place. */
+    if (fd != dir->fd)
+        close(fd);
 }
 
 const char *directory_path(const struct directory *dir)
 {
     return dir->path;
-}
-
-int directory_capacity(const struct directory *dir, size_t *bytes)
-{
-    struct statvfs fs;
-    size_t capacity;
-
-    if (fstatvfs(dir->fd, &fs) != 0)
-        return -errno;
-    if (__builtin_mul_overflow(fs.f_blocks, fs.f_frsize, &capacity))
-        return -EOVERFLOW;
-    *bytes = capacity;
-    return 0;
 }

@@ -2,8 +2,6 @@
 /* A directory that kinds keep their files in, held as one descriptor that all of them share. */
 #pragma once
 
-#include <stddef.h>
-
 struct directory;
 
 /*
@@ -20,22 +18,24 @@ int directory_open(const char *path, struct directory **dir);
 /* Takes one more reference and returns dir. */
 struct directory *directory_ref(struct directory *dir);
 
-/* Gives one reference back; the last one closes the descriptor. NULL: nothing. errno is kept. */
+/*
+ * Gives one reference back; the last one closes the descriptor, unless the program has. NULL:
+ * nothing. errno is kept.
+ */
 void directory_close(struct directory *dir);
 
 /* Around fork(2), in this thread: hold the list of directories still. */
 void directory_before_fork(void);
 void directory_after_fork(void);
 
-/* The descriptor (O_PATH, close-on-exec): for openat(2) and fstat(2) only, and not to be closed. */
-int directory_fd(const struct directory *dir);
+/*
+ * A descriptor of the directory (O_PATH, close-on-exec), for openat(2) and the like only; the caller
+ * gives it to directory_give_fd(). Where the program has closed the one that was opened, the path
+ * is opened again: -ENOENT where another directory is there now, or what open(2) says. Safe from
+ * any thread; opening and closing are cancellation points.
+ */
+int directory_take_fd(const struct directory *dir);
+void directory_give_fd(const struct directory *dir, int fd);
 
 /* The path that the first directory_open() was given. Lives as long as the reference. */
 const char *directory_path(const struct directory *dir);
-
-/*
- * *bytes is the size of the file system that the directory lies in, used or not; 0 where it has
- * none (a tmpfs mounted with size=0). 0, or, with *bytes untouched: -EOVERFLOW, or what statvfs(3)
- * says.
- */
-int directory_capacity(const struct directory *dir, size_t *bytes);

@@ -98,15 +98,15 @@ static int tmpfile_open_named(int dirfd, char name[TMPFILE_NAME_SIZE])
     return result;
 }
 
-static int tmpfile_create_unlinked(const struct directory *dir)
+static int tmpfile_create_unlinked(const struct directory *dir, int dirfd)
 {
     char name[TMPFILE_NAME_SIZE];
     int error;
-    int fd = tmpfile_open_named(directory_fd(dir), name);
+    int fd = tmpfile_open_named(dirfd, name);
 
     if (fd < 0)
         return fd;
-    if (unlinkat(directory_fd(dir), name, 0) != 0) {
+    if (unlinkat(dirfd, name, 0) != 0) {
         error = -errno;
         close(fd);
         log_error("%s/%s cannot be removed (error %d)", directory_path(dir), name, -error);
@@ -116,7 +116,7 @@ static int tmpfile_create_unlinked(const struct directory *dir)
 }
 
 /* As tmpfile_create(), without O_TMPFILE. */
-static int tmpfile_create_named(const struct directory *dir)
+static int tmpfile_create_named(const struct directory *dir, int dirfd)
 {
     sigset_t all;
     sigset_t old;
@@ -127,18 +127,28 @@ static int tmpfile_create_named(const struct directory *dir)
     result = -pthread_sigmask(SIG_SETMASK, &all, &old);
     if (result != 0)
         return result;
-    result = tmpfile_create_unlinked(dir);
+    result = tmpfile_create_unlinked(dir, dirfd);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return result;
+}
+
+static int tmpfile_create_at(const struct directory *dir, int dirfd)
+{
+    int result = tmpfile_openat(dirfd, ".", O_TMPFILE);
+
+    return tmpfile_nameless_unknown(result) ? tmpfile_create_named(dir, dirfd) : result;
 }
 
 int tmpfile_create(const struct directory *dir)
 {
     int cancel = cancel_hold();
-    int result = tmpfile_openat(directory_fd(dir), ".", O_TMPFILE);
+    int dirfd = directory_take_fd(dir);
+    int result = dirfd;
 
-    if (tmpfile_nameless_unknown(result))
-        result = tmpfile_create_named(dir);
+    if (dirfd >= 0) {
+        result = tmpfile_create_at(dir, dirfd);
+        directory_give_fd(dir, dirfd);
+    }
     cancel_restore(cancel);
     return result;
 }
@@ -425,5 +435,18 @@ int tmpfile_blocks(int fd, size_t *bytes)
     if (fstat(fd, &status) != 0)
         return -errno;
     *bytes = (size_t)status.st_blocks * TMPFILE_STAT_BLOCK;
+    return 0;
+}
+
+int tmpfile_capacity(int fd, size_t *bytes)
+{
+    struct statvfs fs;
+    size_t capacity;
+
+    if (fstatvfs(fd, &fs) != 0)
+        return -errno;
+    if (__builtin_mul_overflow(fs.f_blocks, fs.f_frsize, &capacity))
+        return -EOVERFLOW;
+    *bytes = capacity;
     return 0;
 }

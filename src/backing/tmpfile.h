@@ -16,7 +16,8 @@ struct directory;
 /*
  * Makes an empty file without a name in the directory: mode 0600 (less what the umask takes away),
  * open for reading and writing, close-on-exec. Returns a descriptor that the caller closes, or
- * -errno of the call that failed: -EACCES, -EROFS, -ENOSPC, -EMFILE ... The directory is left as it
+ * -errno of the call that failed: -EACCES, -EROFS, -ENOSPC, -EMFILE ..., or, where the program has
+ * closed the directory's descriptor, what directory_take_fd() says. The directory is left as it
  * was, unless the file system has no O_TMPFILE and refuses to remove a name that it just gave.
  */
 int tmpfile_create(const struct directory *dir);
@@ -83,3 +84,9 @@ int tmpfile_map(int fd, void *addr, size_t size, off_t offset, bool in_memory);
 
 /* *bytes is the file space that the file holds. On error *bytes is untouched. */
 int tmpfile_blocks(int fd, size_t *bytes);
+
+/*
+ * *bytes is the size of the file system that the file lies in, used or not; 0 where it has none (a
+ * tmpfs mounted with size=0). -EOVERFLOW, or what statvfs(3) says; on error *bytes is untouched.
+ */
+int tmpfile_capacity(int fd, size_t *bytes);

@@ -132,9 +132,8 @@ static bool file_backing_kept(const struct space *space, void *addr, size_t size
 
 static int file_backing_capacity(const struct space *space, size_t *size)
 {
-    if (space->directory == NULL)
-        return -EBADF;
-    int err = directory_capacity(space->directory, size);
+    int err = tmpfile_capacity(space->fd, size);
+
     /* A file system that does not say how large it is has no limit that we know of. */
     return err == 0 && *size == 0 ? -ENODATA : err;
 }

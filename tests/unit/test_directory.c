@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of directories: one descriptor for all users of one, none after the last. */
-/* WRAP: fstat fstatvfs malloc statx */
+/* WRAP: fstat malloc statx */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,16 +32,12 @@
 static struct leftovers before;
 static char dir_path[TEST_DIR_PATH_SIZE];
 static struct fault fstat_fault;
-static struct fault fstatvfs_fault;
 static struct fault malloc_fault;
 static struct fault statx_fault;
-static const struct statvfs *fake_statvfs;
 static _Atomic(uint64_t) fake_mount; /* added to the number of the mount */
 
 int __real_fstat(int fd, struct stat *status);
 int __wrap_fstat(int fd, struct stat *status);
-int __real_fstatvfs(int fd, struct statvfs *fs);
-int __wrap_fstatvfs(int fd, struct statvfs *fs);
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 int __real_statx(int fd, const char *path, int flags, unsigned mask, struct statx *status);
@@ -51,17 +46,6 @@ int __wrap_statx(int fd, const char *path, int flags, unsigned mask, struct stat
 int __wrap_fstat(int fd, struct stat *status)
 {
     return fstat_fault.times > 0 && fault_hits(&fstat_fault) ? -1 : __real_fstat(fd, status);
-}
-
-int __wrap_fstatvfs(int fd, struct statvfs *fs)
-{
-    if (fault_hits(&fstatvfs_fault))
-        return -1;
-    if (fake_statvfs != NULL) {
-        *fs = *fake_statvfs;
-        return 0;
-    }
-    return __real_fstatvfs(fd, fs);
 }
 
 void *__wrap_malloc(size_t size)
@@ -83,8 +67,7 @@ int __wrap_statx(int fd, const char *path, int flags, unsigned mask, struct stat
 static int setup(void **state)
 {
     (void)state;
-    fstat_fault = fstatvfs_fault = malloc_fault = statx_fault = (struct fault){0};
-    fake_statvfs = NULL;
+    fstat_fault = malloc_fault = statx_fault = (struct fault){0};
     fake_mount = 0;
     test_dir_make(dir_path);
     leftovers_take(&before, dir_path);
@@ -94,7 +77,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    fstat_fault = fstatvfs_fault = malloc_fault = statx_fault = (struct fault){0};
+    fstat_fault = malloc_fault = statx_fault = (struct fault){0};
     leftovers_check(&before);
     test_dir_remove(dir_path);
     return 0;
@@ -130,8 +113,8 @@ static void test_open(void **state)
     dir = open_path(path);
     memset(path, 'x', strlen(path)); /* the path is a copy */
     assert_string_equal(directory_path(dir), dir_path);
-    assert_int_equal(fcntl(directory_fd(dir), F_GETFD), FD_CLOEXEC);
-    flags = fcntl(directory_fd(dir), F_GETFL);
+    assert_int_equal(fcntl(directory_take_fd(dir), F_GETFD), FD_CLOEXEC);
+    flags = fcntl(directory_take_fd(dir), F_GETFL);
     assert_true((flags & (O_PATH | O_DIRECTORY)) == (O_PATH | O_DIRECTORY));
     assert_int_equal(stat(dir_path, &status), 0);
     directory_close(dir);
@@ -142,7 +125,7 @@ static void test_one_descriptor_for_all(void **state)
     char other_way[PATH_SIZE];
     struct directory *first = open_path(dir_path);
     struct directory *second;
-    int fd = directory_fd(first);
+    int fd = directory_take_fd(first);
 
     (void)state;
     snprintf(other_way, sizeof(other_way), "%s/./", dir_path);
@@ -151,7 +134,7 @@ static void test_one_descriptor_for_all(void **state)
     assert_ptr_equal(directory_ref(second), first);
     directory_close(first);
     directory_close(first);
-    assert_int_equal(directory_fd(second), fd);
+    assert_int_equal(directory_take_fd(second), fd);
     assert_int_not_equal(fcntl(fd, F_GETFD), -1);
     assert_string_equal(directory_path(second), dir_path);
     directory_close(second);
@@ -167,7 +150,7 @@ static void test_as_many_references_as_kinds(void **state)
     (void)state;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
     few = old;
-    few.rlim_cur = (rlim_t)directory_fd(dir) + 2; /* the one that open() needs for a moment */
+    few.rlim_cur = (rlim_t)directory_take_fd(dir) + 2; /* the one that open() needs for a moment */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
     for (int i = 1; i < REFERENCES; i++)
         assert_ptr_equal(open_path(dir_path), dir);
@@ -189,7 +172,7 @@ static void test_directories_are_told_apart(void **state)
     inner = open_path(path);
     assert_ptr_not_equal(inner, outer);
     assert_ptr_not_equal(third, outer);
-    assert_int_not_equal(directory_fd(inner), directory_fd(outer));
+    assert_int_not_equal(directory_take_fd(inner), directory_take_fd(outer));
     directory_close(outer); /* neither the first nor the last of the list */
     assert_ptr_equal(open_path(path), inner);
     assert_ptr_equal(open_path("/"), third);
@@ -287,45 +270,117 @@ static void test_close_keeps_errno(void **state)
     assert_int_equal(errno, EXDEV);
 }
 
-static void test_capacity(void **state)
+/* -- Descriptors that the program has closed ---------------------------------------------------- */
+
+static bool is_dir_path(int fd)
 {
-    struct directory *dir = open_path(dir_path);
-    struct statvfs fs;
-    size_t bytes = 0;
+    struct stat wanted;
+    struct stat status;
+
+    assert_int_equal(stat(dir_path, &wanted), 0);
+    assert_int_equal(fstat(fd, &status), 0);
+    return status.st_dev == wanted.st_dev && status.st_ino == wanted.st_ino;
+}
+
+/* The program's, in place of the directory's own; returns its number. */
+static int take_number_of(const struct directory *dir, const char *path, int flags)
+{
+    int number = directory_take_fd(dir);
+    int fd = open(path, flags | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(dup3(fd, number, O_CLOEXEC), number);
+    close(fd);
+    return number;
+}
+
+/* What has the number now is neither used nor closed. */
+static void test_number_is_anothers(void **state)
+{
+    const struct {
+        const char *path;
+        int flags;
+    } others[] = {{"/", O_RDONLY}, {"/", O_PATH}, {"/dev/null", O_RDWR}, {dir_path, O_RDONLY}};
 
     (void)state;
-    assert_int_equal(statvfs(dir_path, &fs), 0);
-    assert_int_equal(directory_capacity(dir, &bytes), 0);
-    assert_int_equal(bytes, fs.f_blocks * fs.f_frsize);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        struct directory *dir = open_path(dir_path);
+        int number = take_number_of(dir, others[i].path, others[i].flags);
+
+        for (int round = 0; round < 3; round++) {
+            int fd = directory_take_fd(dir);
+
+            assert_int_not_equal(fd, number);
+            assert_true(is_dir_path(fd));
+            assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+            directory_give_fd(dir, fd);
+            assert_int_equal(fcntl(fd, F_GETFD), -1);
+        }
+        directory_close(dir);
+        assert_int_equal(fcntl(number, F_GETFD), FD_CLOEXEC);
+        close(number);
+    }
+}
+
+static void test_number_is_nobodys(void **state)
+{
+    struct directory *dir = open_path(dir_path);
+    int number = directory_take_fd(dir);
+
+    (void)state;
+    close(number);
+    directory_close(dir);
+    dir = open_path(dir_path);
+    number = directory_take_fd(dir);
+    close(number);
+    for (int round = 0; round < 3; round++) {
+        int fd = directory_take_fd(dir);
+
+        assert_true(is_dir_path(fd));
+        directory_give_fd(dir, fd);
+    }
     directory_close(dir);
 }
 
-static void check_capacity(const struct directory *dir, fsblkcnt_t blocks, unsigned long block,
-                           int error, size_t expected)
+/* The path leads elsewhere by now, or nowhere. */
+static void test_number_and_path_are_anothers(void **state)
 {
-    const struct statvfs fs = {.f_blocks = blocks, .f_frsize = block, .f_bsize = 1};
-    size_t bytes = 1;
-
-    fake_statvfs = &fs;
-    assert_int_equal(directory_capacity(dir, &bytes), error);
-    assert_int_equal(bytes, expected);
-    fake_statvfs = NULL;
-}
-
-static void test_capacity_of_odd_file_systems(void **state)
-{
-    struct directory *dir = open_path(dir_path);
-    size_t bytes = 1;
+    char path[PATH_SIZE];
+    char moved[PATH_SIZE];
 
     (void)state;
-    check_capacity(dir, 3, 512, 0, 1536);
-    check_capacity(dir, 0, 4096, 0, 0);
-    check_capacity(dir, SIZE_MAX / 4096, 4096, 0, SIZE_MAX - 4095);
-    check_capacity(dir, SIZE_MAX / 4096 + 1, 4096, -EOVERFLOW, 1);
-    fault_set(&fstatvfs_fault, EIO, 1);
-    assert_int_equal(directory_capacity(dir, &bytes), -EIO);
-    assert_int_equal(bytes, 1);
+    snprintf(path, sizeof(path), "%s/inner", dir_path);
+    snprintf(moved, sizeof(moved), "%s/moved", dir_path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    struct directory *dir = open_path(path);
+    int number = take_number_of(dir, "/", O_RDONLY);
+    assert_int_equal(rename(path, moved), 0);
+    assert_int_equal(directory_take_fd(dir), -ENOENT);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(directory_take_fd(dir), -ENOENT);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(rename(moved, path), 0);
+    int fd = directory_take_fd(dir);
+    assert_true(fd >= 0);
+    directory_give_fd(dir, fd);
+    fault_set(&fstat_fault, EIO, 1);
+    assert_int_equal(directory_take_fd(dir), -EIO);
     directory_close(dir);
+    close(number);
+    assert_int_equal(rmdir(path), 0);
+}
+
+/* A directory of which the file system does not tell which one it is: nobody else's, as it seems. */
+static void test_closes_what_it_cannot_look_at(void **state)
+{
+    struct directory *dir = open_path(dir_path);
+    int number = directory_take_fd(dir);
+
+    (void)state;
+    fault_set(&fstat_fault, ESTALE, FAULT_ALWAYS);
+    assert_int_equal(directory_take_fd(dir), number);
+    directory_close(dir);
+    assert_int_equal(fcntl(number, F_GETFD), -1);
 }
 
 static void *open_and_close(void *argument)
@@ -341,7 +396,7 @@ static void *open_and_close(void *argument)
             continue;
         }
         directory_close(directory_ref(dir));
-        if (fstatat(directory_fd(dir), "", &status, AT_EMPTY_PATH) != 0)
+        if (fstatat(directory_take_fd(dir), "", &status, AT_EMPTY_PATH) != 0)
             atomic_fetch_add(failures, 1);
         directory_close(dir);
     }
@@ -399,8 +454,10 @@ int main(void)
         TEST(test_no_descriptor),
         TEST(test_failures_leave_nothing),
         TEST(test_close_keeps_errno),
-        TEST(test_capacity),
-        TEST(test_capacity_of_odd_file_systems),
+        TEST(test_number_is_anothers),
+        TEST(test_number_is_nobodys),
+        TEST(test_number_and_path_are_anothers),
+        TEST(test_closes_what_it_cannot_look_at),
         TEST(test_threads),
         TEST(test_no_cancellation_point),
     };

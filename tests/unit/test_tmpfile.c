@@ -373,6 +373,54 @@ static void test_create_fails_to_unlink(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+/* The directory's descriptor becomes another one; what tests leave behind is counted from here. */
+static void replace_descriptor(const char *path, int flags)
+{
+    int number = directory_take_fd(dir);
+    int fd = open(path, flags | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(dup3(fd, number, O_CLOEXEC), number);
+    close(fd);
+    leftovers_take(&before, dir_path);
+    directory_give_fd(dir, number);
+}
+
+static void test_create_where_the_descriptor_is_anothers(void **state)
+{
+    int own = directory_take_fd(dir);
+
+    (void)state;
+    replace_descriptor("/proc", O_RDONLY);
+    for (unsigned unsupported = 0; unsupported <= 1; unsupported++) {
+        fault_set(&nameless_fault, EOPNOTSUPP, unsupported);
+        check_created(tmpfile_create(dir), 0600);
+    }
+    fault_set(&nameless_fault, EACCES, 1);
+    check_not_created(-EACCES);
+    int fd = open(dir_path, O_PATH | O_CLOEXEC);
+    assert_int_equal(dup3(fd, own, O_CLOEXEC), own);
+    close(fd);
+    leftovers_take(&before, dir_path);
+}
+
+static void test_create_where_the_directory_is_gone(void **state)
+{
+    int own = directory_take_fd(dir);
+    int kept = dup(own);
+
+    (void)state;
+    replace_descriptor("/proc", O_RDONLY);
+    assert_int_equal(rmdir(dir_path), 0);
+    assert_int_equal(tmpfile_create(dir), -ENOENT);
+    assert_int_equal(named_fault.calls, 0);
+    assert_int_equal(mkdir(dir_path, 0700), 0);
+    assert_int_equal(tmpfile_create(dir), -ENOENT);
+    assert_int_equal(dup3(kept, own, O_CLOEXEC), own);
+    close(kept);
+    leftovers_take(&before, dir_path);
+}
+
 /* ---- allocate ---- */
 
 static size_t file_size(void)
@@ -769,6 +817,42 @@ static void test_blocks_fails(void **state)
     assert_int_equal(bytes, 1);
 }
 
+static void test_capacity(void **state)
+{
+    struct statvfs fs;
+    size_t bytes = 0;
+
+    (void)state;
+    assert_int_equal(statvfs(dir_path, &fs), 0);
+    assert_int_equal(tmpfile_capacity(file, &bytes), 0);
+    assert_int_equal(bytes, fs.f_blocks * fs.f_frsize);
+}
+
+static void check_capacity(fsblkcnt_t blocks, unsigned long block, int error, size_t expected)
+{
+    const struct statvfs fs = {.f_blocks = blocks, .f_frsize = block, .f_bsize = 1};
+    size_t bytes = 1;
+
+    fake_statvfs = &fs;
+    assert_int_equal(tmpfile_capacity(file, &bytes), error);
+    assert_int_equal(bytes, expected);
+    fake_statvfs = NULL;
+}
+
+static void test_capacity_of_odd_file_systems(void **state)
+{
+    size_t bytes = 1;
+
+    (void)state;
+    check_capacity(3, 512, 0, 1536);
+    check_capacity(0, 4096, 0, 0);
+    check_capacity(SIZE_MAX / 4096, 4096, 0, SIZE_MAX - 4095);
+    check_capacity(SIZE_MAX / 4096 + 1, 4096, -EOVERFLOW, 1);
+    fault_set(&fstatvfs_fault, EIO, 1);
+    assert_int_equal(tmpfile_capacity(file, &bytes), -EIO);
+    assert_int_equal(bytes, 1);
+}
+
 static void *work_while_being_cancelled(void *argument)
 {
     int fd;
@@ -809,6 +893,8 @@ int main(void)
         TEST(test_create_without_random_numbers),
         TEST(test_create_without_a_signal_mask),
         TEST(test_create_fails_to_unlink),
+        TEST(test_create_where_the_descriptor_is_anothers),
+        TEST(test_create_where_the_directory_is_gone),
         FILE_TEST(test_allocate),
         FILE_TEST(test_allocate_odd_ranges),
         FILE_TEST(test_allocate_fails_at_once),
@@ -832,6 +918,8 @@ int main(void)
         FILE_TEST(test_release_fails),
         FILE_TEST(test_map_fails),
         FILE_TEST(test_blocks_fails),
+        FILE_TEST(test_capacity),
+        FILE_TEST(test_capacity_of_odd_file_systems),
         TEST(test_no_cancellation_point),
     };
 
