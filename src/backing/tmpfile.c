@@ -39,6 +39,7 @@
 #define TMPFILE_NAME_FORMAT ".memkind-%016" PRIx64
 #define TMPFILE_NAME_SIZE   sizeof(".memkind-0123456789abcdef")
 #define TMPFILE_NAME_TRIES  16
+#define TMPFILE_MEMORY_NAME "memkind" /* for people, in /proc */
 
 /* Pieces end where pages of the large kind end, so that they can be mapped by such pages. */
 #define TMPFILE_PIECE ((size_t)2 << 20)
@@ -151,6 +152,13 @@ int tmpfile_create(const struct directory *dir)
     }
     cancel_restore(cancel);
     return result;
+}
+
+int tmpfile_create_in_memory(void)
+{
+    int fd = memfd_create(TMPFILE_MEMORY_NAME, MFD_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
 }
 
 /* ---- allocate ---- */
@@ -425,6 +433,16 @@ int tmpfile_map(int fd, void *addr, size_t size, off_t offset, bool in_memory)
         return -errno;
     (void)madvise(addr, size, in_memory ? MADV_HUGEPAGE : MADV_RANDOM);
     errno = saved_errno;
+    return 0;
+}
+
+int tmpfile_size(int fd, size_t *bytes)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0)
+        return -errno;
+    *bytes = (size_t)status.st_size;
     return 0;
 }
 

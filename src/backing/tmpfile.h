@@ -22,6 +22,9 @@ struct directory;
  */
 int tmpfile_create(const struct directory *dir);
 
+/* The same in DRAM, which needs no directory: memfd_create(2). -EMFILE, -ENFILE, -ENOMEM ... */
+int tmpfile_create_in_memory(void);
+
 /*
  * Takes file space for the range, which becomes part of the file, so that touching a mapping of it
  * never raises SIGBUS for lack of space. No signal is raised for RLIMIT_FSIZE. The range holds no
@@ -81,6 +84,9 @@ bool tmpfile_holds(void *addr, size_t size, unsigned char *held);
  * error the range may be mapped no longer (mmap(2)).
  */
 int tmpfile_map(int fd, void *addr, size_t size, off_t offset, bool in_memory);
+
+/* *bytes is how long the file is. On error *bytes is untouched. */
+int tmpfile_size(int fd, size_t *bytes);
 
 /* *bytes is the file space that the file holds. On error *bytes is untouched. */
 int tmpfile_blocks(int fd, size_t *bytes);

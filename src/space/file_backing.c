@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "backing/directory.h"
 #include "backing/tmpfile.h"
 #include "space/region.h"
 #include "space/snapshot.h"
+#include "util/log.h"
 
 /* So many times a file is asked for a large page before it is taken to have none. */
 #define LOOKS 8
@@ -138,6 +140,12 @@ static int file_backing_capacity(const struct space *space, size_t *size)
     return err == 0 && *size == 0 ? -ENODATA : err;
 }
 
+static void learn_file_system(struct space *space, int fd)
+{
+    space->in_memory = tmpfile_in_memory(fd);
+    space->on_disk = !space->in_memory;
+}
+
 static int open_like(struct space *fresh, const struct space *inherited)
 {
     struct directory *directory = inherited->directory;
@@ -215,9 +223,28 @@ static int copy_regions(struct copy *copy)
     return err;
 }
 
+/* Whether no file can be made in the directory, however much space there is. */
+static bool is_closed_directory(int err)
+{
+    return err == -EACCES || err == -EPERM || err == -EROFS || err == -ENOENT || err == -ENOTDIR ||
+           err == -ESTALE;
+}
+
+/* Daemons give up privileges, and then fork: DRAM instead of nothing. */
+static int create_copy(const struct space *space)
+{
+    int fd = tmpfile_create(space->directory);
+
+    if (!is_closed_directory(fd))
+        return fd;
+    log_error("%s: a child's copy is in DRAM, no file can be made (%s)", space->path,
+              strerrordesc_np(-fd));
+    return tmpfile_create_in_memory();
+}
+
 static int file_backing_copy(const struct space *space, int *fd)
 {
-    struct copy copy = {.space = space, .fd = tmpfile_create(space->directory)};
+    struct copy copy = {.space = space, .fd = create_copy(space)};
 
     if (copy.fd < 0)
         return copy.fd;
@@ -229,6 +256,14 @@ static int file_backing_copy(const struct space *space, int *fd)
     return err;
 }
 
+static int file_backing_adopt_copy(struct space *space)
+{
+    learn_file_system(space, space->fd);
+    /* It may be in DRAM where the original was not: its length counts now, and so do large pages. */
+    atomic_store(&space->looks, 0);
+    return space->in_memory ? tmpfile_size(space->fd, &space->file_size) : 0;
+}
+
 const struct space_backing file_backing = {
     .map = file_backing_map,
     .commit = file_backing_commit,
@@ -237,6 +272,7 @@ const struct space_backing file_backing = {
     .capacity = file_backing_capacity,
     .renew = file_backing_renew,
     .copy = file_backing_copy,
+    .adopt_copy = file_backing_adopt_copy,
 };
 
 int file_backing_open(struct space *space, struct directory *directory)
@@ -245,8 +281,7 @@ int file_backing_open(struct space *space, struct directory *directory)
 
     if (fd < 0)
         return fd;
-    space->in_memory = tmpfile_in_memory(fd);
-    space->on_disk = !space->in_memory;
+    learn_file_system(space, fd);
     space->directory = directory;
     space->path = (char *)directory_path(directory);
     /* Last: other threads, which report on kinds, look for it. */

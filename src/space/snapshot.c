@@ -71,10 +71,9 @@ void space_snapshot_begin(struct space *space)
 
 static int map_copy(struct space *space)
 {
-    int err = 0;
-
     close(space->fd);
     space->fd = space->copy_fd;
+    int err = space->backing->adopt_copy(space);
     for (const struct segment *segment = atomic_load(&space->segments); segment != NULL && err == 0;
          segment = segment->next)
         err = space->backing->map(space, segment->base, segment->size, segment->offset);

@@ -8,7 +8,8 @@
  * two versions of a page, that is the only one which every file system has, and which cannot make
  * the parent fail later. After a reflink (FICLONE), the parent's next write to a page that it has
  * needs space again, and is a SIGBUS where there is none; write protection by userfaultfd(2) is not
- * to be had on DAX; and a private mapping in the parent keeps its changes in DRAM, for good.
+ * to be had on DAX; and a private mapping in the parent keeps its changes in DRAM, for good. Where no
+ * file can be made in the directory any more, the copy is in DRAM.
  */
 #pragma once
 
@@ -20,7 +21,7 @@ struct space;
 enum space_snapshot {
     SPACE_SNAPSHOT_NONE,   /* there was none */
     SPACE_SNAPSHOT_COPY,   /* the child has it */
-    SPACE_SNAPSHOT_FAILED, /* there was no space for it: the child can read nothing */
+    SPACE_SNAPSHOT_FAILED, /* it could not be made: the child can read nothing */
 };
 
 /* Lets children get a copy of the space, which has its file. */

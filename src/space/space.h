@@ -83,6 +83,12 @@ struct space_backing {
      */
     int (*copy)(const struct space *space, int *fd);
 
+    /*
+     * In the child of a fork: space->fd is the copy now, not yet mapped. Sees what sort of store
+     * that is. 0 or -errno. NULL where copy is.
+     */
+    int (*adopt_copy)(struct space *space);
+
     /* How large the store could get, for *size; NULL where nobody knows. */
     int (*capacity)(const struct space *space, size_t *size);
 };

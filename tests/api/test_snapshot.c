@@ -9,6 +9,8 @@
 
 TEST_FORKS
 
+#define NOBODY ((uid_t)65534)
+
 static memkind_t make(size_t max_size, memkind_fork_mode mode)
 {
     struct memkind_config *config = memkind_config_new();
@@ -392,6 +394,49 @@ static void test_no_space_for_the_copy(void **state)
     fixture_destroy(kind);
 }
 
+/* -- No file ----------------------------------------------------------------------------------- */
+
+/* The fork of a process that may make no files in the directory any more. */
+static pid_t fork_without_privileges(void)
+{
+    uid_t user = geteuid();
+
+    assert_int_equal(chmod(fixture_dir, S_IRUSR | S_IXUSR), 0);
+    if (user == 0)
+        assert_int_equal(seteuid(NOBODY), 0);
+    pid_t child = fixture_fork();
+    if (child != 0 && ((user == 0 && seteuid(user) != 0) || chmod(fixture_dir, S_IRWXU) != 0))
+        abort();
+    return child;
+}
+
+static void test_copy_without_privileges(void **state)
+{
+    memkind_t kind = make((size_t)(uintptr_t)*state, MEMKIND_FORK_SNAPSHOT);
+    struct stat directory, file;
+
+    assert_int_equal(stat(fixture_dir, &directory), 0);
+    fill_blocks(kind);
+    pid_t child = fork_without_privileges();
+    if (child == 0) {
+        EXPECT(memkind_get_snapshot(kind) == MEMKIND_SNAPSHOT_COPY);
+        EXPECT(fstat(fixture_fd(kind), &file) == 0 && file.st_dev != directory.st_dev);
+        check_account(kind);
+        pid_t grandchild = fork();
+        EXPECT(grandchild >= 0);
+        use_up(kind);
+        EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
+        int status = 0;
+        EXPECT(grandchild == 0 || (waitpid(grandchild, &status, 0) == grandchild && status == 0));
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    assert_int_equal(memkind_get_snapshot(kind), MEMKIND_SNAPSHOT_COPY);
+    assert_true(are_blocks_filled());
+    use_up(kind);
+    fixture_destroy(kind);
+}
+
 /* -- Threads ----------------------------------------------------------------------------------- */
 
 static void live_among_busy_threads(memkind_t kind)
@@ -433,6 +478,8 @@ int main(void)
         FIXTURE_TEST(test_bad_mode),
         FIXTURE_TEST(test_kinds_without_copies),
         FIXTURE_TEST(test_no_space_for_the_copy),
+        ON_SIZE(test_copy_without_privileges, 0),
+        ON_SIZE(test_copy_without_privileges, 64 * MIB),
         FIXTURE_TEST(test_among_busy_threads),
     };
 

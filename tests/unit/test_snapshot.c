@@ -3,7 +3,7 @@
  * Tests of the copy of a space for the child of a fork. No process forks here: space_snapshot_end()
  * does in this one what it would do in the child or in the parent.
  */
-/* WRAP: openat fallocate ftruncate pwrite mmap mprotect */
+/* WRAP: openat fallocate ftruncate pwrite mmap mprotect memfd_create fstat fstatfs */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,11 +12,13 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,10 +43,13 @@ static struct fault openat_fault;
 static struct fault allocate_fault;
 static struct fault extend_fault;
 static struct fault write_fault;
+static struct fault memory_fault; /* of memfd_create(2) */
+static struct fault size_fault;   /* of fstat(2) */
 static struct fault map_fault;
 static struct fault bar_fault;     /* of mprotect(2) */
 static struct fault replace_fault; /* of maps that take the place of others */
 static size_t short_write;         /* most bytes that one write takes; 0: all */
+static bool pretend_disk;          /* what fstatfs(2) says */
 
 int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode);
@@ -58,6 +63,12 @@ void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, of
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 int __real_mprotect(void *addr, size_t size, int protection);
 int __wrap_mprotect(void *addr, size_t size, int protection);
+int __real_memfd_create(const char *name, unsigned flags);
+int __wrap_memfd_create(const char *name, unsigned flags);
+int __real_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status);
+int __real_fstatfs(int fd, struct statfs *fs);
+int __wrap_fstatfs(int fd, struct statfs *fs);
 
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
@@ -96,10 +107,30 @@ int __wrap_mprotect(void *addr, size_t size, int protection)
     return fault_hits(&bar_fault) ? -1 : __real_mprotect(addr, size, protection);
 }
 
+int __wrap_memfd_create(const char *name, unsigned flags)
+{
+    return fault_hits(&memory_fault) ? -1 : __real_memfd_create(name, flags);
+}
+
+int __wrap_fstat(int fd, struct stat *status)
+{
+    return fault_hits(&size_fault) ? -1 : __real_fstat(fd, status);
+}
+
+int __wrap_fstatfs(int fd, struct statfs *fs)
+{
+    int result = __real_fstatfs(fd, fs);
+
+    if (pretend_disk)
+        fs->f_type = 0;
+    return result;
+}
+
 static void clear_faults(void)
 {
     openat_fault = allocate_fault = extend_fault = (struct fault){0};
     write_fault = map_fault = bar_fault = replace_fault = (struct fault){0};
+    memory_fault = size_fault = (struct fault){0};
     short_write = 0;
 }
 
@@ -123,18 +154,20 @@ static void make_blocks(void)
     }
 }
 
+/* *state: whether the file is not to be taken for one in memory. */
 static int setup(void **state)
 {
     struct directory *directory;
 
-    (void)state;
     clear_faults();
+    pretend_disk = *state != NULL;
     test_dir_make(dir_path);
     leftovers_take(&before, dir_path);
     assert_int_equal(space_init(&space, &file_backing, 0, OWNER), 0);
     assert_int_equal(directory_open(dir_path, &directory), 0);
     assert_int_equal(file_backing_open(&space, directory), 0);
     make_blocks();
+    pretend_disk = false;
     return 0;
 }
 
@@ -261,6 +294,55 @@ static int status_of_reader(void)
     return status;
 }
 
+/* -- Copies in DRAM ---------------------------------------------------------------------------- */
+
+static void check_is_in_dram(void)
+{
+    char link[32];
+    char target[64] = "";
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", space.fd);
+    assert_true(readlink(link, target, sizeof(target) - 1) > 0);
+    assert_non_null(strstr(target, "/memfd:memkind"));
+    assert_int_equal(fcntl(space.fd, F_GETFD), FD_CLOEXEC);
+    assert_true(space.in_memory);
+    assert_false(space.on_disk);
+}
+
+/* The child of a process that can make no files in the directory, and that child's child. */
+static void copy_where_no_file_can_be_made(void **state)
+{
+    static const int errors[] = {EACCES, EPERM, EROFS, ENOENT, ENOTDIR, ESTALE};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        fault_set(&openat_fault, errors[i], FAULT_ALWAYS);
+        space_snapshot_begin(&space);
+        space_snapshot_end(&space, true);
+        assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
+        assert_true(space.copied);
+        check_is_in_dram();
+        check_account();
+        /* In the middle of the file, which is not cut. */
+        assert_int_equal(space_commit(&space, blocks[1] + CHUNK, 5 * space.page), 0);
+        assert_int_equal(space_decommit(&space, blocks[1] + CHUNK, 5 * space.page), 0);
+        for (size_t k = 0; k < BLOCKS; k++)
+            assert_true(is_as_made(k));
+    }
+    check_use();
+    make_blocks();
+    /* Beyond its end, too. */
+    check_account();
+    clear_faults();
+    space_snapshot_begin(&space);
+    space_snapshot_end(&space, true);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
+    assert_int_equal(memory_fault.calls, 0);
+    for (size_t k = 0; k < BLOCKS; k++)
+        assert_true(is_as_made(k));
+    check_use();
+}
+
 /* After a failure with this fault, of which the parent notices nothing. */
 static void check_failure(struct fault *fault, int error, unsigned skip)
 {
@@ -290,6 +372,28 @@ static void each_call_fails(void **state)
     check_use();
 }
 
+/* Where there is no space or descriptor, memory is not asked. */
+static void failures_that_memory_does_not_cure(void **state)
+{
+    static const int errors[] = {ENOSPC, EDQUOT, EMFILE, ENFILE};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        fault_set(&openat_fault, errors[i], FAULT_ALWAYS);
+        space_snapshot_begin(&space);
+        assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
+        space_snapshot_end(&space, false);
+        assert_int_equal(memory_fault.calls, 0);
+    }
+    fault_set(&openat_fault, EACCES, FAULT_ALWAYS);
+    fault_set(&memory_fault, EMFILE, 1);
+    space_snapshot_begin(&space);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
+    space_snapshot_end(&space, false);
+    assert_int_equal(memory_fault.calls, 1);
+    check_use();
+}
+
 static void child_without_a_copy_reads_nothing(void **state)
 {
     (void)state;
@@ -311,6 +415,19 @@ static void copy_that_cannot_be_mapped(void **state)
     space_snapshot_end(&space, true);
     assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
     assert_false(space.copied);
+    int status = status_of_reader();
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+}
+
+/* Nor is known how long it is. */
+static void copy_that_cannot_be_measured(void **state)
+{
+    (void)state;
+    fault_set(&openat_fault, EACCES, FAULT_ALWAYS);
+    space_snapshot_begin(&space);
+    fault_set(&size_fault, EIO, FAULT_ALWAYS);
+    space_snapshot_end(&space, true);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
     int status = status_of_reader();
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
@@ -377,9 +494,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(parent_keeps_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(end_without_a_begin, setup, teardown),
         cmocka_unit_test_setup_teardown(writes_in_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(copy_where_no_file_can_be_made, setup, teardown),
+        {"copy_where_no_file_can_be_made, on disk", copy_where_no_file_can_be_made, setup, teardown,
+         &pretend_disk},
         cmocka_unit_test_setup_teardown(each_call_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(failures_that_memory_does_not_cure, setup, teardown),
         cmocka_unit_test_setup_teardown(child_without_a_copy_reads_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(copy_that_cannot_be_mapped, setup, teardown),
+        cmocka_unit_test_setup_teardown(copy_that_cannot_be_measured, setup, teardown),
         cmocka_unit_test_setup_teardown(access_that_cannot_be_barred, setup, teardown),
         cmocka_unit_test_setup_teardown(access_that_nothing_bars, setup, teardown),
         cmocka_unit_test_setup_teardown(store_without_copies, setup, teardown),

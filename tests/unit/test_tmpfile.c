@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of nameless files, on kernels and file systems that can do everything, and that cannot. */
 /* WRAP: openat unlinkat getrandom fallocate posix_fallocate fstatvfs getrlimit mmap fstat */
-/* WRAP: pthread_sigmask */
+/* WRAP: pthread_sigmask memfd_create */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,6 +49,7 @@ static struct fault getrlimit_fault;
 static struct fault mmap_fault;
 static struct fault fstat_fault;
 static struct fault sigmask_fault;
+static struct fault memory_fault; /* of memfd_create(2) */
 
 static bool random_is_short;
 static bool signals_were_open; /* while a file had a name */
@@ -81,6 +82,8 @@ int __real_fstat(int fd, struct stat *status);
 int __wrap_fstat(int fd, struct stat *status);
 int __real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
 int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
+int __real_memfd_create(const char *name, unsigned flags);
+int __wrap_memfd_create(const char *name, unsigned flags);
 
 static bool is_blocked(int number)
 {
@@ -171,8 +174,14 @@ int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
     return fault_hits(&sigmask_fault) ? sigmask_fault.error : __real_pthread_sigmask(how, set, old);
 }
 
+int __wrap_memfd_create(const char *name, unsigned flags)
+{
+    return fault_hits(&memory_fault) ? -1 : __real_memfd_create(name, flags);
+}
+
 static void clear_faults(void)
 {
+    memory_fault = (struct fault){0};
     nameless_fault = named_fault = unlinkat_fault = getrandom_fault = (struct fault){0};
     fallocate_fault = posix_fallocate_fault = fstatvfs_fault = (struct fault){0};
     getrlimit_fault = mmap_fault = fstat_fault = sigmask_fault = (struct fault){0};
@@ -419,6 +428,15 @@ static void test_create_where_the_directory_is_gone(void **state)
     assert_int_equal(dup3(kept, own, O_CLOEXEC), own);
     close(kept);
     leftovers_take(&before, dir_path);
+}
+
+static void test_create_in_memory(void **state)
+{
+    (void)state;
+    check_created(tmpfile_create_in_memory(), 0777);
+    fault_set(&memory_fault, EMFILE, 1);
+    assert_int_equal(tmpfile_create_in_memory(), -EMFILE);
+    leftovers_check(&before);
 }
 
 /* ---- allocate ---- */
@@ -817,6 +835,20 @@ static void test_blocks_fails(void **state)
     assert_int_equal(bytes, 1);
 }
 
+static void test_size(void **state)
+{
+    size_t bytes = 1;
+
+    (void)state;
+    assert_int_equal(tmpfile_size(file, &bytes), 0);
+    assert_int_equal(bytes, 0);
+    assert_int_equal(tmpfile_extend(file, 12345), 0);
+    assert_int_equal(tmpfile_size(file, &bytes), 0);
+    assert_int_equal(bytes, 12345);
+    assert_int_equal(tmpfile_size(-1, &bytes), -EBADF);
+    assert_int_equal(bytes, 12345);
+}
+
 static void test_capacity(void **state)
 {
     struct statvfs fs;
@@ -895,6 +927,7 @@ int main(void)
         TEST(test_create_fails_to_unlink),
         TEST(test_create_where_the_descriptor_is_anothers),
         TEST(test_create_where_the_directory_is_gone),
+        TEST(test_create_in_memory),
         FILE_TEST(test_allocate),
         FILE_TEST(test_allocate_odd_ranges),
         FILE_TEST(test_allocate_fails_at_once),
@@ -918,6 +951,7 @@ int main(void)
         FILE_TEST(test_release_fails),
         FILE_TEST(test_map_fails),
         FILE_TEST(test_blocks_fails),
+        FILE_TEST(test_size),
         FILE_TEST(test_capacity),
         FILE_TEST(test_capacity_of_odd_file_systems),
         TEST(test_no_cancellation_point),
