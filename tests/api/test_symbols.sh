@@ -38,7 +38,7 @@ sort "$work/works" >"$work/expected"
 exports "$MEMKIND_SO" | diff "$work/expected" - ||
     fail "the library (>) does not export what the table (<) says"
 
-peer=${MEMKIND_PEER:-$(ldconfig -p 2>/dev/null | awk '/libmemkind\.so\.0 / { print $NF; exit }')}
+peer=${MEMKIND_PEER:-$(ldconfig -p 2>/dev/null | awk '/libmemkind\.so\.0 / && !found++ { print $NF }')}
 if [ -n "$peer" ] && [ "$(readlink -f "$peer")" != "$(readlink -f "$MEMKIND_SO")" ]; then
     exports "$peer" | diff <(awk '{ print $1, $2 }' "$table" | sort) - ||
         fail "$peer (>) has other symbols than the table (<)"
