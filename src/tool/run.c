@@ -85,6 +85,44 @@ static int read_options(int argc, char **argv)
         }
 }
 
+/* Children that go elsewhere are to find the same directory, or device. */
+static int fix_directory(void)
+{
+    const char *dir = getenv("MEMKIND_PRELOAD_DIR");
+    char path[PATH_MAX];
+
+    if (dir == NULL || *dir == '\0')
+        return tool_error("no directory is given; name one by --dir, such as --dir /mnt/pmem");
+    if (*dir == '/')
+        return 0;
+    if (realpath(dir, path) == NULL)
+        return tool_error("the directory %s cannot be used: %s", dir, strerror(errno));
+    return setenv("MEMKIND_PRELOAD_DIR", path, 1) != 0 ? tool_error("no memory") : 0;
+}
+
+/* And the same file for numbers, which need not be there. */
+static int fix_stats(void)
+{
+    const char *name = getenv("MEMKIND_PRELOAD_STATS");
+    char cwd[PATH_MAX];
+    char *path;
+
+    if (name == NULL || *name == '\0' || *name == '/')
+        return 0;
+    if (getcwd(cwd, sizeof(cwd)) == NULL)
+        return tool_error("the file %s cannot be used: there is no working directory (%s)", name,
+                          strerror(errno));
+    if (strstr(cwd, "%p") != NULL)
+        return tool_error(
+            "the file %s cannot be used: %%p in the working directory %s would become "
+            "the number of the process",
+            name, cwd);
+    if (asprintf(&path, "%s/%s", cwd, name) < 0 || setenv("MEMKIND_PRELOAD_STATS", path, 1) != 0)
+        return tool_error("no memory");
+    free(path);
+    return 0;
+}
+
 /* Beside the tool, or in the folder for libraries of the same tree. */
 static int find_library(char path[PATH_MAX])
 {
@@ -127,16 +165,17 @@ static int preload(const char *library)
 int run_main(int argc, char **argv)
 {
     char library[PATH_MAX];
-    const char *dir;
     int status = read_options(argc, argv);
 
     if (status != 0)
         return status < 0 ? 0 : status;
     if (optind == argc)
         return tool_error("no command is given to run; try \"" TOOL_NAME " run --help\"");
-    dir = getenv("MEMKIND_PRELOAD_DIR");
-    if (dir == NULL || *dir == '\0')
-        return tool_error("no directory is given; name one by --dir, such as --dir /mnt/pmem");
+    status = fix_directory();
+    if (status == 0)
+        status = fix_stats();
+    if (status != 0)
+        return status;
     if (find_library(library) != 0)
         return tool_error(LIBRARY " is neither beside this program nor in " TOOL_LIBRARY_DIR
                                   "; install it there");

@@ -38,6 +38,28 @@ unset LD_PRELOAD
 MEMKIND_PRELOAD_DIR=$work/pmem run 0 env
 grep -qxF "MEMKIND_PRELOAD_DIR=$work/pmem" "$work/out" || fail "$(cat "$work/out")"
 
+echo "== relative names, and programs that go elsewhere"
+mkdir "$work/other" "$work/%p"
+cd "$work"
+run 0 --dir pmem --stats stats.%p -- sh -c 'cd other && env && sh -c "exit 0"'
+grep -qxF "MEMKIND_PRELOAD_DIR=$work/pmem" "$work/out" || fail "$(cat "$work/out")"
+[ -z "$(ls -A other)" ] || fail "written to other: $(ls -A other)"
+[ "$(find . -name 'stats.*' | wc -l)" -ge 2 ] || fail "too few files of numbers: $(ls)"
+MEMKIND_PRELOAD_DIR=pmem MEMKIND_PRELOAD_STATS=own run 0 -- sh -c 'cd other && env'
+grep -qxF "MEMKIND_PRELOAD_STATS=$work/own" "$work/out" || fail "$(cat "$work/out")"
+run 125 --dir nonexistent -- true
+complains "memkind-pmem: the directory nonexistent cannot be used: No such file"
+cd "$work/%p"
+run 125 --dir ../pmem --stats stats -- true
+complains "would become the number of the process"
+run 0 --dir ../pmem --stats "$work/stats" -- true
+mkdir "$work/gone"
+cd "$work/gone"
+rmdir "$work/gone"
+run 125 --dir "$work/pmem" --stats stats -- true
+complains "the file stats cannot be used: there is no working directory (No such file"
+cd "$OLDPWD"
+
 echo "== exit status"
 run 7 --dir "$work/pmem" -- sh -c 'exit 7'
 run 127 --dir "$work/pmem" -- "$work/nonexistent"
