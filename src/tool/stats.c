@@ -7,18 +7,26 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "preload/numbers.h"
 #include "tool/tool.h"
 
-#define DECIMAL 10
-#define TRIES   1000000 /* to meet the numbers while nobody changes them */
+#define DECIMAL  10
+#define TRIES    20       /* to meet the numbers while nobody changes them */
+#define PAUSE_NS 1000000L /* between two of them */
+
+/* Characters that terminals obey: this one of ASCII, and in UTF-8 U+0080 to U+009F, as two bytes. */
+#define DELETE        0x7f
+#define C1_FIRST_BYTE 0xc2
+#define C1_BEGIN      0x80
+#define C1_END        0xa0
 
 static const char help[] =
     "usage: " TOOL_NAME " stats PID\n"
@@ -27,8 +35,8 @@ static const char help[] =
     "started\n"
     "by \"" TOOL_NAME " run --publish\", or with MEMKIND_PRELOAD_PUBLISH=1.\n";
 
-/* The page in this descriptor of the process, if it is one. */
-static const struct numbers_page *map_page(int fds, const char *name)
+/* The page's file if this descriptor of the process is one, which it may change at any time; or -1. */
+static int open_page(int fds, const char *name)
 {
     static const char wanted[] = "/memfd:" NUMBERS_FILE " ";
     char target[sizeof(wanted)];
@@ -36,46 +44,74 @@ static const struct numbers_page *map_page(int fds, const char *name)
 
     if (readlinkat(fds, name, target, sizeof(target) - 1) != (ssize_t)sizeof(target) - 1 ||
         memcmp(target, wanted, sizeof(target) - 1) != 0)
-        return NULL;
-    int fd = openat(fds, name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return NULL;
-    void *page = MAP_FAILED;
-    if (fstat(fd, &status) == 0 && status.st_size >= (off_t)sizeof(struct numbers_page))
-        page = mmap(NULL, sizeof(struct numbers_page), PROT_READ, MAP_SHARED, fd, 0);
-    close(fd);
-    return page != MAP_FAILED ? page : NULL;
+        return -1;
+    int fd = openat(fds, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0 && (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))) {
+        close(fd);
+        return -1;
+    }
+    return fd;
 }
 
-static const struct numbers_page *find_page(DIR *fds)
+static int find_page(DIR *fds)
 {
     const struct dirent *entry;
-    const struct numbers_page *page = NULL;
+    int fd = -1;
 
-    while (page == NULL && (entry = readdir(fds)) != NULL)
-        page = map_page(dirfd(fds), entry->d_name);
-    return page;
+    while (fd < 0 && (entry = readdir(fds)) != NULL)
+        fd = open_page(dirfd(fds), entry->d_name);
+    return fd;
 }
 
-static bool read_numbers(const struct numbers_page *page, struct numbers *numbers)
+static bool read_part(int fd, void *part, size_t size, size_t offset)
 {
-    for (int i = 0; i < TRIES; i++) {
-        unsigned before = atomic_load(&page->sequence);
+    return pread(fd, part, size, (off_t)offset) == (ssize_t)size;
+}
 
-        *numbers = page->numbers;
-        atomic_thread_fence(memory_order_seq_cst);
-        if (before % 2 == 0 && atomic_load(&page->sequence) == before)
-            return true;
+/* A copy of what is there; it is settled if nobody changed it meanwhile. False: there is no page. */
+static bool copy_page(int fd, struct numbers_page *page, bool *settled)
+{
+    const size_t offset = offsetof(struct numbers_page, sequence);
+    unsigned before, after;
+
+    if (!read_part(fd, &before, sizeof(before), offset) || !read_part(fd, page, sizeof(*page), 0) ||
+        !read_part(fd, &after, sizeof(after), offset))
+        return false;
+    *settled = before % 2 == 0 && before == after;
+    return true;
+}
+
+static bool read_page(int fd, struct numbers_page *page, bool *settled)
+{
+    const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    bool there = copy_page(fd, page, settled);
+
+    for (int i = 1; there && !*settled && i < TRIES; i++) {
+        nanosleep(&pause, NULL);
+        there = copy_page(fd, page, settled);
     }
-    return false;
+    return there;
 }
 
-static void print(const struct numbers_page *page, const struct numbers *numbers)
+/* What the process says goes to a terminal: it ends, and has no controls, those of UTF-8 included. */
+static void clean_text(char *text, size_t size)
 {
+    text[size - 1] = '\0';
+    for (unsigned char *byte = (unsigned char *)text; *byte != '\0'; byte++)
+        if (*byte < ' ' || *byte == DELETE)
+            *byte = '?';
+        else if (*byte == C1_FIRST_BYTE && byte[1] >= C1_BEGIN && byte[1] < C1_END)
+            memset(byte, '?', 2);
+}
+
+static void print(const struct numbers_page *page)
+{
+    const struct numbers *numbers = &page->numbers;
+
     printf("%-16s %16s %16s %16s %16s %16s\n", "heap", "file space", "peak", "limit", "blocks",
            "without room");
-    printf("%-16.*s %16" PRIu64 " %16" PRIu64 " ", NUMBERS_DIRECTORY_SIZE, page->directory,
-           numbers->file_space, numbers->file_space_peak);
+    printf("%-16s %16" PRIu64 " %16" PRIu64 " ", page->directory, numbers->file_space,
+           numbers->file_space_peak);
     if (numbers->max_size != 0)
         printf("%16" PRIu64, numbers->max_size);
     else
@@ -89,7 +125,8 @@ static void print(const struct numbers_page *page, const struct numbers *numbers
 static int show(const char *process)
 {
     char path[sizeof("/proc//fd") + sizeof(int) * CHAR_BIT];
-    struct numbers numbers;
+    struct numbers_page page;
+    bool settled;
     char *end;
     long pid = strtol(process, &end, DECIMAL);
 
@@ -99,16 +136,20 @@ static int show(const char *process)
     DIR *fds = opendir(path);
     if (fds == NULL)
         return tool_error("process %ld cannot be looked into: %s", pid, strerror(errno));
-    const struct numbers_page *page = find_page(fds);
+    int fd = find_page(fds);
     closedir(fds);
-    if (page == NULL || page->process != pid)
+    bool there = fd >= 0 && read_page(fd, &page, &settled);
+    if (fd >= 0)
+        close(fd);
+    if (!there || page.process != pid)
         return tool_error(
             "process %ld publishes nothing; start it by \"" TOOL_NAME " run --publish\"", pid);
-    if (page->version != NUMBERS_VERSION)
+    if (page.version != NUMBERS_VERSION)
         return tool_error("process %ld runs on another version of the library", pid);
-    if (!read_numbers(page, &numbers))
+    if (!settled)
         return tool_error("process %ld has stopped in the midst of changing its numbers", pid);
-    print(page, &numbers);
+    clean_text(page.directory, sizeof(page.directory));
+    print(&page);
     return 0;
 }
 

@@ -69,6 +69,68 @@ read -r -t 60 child <"$work/ready" || fail "no child"
 refuses "publishes nothing" "$child"
 exec 3>&-
 wait $process || fail "the program with a child"
+
+echo "== a process that is not to be trusted"
+# publish PROGRAM: Python with functions of its own runs it, beside a file that looks like a page.
+publish()
+{
+    /usr/bin/python3 -c "
+import os, struct
+file = os.memfd_create('memkind-stats')
+def page(sequence, directory):
+    return struct.pack('IiI4x10Q', 1, os.getpid(), sequence, *range(10)) + directory.ljust(1024, b'y')
+def ready():
+    open('$work/ready', 'w').close()
+$1" &
+    process=$!
+    timeout 60 cat "$work/ready" || fail "the program does not begin"
+}
+
+publish "
+os.pwrite(file, page(2, b'a\\x1b[31mb\\x7f\\xc2\\x9bc\\xc3\\xa4'), 0)
+ready()
+open('$work/end').close()"
+"$tool" stats $process >"$work/out" || fail "stats of strange text"
+grep -qF 'a?[31mb???c'$'\303\244''yyy' "$work/out" || fail "strange text: $(cat -v "$work/out")"
+[ "$(head -n 2 "$work/out" | tail -n 1 | tr -cd y | wc -c)" -lt 1024 ] || fail "text without an end"
+[ "$(wc -l <"$work/out")" = 3 ] || fail "text of several lines: $(cat -v "$work/out")"
+end
+publish "
+os.pwrite(file, page(2, b'a')[:-1], 0)
+ready()
+open('$work/end').close()"
+refuses "publishes nothing" $process
+end
+
+# The numbers are never settled, and the file comes and goes.
+publish "
+ready()
+while True:
+    os.pwrite(file, page(3, b'a'), 0)
+    os.ftruncate(file, 0)"
+for ((i = 0; i < 20; i++)); do
+    refuses "process $process " $process
+done
+kill $process
+wait $process || true
+
+if [ "$(id -u)" = 0 ] && mkfifo '/memfd:memkind-stats' 2>/dev/null; then
+    # Who opens it to read waits for who would write.
+    trap 'kill $process 2>/dev/null || true; rm -rf "$work" "/memfd:memkind-stats"' EXIT
+    publish "
+fifo = os.open('/memfd:memkind-stats', os.O_RDONLY | os.O_NONBLOCK)
+os.close(file)
+os.unlink('/memfd:memkind-stats')
+ready()
+open('$work/end').close()"
+    status=0
+    timeout 30 "$tool" stats $process 2>"$work/err" || status=$?
+    end
+    [ $status = 125 ] || fail "stats of a FIFO exits with $status"
+    grep -q "publishes nothing" "$work/err" || fail "a FIFO: $(cat "$work/err")"
+fi
+
+echo "== wrong use"
 refuses "give the number of one process"
 refuses "give the number of one process" 1 2
 refuses "is not the number" x
