@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* memkind-pmem check: a table, or JSON, on places for PMEM kinds. */
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,6 +173,10 @@ static int check_places(char **paths, size_t count, bool json)
 
     if (places == NULL)
         return tool_error("no memory");
+    /* A limit to the size of files is then an error like others. */
+    signal(SIGXFSZ, SIG_IGN);
+    /* What children would have is no matter here, and not all values do everywhere. */
+    unsetenv("MEMKIND_PMEM_FORK");
     for (size_t i = 0; i < count; i++) {
         place_examine(paths[i], &places[i]);
         if ((int)places[i].verdict > status)

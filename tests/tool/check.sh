@@ -70,6 +70,16 @@ if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
     fi
 fi
 
+echo "== a limit to the size of files, and what children are to have"
+(
+    ulimit -f 1024
+    "$tool" check --json "$work/pmem" || [ $? = 1 ]
+) >"$work/out" || fail "it does not endure a limit"
+says '"reason": "not measured: File too large"'
+status=0
+MEMKIND_PMEM_FORK=nonsense "$tool" check "$work/pmem" >"$work/out" || status=$?
+[[ $status == $dax_status ]] || { cat "$work/out"; fail "MEMKIND_PMEM_FORK makes it exit with $status"; }
+
 echo "== JSON"
 mkdir "$work/a\"b"
 status=0
