@@ -23,7 +23,7 @@ static const char help[] =
     "\n"
     "  DAX      memory is used in place (MAP_SYNC is granted)\n"
     "  holes    what is freed goes back to the file system\n"
-    "  2 MiB    memory is mapped by pages of 2 MiB\n"
+    "  2 MiB    most of the memory is mapped by pages of 2 MiB\n"
     "  touch    bandwidth of writing for the first time, in GB/s\n"
     "  copy     bandwidth of copying to memory that is there, in GB/s\n"
     "\n"

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,13 +20,15 @@
 
 #define MIB            ((size_t)1 << 20)
 #define HUGE_PAGE      (2 * MIB)
+#define SMALL_PAGE     ((size_t)4096)
 #define MOST           (64 * MIB)
 #define LEAST          HUGE_PAGE
 #define SHARE          4 /* of what is free, no more than one part of so many is used */
 #define COPY_SECONDS   0.5
 #define LINE_SIZE      256
 #define OWNER_ONLY     0600
-#define MOST_FAULTS(n) (2 * (n) / HUGE_PAGE + 16) /* far fewer than pages of 4 KiB take */
+#define EXTENTS        32                     /* asked for at once */
+#define MOST_FAULTS(n) ((n) / 2 / SMALL_PAGE) /* of pages of 4 KiB: for no more than half of it */
 
 static double now(void)
 {
@@ -67,21 +70,40 @@ static enum place_answer can_punch(int fd)
                : PLACE_NO;
 }
 
-/* Whether the file's first piece lies at a multiple of 2 MiB of what the file system is on. */
-static enum place_answer is_aligned(int fd)
+/* Pieces of 2 MiB of the file that are one at a multiple of 2 MiB of what the file system is on. */
+static size_t count_pieces(const struct fiemap_extent *extent)
+{
+    uint64_t begin = (extent->fe_logical + HUGE_PAGE - 1) / HUGE_PAGE;
+    uint64_t end = (extent->fe_logical + extent->fe_length) / HUGE_PAGE;
+    bool fits = extent->fe_physical % HUGE_PAGE == extent->fe_logical % HUGE_PAGE;
+
+    return fits && end > begin ? end - begin : 0;
+}
+
+/* Whether most of the file's pieces of 2 MiB are. */
+static enum place_answer is_aligned(int fd, size_t size)
 {
     union {
         struct fiemap map;
-        char room[sizeof(struct fiemap) + sizeof(struct fiemap_extent)];
-    } query = {.map = {.fm_length = HUGE_PAGE, .fm_extent_count = 1}};
+        char room[sizeof(struct fiemap) + EXTENTS * sizeof(struct fiemap_extent)];
+    } query;
+    size_t pieces = 0;
 
-    if (ioctl(fd, FS_IOC_FIEMAP, &query.map) != 0 || query.map.fm_mapped_extents == 0)
-        return PLACE_UNKNOWN;
-    const struct fiemap_extent *extent = query.map.fm_extents;
-    if ((extent->fe_flags & (FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC)) != 0)
-        return PLACE_UNKNOWN;
-    return extent->fe_physical % HUGE_PAGE == 0 && extent->fe_length >= HUGE_PAGE ? PLACE_YES
-                                                                                  : PLACE_NO;
+    for (uint64_t start = 0; start < size;) {
+        query.map = (struct fiemap){
+            .fm_start = start, .fm_length = size - start, .fm_extent_count = EXTENTS};
+        if (ioctl(fd, FS_IOC_FIEMAP, &query.map) != 0 || query.map.fm_mapped_extents == 0)
+            return PLACE_UNKNOWN;
+        for (uint32_t i = 0; i < query.map.fm_mapped_extents; i++) {
+            const struct fiemap_extent *extent = &query.map.fm_extents[i];
+
+            if ((extent->fe_flags & (FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC)) != 0)
+                return PLACE_UNKNOWN;
+            pieces += count_pieces(extent);
+            start = extent->fe_logical + extent->fe_length;
+        }
+    }
+    return pieces > size / HUGE_PAGE / 2 ? PLACE_YES : PLACE_NO;
 }
 
 /* Address space for size bytes, at a multiple of 2 MiB, with the file in it; it is never unmapped. */
@@ -115,7 +137,7 @@ static size_t count_huge(void)
     return kib << 10;
 }
 
-/* For DAX no count tells, but there are few faults. */
+/* Whether most of it is; for DAX no count tells, but there are few faults. */
 static bool is_huge(const struct place *place, size_t size, long faults)
 {
     return place->map_sync == PLACE_YES ? (size_t)faults <= MOST_FAULTS(size)
@@ -155,6 +177,16 @@ static void time_copies(struct place *place, char *base, size_t size)
     free(source);
 }
 
+/* In pieces of 2 MiB, as heaps do: of more at once, ext4 may give what it has, aligned or not. */
+static int take_space(int fd, size_t size)
+{
+    int err = 0;
+
+    for (size_t at = 0; at < size && err == 0; at += HUGE_PAGE)
+        err = posix_fallocate(fd, (off_t)at, (off_t)HUGE_PAGE);
+    return -err;
+}
+
 static int measure_file(struct place *place, int fd, enum place_answer *aligned)
 {
     size_t size = place->available / SHARE < MOST ? place->available / SHARE : MOST;
@@ -162,10 +194,13 @@ static int measure_file(struct place *place, int fd, enum place_answer *aligned)
     size -= size % HUGE_PAGE;
     if (size < LEAST)
         return -ENOSPC;
-    int err = posix_fallocate(fd, 0, (off_t)size);
+    /* What was deleted just now is free once the journal is written, and would be missed. */
+    if (place->map_sync == PLACE_YES)
+        (void)fsync(fd);
+    int err = take_space(fd, size);
     if (err != 0)
-        return -err;
-    *aligned = is_aligned(fd);
+        return err;
+    *aligned = is_aligned(fd, size);
     char *base = map_file(fd, size);
     if (base == NULL)
         return -errno;

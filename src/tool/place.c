@@ -16,11 +16,13 @@
 #include "tool/measure.h"
 
 #define SECTOR          ((size_t)512)
+#define EXT4_BLOCK      ((size_t)4096) /* no other size can have DAX */
 #define HUGE_PAGE       ((size_t)2 << 20)
 #define SYSFS_PATH_SIZE 128
 #define DECIMAL         10
 
 #define DEVICE_PREFIX    "/dev/dax"
+#define REASON_PIECES    "the free space is in small pieces"
 #define ADVICE_DIRECTORY "Give the directory, or a device such as /dev/dax0.0."
 #define ADVICE_DEVDAX                                                                    \
     "If it is used as system RAM, \"daxctl reconfigure-device --mode=devdax\" gives it " \
@@ -118,6 +120,23 @@ static bool has_option(const struct place *place, const char *option)
     return strstr(place->options, option) != NULL;
 }
 
+/* The number behind an option such as ",stripe="; 0 where it is not given. */
+static size_t option_number(const struct place *place, const char *option)
+{
+    const char *text = strstr(place->options, option);
+
+    return text != NULL ? strtoul(text + strlen(option), NULL, DECIMAL) : 0;
+}
+
+/* mkfs was told to begin files at multiples of 2 MiB: ext4's stripe, XFS's stripe unit. */
+static bool is_made_for_huge_pages(const struct place *place)
+{
+    size_t stripe =
+        option_number(place, ",stripe=") * EXT4_BLOCK + option_number(place, ",sunit=") * SECTOR;
+
+    return stripe != 0 && stripe % HUGE_PAGE == 0;
+}
+
 static void explain_small_pages(struct place *place, dev_t device, enum place_answer aligned)
 {
     long long start = 0;
@@ -130,6 +149,8 @@ static void explain_small_pages(struct place *place, dev_t device, enum place_an
     else if (read_sysfs("block", device, "start", &start) &&
              (size_t)start * SECTOR % HUGE_PAGE != 0)
         say(place->reason, "the partition does not begin at a multiple of 2 MiB");
+    else if (aligned == PLACE_NO && is_made_for_huge_pages(place))
+        say(place->reason, REASON_PIECES);
     else if (aligned == PLACE_NO)
         say(place->reason, "files do not begin at multiples of 2 MiB, as mkfs was run");
     else
@@ -140,6 +161,9 @@ static void advise_dax(struct place *place)
 {
     if (place->huge == PLACE_YES)
         say(place->advice, "Nothing is left to wish for.");
+    else if (strcmp(place->reason, REASON_PIECES) == 0)
+        say(place->advice, "For pages of 2 MiB, delete files that lie between the pieces, or make "
+                           "the file system anew with the same options.");
     else if (strcmp(place->type, "ext4") == 0)
         say(place->advice, "For pages of 2 MiB, make the file system with \"mkfs.ext4 -E "
                            "stride=512,stripe_width=512\" on an aligned partition.");

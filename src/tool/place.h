@@ -21,8 +21,8 @@ struct place {
     char source[PLACE_TEXT_SIZE];  /* what is mounted */
     enum place_answer map_sync;    /* MAP_SYNC is granted */
     enum place_answer punch;       /* holes can be punched */
-    enum place_answer huge;        /* memory is mapped by pages of 2 MiB */
-    char reason[PLACE_TEXT_SIZE];  /* why there are no such pages, or why it is of no use */
+    enum place_answer huge;        /* most memory is mapped by pages of 2 MiB */
+    char reason[PLACE_TEXT_SIZE];  /* why there are few such pages, or why it is of no use */
     char advice[PLACE_TEXT_SIZE];  /* one sentence */
     int node;                      /* of NUMA, PLACE_NO_NODE where that is unknown */
     size_t size, available;        /* bytes; 0: unknown */

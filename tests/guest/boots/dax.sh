@@ -26,6 +26,11 @@ run path/virtio /tests/guest/test_dax_path no-dax-although-statx /mnt/virtio
 run check/ext4 check_place 0 /mnt/ext4 'verdict="dax"' 'type="ext4"' 'options="[^"]*dax=always.*"' "source=\"$ext4\"" \
     map_sync=true hole_punching=true huge_pages=true 'reason=""' numa_node=0 'size=[1-9][0-9]{8}' \
     'free=[1-9][0-9]{8}' measured says "/mnt/ext4: DAX. Nothing is left to wish for."
+# Each leaves space behind that is free once the journal is written; the next is not to be misled by it.
+run check/ext4_again sh -euc 'for i in 1 2 3 4 5 6
+do
+    check_place 0 /mnt/ext4 huge_pages=true "reason=\"\"" measured
+done'
 run check/xfs check_place 0 /mnt/xfs 'verdict="dax"' 'type="xfs"' 'options="[^"]*dax=always.*"' "source=\"$xfs\"" \
     map_sync=true hole_punching=true huge_pages=true 'reason=""' numa_node=0 'size=[1-9][0-9]{8}' \
     'free=[1-9][0-9]{8}' measured says "/mnt/xfs: DAX. Nothing is left to wish for."
