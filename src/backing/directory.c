@@ -220,7 +220,7 @@ void directory_after_fork(void)
 
 int directory_take_fd(const struct directory *dir)
 {
-    struct stat status;
+    struct stat status = {0};
     int fd;
 
     if (directory_has_fd(dir))
