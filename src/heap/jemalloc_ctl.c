@@ -215,6 +215,23 @@ int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena)
     return JEMALLOC(mallctl)("arenas.lookup", arena, &size, &ptr, sizeof(ptr)) == 0 ? 0 : -ENOENT;
 }
 
+/* No less than jemalloc allocates for a thread's cache. */
+#define DEFAULT_CACHE_SIZE ((size_t)32 << 10)
+
+/*
+ * Whether jemalloc has memory for a cache. It takes the memory from the first arena, and where there
+ * is none it follows a pointer that is not there: so a block as large is allocated there and freed,
+ * whose pages that arena then has.
+ */
+static bool has_room_for_cache(void)
+{
+    void *block = JEMALLOC(mallocx)(DEFAULT_CACHE_SIZE, arena_flags(0));
+
+    if (block != NULL)
+        JEMALLOC(dallocx)(block, MALLOCX_TCACHE_NONE);
+    return block != NULL;
+}
+
 /*
  * Gives the thread a cache of jemalloc's, for the default heap only: for other threads it would be
  * 28 KiB to allocate when they begin, and to give back when they end.
@@ -224,7 +241,7 @@ static void use_default_cache(void)
     static _Thread_local bool used;
     bool on = true;
 
-    if (__builtin_expect(used, 1))
+    if (__builtin_expect(used, 1) || !has_room_for_cache())
         return;
     used = true;
     write_ctl("thread.tcache.enabled", &on, sizeof(on));
