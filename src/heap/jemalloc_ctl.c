@@ -225,10 +225,10 @@ int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena)
  */
 static bool has_room_for_cache(void)
 {
-    void *block = JEMALLOC(mallocx)(DEFAULT_CACHE_SIZE, arena_flags(0));
+    void *block = jemalloc_ctl_alloc(0, DEFAULT_CACHE_SIZE, 0, false);
 
     if (block != NULL)
-        JEMALLOC(dallocx)(block, MALLOCX_TCACHE_NONE);
+        jemalloc_ctl_free(block);
     return block != NULL;
 }
 

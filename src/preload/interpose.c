@@ -17,8 +17,7 @@
 #define LIKELY(c)   __builtin_expect((c), 1)
 #define UNLIKELY(c) __builtin_expect((c), 0)
 
-/* libc's heap: it exports these too. */
-extern void *__libc_malloc(size_t size);
+/* libc's heap: it exports these too, beside __libc_malloc(). */
 extern void *__libc_calloc(size_t num, size_t size);
 extern void *__libc_realloc(void *ptr, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);

@@ -26,6 +26,9 @@
 #include "memkind/internal/memkind_private.h"
 #include "preload/callers.h"
 
+/* libc's malloc, by its other name. */
+extern void *__libc_malloc(size_t size);
+
 enum preload_state { PRELOAD_COLD, PRELOAD_BUSY, PRELOAD_FAST, PRELOAD_CHOOSY };
 
 /* The calling thread's. The library is there from the start of the process, so this costs no call.

@@ -16,9 +16,6 @@
 #include "preload/report.h"
 #include "preload/settings.h"
 
-/* libc's malloc by its other name, which nobody interposes. */
-extern void *__libc_malloc(size_t size);
-
 #define EXIT_STRICT 125 /* as env(1), timeout(1) and the like, when they fail themselves */
 
 /* -- Fork -------------------------------------------------------------------------------------- */
