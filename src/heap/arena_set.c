@@ -131,12 +131,10 @@ void arena_set_destroy(struct arena_set *set)
 void arena_set_before_fork(void)
 {
     pthread_mutex_lock(&budget_lock);
-    jemalloc_ctl_before_fork();
 }
 
 void arena_set_after_fork(void)
 {
-    jemalloc_ctl_after_fork();
     pthread_mutex_unlock(&budget_lock);
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "heap/fork_gate.h"
 #include "space/address_map.h"
 #include "space/area.h"
 #include "space/class_map.h"
@@ -253,12 +254,14 @@ size_t heap_fill(struct heap *heap, unsigned size_class, void **blocks, size_t w
     blocks[0] = satisfy(heap, &request);
     if (blocks[0] == NULL)
         return 0;
+    struct fork_gate_thread *self = fork_gate_enter();
     for (count = 1; count < wanted; count++) {
         blocks[count] = attempt(arena, &request);
         if (blocks[count] == NULL)
             break;
         class_map_put(blocks[count], size_class);
     }
+    fork_gate_leave(self);
     return count;
 }
 
@@ -294,8 +297,10 @@ void heap_age(struct heap *heap)
 
 void heap_drain(struct heap *heap, void *const *blocks, size_t count)
 {
+    struct fork_gate_thread *self = fork_gate_enter();
     for (size_t i = 0; i < count; i++)
         jemalloc_ctl_free(blocks[i]);
+    fork_gate_leave(self);
     if (count != 0)
         note_freed(heap);
 }

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "heap/fork_gate.h"
 #include "util/log.h"
 
 /* All of its names have this prefix, so that they never meet those of the process's malloc. */
@@ -46,21 +47,114 @@ __attribute__((constructor(101))) static void divert_messages(void)
 /* Regions that an arena asks for double up to this size; larger blocks get larger regions. */
 #define REGION_GROWTH_LIMIT ((size_t)1 << 30)
 
+/* mallctl(3), from outside. */
+static int ctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size)
+{
+    struct fork_gate_thread *self = fork_gate_enter();
+    int err = -JEMALLOC(mallctl)(name, old, old_size, new, new_size);
+    fork_gate_leave(self);
+    return err;
+}
+
 static int read_ctl(const char *name, void *value, size_t size)
 {
-    return -JEMALLOC(mallctl)(name, value, &size, NULL, 0);
+    return ctl(name, value, &size, NULL, 0);
 }
 
 static int write_ctl(const char *name, void *value, size_t size)
 {
-    return -JEMALLOC(mallctl)(name, NULL, NULL, value, size);
+    return ctl(name, NULL, NULL, value, size);
 }
 
 /*
  * Held while the report is made and while an arena ends: jemalloc ends the process when an arena that
- * it reports on is no longer there.
+ * it reports on is no longer there. The report is not inside the fork gate, since the program's
+ * function that it is handed to may wait for anything: a fork takes the lock instead.
  */
 static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* -- Fork and threads -------------------------------------------------------------------------- */
+
+/*
+ * What jemalloc calls in the place of pthread_atfork(3) and pthread_key_create(3); see
+ * jemalloc/CMakeLists.txt. Its handlers for the parent are needed where it runs threads itself, or where
+ * the gate cannot be closed. The one for the child always is: it forgets the threads that are gone.
+ */
+int JEMALLOC(pthread_atfork)(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int JEMALLOC(pthread_key_create)(pthread_key_t *key, void (*destructor)(void *value));
+
+static struct {
+    void (*prepare)(void);
+    void (*parent)(void);
+    void (*child)(void);
+    bool is_prepared;
+    bool gate_is_closed;
+} jemalloc_fork;
+
+static bool has_background_threads(void)
+{
+    bool on = false;
+
+    read_ctl("background_thread", &on, sizeof(on));
+    return on;
+}
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&report_lock);
+    jemalloc_fork.gate_is_closed = fork_gate_close();
+    jemalloc_fork.is_prepared = !jemalloc_fork.gate_is_closed || has_background_threads();
+    if (jemalloc_fork.is_prepared)
+        jemalloc_fork.prepare();
+}
+
+static void in_parent(void)
+{
+    if (jemalloc_fork.is_prepared)
+        jemalloc_fork.parent();
+    if (jemalloc_fork.gate_is_closed)
+        fork_gate_open();
+    pthread_mutex_unlock(&report_lock);
+}
+
+static void in_child(void)
+{
+    jemalloc_fork.child();
+    if (jemalloc_fork.gate_is_closed)
+        fork_gate_open();
+    fork_gate_adopt();
+    pthread_mutex_unlock(&report_lock);
+}
+
+int JEMALLOC(pthread_atfork)(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    jemalloc_fork.prepare = prepare;
+    jemalloc_fork.parent = parent;
+    jemalloc_fork.child = child;
+    return pthread_atfork(before_fork, in_parent, in_child);
+}
+
+static void (*end_jemalloc_thread)(void *value);
+
+/*
+ * A thread of jemalloc's own does not wait for the gate: one that is inside, to end it, waits for it.
+ * They are seen to before a fork, as long as there are any.
+ */
+static void end_thread(void *value)
+{
+    bool waits = fork_gate_thread.state != FORK_GATE_STRANGER;
+    struct fork_gate_thread *self = waits ? fork_gate_enter() : NULL;
+
+    end_jemalloc_thread(value);
+    if (waits)
+        fork_gate_leave(self);
+}
+
+int JEMALLOC(pthread_key_create)(pthread_key_t *key, void (*destructor)(void *value))
+{
+    end_jemalloc_thread = destructor;
+    return pthread_key_create(key, end_thread);
+}
 
 /* The name of a per-arena control: `format` with the arena's number in it. */
 struct ctl_name {
@@ -106,8 +200,7 @@ int jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_ho
     } config = {.hooks = metadata_hooks, .metadata_use_hooks = true};
     size_t growth_limit = REGION_GROWTH_LIMIT;
     size_t size = sizeof(*arena);
-    int err =
-        -JEMALLOC(mallctl)("experimental.arenas_create_ext", arena, &size, &config, sizeof(config));
+    int err = ctl("experimental.arenas_create_ext", arena, &size, &config, sizeof(config));
 
     if (err != 0)
         return err;
@@ -163,27 +256,41 @@ void *jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zer
         flags |= MALLOCX_ALIGN(alignment);
     if (zero)
         flags |= MALLOCX_ZERO;
-    return JEMALLOC(mallocx)(size, flags);
+    struct fork_gate_thread *self = fork_gate_enter();
+    void *block = JEMALLOC(mallocx)(size, flags);
+    fork_gate_leave(self);
+    return block;
 }
 
 void *jemalloc_ctl_realloc(unsigned arena, void *ptr, size_t size)
 {
-    return JEMALLOC(rallocx)(ptr, size, arena_flags(arena));
+    struct fork_gate_thread *self = fork_gate_enter();
+    void *block = JEMALLOC(rallocx)(ptr, size, arena_flags(arena));
+    fork_gate_leave(self);
+    return block;
 }
 
 void jemalloc_ctl_free(void *ptr)
 {
+    struct fork_gate_thread *self = fork_gate_enter();
     JEMALLOC(dallocx)(ptr, MALLOCX_TCACHE_NONE);
+    fork_gate_leave(self);
 }
 
 size_t jemalloc_ctl_usable_size(const void *ptr)
 {
-    return JEMALLOC(sallocx)(ptr, 0);
+    struct fork_gate_thread *self = fork_gate_enter();
+    size_t size = JEMALLOC(sallocx)(ptr, 0);
+    fork_gate_leave(self);
+    return size;
 }
 
 size_t jemalloc_ctl_class_size(size_t size)
 {
-    return JEMALLOC(nallocx)(size, 0);
+    struct fork_gate_thread *self = fork_gate_enter();
+    size_t usable = JEMALLOC(nallocx)(size, 0);
+    fork_gate_leave(self);
+    return usable;
 }
 
 bool jemalloc_ctl_moving_helps(const void *ptr)
@@ -196,7 +303,7 @@ bool jemalloc_ctl_moving_helps(const void *ptr)
     } use = {0};
     size_t size = sizeof(use);
 
-    if (JEMALLOC(mallctl)("experimental.utilization.query", &use, &size, &ptr, sizeof(ptr)) != 0)
+    if (ctl("experimental.utilization.query", &use, &size, &ptr, sizeof(ptr)) != 0)
         return false;
     if (use.slab_being_filled == NULL || use.slab_blocks <= 1)
         return false;
@@ -212,7 +319,7 @@ int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena)
 {
     size_t size = sizeof(*arena);
 
-    return JEMALLOC(mallctl)("arenas.lookup", arena, &size, &ptr, sizeof(ptr)) == 0 ? 0 : -ENOENT;
+    return ctl("arenas.lookup", arena, &size, &ptr, sizeof(ptr)) == 0 ? 0 : -ENOENT;
 }
 
 /* No less than jemalloc allocates for a thread's cache. */
@@ -236,45 +343,62 @@ static bool has_room_for_cache(void)
  * Gives the thread a cache of jemalloc's, for the default heap only: for other threads it would be
  * 28 KiB to allocate when they begin, and to give back when they end.
  */
-static void use_default_cache(void)
+static __attribute__((noinline)) void get_default_cache(struct fork_gate_thread *self)
 {
-    static _Thread_local bool used;
     bool on = true;
 
-    if (__builtin_expect(used, 1) || !has_room_for_cache())
+    if (!has_room_for_cache())
         return;
-    used = true;
+    self->has_default_cache = true;
     write_ctl("thread.tcache.enabled", &on, sizeof(on));
+}
+
+static struct fork_gate_thread *enter_default_heap(void)
+{
+    struct fork_gate_thread *self = fork_gate_enter();
+
+    if (__builtin_expect(!self->has_default_cache, 0))
+        get_default_cache(self);
+    return self;
 }
 
 void *jemalloc_ctl_default_alloc(size_t size)
 {
-    use_default_cache();
-    return JEMALLOC(malloc)(size);
+    struct fork_gate_thread *self = enter_default_heap();
+    void *block = JEMALLOC(malloc)(size);
+    fork_gate_leave(self);
+    return block;
 }
 
 void *jemalloc_ctl_default_calloc(size_t num, size_t size)
 {
-    use_default_cache();
-    return JEMALLOC(calloc)(num, size);
+    struct fork_gate_thread *self = enter_default_heap();
+    void *block = JEMALLOC(calloc)(num, size);
+    fork_gate_leave(self);
+    return block;
 }
 
 int jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size)
 {
-    use_default_cache();
-    return JEMALLOC(posix_memalign)(memptr, alignment, size);
+    struct fork_gate_thread *self = enter_default_heap();
+    int err = JEMALLOC(posix_memalign)(memptr, alignment, size);
+    fork_gate_leave(self);
+    return err;
 }
 
 void *jemalloc_ctl_default_realloc(void *ptr, size_t size)
 {
-    use_default_cache();
-    return JEMALLOC(realloc)(ptr, size);
+    struct fork_gate_thread *self = enter_default_heap();
+    void *block = JEMALLOC(realloc)(ptr, size);
+    fork_gate_leave(self);
+    return block;
 }
 
 void jemalloc_ctl_default_free(void *ptr)
 {
-    use_default_cache();
+    struct fork_gate_thread *self = enter_default_heap();
     JEMALLOC(free)(ptr);
+    fork_gate_leave(self);
 }
 
 void jemalloc_ctl_default_purge(void)
@@ -329,16 +453,6 @@ int jemalloc_ctl_total_stats(struct jemalloc_stats *stats)
     if (err == 0)
         err = read_ctl("stats.allocated", &stats->allocated, sizeof(stats->allocated));
     return err;
-}
-
-void jemalloc_ctl_before_fork(void)
-{
-    pthread_mutex_lock(&report_lock);
-}
-
-void jemalloc_ctl_after_fork(void)
-{
-    pthread_mutex_unlock(&report_lock);
 }
 
 void jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,

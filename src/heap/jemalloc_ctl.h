@@ -16,10 +16,6 @@ typedef struct extent_hooks_s extent_hooks_t;
 
 /* -- Arenas ------------------------------------------------------------------------------------ */
 
-/* Around fork(2), in this thread, before jemalloc takes its own locks. */
-void jemalloc_ctl_before_fork(void);
-void jemalloc_ctl_after_fork(void);
-
 /* How many arenas the process can have beside those of the default heap. */
 unsigned jemalloc_ctl_arena_limit(void);
 

@@ -3,18 +3,17 @@
 #include "heap/thread_cache.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "heap/exchange.h"
 #include "util/fork_generation.h"
 #include "util/mapping_cache.h"
+#include "util/membarrier.h"
 
 #define BIN_BYTES          ((size_t)64 << 10) /* most that a bin holds, in bytes and in blocks */
 #define BIN_BLOCKS         ((size_t)256)
@@ -62,7 +61,6 @@ static struct mapping_cache spare_tables = MAPPING_CACHE_INITIALIZER;
 static struct mapping_cache spare_caches = MAPPING_CACHE_INITIALIZER;
 
 static pthread_key_t thread_key;
-static bool have_membarrier;
 
 static void end_thread(void *table);
 
@@ -73,7 +71,7 @@ static int init_process_locked(void)
 
     if (done)
         return 0;
-    have_membarrier = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    membarrier_prepare();
     int err = size_class_init();
     if (err == 0)
         err = -pthread_key_create(&thread_key, end_thread);
@@ -533,8 +531,7 @@ static bool release_cache(struct owned_cache *owned, bool barrier)
 /* Empties the claimed caches among those from `owned` up to `end`; whether all owners let go. */
 static bool release_caches(struct owned_cache *owned, const struct owned_cache *end)
 {
-    bool barrier =
-        have_membarrier && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+    bool barrier = membarrier();
     bool all = true;
 
     for (; owned != end; owned = owned->next)

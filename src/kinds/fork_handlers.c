@@ -17,8 +17,9 @@
  *
  * fork(2) leaves the child with one thread, and locks that others held, held for ever. Those that
  * guard what the child goes on using are taken before the fork, in the order in which they nest,
- * before jemalloc takes its own: handlers run in the reverse order of their registration. Locks
- * that are taken below jemalloc's cannot be taken here, and are made anew in the child.
+ * before the gate to jemalloc is closed (fork_gate): handlers run in the reverse order of their
+ * registration. Locks that are taken below jemalloc's are not taken here, and are made anew in the
+ * child.
  */
 #include "kinds/fork_handlers.h"
 

@@ -82,7 +82,7 @@ static void in_child(void)
 /* Written once, before there are other threads. */
 static bool installed;
 
-/* Before jemalloc's constructor, so that the copies are made after it has taken its locks. */
+/* Before jemalloc's constructor, so that the copies are made when nobody is inside it any more. */
 __attribute__((constructor(101))) static void install(void)
 {
     installed = pthread_atfork(before_fork, in_parent, in_child) == 0;

@@ -8,7 +8,7 @@
 
 /*
  * Whether copies are made: not where there was no memory for the handlers when the library was
- * loaded, since later ones would run when jemalloc does not hold its locks.
+ * loaded, since later ones would run while others use jemalloc.
  */
 bool fork_snapshot_is_possible(void);
 

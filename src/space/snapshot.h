@@ -2,7 +2,7 @@
 /*
  * A space's copy for the child of a fork.
  *
- * It is made before the fork, while jemalloc holds its locks and no page changes its state, so that
+ * It is made before the fork, while nobody is inside jemalloc and no page changes its state, so that
  * it fits the child's copy of everything else. What other threads write into blocks meanwhile may be
  * in it or not. Every byte is copied, and the copy has file space of its own: of all ways to have
  * two versions of a page, that is the only one which every file system has, and which cannot make
@@ -31,11 +31,11 @@ void space_snapshot_want(struct space *space);
 bool space_snapshot_is_wanted(const struct space *space);
 bool space_snapshot_is_wanted_by_any(void);
 
-/* Before the fork, after jemalloc has taken its locks: stops all changes and makes the copy. */
+/* Before the fork, when nobody is inside jemalloc any more: stops all changes and makes the copy. */
 void space_snapshot_begin(struct space *space);
 
 /*
- * After the fork, before jemalloc releases its locks: in the child, the copy takes the place of the
+ * After the fork, before anybody is let in again: in the child, the copy takes the place of the
  * store. Nothing where space_snapshot_begin() has not been called, as for a space that came since.
  */
 void space_snapshot_end(struct space *space, bool child);

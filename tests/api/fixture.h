@@ -30,7 +30,6 @@
 #include "memkind.h"
 #include "memkind/internal/memkind_pmem.h"
 #include "memkind/internal/memkind_private.h"
-#include "support/forks.h"
 #include "support/leftovers.h"
 
 #define KIB ((size_t)1 << 10)

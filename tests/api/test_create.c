@@ -612,8 +612,6 @@ static void test_dax_path(void **state)
     assert_int_equal(memkind_check_dax_path("/proc"), MEMKIND_ERROR_RUNTIME);
 }
 
-TEST_FORKS
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -271,8 +271,6 @@ static void test_exit_of_a_child(void **state)
     fixture_destroy(kind);
 }
 
-TEST_FORKS
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

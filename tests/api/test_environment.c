@@ -477,8 +477,6 @@ static void test_privileged_programs_ignore_the_environment(void **state)
     assert_string_equal(child_stderr, "");
 }
 
-TEST_FORKS
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {

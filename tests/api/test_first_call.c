@@ -310,8 +310,6 @@ static void test_first_calls(void **state)
     assert_int_equal(failures, 0);
 }
 
-TEST_FORKS
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

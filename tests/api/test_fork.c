@@ -9,8 +9,6 @@
 #include <spawn.h>
 #include <sys/resource.h>
 
-TEST_FORKS
-
 #define MANY_KINDS 100
 
 /* -- What a child may do ----------------------------------------------------------------------- */
@@ -413,6 +411,161 @@ static void test_fork_among_busy_threads(void **state)
     free_blocks(*state);
 }
 
+/* Uses the default heap and ends, with a cache of jemalloc's to give back. */
+static void *use_and_end(void *unused)
+{
+    void *block = memkind_malloc(MEMKIND_DEFAULT, 100);
+
+    (void)unused;
+    if (block != NULL)
+        memkind_free(MEMKIND_DEFAULT, memkind_realloc(MEMKIND_DEFAULT, block, 100 * KIB));
+    return block;
+}
+
+static void *start_threads_that_end(void *stop)
+{
+    while (!atomic_load((atomic_bool *)stop)) {
+        pthread_t thread;
+
+        if (pthread_create(&thread, NULL, use_and_end, NULL) == 0)
+            pthread_join(thread, NULL);
+    }
+    return NULL;
+}
+
+/* jemalloc's own threads come and go. */
+static void *switch_background_threads(void *stop)
+{
+    while (!atomic_load((atomic_bool *)stop)) {
+        memkind_set_bg_threads(true);
+        memkind_set_bg_threads(false);
+    }
+    return NULL;
+}
+
+/* Forks again and again while `body` runs; each child uses the default heap, its arenas too, and
+ * the kind. */
+static void fork_beside(memkind_t kind, void *(*body)(void *stop))
+{
+    pthread_t thread;
+    atomic_bool stop = false;
+
+    fill_blocks(kind);
+    assert_int_equal(pthread_create(&thread, NULL, body, &stop), 0);
+    for (int i = 0; i < 5 * BUSY_FORKS; i++) {
+        pid_t child = fixture_fork();
+
+        if (child == 0) {
+            alarm(60);
+            use(MEMKIND_DEFAULT);
+            for (int j = 0; j < 16; j++) {
+                pthread_t own;
+                void *block;
+
+                EXPECT(pthread_create(&own, NULL, use_and_end, NULL) == 0);
+                EXPECT(pthread_join(own, &block) == 0 && block != NULL);
+            }
+            EXPECT(memkind_set_bg_threads(true) == MEMKIND_SUCCESS);
+            EXPECT(memkind_set_bg_threads(false) == MEMKIND_SUCCESS);
+            use(kind);
+            _exit(0);
+        }
+        int status = fixture_wait(child);
+        if (status != 0)
+            fail_msg("child %d failed at a line that is %d modulo 255", i, status);
+    }
+    atomic_store(&stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    free_blocks(kind);
+}
+
+static void test_fork_while_threads_end(void **state)
+{
+    if (FIXTURE_TSAN)
+        skip();
+    fork_beside(*state, start_threads_that_end);
+}
+
+static void test_fork_while_background_threads_come_and_go(void **state)
+{
+    if (FIXTURE_TSAN)
+        skip();
+    fork_beside(*state, switch_background_threads);
+}
+
+/* -- What a fork costs ------------------------------------------------------------------------- */
+
+static long page_faults(void)
+{
+    struct rusage usage;
+
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    return usage.ru_minflt;
+}
+
+/* What a fork costs this process, while the child has all of its memory. */
+static long page_faults_of_fork(void)
+{
+    int ends[2];
+    char byte;
+
+    assert_int_equal(pipe(ends), 0);
+    long faults = page_faults();
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        close(ends[1]);
+        EXPECT(read(ends[0], &byte, 1) == 0);
+        _exit(0);
+    }
+    faults = page_faults() - faults;
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(fixture_wait(child), 0);
+    return faults;
+}
+
+/* No page is copied for a kind, with other threads or without. */
+static void check_fork_is_cheap(void)
+{
+    memkind_t kinds[MANY_KINDS];
+    long faults = page_faults_of_fork();
+
+    for (size_t i = 0; i < MANY_KINDS; i++) {
+        kinds[i] = fixture_pmem(0);
+        assert_non_null(memkind_malloc(kinds[i], 100));
+        assert_non_null(memkind_malloc(kinds[i], 100 * KIB));
+    }
+    faults = page_faults_of_fork() - faults;
+    if (faults >= MANY_KINDS / 2)
+        fail_msg("a fork with %d kinds costs %ld page faults more", MANY_KINDS, faults);
+    for (size_t i = 0; i < MANY_KINDS; i++)
+        fixture_destroy(kinds[i]);
+}
+
+static void *wait_until_stopped(void *stop)
+{
+    while (!atomic_load((atomic_bool *)stop))
+        usleep(1000);
+    return NULL;
+}
+
+static void test_fork_copies_no_page_of_a_kind(void **state)
+{
+    pthread_t thread;
+    atomic_bool stop = false;
+
+    (void)state;
+    if (FIXTURE_TSAN || FIXTURE_ASAN)
+        skip(); /* they have pages of their own */
+    check_fork_is_cheap();
+    assert_int_equal(pthread_create(&thread, NULL, wait_until_stopped, &stop), 0);
+    check_fork_is_cheap();
+    atomic_store(&stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+/* -- Children of other sorts ------------------------------------------------------------------- */
+
 /* A child may have threads, each of which finds the kind inherited. */
 static void test_threads_of_a_child(void **state)
 {
@@ -464,6 +617,9 @@ int main(void)
         FIXTURE_TEST_ON_PMEM(test_child_loses_nothing),
         FIXTURE_TEST(test_many_kinds),
         FIXTURE_TEST_ON_PMEM(test_fork_among_busy_threads),
+        FIXTURE_TEST_ON(test_fork_while_threads_end, FIXTURE_UNLIMITED),
+        FIXTURE_TEST_ON(test_fork_while_background_threads_come_and_go, FIXTURE_UNLIMITED),
+        FIXTURE_TEST(test_fork_copies_no_page_of_a_kind),
         FIXTURE_TEST_ON_PMEM(test_threads_of_a_child),
         FIXTURE_TEST_ON_PMEM(test_posix_spawn),
     };

@@ -11,11 +11,8 @@
 #include <unistd.h>
 
 #include "memkind/internal/memkind_dax_kmem.h"
-#include "support/forks.h"
 
 #define LIST "MEMKIND_DAX_KMEM_NODES"
-
-TEST_FORKS
 
 static const struct {
     memkind_t *kind;

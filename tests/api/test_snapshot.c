@@ -7,8 +7,6 @@
 
 #include <sys/resource.h>
 
-TEST_FORKS
-
 #define NOBODY ((uid_t)65534)
 
 static memkind_t make(size_t max_size, memkind_fork_mode mode)

@@ -2,10 +2,17 @@
 /* Workloads that only kinds have: making them, and finding them from a pointer. */
 #include "workload.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #define KINDS_BATCH 1024 /* operations between looks at the clock, and blocks to look up */
 #define KINDS_SIZE  64
 #define KINDS_NANO  1e9
 #define KINDS_MICRO 1e6
+#define KINDS_MANY  100 /* at a fork */
+#define KINDS_FORKS 20
 
 static void kinds_create_body(struct run_member *member)
 {
@@ -65,4 +72,40 @@ static void kinds_detect_body(struct run_member *member)
 void kinds_detect(struct run *run)
 {
     run_team(run, kinds_detect_body, NULL, KINDS_NANO);
+}
+
+/* Seconds until fork(2) has returned to the parent, at best. */
+static double kinds_fork_time(void)
+{
+    double best = 0;
+
+    for (int i = 0; i < KINDS_FORKS; i++) {
+        double begin = run_now();
+        pid_t child = fork();
+        double time = run_now() - begin;
+
+        if (child == 0)
+            _exit(0);
+        if (child < 0 || waitpid(child, NULL, 0) != child) {
+            perror("fork");
+            exit(EXIT_FAILURE);
+        }
+        if (i == 0 || time < best)
+            best = time;
+    }
+    return best;
+}
+
+void kinds_fork(struct run *run)
+{
+    double without = kinds_fork_time();
+
+    for (int i = 0; i < KINDS_MANY; i++) {
+        char *block = run->heap.kind_malloc(heap_create_kind(&run->heap), KINDS_SIZE);
+
+        if (block == NULL)
+            heap_exhausted();
+        block[0] = 1;
+    }
+    run_report(run, 0, (kinds_fork_time() - without) / KINDS_MANY * KINDS_MICRO);
 }

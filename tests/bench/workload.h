@@ -53,6 +53,7 @@ void large_random(struct run *run);
 void kinds_create(struct run *run);
 void kinds_free_null(struct run *run);
 void kinds_detect(struct run *run);
+void kinds_fork(struct run *run);
 
 /* space.c */
 void space_fill(struct run *run);

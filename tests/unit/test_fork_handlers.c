@@ -2,10 +2,11 @@
 /*
  * Tests of a process in which no fork handlers can be registered: it has no kinds that a child could
  * take for its own. The handlers of copies are registered when the process begins, which fails here,
- * once and for all; the others whenever a kind is made. So the tests come in this order. Then, of a
- * process that has them: no lock stays held in a child.
+ * once and for all; the others whenever a kind is made. So the tests come in this order. Those of
+ * jemalloc are registered: without, it does not start. Then, of a process that has them all: no lock
+ * stays held in a child.
  */
-/* WRAP: pthread_atfork address_map_mark_areas */
+/* WRAP: pthread_atfork jemk_pthread_atfork address_map_mark_areas */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +18,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -29,10 +31,7 @@
 #include "kinds/memkind_pmem_internal.h"
 #include "space/address_map.h"
 #include "support/faults.h"
-#include "support/forks.h"
 #include "support/leftovers.h"
-
-TEST_FORKS
 
 #define AREA_SIZE    ((size_t)4 << 20)
 #define NAP_US       100000 /* many times what fork(2) takes */
@@ -49,10 +48,24 @@ static atomic_bool has_forked;
 int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 
+static bool asked_by_jemalloc;
+
 int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {
-    return fault_hits(&atfork_fault) ? atfork_fault.error
-                                     : __real_pthread_atfork(prepare, parent, child);
+    return !asked_by_jemalloc && fault_hits(&atfork_fault)
+               ? atfork_fault.error
+               : __real_pthread_atfork(prepare, parent, child);
+}
+
+int __real_jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+int __wrap_jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    asked_by_jemalloc = true;
+    int err = __real_jemk_pthread_atfork(prepare, parent, child);
+    asked_by_jemalloc = false;
+    return err;
 }
 
 void __real_address_map_mark_areas(const void *base, size_t size);

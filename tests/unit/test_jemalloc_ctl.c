@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of the way to jemalloc: arenas, blocks, counters, and what is left when a control fails. */
-/* WRAP: jemk_mallctl */
+/* WRAP: jemk_mallctl jemk_pthread_atfork fork_gate_close */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,9 +23,9 @@
 #include <jemalloc/jemalloc.h>
 
 #include "heap/extent_hooks.h"
+#include "heap/fork_gate.h"
 #include "heap/jemalloc_ctl.h"
 #include "support/faults.h"
-#include "support/forks.h"
 
 #define KIB       ((size_t)1 << 10)
 #define MIB       ((size_t)1 << 20)
@@ -44,11 +46,41 @@ int __wrap_jemk_mallctl(const char *name, void *old, size_t *old_size, void *new
 
 int __wrap_jemk_mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size)
 {
-    destroyed += strstr(name, ".destroy") != NULL;
     /* A failed arena is destroyed: that works. */
-    if (strstr(name, ".destroy") == NULL && fault_hits(&mallctl_fault))
+    if (strstr(name, ".destroy") != NULL)
+        destroyed++;
+    else if (mallctl_fault.times != 0 && fault_hits(&mallctl_fault))
         return mallctl_fault.error;
     return __real_jemk_mallctl(name, old, old_size, new, new_size);
+}
+
+static bool gate_cannot_be_closed;
+
+bool __real_fork_gate_close(void);
+bool __wrap_fork_gate_close(void);
+
+bool __wrap_fork_gate_close(void)
+{
+    return !gate_cannot_be_closed && __real_fork_gate_close();
+}
+
+/* jemalloc's handlers of forks. */
+static void (*prepare_fork)(void);
+static unsigned prepared;
+
+static void prepare_and_count(void)
+{
+    prepared++;
+    prepare_fork();
+}
+
+int __real_jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+int __wrap_jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    prepare_fork = prepare;
+    return __real_jemk_pthread_atfork(prepare_and_count, parent, child);
 }
 
 /* -- An arena over anonymous memory ------------------------------------------------------------ */
@@ -496,6 +528,254 @@ static void settings_that_fail_are_errors(void **state)
     assert_int_equal(jemalloc_ctl_set_background_threads(false), 0);
 }
 
+/* -- The gate before a fork -------------------------------------------------------------------- */
+
+#define NAP_US 100000 /* many times what a call takes */
+
+static atomic_bool is_closed;
+static atomic_uint ready;
+
+static void *measured, *resized;
+
+static void call_alloc(void)
+{
+    jemalloc_ctl_free(jemalloc_ctl_alloc(arena, 100, 0, false));
+}
+
+static void call_realloc(void)
+{
+    resized = jemalloc_ctl_realloc(arena, resized, 200);
+}
+
+static void call_usable_size(void)
+{
+    assert_true(jemalloc_ctl_usable_size(measured) >= 100);
+}
+
+static void call_class_size(void)
+{
+    assert_true(jemalloc_ctl_class_size(1) != 0);
+}
+
+static void call_default_alloc(void)
+{
+    jemalloc_ctl_default_free(jemalloc_ctl_default_alloc(100));
+}
+
+static void call_default_calloc(void)
+{
+    jemalloc_ctl_default_free(jemalloc_ctl_default_calloc(1, 100));
+}
+
+static void call_default_memalign(void)
+{
+    void *block;
+
+    assert_int_equal(jemalloc_ctl_default_memalign(&block, 64, 100), 0);
+    jemalloc_ctl_default_free(block);
+}
+
+static void call_default_realloc(void)
+{
+    jemalloc_ctl_default_free(jemalloc_ctl_default_realloc(NULL, 100));
+}
+
+static void call_ctl(void)
+{
+    assert_int_equal(jemalloc_ctl_update_stats(), 0);
+}
+
+static void call_create(void)
+{
+    unsigned another;
+
+    assert_int_equal(jemalloc_ctl_arena_create(&region_hooks, &extent_hooks_metadata, &another), 0);
+    jemalloc_ctl_arena_destroy(another);
+}
+
+struct caller {
+    void (*call)(void);
+    pthread_t thread;
+    atomic_bool has_returned;
+};
+
+static void *call_when_closed(void *argument)
+{
+    struct caller *caller = argument;
+
+    /* With a cache of jemalloc's, which is given back at the end. */
+    jemalloc_ctl_default_free(jemalloc_ctl_default_alloc(100));
+    atomic_fetch_add(&ready, 1);
+    while (!atomic_load(&is_closed))
+        sched_yield();
+    if (caller->call != NULL) {
+        caller->call();
+        atomic_store(&caller->has_returned, true);
+    }
+    return NULL;
+}
+
+/* Threads that call in, and one that ends, wait until the process has forked. */
+static void nobody_uses_jemalloc_during_a_fork(void **state)
+{
+    struct caller callers[] = {
+        {.call = call_alloc},
+        {.call = call_realloc},
+        {.call = call_usable_size},
+        {.call = call_class_size},
+        {.call = call_default_alloc},
+        {.call = call_default_calloc},
+        {.call = call_default_memalign},
+        {.call = call_default_realloc},
+        {.call = call_ctl},
+        {.call = call_create},
+        {.call = NULL},
+    };
+    size_t count = sizeof(callers) / sizeof(callers[0]);
+
+    (void)state;
+    measured = jemalloc_ctl_alloc(arena, 100, 0, false);
+    resized = jemalloc_ctl_alloc(arena, 100, 0, false);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(pthread_create(&callers[i].thread, NULL, call_when_closed, &callers[i]),
+                         0);
+    while (atomic_load(&ready) < count)
+        sched_yield();
+    fork_gate_close();
+    atomic_store(&is_closed, true);
+    usleep(NAP_US);
+    for (size_t i = 0; i < count; i++) {
+        assert_false(atomic_load(&callers[i].has_returned));
+        assert_int_equal(pthread_tryjoin_np(callers[i].thread, NULL), EBUSY);
+    }
+    fork_gate_open();
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(pthread_join(callers[i].thread, NULL), 0);
+}
+
+#define FORKS 20
+
+static void *use_jemalloc(void *stop)
+{
+    while (!atomic_load((atomic_bool *)stop)) {
+        call_alloc();
+        call_default_alloc();
+        call_ctl();
+    }
+    return NULL;
+}
+
+/* Where the gate stays open, jemalloc sees to its locks itself. */
+static void fork_without_the_gate(void **state)
+{
+    atomic_bool stop = false;
+    pthread_t thread;
+    int status;
+
+    (void)state;
+    prepared = 0;
+    gate_cannot_be_closed = true;
+    assert_int_equal(pthread_create(&thread, NULL, use_jemalloc, &stop), 0);
+    for (int i = 0; i < FORKS; i++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            alarm(20);
+            for (int j = 0; j < 100; j++)
+                call_alloc();
+            call_default_alloc();
+            call_ctl();
+            call_create();
+            gate_cannot_be_closed = false;
+            assert_true(fork_gate_close());
+            fork_gate_open();
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+    atomic_store(&stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    gate_cannot_be_closed = false;
+    assert_int_equal(prepared, FORKS);
+}
+
+static void fork_and_wait(void)
+{
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* It sees to those of its locks that its own threads may hold, and to no others. */
+static void fork_with_background_threads(void **state)
+{
+    (void)state;
+    prepared = 0;
+    fork_and_wait();
+    assert_int_equal(prepared, 0);
+    assert_int_equal(jemalloc_ctl_set_background_threads(true), 0);
+    fork_and_wait();
+    assert_int_equal(prepared, 1);
+    assert_int_equal(jemalloc_ctl_set_background_threads(false), 0);
+    fork_and_wait();
+    assert_int_equal(prepared, 1);
+}
+
+static atomic_bool is_reporting, is_napping, has_forked;
+
+static void nap_in_report(void *opaque, const char *text)
+{
+    (void)opaque;
+    (void)text;
+    if (!atomic_exchange(&is_reporting, true)) {
+        atomic_store(&is_napping, true);
+        usleep(NAP_US);
+        /* A program's function may use kinds. */
+        call_alloc();
+        atomic_store(&is_napping, false);
+    }
+}
+
+static void *report(void *unused)
+{
+    (void)unused;
+    jemalloc_ctl_print_stats(nap_in_report, NULL, "");
+    /* The thread sanitizer takes a thread that has ended for a leak of the child's. */
+    while (!atomic_load(&has_forked))
+        sched_yield();
+    return NULL;
+}
+
+/* The process does not fork in the middle of the report. */
+static void fork_waits_for_the_report(void **state)
+{
+    pthread_t thread;
+    int status;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, report, NULL), 0);
+    while (!atomic_load(&is_napping))
+        sched_yield();
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        alarm(20);
+        jemalloc_ctl_print_stats(count_bytes, &(size_t){0}, "");
+        call_create();
+        _exit(atomic_load(&is_napping) ? 1 : 0);
+    }
+    atomic_store(&has_forked, true);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 /* -- Silence ----------------------------------------------------------------------------------- */
 
 /* A process that only allocates: whatever it prints, on either stream, is too much. */
@@ -538,7 +818,13 @@ static int only_allocate(void)
     return teardown(NULL);
 }
 
-TEST_FORKS
+/* jemalloc may take all of its locks before a fork: more than the thread sanitizer's search for
+ * deadlocks can keep in mind. */
+const char *__tsan_default_options(void);
+__attribute__((visibility("default"))) const char *__tsan_default_options(void)
+{
+    return "detect_deadlocks=0";
+}
 
 int main(int argc, char **argv)
 {
@@ -565,6 +851,10 @@ int main(int argc, char **argv)
         TEST(counter_that_cannot_be_read_is_an_error),
         TEST(report_is_printed),
         TEST(settings_that_fail_are_errors),
+        TEST(nobody_uses_jemalloc_during_a_fork),
+        TEST(fork_without_the_gate),
+        TEST(fork_with_background_threads),
+        TEST(fork_waits_for_the_report),
     };
 
     if (argc > 1 && strcmp(argv[1], QUIET_ARG) == 0)

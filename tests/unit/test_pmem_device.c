@@ -25,7 +25,6 @@
 #include "memkind.h"
 #include "memkind/internal/memkind_pmem.h"
 #include "support/faults.h"
-#include "support/forks.h"
 #include "support/leftovers.h"
 
 #define MIB         ((size_t)1 << 20)
@@ -36,8 +35,6 @@
 #define SOME_ERRNO  1234
 #define MOST_BLOCKS 20000
 #define MOST_FAULTS 30u
-
-TEST_FORKS
 
 static struct dax_device device;
 static int query_error;

@@ -24,7 +24,6 @@
 
 #include "heap/jemalloc_ctl.h"
 #include "heap/size_class.h"
-#include "support/forks.h"
 
 #define NAME_SIZE 16
 
@@ -165,8 +164,6 @@ static void blocks_have_the_size_of_their_class(void **state)
         jemk_dallocx(block, 0);
     }
 }
-
-TEST_FORKS
 
 int main(int argc, char **argv)
 {

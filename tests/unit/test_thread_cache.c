@@ -37,7 +37,6 @@
 #include "heap/size_class.h"
 #include "heap/thread_cache.h"
 #include "support/faults.h"
-#include "support/forks.h"
 #include "util/mapping_cache.h"
 
 #define KIB             ((size_t)1 << 10)
@@ -603,8 +602,9 @@ static void in_new_process(const char *scenario)
 static void fail_to_make_key(void)
 {
     fault_set(&key_fault, EAGAIN, 1);
+    key_fault.skip = 1; /* the fork gate's */
     CHECK(start(&heap) == -EAGAIN);
-    CHECK(key_fault.calls > 0);
+    CHECK(key_fault.calls == 2);
     /* Until one can be had. */
     CHECK(start(&heap) == 0);
 }
@@ -1570,8 +1570,6 @@ static int run_scenario(const char *name)
         }
     return EXIT_FAILURE;
 }
-
-TEST_FORKS
 
 int main(int argc, char **argv)
 {

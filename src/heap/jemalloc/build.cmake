@@ -56,6 +56,11 @@ run_step(configure "${source}/configure" ${CONFIGURE_ARGS} "CC=${CC}"
          "EXTRA_CFLAGS=${extra_cflags}")
 run_step(make "${MAKE}" "-j${JOBS}" build_lib_static)
 
+foreach(function IN LISTS REDIRECTED)
+    list(APPEND redirections "--redefine-sym=${function}=jemk_${function}")
+endforeach()
+run_step(objcopy "${OBJCOPY}" ${redirections} lib/libjemalloc_pic.a)
+
 file(MAKE_DIRECTORY "${PREFIX}/include/jemalloc" "${PREFIX}/lib")
 file(RENAME "${work}/build/include/jemalloc/jemalloc.h" "${PREFIX}/include/jemalloc/jemalloc.h")
 file(RENAME "${work}/build/lib/libjemalloc_pic.a" "${library}")

@@ -80,7 +80,8 @@ endif()
 memkind_jemalloc_identify_source("${MEMKIND_JEMALLOC_SOURCE}" jemalloc_source_id)
 
 # One folder for each thing that can make the library another one.
-string(SHA256 jemalloc_key "${jemalloc_source_id}|${jemalloc_configure_args}|${jemalloc_cflags}")
+string(SHA256 jemalloc_key
+       "${jemalloc_source_id}|${jemalloc_configure_args}|${jemalloc_cflags}|${jemalloc_redirected}")
 string(SUBSTRING "${jemalloc_key}" 0 12 jemalloc_key)
 set(jemalloc_prefix
     "${jemalloc_dir}/${jemalloc_version}-${CMAKE_SYSTEM_PROCESSOR}-${jemalloc_key}")
@@ -102,9 +103,11 @@ set(DIR "@jemalloc_dir@")
 set(PREFIX "@jemalloc_prefix@")
 set(CC "@jemalloc_cc@")
 set(AR "@CMAKE_AR@")
+set(OBJCOPY "@CMAKE_OBJCOPY@")
 set(CFLAGS "@jemalloc_cflags@")
 set(CONFIGURE_ARGS "@jemalloc_configure_args@")
 set(MAKE "@MEMKIND_MAKE@")
+set(REDIRECTED "@jemalloc_redirected@")
 set(JOBS "@jobs@")
 set(VERSION "@jemalloc_version@")
 ]])

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Keeps threads out of jemalloc while the process forks.
+ *
+ * jemalloc's own fork handlers take and leave each lock of each arena. In the parent, all pages with
+ * locks have then been written to while the child has them too, and each is copied: some ten pages for
+ * an arena. With nobody inside no lock is held, and the parent writes to none.
+ *
+ * Whoever calls jemalloc is between enter and leave, and waits there for no lock that the thread which
+ * forks has taken before (see fork_handlers.c). Enter and leave may be nested.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum fork_gate_state {
+    FORK_GATE_STRANGER, /* has never been inside, as jemalloc's own threads */
+    FORK_GATE_LISTED,
+    FORK_GATE_UNLISTED, /* about to end, or nobody would hear of its end */
+};
+
+struct fork_gate_thread {
+    enum fork_gate_state state;
+    unsigned depth;     /* 0: outside */
+    atomic_uint inside; /* of one that is listed: 1 or 0; also a futex */
+    struct fork_gate_thread *next, **link;
+    bool has_default_cache; /* of jemalloc's; here for the sake of those who come in for that */
+};
+
+extern _Thread_local struct fork_gate_thread fork_gate_thread;
+extern atomic_bool fork_gate_is_closed;
+
+/* The ways in and out of a thread that is not listed, or finds the gate closed. */
+void fork_gate_enter_slowly(struct fork_gate_thread *thread);
+void fork_gate_leave_slowly(struct fork_gate_thread *thread);
+
+/*
+ * No locked instruction and no fence: the thread that closes the gate has the kernel order what the
+ * others do. Either this sees that it is closed, or that thread sees that this one is inside.
+ */
+static inline struct fork_gate_thread *fork_gate_enter(void)
+{
+    struct fork_gate_thread *thread = &fork_gate_thread;
+
+    /* The compiler would find its address, by a call, for each use. */
+    __asm__("" : "+r"(thread));
+    if (thread->depth++ != 0)
+        return thread;
+    atomic_store_explicit(&thread->inside, 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(thread->state != FORK_GATE_LISTED ||
+                             atomic_load_explicit(&fork_gate_is_closed, memory_order_acquire),
+                         0))
+        fork_gate_enter_slowly(thread);
+    return thread;
+}
+
+/* With what the way in has returned. */
+static inline void fork_gate_leave(struct fork_gate_thread *thread)
+{
+    if (--thread->depth != 0)
+        return;
+    atomic_store_explicit(&thread->inside, 0, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(thread->state != FORK_GATE_LISTED ||
+                             atomic_load_explicit(&fork_gate_is_closed, memory_order_relaxed),
+                         0))
+        fork_gate_leave_slowly(thread);
+}
+
+/*
+ * Closes the gate and waits until nobody is inside but this thread, which may go in and out until it
+ * opens the gate again. One thread at a time. False where the kernel does not help: then it is open.
+ */
+bool fork_gate_close(void);
+void fork_gate_open(void);
+
+/* In the child of a fork, whether the gate was closed and has been opened, or not. */
+void fork_gate_adopt(void);
