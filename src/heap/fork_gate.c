@@ -86,48 +86,62 @@ static void get_known(struct fork_gate_thread *thread)
 
 /* -- The others -------------------------------------------------------------------------------- */
 
-static void come_in(struct fork_gate_thread *thread)
+static void wait_until_open(void)
 {
-    if (thread->state == FORK_GATE_LISTED) {
+    pthread_mutex_lock(&gate_lock);
+    pthread_mutex_unlock(&gate_lock);
+}
+
+static void enter_listed(struct fork_gate_thread *thread)
+{
+    for (;;) {
         atomic_store_explicit(&thread->inside, 1, memory_order_relaxed);
         atomic_signal_fence(memory_order_seq_cst);
-    } else {
-        atomic_fetch_add(&unlisted_inside, 1);
+        if (!atomic_load(&fork_gate_is_closed))
+            break;
+        atomic_store_explicit(&thread->inside, 0, memory_order_release);
+        futex(&thread->inside, FUTEX_WAKE, 1);
+        wait_until_open();
     }
 }
 
-/* Either this sees that the gate is closed, or whoever closes it sees that this one is outside. */
-static void go_out(struct fork_gate_thread *thread)
-{
-    atomic_uint *word = &unlisted_inside;
+/* Destructors of threads come here when the thread sanitizer has forgotten the thread already. */
+#define UNSANITIZED __attribute__((noinline, no_sanitize("thread")))
 
-    if (thread->state == FORK_GATE_LISTED) {
-        word = &thread->inside;
-        atomic_store_explicit(word, 0, memory_order_release);
-        atomic_signal_fence(memory_order_seq_cst);
-    } else {
-        atomic_fetch_sub(word, 1);
-    }
+/* Either this sees that the gate is closed, or whoever closes it sees that one less is inside. */
+UNSANITIZED static void leave_unlisted(void)
+{
+    atomic_fetch_sub(&unlisted_inside, 1);
     if (atomic_load(&fork_gate_is_closed))
-        futex(word, FUTEX_WAKE, 1);
+        futex(&unlisted_inside, FUTEX_WAKE, 1);
+}
+
+UNSANITIZED static void enter_unlisted(void)
+{
+    atomic_fetch_add(&unlisted_inside, 1);
+    while (atomic_load(&fork_gate_is_closed)) {
+        leave_unlisted();
+        wait_until_open();
+        atomic_fetch_add(&unlisted_inside, 1);
+    }
 }
 
 void fork_gate_enter_slowly(struct fork_gate_thread *thread)
 {
     if (thread->state == FORK_GATE_STRANGER)
         get_known(thread);
-    come_in(thread);
-    while (atomic_load(&fork_gate_is_closed)) {
-        go_out(thread);
-        pthread_mutex_lock(&gate_lock);
-        pthread_mutex_unlock(&gate_lock);
-        come_in(thread);
-    }
+    if (thread->state == FORK_GATE_LISTED)
+        enter_listed(thread);
+    else
+        enter_unlisted();
 }
 
 void fork_gate_leave_slowly(struct fork_gate_thread *thread)
 {
-    go_out(thread);
+    if (thread->state == FORK_GATE_LISTED)
+        futex(&thread->inside, FUTEX_WAKE, 1);
+    else
+        leave_unlisted();
 }
 
 /* -- The thread that forks --------------------------------------------------------------------- */

@@ -47,12 +47,13 @@ static inline struct fork_gate_thread *fork_gate_enter(void)
     __asm__("" : "+r"(thread));
     if (thread->depth++ != 0)
         return thread;
-    atomic_store_explicit(&thread->inside, 1, memory_order_relaxed);
-    atomic_signal_fence(memory_order_seq_cst);
-    if (__builtin_expect(thread->state != FORK_GATE_LISTED ||
-                             atomic_load_explicit(&fork_gate_is_closed, memory_order_acquire),
-                         0))
-        fork_gate_enter_slowly(thread);
+    if (__builtin_expect(thread->state == FORK_GATE_LISTED, 1)) {
+        atomic_store_explicit(&thread->inside, 1, memory_order_relaxed);
+        atomic_signal_fence(memory_order_seq_cst);
+        if (__builtin_expect(!atomic_load_explicit(&fork_gate_is_closed, memory_order_acquire), 1))
+            return thread;
+    }
+    fork_gate_enter_slowly(thread);
     return thread;
 }
 
@@ -61,12 +62,13 @@ static inline void fork_gate_leave(struct fork_gate_thread *thread)
 {
     if (--thread->depth != 0)
         return;
-    atomic_store_explicit(&thread->inside, 0, memory_order_release);
-    atomic_signal_fence(memory_order_seq_cst);
-    if (__builtin_expect(thread->state != FORK_GATE_LISTED ||
-                             atomic_load_explicit(&fork_gate_is_closed, memory_order_relaxed),
-                         0))
-        fork_gate_leave_slowly(thread);
+    if (__builtin_expect(thread->state == FORK_GATE_LISTED, 1)) {
+        atomic_store_explicit(&thread->inside, 0, memory_order_release);
+        atomic_signal_fence(memory_order_seq_cst);
+        if (__builtin_expect(!atomic_load_explicit(&fork_gate_is_closed, memory_order_relaxed), 1))
+            return;
+    }
+    fork_gate_leave_slowly(thread);
 }
 
 /*
