@@ -94,11 +94,7 @@ static void wait_until_open(void)
 
 static void enter_listed(struct fork_gate_thread *thread)
 {
-    for (;;) {
-        atomic_store_explicit(&thread->inside, 1, memory_order_relaxed);
-        atomic_signal_fence(memory_order_seq_cst);
-        if (!atomic_load(&fork_gate_is_closed))
-            break;
+    while (!fork_gate_try(thread)) {
         atomic_store_explicit(&thread->inside, 0, memory_order_release);
         futex(&thread->inside, FUTEX_WAKE, 1);
         wait_until_open();

@@ -36,9 +36,17 @@ void fork_gate_enter_slowly(struct fork_gate_thread *thread);
 void fork_gate_leave_slowly(struct fork_gate_thread *thread);
 
 /*
- * No locked instruction and no fence: the thread that closes the gate has the kernel order what the
- * others do. Either this sees that it is closed, or that thread sees that this one is inside.
+ * Counts a listed thread in, and says whether the gate is open. No locked instruction and no fence: the
+ * thread that closes the gate has the kernel order what the others do. Either this sees that it is
+ * closed, or that thread sees that this one is inside.
  */
+static inline bool fork_gate_try(struct fork_gate_thread *thread)
+{
+    atomic_store_explicit(&thread->inside, 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    return !atomic_load_explicit(&fork_gate_is_closed, memory_order_acquire);
+}
+
 static inline struct fork_gate_thread *fork_gate_enter(void)
 {
     struct fork_gate_thread *thread = &fork_gate_thread;
@@ -47,13 +55,8 @@ static inline struct fork_gate_thread *fork_gate_enter(void)
     __asm__("" : "+r"(thread));
     if (thread->depth++ != 0)
         return thread;
-    if (__builtin_expect(thread->state == FORK_GATE_LISTED, 1)) {
-        atomic_store_explicit(&thread->inside, 1, memory_order_relaxed);
-        atomic_signal_fence(memory_order_seq_cst);
-        if (__builtin_expect(!atomic_load_explicit(&fork_gate_is_closed, memory_order_acquire), 1))
-            return thread;
-    }
-    fork_gate_enter_slowly(thread);
+    if (__builtin_expect(thread->state != FORK_GATE_LISTED || !fork_gate_try(thread), 0))
+        fork_gate_enter_slowly(thread);
     return thread;
 }
 

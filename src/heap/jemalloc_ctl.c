@@ -73,6 +73,23 @@ static int write_ctl(const char *name, void *value, size_t size)
  */
 static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* The name of a per-arena control: `format` with the arena's number in it. */
+struct ctl_name {
+    char text[CTL_NAME_SIZE];
+};
+
+static struct ctl_name __attribute__((format(printf, 1, 0)))
+arena_ctl(const char *format, unsigned arena)
+{
+    struct ctl_name name;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(name.text, sizeof(name.text), format, arena);
+#pragma GCC diagnostic pop
+    return name;
+}
+
 /* -- Fork and threads -------------------------------------------------------------------------- */
 
 /*
@@ -154,23 +171,6 @@ int JEMALLOC(pthread_key_create)(pthread_key_t *key, void (*destructor)(void *va
 {
     end_jemalloc_thread = destructor;
     return pthread_key_create(key, end_thread);
-}
-
-/* The name of a per-arena control: `format` with the arena's number in it. */
-struct ctl_name {
-    char text[CTL_NAME_SIZE];
-};
-
-static struct ctl_name __attribute__((format(printf, 1, 0)))
-arena_ctl(const char *format, unsigned arena)
-{
-    struct ctl_name name;
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(name.text, sizeof(name.text), format, arena);
-#pragma GCC diagnostic pop
-    return name;
 }
 
 /* -- Arenas ------------------------------------------------------------------------------------ */

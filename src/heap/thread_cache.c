@@ -71,7 +71,6 @@ static int init_process_locked(void)
 
     if (done)
         return 0;
-    membarrier_prepare();
     int err = size_class_init();
     if (err == 0)
         err = -pthread_key_create(&thread_key, end_thread);
