@@ -76,7 +76,10 @@ static int add_arena(struct arena_set *set, bool first, unsigned *arena)
         budget_return(1, first);
         return err;
     }
-    set->arenas[count] = *arena;
+    set->arenas[count] = (struct arena){
+        .number = *arena,
+        .active_pages = jemalloc_ctl_arena_active_pages(*arena),
+    };
     atomic_store_explicit(&set->arena_count, count + 1, memory_order_release);
     return 0;
 }
@@ -89,6 +92,7 @@ int arena_set_init(struct arena_set *set, extent_hooks_t *hooks, unsigned slots,
     set->mask = slots - 1;
     set->hooks = hooks;
     set->decay_ms = decay_ms;
+    set->page = jemalloc_ctl_page();
     atomic_init(&set->arena_count, 0);
     set->slots = malloc(slots * sizeof(*set->slots));
     if (set->slots == NULL)
@@ -121,7 +125,7 @@ void arena_set_destroy(struct arena_set *set)
     unsigned count = arena_set_count(set);
 
     for (unsigned i = 0; i < count; i++)
-        jemalloc_ctl_arena_destroy(set->arenas[i]);
+        jemalloc_ctl_arena_destroy(arena_set_get(set, i));
     budget_return(count, true);
     pthread_mutex_destroy(&set->lock);
     free(set->arenas);
@@ -158,7 +162,7 @@ static unsigned fill_slot_locked(struct arena_set *set, unsigned slot)
     /* A slot that gets no arena of its own shares one, for good: trying at each call would cost too
      * much. */
     if (add_arena(set, false, &arena) != 0)
-        arena = set->arenas[slot % arena_set_count(set)];
+        arena = arena_set_get(set, slot % arena_set_count(set));
     __atomic_store_n(&set->slots[slot], arena, __ATOMIC_RELEASE);
     return arena;
 }
@@ -176,10 +180,19 @@ unsigned arena_set_fill_slot(struct arena_set *set, unsigned slot)
 
 /* -- All arenas -------------------------------------------------------------------------------- */
 
+size_t arena_set_active_bytes(const struct arena_set *set)
+{
+    size_t pages = 0;
+
+    for (unsigned i = 0; i < arena_set_count(set); i++)
+        pages += __atomic_load_n(set->arenas[i].active_pages, __ATOMIC_RELAXED);
+    return pages * set->page;
+}
+
 bool arena_set_has(const struct arena_set *set, unsigned arena)
 {
     for (unsigned i = 0; i < arena_set_count(set); i++)
-        if (set->arenas[i] == arena)
+        if (arena_set_get(set, i) == arena)
             return true;
     return false;
 }
@@ -187,7 +200,7 @@ bool arena_set_has(const struct arena_set *set, unsigned arena)
 static int decay_locked(struct arena_set *set, ssize_t ms)
 {
     for (unsigned i = 0; i < arena_set_count(set); i++) {
-        int err = jemalloc_ctl_arena_set_decay(set->arenas[i], ms);
+        int err = jemalloc_ctl_arena_set_decay(arena_set_get(set, i), ms);
 
         if (err != 0)
             return err;
@@ -207,11 +220,11 @@ int arena_set_decay(struct arena_set *set, ssize_t ms)
 void arena_set_purge(struct arena_set *set)
 {
     for (unsigned i = 0; i < arena_set_count(set); i++)
-        jemalloc_ctl_arena_purge(set->arenas[i]);
+        jemalloc_ctl_arena_purge(arena_set_get(set, i));
 }
 
 void arena_set_age(struct arena_set *set)
 {
     for (unsigned i = 0; i < arena_set_count(set); i++)
-        jemalloc_ctl_arena_decay(set->arenas[i]);
+        jemalloc_ctl_arena_decay(arena_set_get(set, i));
 }

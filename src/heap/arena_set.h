@@ -26,13 +26,19 @@
 /* A slot without an arena. */
 #define ARENA_SET_EMPTY UINT_MAX
 
+struct arena {
+    unsigned number;
+    const size_t *active_pages; /* jemalloc's counter of pages in use */
+};
+
 struct arena_set {
     unsigned *slots; /* arena of each, or ARENA_SET_EMPTY; changed once, atomically */
     unsigned mask;   /* number of slots - 1 */
     extent_hooks_t *hooks;
     ssize_t decay_ms;        /* of each arena; guarded by lock */
     pthread_mutex_t lock;    /* see above */
-    unsigned *arenas;        /* those of this set */
+    struct arena *arenas;    /* those of this set */
+    size_t page;             /* bytes in one of jemalloc's */
     atomic_uint arena_count; /* grows only */
 };
 
@@ -84,8 +90,11 @@ static inline unsigned arena_set_count(const struct arena_set *set)
 
 static inline unsigned arena_set_get(const struct arena_set *set, unsigned i)
 {
-    return set->arenas[i];
+    return set->arenas[i].number;
 }
+
+/* Bytes in pages that blocks use, at about this time. Takes no lock. */
+size_t arena_set_active_bytes(const struct arena_set *set);
 
 bool arena_set_has(const struct arena_set *set, unsigned arena);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "heap/fork_gate.h"
+#include "heap/idle_thread.h"
 #include "space/address_map.h"
 #include "space/area.h"
 #include "space/class_map.h"
@@ -15,6 +16,18 @@
 
 /* Where other threads allocate and free all the time, something always changes. */
 #define RECLAIM_PASSES 8
+
+/* Less than this may stay, while the program makes no calls, for as long as the kind lives. */
+#define MUCH_UNUSED ((size_t)4 << 20)
+
+/* A thread looks whether there is more than that when it has given so many bytes to arenas. */
+#define CONSIDER_EVERY ((size_t)256 << 10)
+
+/* What a thread's cache is taken to hold. */
+#define CACHE_ESTIMATE ((size_t)256 << 10)
+
+/* Looks, a second apart, after which nothing more is given back: more than the decay time. */
+#define QUIET_LOOKS 13u
 
 /* A block that is wanted: a new one where ptr is NULL, else ptr in another size. */
 struct request {
@@ -47,14 +60,20 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
         atomic_init(&heap->refused[i], 0);
     atomic_init(&heap->frees_seen, 0);
     atomic_init(&heap->retries, 0);
+    heap->unused_seen = 0;
+    heap->quiet_looks = 0;
+    atomic_init(&heap->settled, 0);
     if (space != NULL)
         hooks = hooks_over(heap, space, hold);
     err = -pthread_mutex_init(&heap->reclaim_lock, NULL);
     if (err != 0)
         goto destroy_caches;
     err = arena_set_init(&heap->arenas, hooks, slots, DEFAULT_DECAY_MS);
-    if (err == 0)
+    if (err == 0) {
+        idle_thread_configure();
+        heap_list_add(heap);
         return 0;
+    }
     pthread_mutex_destroy(&heap->reclaim_lock);
 destroy_caches:
     thread_caches_destroy(&heap->caches);
@@ -63,6 +82,7 @@ destroy_caches:
 
 void heap_destroy(struct heap *heap)
 {
+    heap_list_remove(heap);
     thread_caches_destroy(&heap->caches);
     /* All file space goes with the file: no need to punch it page by page. */
     if (heap->space != NULL)
@@ -305,14 +325,75 @@ void heap_drain(struct heap *heap, void *const *blocks, size_t count)
         note_freed(heap);
 }
 
+/* -- Unused memory ----------------------------------------------------------------------------- */
+
+static bool can_give_back(const struct heap *heap)
+{
+    const struct space *space = heap->space;
+
+    return space != NULL && !space->is_area && !heap->hooks.hold && !heap_is_inherited(heap) &&
+           !atomic_load_explicit(&space->cannot_release, memory_order_relaxed);
+}
+
+/* Bytes in pages that were handed out once and that no block uses now, at about this time. */
+static size_t unused_bytes(const struct heap *heap)
+{
+    size_t held = space_held(heap->space);
+    size_t rest = atomic_load_explicit(&heap->space->ahead, memory_order_relaxed) +
+                  arena_set_active_bytes(&heap->arenas);
+
+    return held > rest ? held - rest : 0;
+}
+
+bool heap_has_much_unused(const struct heap *heap)
+{
+    size_t settled = atomic_load_explicit(&heap->settled, memory_order_relaxed);
+
+    if (!can_give_back(heap) || space_held(heap->space) < settled + MUCH_UNUSED)
+        return false;
+    size_t caches = thread_caches_count(&heap->caches);
+    size_t cached = caches > 1 ? (caches - 1) * CACHE_ESTIMATE : 0;
+    return unused_bytes(heap) + cached >= settled + MUCH_UNUSED;
+}
+
+void heap_given_back(struct heap *heap, size_t bytes)
+{
+    static _Thread_local size_t given_back;
+
+    given_back += bytes;
+    if (given_back < CONSIDER_EVERY || idle_thread_is_running())
+        return;
+    given_back = 0;
+    if (heap_has_much_unused(heap))
+        idle_thread_start();
+}
+
+bool heap_look_after(struct heap *heap)
+{
+    if (!can_give_back(heap))
+        return false;
+    thread_caches_look_after(&heap->caches);
+    size_t unused = unused_bytes(heap) + thread_caches_bytes(&heap->caches);
+    heap->quiet_looks = unused == heap->unused_seen ? heap->quiet_looks + 1 : 0;
+    heap->unused_seen = unused;
+    bool is_settled = heap->quiet_looks >= QUIET_LOOKS;
+    if (is_settled || unused < atomic_load(&heap->settled))
+        atomic_store(&heap->settled, unused);
+    return unused != 0 && !is_settled;
+}
+
+/* -- Freeing and resizing ---------------------------------------------------------------------- */
+
 void heap_free(struct heap *heap, void *ptr)
 {
     unsigned size_class = class_map_get(ptr);
 
-    if (size_class == 0)
+    if (size_class == 0) {
         heap_drain(heap, &ptr, 1);
-    else if (!thread_cache_push(heap->caches.number, size_class, ptr))
+        heap_given_back(heap, CONSIDER_EVERY);
+    } else if (!thread_cache_push(heap->caches.number, size_class, ptr)) {
         thread_caches_free(&heap->caches, size_class, ptr);
+    }
 }
 
 /* A block that threads keep, moved to another class; both ends of the way are fast. */
@@ -333,8 +414,10 @@ static void *realloc_in_arena(struct heap *heap, void *ptr, size_t size)
 {
     void *block = satisfy(heap, &(struct request){.ptr = ptr, .size = size});
 
-    if (block != NULL)
+    if (block != NULL) {
         note_freed(heap);
+        heap_given_back(heap, CONSIDER_EVERY);
+    }
     return block;
 }
 

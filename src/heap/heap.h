@@ -20,6 +20,7 @@
 #include "heap/area_hooks.h"
 #include "heap/arena_set.h"
 #include "heap/extent_hooks.h"
+#include "heap/heap_list.h"
 #include "heap/size_class.h"
 #include "heap/thread_cache.h"
 #include "util/fork_generation.h"
@@ -41,6 +42,10 @@ struct heap {
     struct thread_caches caches;
     atomic_size_t cached_bytes; /* in caches when the counters were last brought up to date */
     unsigned generation;        /* fork_generation, when the heap was made or adopted */
+    struct heap_list_entry entry;
+    size_t unused_seen;    /* bytes that no block used at the last look of the idle thread, */
+    unsigned quiet_looks;  /* and how many looks before it saw the same */
+    atomic_size_t settled; /* bytes that do not come back, however long nothing happens */
 };
 
 /*
@@ -98,6 +103,15 @@ int heap_set_conservative(struct heap *heap, bool conservative);
 /* Gives back what no block uses, now. What another thread is giving back at this moment may take
  * longer. */
 void heap_purge(struct heap *heap);
+
+/*
+ * Tells caches and arenas that time has passed, so that they give back what has been unused for long
+ * enough. Whether there may be more to give back later. For one thread, the idle thread.
+ */
+bool heap_look_after(struct heap *heap);
+
+/* Whether the heap holds so much that no block uses that the idle thread is worth its price. */
+bool heap_has_much_unused(const struct heap *heap);
 
 /* Notes what the caches hold now, for heap_stats(). */
 void heap_update_stats(struct heap *heap);

@@ -235,6 +235,24 @@ void jemalloc_ctl_arena_decay(unsigned arena)
     write_ctl(arena_ctl("arena.%u.decay", arena).text, NULL, 0);
 }
 
+const size_t *jemalloc_ctl_arena_active_pages(unsigned arena)
+{
+    /* A jemalloc that was built without statistics has no counter: then all pages seem unused. */
+    static const size_t none = 0;
+    const size_t *pages = &none;
+
+    read_ctl(arena_ctl("experimental.arenas.%u.pactivep", arena).text, &pages, sizeof(pages));
+    return pages;
+}
+
+size_t jemalloc_ctl_page(void)
+{
+    size_t page = 0;
+
+    read_ctl("arenas.page", &page, sizeof(page));
+    return page;
+}
+
 int jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms)
 {
     return write_ctl(arena_ctl("arena.%u.dirty_decay_ms", arena).text, &ms, sizeof(ms));

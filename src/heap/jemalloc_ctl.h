@@ -34,6 +34,12 @@ void jemalloc_ctl_arena_destroy(unsigned arena);
 void jemalloc_ctl_arena_purge(unsigned arena);
 void jemalloc_ctl_arena_decay(unsigned arena);
 
+/* The arena's counter of pages in use, for reading while the arena lives. */
+const size_t *jemalloc_ctl_arena_active_pages(unsigned arena);
+
+/* Bytes in one of jemalloc's pages. */
+size_t jemalloc_ctl_page(void);
+
 /* Unused pages go back after so many milliseconds; 0: at once, -1: never. 0 or -errno. */
 int jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
 

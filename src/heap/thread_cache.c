@@ -194,6 +194,7 @@ static void unlink_cache(struct owned_cache *owned)
     *owned->link = owned->next;
     if (owned->next != NULL)
         owned->next->link = owned->link;
+    atomic_fetch_sub_explicit(&owned->caches->count, 1, memory_order_relaxed);
 }
 
 static void free_cache(struct owned_cache *owned)
@@ -217,6 +218,7 @@ static void free_caches(struct thread_caches *caches)
             caches->list = owned->next;
         free_cache(owned);
     }
+    atomic_store_explicit(&caches->count, 0, memory_order_relaxed);
 }
 
 /* Gives all blocks of the cache back to the heap's arenas; its lock is held, its owner is not on
@@ -284,6 +286,7 @@ static void link_cache(struct owned_cache *owned, struct thread_cache **entry)
     if (owned->next != NULL)
         owned->next->link = &owned->next;
     caches->list = owned;
+    atomic_fetch_add_explicit(&caches->count, 1, memory_order_relaxed);
     *entry = &owned->cache;
 }
 
@@ -358,8 +361,6 @@ void thread_caches_adopt(struct thread_caches *caches)
 }
 
 /* -- The slow ways ----------------------------------------------------------------------------- */
-
-static void look_after(struct thread_caches *caches);
 
 /*
  * Locks the cache and opens it, if the heap's caches are not off: whoever turns them off closes
@@ -440,7 +441,7 @@ void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class)
     pthread_mutex_unlock(&owned->lock);
     if (blocks[0] == NULL)
         refill(owned, size_class, blocks, wanted);
-    look_after(caches);
+    thread_caches_look_after(caches);
     return blocks[0];
 }
 
@@ -469,6 +470,7 @@ void thread_caches_free(struct thread_caches *caches, unsigned size_class, void 
 
     if (owned == NULL || !lock_and_open(owned)) {
         heap_drain(caches->heap, &block, 1);
+        heap_given_back(caches->heap, size_class_size(size_class));
         return;
     }
     size_t overflow = push_or_overflow(owned, size_class, block, blocks);
@@ -478,7 +480,8 @@ void thread_caches_free(struct thread_caches *caches, unsigned size_class, void 
     /* Whoever turned the caches off and emptied the exchange meanwhile came too early for these. */
     if (taken != 0 && atomic_load(&caches->off) != 0)
         exchange_empty(caches->exchange, caches->heap);
-    look_after(caches);
+    heap_given_back(caches->heap, overflow * size_class_size(size_class));
+    thread_caches_look_after(caches);
 }
 
 /* -- Emptying the caches of other threads ------------------------------------------------------ */
@@ -603,7 +606,7 @@ static bool is_idle(struct owned_cache *owned)
  * Once in a while: a thread that does nothing any more would keep its blocks for ever, and arenas
  * would keep pages that nobody needs.
  */
-static void look_after(struct thread_caches *caches)
+void thread_caches_look_after(struct thread_caches *caches)
 {
     struct timespec now;
 

@@ -128,6 +128,7 @@ struct thread_caches {
     unsigned number;           /* of the heap */
     atomic_uint off;           /* THREAD_CACHES_* */
     struct owned_cache *list;  /* guarded by the lock of the list of caches */
+    atomic_size_t count;       /* of caches in it */
     struct exchange *exchange; /* NULL where number is 0 */
     atomic_long looked_after;  /* when that was last done, in seconds */
     unsigned generation;       /* fork_generation, when the caches were made */
@@ -139,6 +140,9 @@ struct thread_caches {
  * space. */
 size_t heap_fill(struct heap *heap, unsigned size_class, void **blocks, size_t wanted);
 void heap_drain(struct heap *heap, void *const *blocks, size_t count);
+
+/* Blocks of so many bytes in all went to arenas. No lock of the library is held. */
+void heap_given_back(struct heap *heap, size_t bytes);
 
 /* Time has passed: arenas learn it from calls, and there are none while caches serve. */
 void heap_age(struct heap *heap);
@@ -180,6 +184,18 @@ static inline bool thread_caches_are_off(const struct thread_caches *caches, uns
  * membarrier, that is so for all caches but the caller's, and the answer is true.)
  */
 bool thread_caches_reclaim(struct thread_caches *caches);
+
+/*
+ * What threads do about once a second on the slow way: empties caches that have not been used since
+ * the last time, and has arenas give back what has been unused for long enough.
+ */
+void thread_caches_look_after(struct thread_caches *caches);
+
+/* How many threads have a cache. */
+static inline size_t thread_caches_count(const struct thread_caches *caches)
+{
+    return atomic_load_explicit(&caches->count, memory_order_relaxed);
+}
 
 /* Bytes in the caches and the exchange at about this time. */
 size_t thread_caches_bytes(struct thread_caches *caches);

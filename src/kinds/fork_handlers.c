@@ -30,6 +30,8 @@
 #include "backing/directory.h"
 #include "heap/arena_set.h"
 #include "heap/extent_hooks.h"
+#include "heap/heap_list.h"
+#include "heap/idle_thread.h"
 #include "heap/thread_cache.h"
 #include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
@@ -45,6 +47,7 @@ static void before_fork(void)
     memkind_arena_before_fork();
     kind_registry_before_fork();
     thread_caches_before_fork();
+    heap_list_before_fork();
     arena_set_before_fork();
     directory_before_fork();
     area_map_before_fork();
@@ -55,6 +58,7 @@ static void after_fork(bool child)
     area_map_after_fork();
     directory_after_fork();
     arena_set_after_fork();
+    heap_list_after_fork(child);
     thread_caches_after_fork(child);
     kind_registry_after_fork();
     memkind_arena_after_fork();
@@ -70,6 +74,7 @@ static void in_child(void)
     fork_generation++;
     metadata_after_fork();
     metadata_hooks_after_fork();
+    idle_thread_after_fork();
     after_fork(true);
     fork_snapshot_adopt();
 }

@@ -303,7 +303,8 @@ static int run_case(const char *name, const char *dir)
 static char child_stderr[STDERR_SIZE];
 
 static const char *const variables[] = {"MEMKIND_ARENA_NUM_PER_KIND", "MEMKIND_HOG_MEMORY",
-                                        "MEMKIND_DEBUG", "MEMKIND_BACKGROUND_THREAD_LIMIT"};
+                                        "MEMKIND_DEBUG", "MEMKIND_BACKGROUND_THREAD_LIMIT",
+                                        "MEMKIND_IDLE_THREAD"};
 
 /* In the child: sets NAME=VALUE, NAME=VALUE and becomes the case. */
 static void become(const char *name, const char *first, const char *second, bool privileged)

@@ -7,7 +7,7 @@
  * exchange, or held by the test. Blocks of all classes have the same little memory. Time passes
  * when the test says so.
  */
-/* WRAP: heap_fill heap_drain heap_age exchange_give clock_gettime syscall mmap munmap */
+/* WRAP: heap_fill heap_drain heap_age heap_given_back exchange_give clock_gettime syscall mmap munmap */
 /* WRAP: pthread_setspecific pthread_key_create malloc */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -94,7 +94,8 @@ static struct heap heap;
 static struct heap next_heap; /* which has the same number later */
 static struct thread_caches caches;
 static atomic_size_t held_bytes;
-static atomic_uint wrong; /* checks that failed in any thread */
+static atomic_size_t given_back; /* that the heap was told of when no lock was held */
+static atomic_uint wrong;        /* checks that failed in any thread */
 static atomic_long seconds;
 static void (*during_fill)(void); /* once, with the blocks on their way */
 static void (*during_give)(void); /* once, before the exchange is asked */
@@ -109,6 +110,7 @@ static struct fault malloc_fault;
 size_t __wrap_heap_fill(struct heap *from, unsigned size_class, void **blocks, size_t wanted);
 void __wrap_heap_drain(struct heap *to, void *const *blocks, size_t count);
 void __wrap_heap_age(struct heap *of);
+void __wrap_heap_given_back(struct heap *of, size_t bytes);
 size_t __real_exchange_give(struct exchange *exchange, unsigned size_class, void *const *blocks,
                             size_t count);
 size_t __wrap_exchange_give(struct exchange *exchange, unsigned size_class, void *const *blocks,
@@ -210,6 +212,12 @@ void __wrap_heap_drain(struct heap *to, void *const *blocks, size_t count)
 void __wrap_heap_age(struct heap *of)
 {
     atomic_fetch_add(&of->aged, 1);
+}
+
+void __wrap_heap_given_back(struct heap *of, size_t bytes)
+{
+    (void)of;
+    atomic_fetch_add(&given_back, bytes);
 }
 
 size_t __wrap_exchange_give(struct exchange *exchange, unsigned size_class, void *const *blocks,
@@ -1088,6 +1096,26 @@ static void own_blocks_are_found_without_membarrier(void **state)
 
 /* -- No caches --------------------------------------------------------------------------------- */
 
+/* So that it can find out, with no lock held, that it has much that nobody uses. */
+static void heap_is_told_what_it_gets_back(void **state)
+{
+    unsigned c = size_class_of(BLOCK_SIZE);
+    void *blocks[BIN_BLOCKS + 1];
+
+    (void)state;
+    take_many(c, blocks, BIN_BLOCKS + 1);
+    size_t before = atomic_load(&given_back);
+    give_many(blocks, BIN_BLOCKS + 1);
+    assert_true(atomic_load(&given_back) > before);
+    void *block = take(c);
+    thread_caches_turn_off(&caches, THREAD_CACHES_POLICY);
+    thread_caches_reclaim(&caches);
+    before = atomic_load(&given_back);
+    give(block);
+    assert_int_equal(atomic_load(&given_back), before + size_class_size(c));
+    thread_caches_turn_on(&caches, THREAD_CACHES_POLICY);
+}
+
 static void while_off_nothing_is_kept(void **state)
 {
     const unsigned reasons[] = {THREAD_CACHES_POLICY, THREAD_CACHES_STARVED};
@@ -1599,6 +1627,7 @@ int main(int argc, char **argv)
         TEST(overflow_on_its_way_is_not_hidden_from_a_reclaim),
         TEST(refill_on_its_way_is_not_kept_when_off),
         TEST(own_blocks_are_found_without_membarrier),
+        TEST(heap_is_told_what_it_gets_back),
         TEST(while_off_nothing_is_kept),
         TEST(one_reason_is_enough),
         TEST(thread_that_comes_while_off_has_a_cache_later),

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* All heaps of the process, for whoever looks after more than one of them. */
+#include "heap/heap_list.h"
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "heap/heap.h"
+
+/* No other lock is taken while this one is held. */
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t visitor_left = PTHREAD_COND_INITIALIZER;
+static struct heap *first;
+
+static void add_locked(struct heap *heap)
+{
+    heap->entry = (struct heap_list_entry){.next = first, .link = &first};
+    if (first != NULL)
+        first->entry.link = &heap->entry.next;
+    first = heap;
+}
+
+void heap_list_add(struct heap *heap)
+{
+    pthread_mutex_lock(&list_lock);
+    add_locked(heap);
+    pthread_mutex_unlock(&list_lock);
+}
+
+static void remove_locked(struct heap *heap)
+{
+    struct heap_list_entry *entry = &heap->entry;
+
+    entry->leaving = true;
+    while (entry->visitors != 0)
+        pthread_cond_wait(&visitor_left, &list_lock);
+    *entry->link = entry->next;
+    if (entry->next != NULL)
+        entry->next->entry.link = entry->link;
+}
+
+void heap_list_remove(struct heap *heap)
+{
+    pthread_mutex_lock(&list_lock);
+    remove_locked(heap);
+    pthread_mutex_unlock(&list_lock);
+}
+
+static bool visit_unlocked(struct heap *heap, bool (*visit)(struct heap *heap, void *argument),
+                           void *argument)
+{
+    heap->entry.visitors++;
+    pthread_mutex_unlock(&list_lock);
+    bool stop = visit(heap, argument);
+    pthread_mutex_lock(&list_lock);
+    if (--heap->entry.visitors == 0 && heap->entry.leaving)
+        pthread_cond_broadcast(&visitor_left);
+    return stop;
+}
+
+bool heap_list_visit(bool (*visit)(struct heap *heap, void *argument), void *argument)
+{
+    bool stop = false;
+
+    pthread_mutex_lock(&list_lock);
+    for (struct heap *heap = first; heap != NULL && !stop; heap = heap->entry.next)
+        if (!heap->entry.leaving)
+            stop = visit_unlocked(heap, visit, argument);
+    pthread_mutex_unlock(&list_lock);
+    return stop;
+}
+
+void heap_list_before_fork(void)
+{
+    pthread_mutex_lock(&list_lock);
+}
+
+void heap_list_after_fork(bool child)
+{
+    if (child) {
+        /* The visitors, and those that waited for them, are threads of the parent. */
+        for (struct heap *heap = first; heap != NULL; heap = heap->entry.next) {
+            heap->entry.visitors = 0;
+            heap->entry.leaving = false;
+        }
+        pthread_cond_init(&visitor_left, NULL);
+    }
+    pthread_mutex_unlock(&list_lock);
+}

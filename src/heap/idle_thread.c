@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A thread that gives back what was freed when the program does nothing more. */
+#include "heap/idle_thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "heap/heap.h"
+#include "heap/heap_list.h"
+#include "util/env.h"
+#include "util/log.h"
+
+#define LOOK_EVERY_SECONDS  1
+#define LOOKS_BEFORE_END    5u
+#define RETRY_AFTER_SECONDS 10 /* where it could not be started */
+#define STACK_SIZE          ((size_t)256 << 10)
+
+atomic_bool idle_thread_running;
+static bool forbidden; /* written before there is a heap */
+
+/* -- The thread -------------------------------------------------------------------------------- */
+
+/*
+ * Whether the main thread has called pthread_exit(3): then the process is to end with the last thread
+ * of the program, and must not wait for this one. The main thread's executable is gone then, another
+ * thread's is not. No descriptor is opened, since the program may count on the next number.
+ */
+static bool main_thread_has_ended(void)
+{
+    char byte;
+
+    return readlink("/proc/self/exe", &byte, 1) < 0 && errno == ENOENT &&
+           readlink("/proc/thread-self/exe", &byte, 1) > 0;
+}
+
+static bool look_after(struct heap *heap, void *any)
+{
+    if (heap_look_after(heap))
+        *(bool *)any = true;
+    return false;
+}
+
+static bool needs_thread(struct heap *heap, void *argument)
+{
+    (void)argument;
+    return heap_has_much_unused(heap);
+}
+
+/* Until there was nothing to do several times. */
+static void look_after_heaps(void)
+{
+    const struct timespec pause = {.tv_sec = LOOK_EVERY_SECONDS};
+    unsigned in_vain = 0;
+
+    while (in_vain < LOOKS_BEFORE_END && !main_thread_has_ended()) {
+        bool any = false;
+
+        nanosleep(&pause, NULL);
+        heap_list_visit(look_after, &any);
+        in_vain = any ? 0 : in_vain + 1;
+    }
+}
+
+static void *run(void *argument)
+{
+    prctl(PR_SET_NAME, "memkind-idle");
+    do {
+        look_after_heaps();
+        atomic_store(&idle_thread_running, false);
+        /* Whoever freed a moment ago may have seen that there is a thread. */
+    } while (!main_thread_has_ended() && heap_list_visit(needs_thread, NULL) &&
+             !atomic_exchange(&idle_thread_running, true));
+    return argument;
+}
+
+/* -- Starting ---------------------------------------------------------------------------------- */
+
+static int create(size_t stack_size)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    int err = pthread_attr_init(&attributes);
+
+    if (err != 0)
+        return err;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (stack_size != 0)
+        pthread_attr_setstacksize(&attributes, stack_size);
+    err = pthread_create(&thread, &attributes, run, NULL);
+    pthread_attr_destroy(&attributes);
+    return err;
+}
+
+/* With all signals blocked: the new thread inherits that, and the program's handlers never run there. */
+static int create_without_signals(void)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = create(STACK_SIZE);
+    /* Libraries with much thread-local data need more than that. */
+    if (err == EINVAL)
+        err = create(0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return err;
+}
+
+static long now_in_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_sec;
+}
+
+static void start(void)
+{
+    static atomic_long not_before;
+
+    if (now_in_seconds() < atomic_load(&not_before) || main_thread_has_ended() ||
+        atomic_exchange(&idle_thread_running, true))
+        return;
+    int err = create_without_signals();
+    if (err == 0)
+        return;
+    log_error("no thread gives memory back while the process sleeps (%s)", strerrordesc_np(err));
+    atomic_store(&not_before, now_in_seconds() + RETRY_AFTER_SECONDS);
+    atomic_store(&idle_thread_running, false);
+}
+
+void idle_thread_start(void)
+{
+    int saved_errno = errno;
+
+    start();
+    errno = saved_errno;
+}
+
+static void configure(void)
+{
+    bool wanted = true;
+
+    if (env_flag("MEMKIND_IDLE_THREAD", &wanted) == -EINVAL)
+        log_error("MEMKIND_IDLE_THREAD is neither 0 nor 1 and is ignored");
+    forbidden = !wanted;
+    atomic_store(&idle_thread_running, forbidden);
+}
+
+void idle_thread_configure(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, configure);
+}
+
+void idle_thread_after_fork(void)
+{
+    atomic_store(&idle_thread_running, forbidden);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frees much, and has it given back. Usage: trim DIRECTORY WHAT
+ *
+ * WHAT: "trim", by malloc_trim(3); "sleep", by doing nothing for 15 seconds.
+ */
+#include <dirent.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CHECK(condition)                                                              \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
+            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
+            exit(EXIT_FAILURE);                                                       \
+        }                                                                             \
+    } while (0)
+
+#define BLOCKS     20000
+#define SIZE       ((size_t)6000)
+#define SECONDS    15
+#define STAT_BLOCK 512
+#define PATH_SIZE  512
+#define FEW        20 /* a twentieth may stay */
+
+static void *blocks[BLOCKS];
+
+/* Bytes of file space of the heap: of the open file that lies in the directory. */
+static size_t file_space(const char *directory)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    size_t bytes = 0;
+
+    CHECK(dir != NULL);
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        char target[PATH_SIZE] = "";
+        struct stat status;
+
+        if (readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1) > 0 &&
+            strncmp(target, directory, strlen(directory)) == 0 &&
+            fstatat(dirfd(dir), entry->d_name, &status, 0) == 0)
+            bytes += (size_t)status.st_blocks * STAT_BLOCK;
+    }
+    closedir(dir);
+    return bytes;
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 3);
+    for (int i = 0; i < BLOCKS; i++) {
+        blocks[i] = malloc(SIZE);
+        CHECK(blocks[i] != NULL);
+        memset(blocks[i], i, SIZE);
+    }
+    size_t held = file_space(argv[1]);
+    CHECK(held >= BLOCKS * SIZE);
+    for (int i = 0; i < BLOCKS; i++)
+        free(blocks[i]);
+    if (strcmp(argv[2], "trim") == 0)
+        CHECK(malloc_trim(0) == 1);
+    else
+        sleep(SECONDS);
+    CHECK(file_space(argv[1]) <= held / FEW);
+    return EXIT_SUCCESS;
+}
