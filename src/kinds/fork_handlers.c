@@ -36,6 +36,7 @@
 #include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
+#include "kinds/tier_counts.h"
 #include "space/area_map.h"
 #include "space/metadata.h"
 #include "util/fork_generation.h"
@@ -76,6 +77,7 @@ static void in_child(void)
     metadata_hooks_after_fork();
     idle_thread_after_fork();
     after_fork(true);
+    tier_counts_after_fork();
     fork_snapshot_adopt();
 }
 

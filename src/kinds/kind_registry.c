@@ -10,6 +10,7 @@
 #include "heap/heap.h"
 #include "heap/jemalloc_ctl.h"
 #include "kinds/static_kinds.h"
+#include "kinds/tier_counts.h"
 #include "kinds/unavailable_kinds.h"
 #include "space/area_map.h"
 #include "space/space.h"
@@ -54,8 +55,10 @@ void kind_registry_remove(struct memkind *kind)
         return;
     /* With the lock: whoever holds it may be looking at the kind, which can be freed after this. */
     pthread_mutex_lock(&lock);
-    if (kind_registry_has(kind))
+    if (kind_registry_has(kind)) {
+        tier_counts_forget(kind->partition);
         atomic_store_explicit(&kinds[kind->partition], NULL, memory_order_release);
+    }
     pthread_mutex_unlock(&lock);
 }
 

@@ -22,8 +22,8 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME libmemkind-pmem0)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION libs)
 set(CPACK_COMPONENT_RUNTIME_DESCRIPTION
 "Stands in for libmemkind0 in programs that use its PMEM, fixed, huge page,
-interleaved and default kinds. The functions of hbwmalloc.h and memkind_memtier.h
-are not in it; a program that calls them needs libmemkind0.")
+interleaved and default kinds, and of memkind_memtier.h. The functions of
+hbwmalloc.h are not in it; a program that calls them needs libmemkind0.")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONFLICTS libmemkind0)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_REPLACES libmemkind0)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_PROVIDES "libmemkind0 (= ${PROJECT_VERSION})")

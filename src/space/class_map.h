@@ -58,6 +58,19 @@ static inline unsigned class_map_get(const void *ptr)
     return byte == NULL ? 0 : atomic_load_explicit(byte, memory_order_relaxed);
 }
 
+/* The same for ptr in a granule that a heap owns: no area has to be looked for. */
+static inline unsigned class_map_get_owned(const void *ptr)
+{
+    size_t granule = (uintptr_t)ptr >> ADDRESS_MAP_GRANULE_SHIFT;
+    const _Atomic uint8_t *bytes =
+        atomic_load_explicit(&class_map_table[granule], memory_order_relaxed);
+
+    if (__builtin_expect(bytes == NULL, 0))
+        return 0;
+    bytes += ((uintptr_t)ptr >> CLASS_MAP_PAGE_SHIFT) % CLASS_MAP_GRANULE_PAGES;
+    return atomic_load_explicit(bytes, memory_order_relaxed);
+}
+
 /* Notes the class of a block that is about to be handed out. Where nothing changes, nothing is
  * written. */
 static inline void class_map_put(const void *ptr, unsigned size_class)

@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 
 # Where ".so man3/..." is looked up from.
 cd "$work/share/man"
-functions=$(grep -oE '^ +memkind_[a-z0-9_]+;' "$MEMKIND_SOURCE_DIR/src/api/libmemkind.map" | tr -d ' ;')
+functions=$(grep -oE '^ +mem(kind|tier)_[a-z0-9_]+;' "$MEMKIND_SOURCE_DIR/src/api/libmemkind.map" | tr -d ' ;')
 [ "$(wc -w <<<"$functions")" -gt 50 ] || { echo "FAILED: too few functions found"; exit 1; }
 missing=0
 for function in $functions; do

@@ -23,6 +23,7 @@ struct question {
 extern const struct question create_questions[];
 extern const struct question allocate_questions[];
 extern const struct question report_questions[];
+extern const struct question memtier_questions[];
 
 extern const char *program;
 extern const char *dir;

@@ -141,6 +141,7 @@ static const struct question *const questions[] = {
     create_questions,
     allocate_questions,
     report_questions,
+    memtier_questions,
 };
 
 static void answer_one(const struct question *question)

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The functions of libmemtier(3): allocation from several kinds, in a ratio, and counted. */
+#include "memkind_memtier.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "heap/size_class.h"
+#include "heap/thread_cache.h"
+#include "kinds/kind_registry.h"
+#include "kinds/tier_counts.h"
+#include "memkind/internal/memkind_private.h"
+#include "space/address_map.h"
+#include "space/class_map.h"
+#include "tiers/tier_builder.h"
+#include "tiers/tier_decorators.h"
+#include "tiers/tier_memory.h"
+
+#define LIKELY(c)   __builtin_expect((c), 1)
+#define UNLIKELY(c) __builtin_expect((c), 0)
+
+/* -- Builders ---------------------------------------------------------------------------------- */
+
+/* What is 0 or -errno inside is 0 or -1 with errno for the program. */
+static int answer(int err)
+{
+    if (err == 0)
+        return 0;
+    errno = -err;
+    return -1;
+}
+
+struct memtier_builder *memtier_builder_new(memtier_policy_t policy)
+{
+    return tier_builder_create(policy);
+}
+
+void memtier_builder_delete(struct memtier_builder *builder)
+{
+    tier_builder_destroy(builder);
+}
+
+int memtier_builder_add_tier(struct memtier_builder *builder, memkind_t kind, unsigned kind_ratio)
+{
+    return answer(builder != NULL ? tier_builder_add(builder, kind, kind_ratio) : -EINVAL);
+}
+
+int memtier_ctl_set(struct memtier_builder *builder, const char *name, const void *val)
+{
+    return answer(builder != NULL ? tier_builder_set(builder, name, val) : -EINVAL);
+}
+
+struct memtier_memory *memtier_builder_construct_memtier_memory(struct memtier_builder *builder)
+{
+    if (builder == NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return tier_builder_construct(builder);
+}
+
+void memtier_delete_memtier_memory(struct memtier_memory *memory)
+{
+    tier_memory_destroy(memory);
+}
+
+/* -- One kind ---------------------------------------------------------------------------------- */
+
+/* The usable size of a block that is not NULL. */
+static size_t usable_size(struct memkind *kind, void *ptr)
+{
+    unsigned size_class = class_map_get(ptr);
+
+    return LIKELY(size_class != 0) ? size_class_size(size_class)
+                                   : kind->ops->malloc_usable_size(kind, ptr);
+}
+
+static void count_in(struct memkind *kind, void *ptr)
+{
+    tier_counts_add(kind->partition, (long)usable_size(kind, ptr));
+}
+
+static void count_out(struct memkind *kind, void *ptr)
+{
+    tier_counts_add(kind->partition, -(long)usable_size(kind, ptr));
+}
+
+static void *no_kind(void)
+{
+    errno = EINVAL;
+    return NULL;
+}
+
+void *memtier_kind_malloc(memkind_t kind, size_t size)
+{
+    if (kind == NULL)
+        return no_kind();
+    void *block = kind->ops->malloc(kind, size);
+    if (block != NULL)
+        count_in(kind, block);
+    if (memtier_kind_malloc_post != NULL)
+        memtier_kind_malloc_post(kind, size, &block);
+    return block;
+}
+
+void *memtier_kind_calloc(memkind_t kind, size_t num, size_t size)
+{
+    if (kind == NULL)
+        return no_kind();
+    void *block = kind->ops->calloc(kind, num, size);
+    if (block != NULL)
+        count_in(kind, block);
+    if (memtier_kind_calloc_post != NULL)
+        memtier_kind_calloc_post(kind, num, size, &block);
+    return block;
+}
+
+int memtier_kind_posix_memalign(memkind_t kind, void **memptr, size_t alignment, size_t size)
+{
+    if (kind == NULL || memptr == NULL)
+        return EINVAL;
+    int err = kind->ops->posix_memalign(kind, memptr, alignment, size);
+    if (err == 0 && *memptr != NULL)
+        count_in(kind, *memptr);
+    if (memtier_kind_posix_memalign_post != NULL)
+        memtier_kind_posix_memalign_post(kind, memptr, alignment, size, &err);
+    return err;
+}
+
+/* A block that grows may be another's afterwards where it was inherited from the parent of a fork. */
+static void *realloc_counted(struct memkind *kind, void *ptr, size_t size)
+{
+    struct memkind *owner = kind_registry_kind_of(ptr);
+    size_t before = usable_size(owner, ptr);
+    void *block = kind->ops->realloc(kind, ptr, size);
+
+    if (block == NULL)
+        return NULL;
+    tier_counts_add(owner->partition, -(long)before);
+    count_in(kind_registry_kind_of(block), block);
+    return block;
+}
+
+void *memtier_kind_realloc(memkind_t kind, void *ptr, size_t size)
+{
+    if (kind == NULL && ptr == NULL)
+        return no_kind();
+    if (kind == NULL)
+        kind = kind_registry_kind_of(ptr);
+    if (ptr == NULL)
+        return memtier_kind_malloc(kind, size);
+    if (size == 0) {
+        memtier_kind_free(kind, ptr);
+        return NULL;
+    }
+    void *block = realloc_counted(kind, ptr, size);
+    if (memtier_kind_realloc_post != NULL)
+        memtier_kind_realloc_post(&kind, ptr, size, &block);
+    return block;
+}
+
+static __attribute__((noinline)) void free_slowly(struct memkind *kind, void *ptr)
+{
+    if (memtier_kind_free_pre != NULL)
+        memtier_kind_free_pre(&ptr);
+    if (ptr == NULL)
+        return;
+    if (kind == NULL)
+        kind = kind_registry_kind_of(ptr);
+    count_out(kind, ptr);
+    kind->ops->free(kind, ptr);
+}
+
+/* Puts a block whose kind is not named into this thread's cache; false where there is more to do. */
+static inline bool push_counted(void *ptr)
+{
+    unsigned owner = address_map_owner(ptr);
+
+    if (UNLIKELY(owner < ADDRESS_MAP_FIRST_OWNER))
+        return false;
+    unsigned size_class = class_map_get_owned(ptr);
+    struct tier_counts *own = tier_counts_own;
+    if (UNLIKELY(own == NULL || size_class == 0 || memtier_kind_free_pre != NULL) ||
+        UNLIKELY(!thread_cache_push(owner, size_class, ptr)))
+        return false;
+    _Atomic long *count = &own->bytes[owner - ADDRESS_MAP_FIRST_OWNER];
+    long bytes = atomic_load_explicit(count, memory_order_relaxed);
+    atomic_store_explicit(count, bytes - (long)size_class_size(size_class), memory_order_relaxed);
+    return true;
+}
+
+void memtier_kind_free(memkind_t kind, void *ptr)
+{
+    if (UNLIKELY(kind != NULL) || UNLIKELY(!push_counted(ptr)))
+        free_slowly(kind, ptr);
+}
+
+size_t memtier_kind_allocated_size(memkind_t kind)
+{
+    long bytes = kind != NULL ? tier_counts_total(kind->partition) : 0;
+
+    return bytes > 0 ? (size_t)bytes : 0;
+}
+
+/* -- Several kinds ----------------------------------------------------------------------------- */
+
+static void *no_memory_object(void)
+{
+    errno = EINVAL;
+    return NULL;
+}
+
+static __attribute__((noinline)) void *malloc_slowly(struct memtier_memory *memory, size_t size)
+{
+    if (memory == NULL)
+        return no_memory_object();
+    return memtier_kind_malloc(tier_memory_choose(memory, size), size);
+}
+
+/* A block from this thread's cache for the kind whose turn it is; NULL where there is more to do. */
+static inline void *pop_in_turn(const struct memtier_memory *memory, size_t size)
+{
+    struct tier_counts *own = tier_counts_own;
+    uint64_t number = memory->number;
+
+    if (UNLIKELY(own == NULL || size - 1 >= SIZE_CLASS_LARGEST))
+        return NULL;
+    const struct tier_turn *turn = &own->turns[number % TIER_TURNS];
+    unsigned size_class = size_class_of(size);
+    _Atomic long *count = &own->bytes[turn->partition];
+    long bytes =
+        atomic_load_explicit(count, memory_order_relaxed) + (long)size_class_size(size_class);
+    if (UNLIKELY(turn->memory != number || bytes > turn->limit))
+        return NULL;
+    void *block = thread_cache_pop(turn->cache, size_class);
+    if (LIKELY(block != NULL))
+        atomic_store_explicit(count, bytes, memory_order_relaxed);
+    return block;
+}
+
+void *memtier_malloc(struct memtier_memory *memory, size_t size)
+{
+    void *block = LIKELY(memory != NULL) ? pop_in_turn(memory, size) : NULL;
+
+    return LIKELY(block != NULL) ? block : malloc_slowly(memory, size);
+}
+
+void *memtier_calloc(struct memtier_memory *memory, size_t num, size_t size)
+{
+    size_t bytes;
+
+    if (memory == NULL)
+        return no_memory_object();
+    if (__builtin_mul_overflow(num, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return memtier_kind_calloc(tier_memory_choose(memory, bytes), num, size);
+}
+
+void *memtier_realloc(struct memtier_memory *memory, void *ptr, size_t size)
+{
+    return ptr == NULL ? memtier_malloc(memory, size) : memtier_kind_realloc(NULL, ptr, size);
+}
+
+int memtier_posix_memalign(struct memtier_memory *memory, void **memptr, size_t alignment,
+                           size_t size)
+{
+    if (memory == NULL)
+        return EINVAL;
+    return memtier_kind_posix_memalign(tier_memory_choose(memory, size), memptr, alignment, size);
+}
+
+size_t memtier_usable_size(void *ptr)
+{
+    size_t size = ptr != NULL ? usable_size(kind_registry_kind_of(ptr), ptr) : 0;
+
+    if (memtier_kind_usable_size_post != NULL)
+        memtier_kind_usable_size_post(&ptr, size);
+    return size;
+}
