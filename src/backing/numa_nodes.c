@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <numa.h>
-#include <stdbool.h>
+#include <numaif.h>
 #include <string.h>
 
 #define NUMA_NODES_LONG_BITS (sizeof(unsigned long) * CHAR_BIT)
@@ -57,4 +57,15 @@ int numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode)
         numa_nodes_clear(mask, maxnode);
     numa_bitmask_free(cpus);
     return error;
+}
+
+bool numa_nodes_forbid_binding(void)
+{
+    int saved_errno = errno;
+    /* Of nothing, which is always granted. */
+    bool forbidden =
+        mbind(NULL, 0, MPOL_DEFAULT, NULL, 0, 0) != 0 && (errno == EPERM || errno == ENOSYS);
+
+    errno = saved_errno;
+    return forbidden;
 }

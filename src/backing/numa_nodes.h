@@ -2,6 +2,8 @@
 /* The NUMA nodes of the system. */
 #pragma once
 
+#include <stdbool.h>
+
 /*
  * Fills a node mask, of the form that mbind(2) takes, with the nodes that have CPUs. maxnode is the
  * number of bits in mask, which is an array of whole longs; bits from maxnode on are cleared too.
@@ -12,3 +14,9 @@
  * alone.
  */
 int numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode);
+
+/*
+ * Whether the process may bind no memory at all: mbind(2) is not in the kernel, or a container's
+ * filter of system calls forbids it. errno stays.
+ */
+bool numa_nodes_forbid_binding(void);

@@ -8,7 +8,8 @@
  * - Interrupted by a signal: half the piece, since the tmpfs of most kernels undoes the whole call
  *   then, and a periodic timer would starve a long one. Pieces that succeed double again.
  * - A large piece refused, as by NFS: half the piece, and none as large again.
- * - The smallest piece refused because fallocate(2) is not known: posix_fallocate(3).
+ * - The smallest piece refused because there is no fallocate(2), or a container's filter forbids it:
+ *   zeroes are written, as posix_fallocate(3) does for the first of the two reasons alone.
  * - No space: the answer.
  */
 #include "backing/tmpfile.h"
@@ -27,6 +28,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backing/directory.h"
@@ -50,6 +52,8 @@
 /* From this size on it pays to ask for the free space first; and the most to populate at once. */
 #define TMPFILE_LARGE ((size_t)64 << 20)
 
+#define TMPFILE_ZEROES ((size_t)64 << 10) /* written at once */
+
 #define TMPFILE_STAT_BLOCK 512 /* the unit of st_blocks, whatever the file system's is */
 
 /* ---- create ---- */
@@ -70,7 +74,16 @@ static int tmpfile_openat(int dirfd, const char *name, int flags)
     return fd < 0 ? -errno : fd;
 }
 
-static int tmpfile_random_name(char name[TMPFILE_NAME_SIZE])
+/* In place of a random number: a name that somebody else has taken is only tried in vain. */
+static uint64_t tmpfile_time(void)
+{
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return ((uint64_t)getpid() << 32) ^ ((uint64_t)now.tv_sec << 30) ^ (uint64_t)now.tv_nsec;
+}
+
+static void tmpfile_random_name(char name[TMPFILE_NAME_SIZE])
 {
     uint64_t number;
     ssize_t length;
@@ -78,12 +91,9 @@ static int tmpfile_random_name(char name[TMPFILE_NAME_SIZE])
     do {
         length = getrandom(&number, sizeof(number), 0);
     } while (length < 0 && errno == EINTR);
-    if (length < 0)
-        return -errno;
     if (length != sizeof(number))
-        return -EIO;
+        number = tmpfile_time();
     snprintf(name, TMPFILE_NAME_SIZE, TMPFILE_NAME_FORMAT, number);
-    return 0;
 }
 
 /* Makes a file with a name that was not there. Returns its descriptor or -errno. */
@@ -92,9 +102,8 @@ static int tmpfile_open_named(int dirfd, char name[TMPFILE_NAME_SIZE])
     int result = -EEXIST;
 
     for (int i = 0; i < TMPFILE_NAME_TRIES && result == -EEXIST; i++) {
-        result = tmpfile_random_name(name);
-        if (result == 0)
-            result = tmpfile_openat(dirfd, name, O_CREAT | O_EXCL | O_NOFOLLOW);
+        tmpfile_random_name(name);
+        result = tmpfile_openat(dirfd, name, O_CREAT | O_EXCL | O_NOFOLLOW);
     }
     return result;
 }
@@ -167,12 +176,13 @@ int tmpfile_create_in_memory(void)
 static bool tmpfile_is_final(int error)
 {
     return error == -ENOSPC || error == -EDQUOT || error == -EFBIG || error == -ENOMEM ||
-           error == -EBADF || error == -EPERM;
+           error == -EBADF;
 }
 
+/* Whether the call is not to be had here: of containers' filters, some answer EPERM, some ENOSYS. */
 static bool tmpfile_is_unsupported(int error)
 {
-    return error == -EOPNOTSUPP || error == -ENOSYS;
+    return error == -EOPNOTSUPP || error == -ENOSYS || error == -EPERM;
 }
 
 /* Half of the piece, rounded up to whole units; a piece of one unit or less stays. */
@@ -188,14 +198,29 @@ static size_t tmpfile_half_interrupted(size_t piece)
     return tmpfile_half(piece, piece > TMPFILE_PIECE ? TMPFILE_PIECE : TMPFILE_PIECE_INTERRUPTED);
 }
 
-/* One try at one piece that is not larger than TMPFILE_PIECE when posix_fallocate(3) is needed. */
+/* All of the range is written: a file system may have blocks smaller than it says. */
+static int tmpfile_write_zeroes(int fd, off_t offset, size_t size)
+{
+    static const char zeroes[TMPFILE_ZEROES];
+    int error = 0;
+
+    while (size > 0 && error == 0) {
+        size_t piece = size < sizeof(zeroes) ? size : sizeof(zeroes);
+
+        error = tmpfile_write(fd, zeroes, piece, offset);
+        offset += (off_t)piece;
+        size -= piece;
+    }
+    return error;
+}
+
+/* One try at one piece that is not larger than TMPFILE_PIECE when zeroes have to be written. */
 static int tmpfile_allocate_piece(int fd, off_t offset, size_t piece)
 {
     int error = fallocate(fd, 0, offset, (off_t)piece) == 0 ? 0 : -errno;
 
-    /* It writes to each block where it has to, so it is not asked before the piece is small. */
     if (tmpfile_is_unsupported(error) && piece <= TMPFILE_PIECE)
-        error = -posix_fallocate(fd, offset, (off_t)piece);
+        error = tmpfile_write_zeroes(fd, offset, piece);
     return error;
 }
 
@@ -336,6 +361,8 @@ static int tmpfile_populate_piece(char *addr, size_t size)
         return 0;
     switch (errno) {
     case EINVAL:
+    case ENOSYS:
+    case EPERM:
         return -EOPNOTSUPP;
     case EFAULT:
         /* What a page fault would have raised SIGBUS for. */
@@ -399,7 +426,16 @@ int tmpfile_release(int fd, off_t offset, size_t size)
                     : -errno;
     } while (error == -EINTR);
     cancel_restore(cancel);
-    return error == -ENOSYS ? -EOPNOTSUPP : error;
+    return tmpfile_is_unsupported(error) ? -EOPNOTSUPP : error;
+}
+
+int tmpfile_release_mapped(void *addr, size_t size)
+{
+    int saved_errno = errno;
+    int error = madvise(addr, size, MADV_REMOVE) == 0 ? 0 : -errno;
+
+    errno = saved_errno;
+    return tmpfile_is_unsupported(error) ? -EOPNOTSUPP : error;
 }
 
 bool tmpfile_holds(void *addr, size_t size, unsigned char *held)

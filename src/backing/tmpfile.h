@@ -29,7 +29,7 @@ int tmpfile_create_in_memory(void);
  * Takes file space for the range, which becomes part of the file, so that touching a mapping of it
  * never raises SIGBUS for lack of space. No signal is raised for RLIMIT_FSIZE. The range holds no
  * space yet (a long range that does is refused when the file system has less than its size free),
- * and no other thread writes to it.
+ * or zeroes, and no other thread writes to it: where there is no fallocate(2), zeroes are written.
  *
  * -ENOSPC, -EDQUOT, -EFBIG (also for RLIMIT_FSIZE), -EIO, -EINVAL (size 0 or a negative offset) ...
  * On error the range may be partly allocated; the caller releases it.
@@ -57,8 +57,8 @@ int tmpfile_extend(int fd, off_t end);
  * the file is kept in memory, that is the only way to the large pages of a tmpfs mounted with
  * huge=advise, and takes less time than fallocate(2) and a page fault for each page later.
  *
- * -ENOSPC, -EOPNOTSUPP where the kernel cannot (before Linux 5.14), -ENOMEM ... On error the range
- * may be populated in part.
+ * -ENOSPC, -EOPNOTSUPP where the kernel cannot (before Linux 5.14) or may not, -ENOMEM ... On error
+ * the range may be populated in part.
  */
 int tmpfile_populate(int fd, void *addr, size_t size);
 
@@ -67,10 +67,13 @@ int tmpfile_write(int fd, const void *addr, size_t size, off_t offset);
 
 /*
  * Gives the space of the range back to the file system. The range reads as zero afterwards; the
- * size of the file stays. -EOPNOTSUPP where the file system or the kernel cannot, or another
- * -errno.
+ * size of the file stays. -EOPNOTSUPP where the file system or the kernel cannot or may not, or
+ * another -errno.
  */
 int tmpfile_release(int fd, off_t offset, size_t size);
+
+/* The same for a shared mapping, by madvise(2), for where fallocate(2) may not. -EINVAL: locked. */
+int tmpfile_release_mapped(void *addr, size_t size);
 
 /*
  * Which pages of a mapping of a file that is kept in memory have memory: held[i] is odd for these.

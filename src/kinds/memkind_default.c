@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "backing/cpus.h"
 #include "backing/numa_nodes.h"
@@ -248,27 +249,76 @@ int memkind_regular_all_get_mbind_nodemask(struct memkind *kind, unsigned long *
     }
 }
 
-int memkind_default_mbind(struct memkind *kind, void *ptr, size_t size)
+struct policy {
+    unsigned long nodes[NUMA_NUM_NODES / (8 * sizeof(unsigned long))];
+    int mode;
+};
+
+static int policy_of(struct memkind *kind, struct policy *policy)
 {
-    unsigned long nodemask[NUMA_NUM_NODES / (8 * sizeof(unsigned long))] = {0};
-    /* The kernel reads one bit less than it is told. */
-    unsigned long bits = NUMA_NUM_NODES + 1;
     struct memkind_ops *ops = kind->ops;
-    int mode = MPOL_BIND;
+
+    *policy = (struct policy){.mode = MPOL_BIND};
     int err = ops->get_mbind_nodemask != NULL
-                  ? ops->get_mbind_nodemask(kind, nodemask, NUMA_NUM_NODES)
-                  : memkind_default_get_mbind_nodemask(kind, nodemask, NUMA_NUM_NODES);
+                  ? ops->get_mbind_nodemask(kind, policy->nodes, NUMA_NUM_NODES)
+                  : memkind_default_get_mbind_nodemask(kind, policy->nodes, NUMA_NUM_NODES);
 
     if (err == MEMKIND_SUCCESS && ops->get_mbind_mode != NULL)
-        err = ops->get_mbind_mode(kind, &mode);
+        err = ops->get_mbind_mode(kind, &policy->mode);
+    return err;
+}
+
+bool memkind_default_needs_binding(struct memkind *kind)
+{
+    struct policy own, all;
+
+    if (kind->ops->get_mbind_nodemask == memkind_regular_all_get_mbind_nodemask ||
+        policy_of(kind, &own) != MEMKIND_SUCCESS || own.mode != MPOL_BIND ||
+        memkind_default_get_mbind_nodemask(kind, all.nodes, NUMA_NUM_NODES) != MEMKIND_SUCCESS)
+        return false;
+    for (size_t i = 0; i < sizeof(all.nodes) / sizeof(all.nodes[0]); i++)
+        if ((all.nodes[i] & ~own.nodes[i]) != 0)
+            return true;
+    return false;
+}
+
+int memkind_default_mbind(struct memkind *kind, void *ptr, size_t size)
+{
+    int saved_errno = errno;
+    struct policy policy;
+    int err = policy_of(kind, &policy);
+
     if (err != MEMKIND_SUCCESS)
         return err;
-    return mbind(ptr, size, mode, nodemask, bits, 0) == 0 ? MEMKIND_SUCCESS : MEMKIND_ERROR_MBIND;
+    /* The kernel reads one bit less than it is told. */
+    if (mbind(ptr, size, policy.mode, policy.nodes, NUMA_NUM_NODES + 1, 0) == 0)
+        return MEMKIND_SUCCESS;
+    if (!numa_nodes_forbid_binding() || memkind_default_needs_binding(kind))
+        return MEMKIND_ERROR_MBIND;
+    errno = saved_errno;
+    return MEMKIND_SUCCESS;
+}
+
+/*
+ * Whether a range is without large pages, whatever the answer to the advice was: a kernel that was
+ * built without them does not know the advice, and a container's filter forbids some advice or all.
+ */
+static bool needs_no_advice(const void *addr)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+    return errno == EPERM || errno == ENOSYS || (errno == EINVAL && (uintptr_t)addr % page == 0);
 }
 
 int memkind_nohugepage_madvise(struct memkind *kind, void *addr, size_t size)
 {
+    int saved_errno = errno;
+
     (void)kind;
-    return madvise(addr, size, MADV_NOHUGEPAGE) == 0 ? MEMKIND_SUCCESS
-                                                     : MEMKIND_ERROR_OPERATION_FAILED;
+    if (madvise(addr, size, MADV_NOHUGEPAGE) == 0)
+        return MEMKIND_SUCCESS;
+    if (!needs_no_advice(addr))
+        return MEMKIND_ERROR_OPERATION_FAILED;
+    errno = saved_errno;
+    return MEMKIND_SUCCESS;
 }

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "backing/numa_nodes.h"
+#include "kinds/memkind_default_internal.h"
 #include "util/env.h"
 #include "util/log.h"
 
@@ -61,6 +63,10 @@ int node_kind_get_mmap_flags(struct memkind *kind, int *flags)
 int node_kind_check_available(struct memkind *kind)
 {
     struct node_set set;
+    int status = kind->ops->get_mbind_nodemask(kind, set.bits, NUMA_NUM_NODES);
 
-    return kind->ops->get_mbind_nodemask(kind, set.bits, NUMA_NUM_NODES);
+    if (status == MEMKIND_SUCCESS && numa_nodes_forbid_binding() &&
+        memkind_default_needs_binding(kind))
+        status = MEMKIND_ERROR_MBIND;
+    return status;
 }

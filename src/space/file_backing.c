@@ -121,8 +121,9 @@ static int file_backing_commit(struct space *space, void *addr, off_t offset, si
 
 static int file_backing_release(struct space *space, void *addr, off_t offset, size_t size)
 {
-    (void)addr;
-    return tmpfile_release(space->fd, offset, size);
+    int err = tmpfile_release(space->fd, offset, size);
+
+    return err == -EOPNOTSUPP ? tmpfile_release_mapped(addr, size) : err;
 }
 
 static bool file_backing_kept(const struct space *space, void *addr, size_t size,

@@ -152,7 +152,6 @@ INTERPOSE(void *, MAP_FAILED, mmap,
           (void *addr, size_t size, int protection, int flags, int fd, off_t offset),
           (addr, size, protection, flags, fd, offset))
 INTERPOSE(int, -1, mprotect, (void *addr, size_t size, int protection), (addr, size, protection))
-INTERPOSE(int, -1, madvise, (void *addr, size_t size, int advice), (addr, size, advice))
 INTERPOSE(void *, MAP_FAILED, sbrk, (intptr_t increment), (increment))
 INTERPOSE(int, -1, ftruncate, (int fd, off_t size), (fd, size))
 INTERPOSE(ssize_t, -1, pwrite, (int fd, const void *buffer, size_t size, off_t offset),
@@ -262,6 +261,18 @@ EXPORTED int fallocate(int fd, int mode, off_t offset, off_t length)
     return real(fd, mode, offset, length);
 }
 
+EXPORTED int madvise(void *addr, size_t size, int advice)
+{
+    if (fails(CALL_madvise))
+        return fail();
+    if (calls_poor && calls_watched && advice == MADV_REMOVE) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    REAL(int, madvise, (void *, size_t, int));
+    return real(addr, size, advice);
+}
+
 EXPORTED long syscall(long number, ...)
 {
     enum { MOST = 6 };
@@ -298,7 +309,6 @@ INTERPOSE_CODE(pthread_cond_init, (pthread_cond_t * cond, const pthread_condattr
 INTERPOSE_CODE(pthread_key_create, (pthread_key_t * key, void (*destructor)(void *)),
                (key, destructor))
 INTERPOSE_CODE(pthread_setspecific, (pthread_key_t key, const void *value), (key, value))
-INTERPOSE_CODE(posix_fallocate, (int fd, off_t offset, off_t length), (fd, offset, length))
 
 /* -- libc's heap ------------------------------------------------------------------------------- */
 

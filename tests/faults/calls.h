@@ -18,14 +18,13 @@
     CALL(mmap, ENOMEM, 0)                                                             \
     CALL(munmap, ENOMEM, 0)                                                           \
     CALL(mprotect, ENOMEM, 0)                                                         \
-    CALL(madvise, ENOMEM, EAGAIN, EINVAL, 0)                                          \
+    CALL(madvise, ENOMEM, EAGAIN, EINVAL, EPERM, 0)                                   \
     CALL(sbrk, ENOMEM, 0)                                                             \
     CALL(open, EMFILE, ENFILE, EACCES, ENOMEM, 0)                                     \
     CALL(openat, EMFILE, ENFILE, EACCES, EROFS, ENOSPC, EDQUOT, EINTR, EOPNOTSUPP, 0) \
     CALL(unlinkat, EROFS, EIO, 0)                                                     \
     CALL(close, 0)                                                                    \
-    CALL(fallocate, ENOSPC, EDQUOT, EFBIG, ENOMEM, EIO, EINTR, EOPNOTSUPP, 0)         \
-    CALL(posix_fallocate, ENOSPC, EFBIG, EINTR, 0)                                    \
+    CALL(fallocate, ENOSPC, EDQUOT, EFBIG, ENOMEM, EIO, EINTR, EOPNOTSUPP, EPERM, 0)  \
     CALL(ftruncate, ENOSPC, EFBIG, EINTR, 0)                                          \
     CALL(pwrite, ENOSPC, EIO, EINTR, 0)                                               \
     CALL(fstat, EIO, ENOMEM, 0)                                                       \

@@ -270,7 +270,7 @@ static void fail_call(enum call call, unsigned long number)
 static bool differs_where_poor(enum call call)
 {
     return call == CALL_openat || call == CALL_unlinkat || call == CALL_fallocate ||
-           call == CALL_posix_fallocate || call == CALL_getrandom;
+           call == CALL_pwrite || call == CALL_getrandom;
 }
 
 /* This worker's share. */

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backing/cpus.h"
 #include "support/faults.h"
@@ -75,10 +76,20 @@ static void affinity_counts(void **state)
 static void too_many_to_count_are_many(void **state)
 {
     (void)state;
-    /* That is what the kernel says where the set is too small for its processors. */
     fault_set(&affinity_fault, EINVAL, FAULT_ALWAYS);
     assert_true(cpus_usable() >= CPU_SETSIZE);
     assert_true(affinity_fault.calls > 0);
+}
+
+static void a_call_that_is_forbidden_is_done_without(void **state)
+{
+    static const int errors[] = {EPERM, ENOSYS};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        fault_set(&affinity_fault, errors[i], FAULT_ALWAYS);
+        assert_in_range(cpus_usable(), 1, (unsigned)sysconf(_SC_NPROCESSORS_CONF));
+    }
 }
 
 int main(void)
@@ -87,6 +98,7 @@ int main(void)
         cmocka_unit_test_setup(all_that_the_process_may_use_are_counted, setup),
         cmocka_unit_test_setup(affinity_counts, setup),
         cmocka_unit_test_setup(too_many_to_count_are_many, setup),
+        cmocka_unit_test_setup(a_call_that_is_forbidden_is_done_without, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

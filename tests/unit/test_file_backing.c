@@ -36,6 +36,7 @@ static char dir_path[TEST_DIR_PATH_SIZE];
 static struct fault openat_fault;
 static struct fault allocate_fault;
 static struct fault punch_fault;
+static struct fault remove_fault; /* madvise(2) with MADV_REMOVE */
 static struct fault map_fault;
 static struct fault fstatvfs_fault;
 static struct fault populate_fault;
@@ -84,6 +85,8 @@ int __wrap_madvise(void *addr, size_t size, int advice)
 {
     if (advice == MADV_POPULATE_WRITE && fault_hits(&populate_fault))
         return -1;
+    if (advice == MADV_REMOVE && fault_hits(&remove_fault))
+        return -1;
     return __real_madvise(addr, size, advice);
 }
 
@@ -116,7 +119,7 @@ static int setup(void **state)
 {
     (void)state;
     openat_fault = allocate_fault = punch_fault = map_fault = fstatvfs_fault = (struct fault){0};
-    populate_fault = extend_fault = fstatfs_fault = (struct fault){0};
+    populate_fault = remove_fault = extend_fault = fstatfs_fault = (struct fault){0};
     pretend_tmpfs = true;
     fake_statvfs = NULL;
     test_dir_make(dir_path);
@@ -206,12 +209,37 @@ static void errors_are_those_of_the_calls(void **state)
     assert_int_equal(space_reserve(&space, 1, 1, &addr), -EPERM);
     char *block = committed(CHUNK);
     fault_set(&punch_fault, ENOSYS, 1);
+    fault_set(&remove_fault, ENOSYS, 1);
     assert_int_equal(space_decommit(&space, block, CHUNK), -EOPNOTSUPP);
     assert_int_equal(space_reserve(&space, CHUNK, CHUNK, &addr), 0);
     fault_set(&populate_fault, EINVAL, FAULT_ALWAYS);
     fault_set(&allocate_fault, EDQUOT, FAULT_ALWAYS);
     assert_int_equal(space_commit(&space, addr, CHUNK), -EDQUOT);
     assert_int_equal(space_held(&space), CHUNK);
+}
+
+/* Where a filter of system calls knows fallocate(2), but not madvise(2). */
+static void space_comes_and_goes_without_fallocate(void **state)
+{
+    static const int errors[] = {ENOSYS, EPERM};
+
+    (void)state;
+    open_file();
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        fault_set(&allocate_fault, errors[i], FAULT_ALWAYS);
+        fault_set(&punch_fault, errors[i], FAULT_ALWAYS);
+        fault_set(&populate_fault, EINVAL, FAULT_ALWAYS);
+        char *addr = committed(2 * CHUNK);
+        assert_int_equal(file_space_held(space.fd), 2 * CHUNK);
+        memset(addr, 'x', 2 * CHUNK);
+        assert_int_equal(space_decommit(&space, addr, 2 * CHUNK), 0);
+        assert_int_equal(file_space_held(space.fd), 0);
+        assert_int_equal(space_commit(&space, addr, CHUNK), 0);
+        assert_int_equal(addr[0], 0);
+        assert_int_equal(addr[CHUNK - 1], 0);
+        assert_int_equal(space_decommit(&space, addr, CHUNK), 0);
+    }
+    assert_int_equal(space_held(&space), 0);
 }
 
 /* -- Files that are kept in memory ------------------------------------------------------------- */
@@ -369,6 +397,7 @@ int main(void)
         TEST(segment_is_the_file),
         TEST(without_a_file_nothing_is_mapped),
         TEST(errors_are_those_of_the_calls),
+        TEST(space_comes_and_goes_without_fallocate),
         TEST(whole_chunks_are_populated),
         TEST(file_is_never_cut),
         TEST(populating_that_finds_no_space_leaves_none_taken),

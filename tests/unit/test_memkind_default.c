@@ -76,8 +76,10 @@ long __wrap_mbind(void *addr, unsigned long size, int mode, const unsigned long 
                   unsigned long maxnode, unsigned flags)
 {
     (void)addr;
-    (void)size;
     (void)flags;
+    /* Nothing is bound to see whether that is granted. */
+    if (size == 0)
+        return fault_hits(&mbind_fault) ? -1 : 0;
     assert_true(maxnode >= LONG_BITS);
     seen_mode = mode;
     seen_nodes = nodes[0];
@@ -397,14 +399,61 @@ static void binding_uses_the_kinds_mode_and_nodes(void **state)
     assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_ERROR_UNAVAILABLE);
 }
 
+/* What mbind(2) answers in a container. */
+static void a_preference_does_without_binding(void **state)
+{
+    struct memkind_ops ops = {.get_mbind_nodemask = one_node};
+    struct memkind kind = {.ops = &ops};
+    static const int errors[] = {EPERM, ENOSYS};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        ops.get_mbind_nodemask = one_node;
+        ops.get_mbind_mode = memkind_preferred_get_mbind_mode;
+        fault_set(&mbind_fault, errors[i], FAULT_ALWAYS);
+        errno = 0;
+        assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_SUCCESS);
+        assert_int_equal(errno, 0);
+        ops.get_mbind_mode = memkind_interleave_get_mbind_mode;
+        assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_SUCCESS);
+        ops.get_mbind_mode = memkind_default_get_mbind_mode;
+        assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_ERROR_MBIND);
+        ops.get_mbind_nodemask = memkind_regular_all_get_mbind_nodemask;
+        assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_SUCCESS);
+        /* All nodes: there are no others. */
+        ops.get_mbind_nodemask = NULL;
+        assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_SUCCESS);
+    }
+    /* This range alone is refused. */
+    ops.get_mbind_mode = memkind_interleave_get_mbind_mode;
+    fault_set(&mbind_fault, EPERM, 1);
+    assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_ERROR_MBIND);
+}
+
 static void advice_is_against_huge_pages(void **state)
 {
     (void)state;
     assert_int_equal(memkind_nohugepage_madvise(NULL, NULL, PAGE), MEMKIND_SUCCESS);
     assert_int_equal(seen_advice, MADV_NOHUGEPAGE);
     fault_set(&madvise_fault, EINVAL, 1);
-    assert_int_equal(memkind_nohugepage_madvise(NULL, NULL, PAGE), MEMKIND_ERROR_OPERATION_FAILED);
+    assert_int_equal(memkind_nohugepage_madvise(NULL, (void *)1, PAGE),
+                     MEMKIND_ERROR_OPERATION_FAILED);
     assert_int_equal(errno, EINVAL);
+    fault_set(&madvise_fault, ENOMEM, 1);
+    assert_int_equal(memkind_nohugepage_madvise(NULL, NULL, PAGE), MEMKIND_ERROR_OPERATION_FAILED);
+}
+
+static void huge_pages_that_cannot_be_need_no_advice(void **state)
+{
+    static const int errors[] = {EINVAL, EPERM, ENOSYS};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        fault_set(&madvise_fault, errors[i], 1);
+        errno = 0;
+        assert_int_equal(memkind_nohugepage_madvise(NULL, NULL, PAGE), MEMKIND_SUCCESS);
+        assert_int_equal(errno, 0);
+    }
 }
 
 int main(void)
@@ -418,6 +467,8 @@ int main(void)
         TEST(alignments_are_powers_of_two_of_a_pointer_or_more),
         TEST(counters_count_blocks_of_all_sizes),
         TEST(maps_have_the_kinds_flags),
+        TEST(huge_pages_that_cannot_be_need_no_advice),
+        TEST(a_preference_does_without_binding),
         TEST(modes_are_those_of_mbind),
         TEST(node_masks_are_checked_and_cleared),
         TEST(nodes_with_processors_are_asked_for),
