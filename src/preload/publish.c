@@ -18,14 +18,18 @@
 
 static struct numbers_page *page;
 
+/* One thread at a time. The reader is another process, which looks at the sequence before and after. */
 static void update(void)
 {
     struct numbers numbers;
 
     numbers_take(&numbers);
-    atomic_fetch_add(&page->sequence, 1);
+    unsigned sequence = atomic_load_explicit(&page->sequence, memory_order_relaxed);
+    atomic_store_explicit(&page->sequence, sequence + 1, memory_order_relaxed);
+    /* No number is seen to change before the sequence is odd. */
+    atomic_thread_fence(memory_order_release);
     page->numbers = numbers;
-    atomic_fetch_add(&page->sequence, 1);
+    atomic_store_explicit(&page->sequence, sequence + 2, memory_order_release);
 }
 
 static void *update_for_ever(void *unused)

@@ -2,10 +2,13 @@
 /* What the environment asks of the preload library. */
 #include "preload/settings.h"
 
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
 
 #include "memkind.h"
 #include "preload/ratio.h"
@@ -110,6 +113,42 @@ static bool check_sizes(const struct settings *settings, char *message)
         return false;
     }
     return true;
+}
+
+/* Whether the last part of the path is in a list with commas. */
+static bool is_listed(const char *list, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    size_t length = strlen(name);
+
+    for (const char *item = list; length != 0; item++) {
+        const char *end = strchrnul(item, ',');
+
+        if ((size_t)(end - item) == length && memcmp(item, name, length) == 0)
+            return true;
+        if (*end == '\0')
+            return false;
+        item = end;
+    }
+    return false;
+}
+
+bool settings_leave_out(void)
+{
+    const char *list = secure_getenv("MEMKIND_PRELOAD_EXCEPT");
+    const char *executed = (const char *)getauxval(AT_EXECFN);
+    char path[PATH_MAX];
+
+    if (list == NULL)
+        return false;
+    if (executed != NULL && is_listed(list, executed))
+        return true;
+    ssize_t used = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    if (used < 0)
+        return false;
+    path[used] = '\0';
+    return is_listed(list, path);
 }
 
 bool settings_read(struct settings *settings, char *message)

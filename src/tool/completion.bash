@@ -33,9 +33,9 @@ _memkind_pmem()
         --dir) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
         --stats) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
         --fallback) mapfile -t COMPREPLY < <(compgen -W 'dram fail' -- "$word") ;;
-        --size | --min | --max | --ratio) ;;
+        --size | --min | --max | --ratio | --except) ;;
         *)
-            mapfile -t COMPREPLY < <(compgen -W '--dir --size --min --max --ratio --fallback
+            mapfile -t COMPREPLY < <(compgen -W '--dir --size --min --max --ratio --except --fallback
                 --stats --publish --help --' -- "$word")
             ;;
         esac

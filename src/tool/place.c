@@ -56,6 +56,22 @@ static bool read_sysfs(const char *kind, dev_t device, const char *name, long lo
     return end != text;
 }
 
+/* Where the kernel has one node, all memory is on it. */
+static int only_node(void)
+{
+    char text[SYSFS_PATH_SIZE] = "";
+    char *end = text;
+    long node = 0;
+    FILE *file = fopen("/sys/devices/system/node/has_memory", "re");
+
+    if (file == NULL)
+        return PLACE_NO_NODE;
+    if (fgets(text, sizeof(text), file) != NULL)
+        node = strtol(text, &end, DECIMAL);
+    fclose(file);
+    return end != text && (*end == '\n' || *end == '\0') ? (int)node : PLACE_NO_NODE;
+}
+
 /* The node of the device's memory; of a partition, that of the whole. */
 static int find_node(const char *kind, dev_t device)
 {
@@ -66,7 +82,33 @@ static int find_node(const char *kind, dev_t device)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (read_sysfs(kind, device, names[i], &node) && node >= 0)
             return (int)node;
-    return PLACE_NO_NODE;
+    return only_node();
+}
+
+static bool is_listed(const char *list, const char *option)
+{
+    size_t length = strlen(option);
+
+    for (const char *at = strstr(list, option); at != NULL; at = strstr(at + 1, option))
+        if ((at == list || at[-1] == ',') && (at[length] == ',' || at[length] == '\0'))
+            return true;
+    return false;
+}
+
+/* Appends those options of the file system that the mount does not have; whether it may be written to,
+ * the mount's own say. */
+static void add_options(struct place *place, char *options)
+{
+    char *state = NULL;
+
+    for (char *option = strtok_r(options, ",", &state); option != NULL;
+         option = strtok_r(NULL, ",", &state)) {
+        size_t used = strlen(place->options);
+
+        if (strcmp(option, "rw") != 0 && strcmp(option, "ro") != 0 &&
+            !is_listed(place->options, option))
+            snprintf(place->options + used, PLACE_TEXT_SIZE - used, ",%s", option);
+    }
 }
 
 /* Reads a line of mountinfo, see proc(5), if it is about the mount of this number. */
@@ -80,7 +122,8 @@ static bool read_mount(const char *line, unsigned long long mount, struct place 
         sscanf(line, "%*s %*s %*s %*s %*s %80s", own) != 1 ||
         sscanf(rest, " - %80s %80s %80s", place->type, place->source, super) != 3)
         return false;
-    say(place->options, "%s,%s", own, super);
+    say(place->options, "%s", own);
+    add_options(place, super);
     return true;
 }
 

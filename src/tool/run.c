@@ -23,6 +23,7 @@ static const char help[] =
     "  --max SIZE         larger blocks stay in DRAM\n"
     "  --ratio A:B        keeps so much in DRAM (A) for so much in the file (B): larger blocks go "
     "first\n"
+    "  --except NAMES     programs to leave out, with all that they start, such as man,ssh\n"
     "  --fallback WHERE   when the file is full: \"dram\" (the default), or \"fail\"\n"
     "  --stats FILE       numbers at the end of each process, as JSON; %p stands for its number\n"
     "  --publish          lets \"" TOOL_NAME " stats\" see the numbers meanwhile\n"
@@ -39,7 +40,7 @@ static const struct {
     {"dir", "MEMKIND_PRELOAD_DIR"},     {"size", "MEMKIND_PRELOAD_SIZE"},
     {"min", "MEMKIND_PRELOAD_MIN"},     {"max", "MEMKIND_PRELOAD_MAX"},
     {"ratio", "MEMKIND_PRELOAD_RATIO"}, {"fallback", "MEMKIND_PRELOAD_FALLBACK"},
-    {"stats", "MEMKIND_PRELOAD_STATS"},
+    {"stats", "MEMKIND_PRELOAD_STATS"}, {"except", "MEMKIND_PRELOAD_EXCEPT"},
 };
 
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,33 +36,93 @@ static const char help[] =
     "started\n"
     "by \"" TOOL_NAME " run --publish\", or with MEMKIND_PRELOAD_PUBLISH=1.\n";
 
-/* The page's file if this descriptor of the process is one, which it may change at any time; or -1. */
-static int open_page(int fds, const char *name)
+/* -- Finding ----------------------------------------------------------------------------------- */
+
+/*
+ * The process may put any other file in the place of its page at any moment, such as a pipe that nobody
+ * writes to, a device that does something when it is opened, or a file of a file system of its own that
+ * never answers. So its descriptor is held by O_PATH, which opens nothing, and what is held is looked at
+ * without asking a file system: memory files are on a device of the kernel's that has nothing else.
+ * Only then it is opened, by what is held.
+ */
+
+/* The device that memory files are on; false where the kernel has none, or does not tell. */
+static bool find_device(struct statx *device)
+{
+    int own = memfd_create("memkind-pmem", MFD_CLOEXEC);
+    bool found = own >= 0 && statx(own, "", AT_EMPTY_PATH, STATX_TYPE, device) == 0;
+
+    if (own >= 0)
+        close(own);
+    return found;
+}
+
+static bool is_page(int held, const char *link, const struct statx *device)
 {
     static const char wanted[] = "/memfd:" NUMBERS_FILE " ";
     char target[sizeof(wanted)];
-    struct stat status;
+    struct statx status;
 
-    if (readlinkat(fds, name, target, sizeof(target) - 1) != (ssize_t)sizeof(target) - 1 ||
-        memcmp(target, wanted, sizeof(target) - 1) != 0)
+    return readlink(link, target, sizeof(target) - 1) == (ssize_t)sizeof(target) - 1 &&
+           memcmp(target, wanted, sizeof(target) - 1) == 0 &&
+           statx(held, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status) == 0 &&
+           S_ISREG(status.stx_mode) && status.stx_dev_major == device->stx_dev_major &&
+           status.stx_dev_minor == device->stx_dev_minor;
+}
+
+/* The page's file if this descriptor of the process is one; or -1. */
+static int open_page(int fds, const char *name, const struct statx *device)
+{
+    char link[sizeof("/proc/self/fd/") + sizeof(int) * CHAR_BIT];
+    int held = openat(fds, name, O_PATH | O_CLOEXEC);
+    int fd = -1;
+
+    if (held < 0)
         return -1;
-    int fd = openat(fds, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (fd >= 0 && (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))) {
-        close(fd);
-        return -1;
-    }
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", held);
+    if (is_page(held, link, device))
+        fd = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    close(held);
     return fd;
 }
 
 static int find_page(DIR *fds)
 {
     const struct dirent *entry;
+    struct statx device;
     int fd = -1;
 
+    if (!find_device(&device))
+        return -1;
     while (fd < 0 && (entry = readdir(fds)) != NULL)
-        fd = open_page(dirfd(fds), entry->d_name);
+        fd = open_page(dirfd(fds), entry->d_name, &device);
     return fd;
 }
+
+/*
+ * What the process calls itself, which is another number than ours for it where it is in a PID namespace
+ * of a container: the last one of the line.
+ */
+static long own_number(long pid)
+{
+    char path[sizeof("/proc//status") + sizeof(int) * CHAR_BIT];
+    char *line = NULL;
+    size_t room = 0;
+    long number = pid;
+
+    snprintf(path, sizeof(path), "/proc/%ld/status", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return pid;
+    while (getline(&line, &room, file) > 0)
+        if (strncmp(line, "NSpid:", strlen("NSpid:")) == 0)
+            number = strtol(strrchr(line, '\t') + 1, NULL, DECIMAL);
+    free(line);
+    fclose(file);
+    return number;
+}
+
+/* -- Reading ----------------------------------------------------------------------------------- */
 
 static bool read_part(int fd, void *part, size_t size, size_t offset)
 {
@@ -74,8 +135,13 @@ static bool copy_page(int fd, struct numbers_page *page, bool *settled)
     const size_t offset = offsetof(struct numbers_page, sequence);
     unsigned before, after;
 
-    if (!read_part(fd, &before, sizeof(before), offset) || !read_part(fd, page, sizeof(*page), 0) ||
-        !read_part(fd, &after, sizeof(after), offset))
+    if (!read_part(fd, &before, sizeof(before), offset))
+        return false;
+    atomic_thread_fence(memory_order_acquire);
+    if (!read_part(fd, page, sizeof(*page), 0))
+        return false;
+    atomic_thread_fence(memory_order_acquire);
+    if (!read_part(fd, &after, sizeof(after), offset))
         return false;
     *settled = before % 2 == 0 && before == after;
     return true;
@@ -141,7 +207,7 @@ static int show(const char *process)
     bool there = fd >= 0 && read_page(fd, &page, &settled);
     if (fd >= 0)
         close(fd);
-    if (!there || page.process != pid)
+    if (!there || page.process != own_number(pid))
         return tool_error(
             "process %ld publishes nothing; start it by \"" TOOL_NAME " run --publish\"", pid);
     if (page.version != NUMBERS_VERSION)

@@ -70,6 +70,14 @@ for value in '' none DRAM; do
 done
 right kind MEMKIND_PRELOAD_FALLBACK=fail
 
+name=$(basename "$odd")
+right libc MEMKIND_PRELOAD_EXCEPT="$name"
+right libc MEMKIND_PRELOAD_EXCEPT="a,$name,b"
+right libc MEMKIND_PRELOAD_EXCEPT="$name" MEMKIND_PRELOAD_SIZE=1M MEMKIND_PRELOAD_DIR=/nonexistent
+for value in "" , "x$name" "${name}x" "/$name" "$name "; do
+    right kind MEMKIND_PRELOAD_EXCEPT="$value"
+done
+
 wrong 'MEMKIND_PRELOAD_PUBLISH=2 is not 0 or 1' MEMKIND_PRELOAD_PUBLISH=2
 right kind MEMKIND_PRELOAD_PUBLISH=0
 right threads MEMKIND_PRELOAD_PUBLISH=1

@@ -80,6 +80,15 @@ status=0
 MEMKIND_PMEM_FORK=nonsense "$tool" check "$work/pmem" >"$work/out" || status=$?
 [[ $status == $dax_status ]] || { cat "$work/out"; fail "MEMKIND_PMEM_FORK makes it exit with $status"; }
 
+echo "== options of the mount, each once, and the only node"
+"$tool" check --json "$work/pmem" >"$work/out" || [ $? = 1 ]
+options=$(sed -n 's/^ *"options": "\(.*\)",$/\1/p' "$work/out")
+[ -n "$options" ] && [ -z "$(tr , '\n' <<<"$options" | sort | uniq -d)" ] || fail "options: $options"
+[ "$(tr , '\n' <<<"$options" | grep -cx 'r[ow]')" = 1 ] || fail "options: $options"
+if grep -qsx '[0-9]*' /sys/devices/system/node/has_memory; then
+    says "\"numa_node\": $(cat /sys/devices/system/node/has_memory),"
+fi
+
 echo "== JSON"
 mkdir "$work/a\"b"
 status=0

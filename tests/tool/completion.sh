@@ -25,6 +25,8 @@ completes "$$" stats $$
 completes '--json' check --j
 completes "$work/pmem" check "$work/pm"
 completes '--size' run --s'ize'
+completes '--except' run --e
+completes '' run --except ''
 completes '--size --stats' run --s
 completes 'dram fail' run --fallback ''
 completes "$work/pmem" run --dir "$work/pm"

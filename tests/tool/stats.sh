@@ -22,7 +22,7 @@ program="
 text = 'x' * (32 << 20)
 open('$work/ready', 'w').close()
 open('$work/end').close()"
-trap 'kill $process 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'kill -9 $process 2>/dev/null || true; rm -rf "$work"' EXIT
 
 # start OPTION...: leaves the process's number in $process.
 start()
@@ -70,6 +70,20 @@ refuses "publishes nothing" "$child"
 exec 3>&-
 wait $process || fail "the program with a child"
 
+echo "== a process in a container, which calls itself by another number"
+if unshare --pid --fork true 2>/dev/null; then
+    unshare --pid --fork --kill-child "$tool" run --dir "$work/pmem" --publish -- /usr/bin/python3 -c "$program" &
+    process=$!
+    timeout 60 cat "$work/ready" || fail "the program does not begin"
+    inner=$(tr -d ' ' <"/proc/$process/task/$process/children")
+    [ "$(sed -n 's/^NSpid:.*[^0-9]//p' "/proc/$inner/status")" = 1 ] || fail "no namespace"
+    "$tool" stats "$inner" >"$work/out" || fail "stats of a process in a container"
+    grep -q '^libc ' "$work/out" || fail "$(cat "$work/out")"
+    # Its starter has no page.
+    refuses "publishes nothing" $process
+    end
+fi
+
 echo "== a process that is not to be trusted"
 # publish PROGRAM: Python with functions of its own runs it, beside a file that looks like a page.
 publish()
@@ -116,7 +130,7 @@ wait $process || true
 
 if [ "$(id -u)" = 0 ] && mkfifo '/memfd:memkind-stats' 2>/dev/null; then
     # Who opens it to read waits for who would write.
-    trap 'kill $process 2>/dev/null || true; rm -rf "$work" "/memfd:memkind-stats"' EXIT
+    trap 'kill -9 $process 2>/dev/null || true; rm -rf "$work" "/memfd:memkind-stats"' EXIT
     publish "
 fifo = os.open('/memfd:memkind-stats', os.O_RDONLY | os.O_NONBLOCK)
 os.close(file)

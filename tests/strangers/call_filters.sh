@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Under a filter of system calls, a program had no heap in the file, or was killed (man of man-db).
+
+. "$(dirname "$0")/../preload/lib.sh"
+
+refuse=$STRANGERS/refuse_calls
+ulimit -c 0
+seq 200000 | sort -R >"$work/in"
+sort -n "$work/in" >"$work/wanted"
+
+status=0
+"$refuse" EPERM mbind true || status=$?
+[ $status != 77 ] || skip "no filters of system calls"
+
+echo "== calls that are refused"
+for answer in EPERM ENOSYS; do
+    for call in fallocate fallocate,madvise membarrier mbind,get_mempolicy memfd_create madvise \
+        getrandom statx mincore sched_getaffinity fstatfs close_range prlimit64; do
+        # shellcheck disable=SC2016 # the inner shell's
+        timeout 120 "$refuse" $answer $call "$MEMKIND_TOOL" run --dir "$work/pmem" --stats "$work/stats" -- \
+            sh -c 'sort -n "$1" | cat >"$2"' - "$work/in" "$work/out" 2>"$work/err" ||
+            fail "$answer at $call: $(cat "$work/err")"
+        cmp "$work/wanted" "$work/out" || fail "$answer at $call: another result"
+        # libnuma says what it could not find out.
+        ! grep -v '^libnuma: ' "$work/err" || fail "$answer at $call: it says so"
+        [ "$(number "$work/stats" file_space_peak)" -gt 0 ] || fail "$answer at $call: nothing is in the file"
+    done
+done
+
+echo "== calls that kill"
+# The program itself is not under the filter, and what it starts is.
+run()
+{
+    local status=0
+    "$MEMKIND_TOOL" run --dir "$work/pmem" "$@" -- "$refuse" kill fallocate,membarrier,mbind \
+        sort -n "$work/in" >"$work/out" 2>"$work/err" || status=$?
+    return $status
+}
+status=0
+run || status=$?
+[ $status = 159 ] || fail "nothing is killed by the filter: $status"
+run --except refuse_calls || fail "the program that is left out: $(cat "$work/err")"
+cmp "$work/wanted" "$work/out" || fail "another result of the program that is left out"
+run --except man,refuse_calls,ssh || fail "one of several names"
+status=0
+run --except refuse,refuse_calls2,, || status=$?
+[ $status = 159 ] || fail "other names: $status"
+
+echo "== what is left out starts others without the library"
+LD_PRELOAD=$work/other.so:$library:$work/another.so MEMKIND_PRELOAD_DIR=$work/pmem \
+    MEMKIND_PRELOAD_EXCEPT=env env 2>/dev/null >"$work/out"
+grep -qx "LD_PRELOAD=$work/other.so:$work/another.so" "$work/out" || fail "$(grep LD_PRELOAD "$work/out")"
+MEMKIND_PRELOAD_EXCEPT=env preloaded env >"$work/out"
+! grep LD_PRELOAD= "$work/out" || fail "the library is still there"
+# By the name of a link, as alternatives have it.
+ln -s "$(type -P env)" "$work/viewer"
+MEMKIND_PRELOAD_EXCEPT=viewer preloaded "$work/viewer" >"$work/out"
+! grep LD_PRELOAD= "$work/out" || fail "the name of a link"
+MEMKIND_PRELOAD_EXCEPT=$(basename "$(readlink -f "$work/viewer")") preloaded "$work/viewer" >"$work/out"
+! grep LD_PRELOAD= "$work/out" || fail "the name of the file"
