@@ -43,10 +43,11 @@ static void take_out(char *list, const char *name)
  */
 static void forget_library(void)
 {
+    static const char here[] = "";
     const char *before = getenv("LD_PRELOAD");
     Dl_info own;
 
-    if (before == NULL || dladdr((void *)forget_library, &own) == 0)
+    if (before == NULL || dladdr(here, &own) == 0)
         return;
     char *list = strdup(before);
     if (list == NULL)
