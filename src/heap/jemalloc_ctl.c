@@ -7,8 +7,10 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "backing/cpus.h"
 #include "heap/fork_gate.h"
 #include "util/log.h"
+#include "util/text_buffer.h"
 
 /* All of its names have this prefix, so that they never meet those of the process's malloc. */
 #define JEMALLOC(name) jemk_##name
@@ -21,9 +23,27 @@
  * page would do, since a slab has a record of 128 bytes in DRAM: 10 MiB instead of 34 for each GiB
  * of 64-byte blocks.
  */
+#define SETTINGS                                                   \
+    "oversize_threshold:0,max_background_threads:16,tcache:false," \
+    "slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4"
+
 extern const char *JEMALLOC(malloc_conf);
-const char *JEMALLOC(malloc_conf) = "oversize_threshold:0,max_background_threads:16,tcache:false,"
-                                    "slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4";
+const char *JEMALLOC(malloc_conf) = SETTINGS;
+
+/*
+ * jemalloc makes four arenas for each processor, and has 4,094 numbers in all: with 1,000 processors
+ * there would be none left for the kinds.
+ */
+#define DEFAULT_ARENAS_PER_CPU 4u
+#define DEFAULT_ARENAS_MOST    1024
+#define TEXT_OF(number)        TEXT_OF_TOKEN(number)
+#define TEXT_OF_TOKEN(number)  #number
+
+static void limit_default_arenas(void)
+{
+    if (cpus_usable() > DEFAULT_ARENAS_MOST / DEFAULT_ARENAS_PER_CPU)
+        JEMALLOC(malloc_conf) = SETTINGS ",narenas:" TEXT_OF(DEFAULT_ARENAS_MOST);
+}
 
 /* It has something to say where a call fails. The program's standard error is not the place. */
 static void log_message(void *opaque, const char *text)
@@ -33,9 +53,10 @@ static void log_message(void *opaque, const char *text)
 }
 
 /* Before the constructors of jemalloc and of the library. */
-__attribute__((constructor(101))) static void divert_messages(void)
+__attribute__((constructor(101))) static void prepare_jemalloc(void)
 {
     JEMALLOC(malloc_message) = log_message;
+    limit_default_arenas();
 }
 
 #define CTL_NAME_SIZE 64
@@ -68,8 +89,8 @@ static int write_ctl(const char *name, void *value, size_t size)
 
 /*
  * Held while the report is made and while an arena ends: jemalloc ends the process when an arena that
- * it reports on is no longer there. The report is not inside the fork gate, since the program's
- * function that it is handed to may wait for anything: a fork takes the lock instead.
+ * it reports on is no longer there. Taken before the way into the fork gate, and by a fork before the
+ * gate is closed; nobody waits for another lock of the library while holding it.
  */
 static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -473,12 +494,31 @@ int jemalloc_ctl_total_stats(struct jemalloc_stats *stats)
     return err;
 }
 
-void jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
-                              const char *options)
+static void keep_piece(void *buffer, const char *text)
+{
+    text_buffer_add(buffer, text);
+}
+
+static void collect_stats(struct text_buffer *buffer, const char *options)
 {
     pthread_mutex_lock(&report_lock);
-    JEMALLOC(malloc_stats_print)(write_cb, opaque, options);
+    struct fork_gate_thread *self = fork_gate_enter();
+    JEMALLOC(malloc_stats_print)(keep_piece, buffer, options);
+    fork_gate_leave(self);
     pthread_mutex_unlock(&report_lock);
+}
+
+int jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
+                             const char *options)
+{
+    struct text_buffer buffer = {0};
+
+    collect_stats(&buffer, options);
+    bool lost = buffer.lost;
+    if (!lost)
+        text_buffer_replay(&buffer, write_cb, opaque);
+    text_buffer_end(&buffer);
+    return lost ? -ENOMEM : 0;
 }
 
 int jemalloc_ctl_set_background_threads(bool on)

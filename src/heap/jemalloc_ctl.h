@@ -103,9 +103,13 @@ int jemalloc_ctl_total_stats(struct jemalloc_stats *stats);
 /* The default heap's arenas: those whose numbers are below this. */
 unsigned jemalloc_ctl_default_arenas(void);
 
-/* jemalloc's report, in pieces, with its letters for what to leave out. */
-void jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
-                              const char *options);
+/*
+ * jemalloc's report, in pieces, with its letters for what to leave out. The report is made before the
+ * first piece is written, and no lock is held while write_cb runs, which may do as it likes. 0; -ENOMEM,
+ * and nothing is written.
+ */
+int jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
+                             const char *options);
 
 /* Starts or ends the threads that give pages back in the background. 0 or -errno. */
 int jemalloc_ctl_set_background_threads(bool on);

@@ -93,7 +93,8 @@ int stats_print(void (*write_cb)(void *, const char *), void *opaque, unsigned o
         return MEMKIND_ERROR_INVALID;
     /* jemalloc brings its counters up to date for its report: what is held against them goes along. */
     kind_registry_update_stats();
-    jemalloc_ctl_print_stats(stats_report_jemalloc, &report, letters);
+    if (jemalloc_ctl_print_stats(stats_report_jemalloc, &report, letters) != 0)
+        return MEMKIND_ERROR_MALLOC;
     stats_report_end(&report);
     return MEMKIND_SUCCESS;
 }

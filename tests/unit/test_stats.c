@@ -26,6 +26,7 @@ static int total_error;
 static struct jemalloc_stats total;
 static char letters[LETTERS_SIZE]; /* that jemalloc was given */
 static unsigned prints;
+static int report_error;
 static const char *report_of_jemalloc; /* NULL: it writes nothing */
 static char written[WRITTEN_SIZE];
 static void *opaque_seen;
@@ -33,8 +34,8 @@ static bool keeps_stderr;        /* what is written there comes into written, in
 static struct fault write_fault; /* of that */
 
 int __wrap_jemalloc_ctl_total_stats(struct jemalloc_stats *stats);
-void __wrap_jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
-                                     const char *options);
+int __wrap_jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
+                                    const char *options);
 ssize_t __real_write(int fd, const void *data, size_t size);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
 
@@ -45,14 +46,15 @@ int __wrap_jemalloc_ctl_total_stats(struct jemalloc_stats *stats)
     return total_error;
 }
 
-void __wrap_jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
-                                     const char *options)
+int __wrap_jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
+                                    const char *options)
 {
     prints++;
     if (report_of_jemalloc != NULL)
         write_cb(opaque, report_of_jemalloc);
     assert_in_range(strlen(options), 0, LETTERS_SIZE - 1);
     memcpy(letters, options, strlen(options) + 1);
+    return report_error;
 }
 
 ssize_t __wrap_write(int fd, const void *data, size_t size)
@@ -75,6 +77,7 @@ static int setup(void **state)
     (void)state;
     total_error = 0;
     prints = 0;
+    report_error = 0;
     report_of_jemalloc = NULL;
     total = (struct jemalloc_stats){.resident = 30, .active = 20, .allocated = 10};
     return 0;
@@ -155,6 +158,15 @@ static void json_is_one_object(void **state)
     /* jemalloc had no memory for its report. */
     assert_string_equal(written_for("no memory", MEMKIND_STAT_PRINT_JSON_FORMAT),
                         "{\n\t\"memkind\": {\n\t\t\"kinds\": [\n\n\t\t]\n\t}\n}\n");
+}
+
+static void report_without_memory_is_an_error(void **state)
+{
+    (void)state;
+    written[0] = '\0';
+    report_error = -ENOMEM;
+    assert_int_equal(stats_print(keep, NULL, MEMKIND_STAT_PRINT_ALL), MEMKIND_ERROR_MALLOC);
+    assert_string_equal(written, "");
 }
 
 /* What reaches standard error, where the second call of write(2) and those after it fail. */
@@ -239,6 +251,7 @@ int main(void)
         cmocka_unit_test_setup(library_is_all_of_jemalloc, setup),
         cmocka_unit_test_setup(text_is_followed_by_our_section, setup),
         cmocka_unit_test_setup(json_is_one_object, setup),
+        cmocka_unit_test_setup(report_without_memory_is_an_error, setup),
         cmocka_unit_test_setup(standard_error_fails, setup),
         cmocka_unit_test_setup(each_option_is_a_letter, setup),
         cmocka_unit_test_setup(unknown_option_prints_nothing, setup),
