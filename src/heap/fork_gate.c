@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "util/late_key.h"
 #include "util/membarrier.h"
 
 _Thread_local struct fork_gate_thread fork_gate_thread;
@@ -47,7 +48,7 @@ static void add_to_list(struct fork_gate_thread *thread)
     thread->state = FORK_GATE_LISTED;
 }
 
-/* When the thread ends. Destructors that run later may still go in. */
+/* When the thread ends, last of all that a round does. Destructors of a later round may still go in. */
 static void take_off_list(void *value)
 {
     struct fork_gate_thread *thread = value;
@@ -65,7 +66,7 @@ static bool has_end_key;
 
 static void prepare(void)
 {
-    has_end_key = pthread_key_create(&end_key, take_off_list) == 0;
+    has_end_key = late_key_create(LATE_KEY_GATE, &end_key, take_off_list) == 0;
     membarrier_prepare();
 }
 

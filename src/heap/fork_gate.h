@@ -25,7 +25,9 @@ struct fork_gate_thread {
     unsigned depth;     /* 0: outside */
     atomic_uint inside; /* of one that is listed: 1 or 0; also a futex */
     struct fork_gate_thread *next, **link;
-    bool has_default_cache; /* of jemalloc's; here for the sake of those who come in for that */
+    /* Of jemalloc's; here for the sake of those who come in for that. */
+    bool has_default_cache;
+    bool has_left_jemalloc; /* whose destructor has run: see jemalloc_ctl_alloc() */
 };
 
 extern _Thread_local struct fork_gate_thread fork_gate_thread;

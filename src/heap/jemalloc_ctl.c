@@ -9,6 +9,7 @@
 
 #include "backing/cpus.h"
 #include "heap/fork_gate.h"
+#include "util/late_key.h"
 #include "util/log.h"
 #include "util/text_buffer.h"
 
@@ -184,6 +185,8 @@ static void end_thread(void *value)
     struct fork_gate_thread *self = waits ? fork_gate_enter() : NULL;
 
     end_jemalloc_thread(value);
+    fork_gate_thread.has_left_jemalloc = true;
+    fork_gate_thread.has_default_cache = false;
     if (waits)
         fork_gate_leave(self);
 }
@@ -191,7 +194,7 @@ static void end_thread(void *value)
 int JEMALLOC(pthread_key_create)(pthread_key_t *key, void (*destructor)(void *value))
 {
     end_jemalloc_thread = destructor;
-    return pthread_key_create(key, end_thread);
+    return late_key_create(LATE_KEY_JEMALLOC, key, end_thread);
 }
 
 /* -- Arenas ------------------------------------------------------------------------------------ */
@@ -287,6 +290,23 @@ static int arena_flags(unsigned arena)
     return (int)((unsigned)MALLOCX_ARENA(0) * (arena + 1)) | MALLOCX_TCACHE_NONE;
 }
 
+/*
+ * Once jemalloc has ended a thread, mallocx gives it blocks of the first arena, whichever it asks for.
+ * rallocx keeps to the arena: so a block of the first one is moved. A block moves when its class
+ * changes, so there are two sizes to begin with.
+ */
+static __attribute__((noinline)) void *alloc_after_end(size_t size, int flags)
+{
+    size_t smallest = JEMALLOC(nallocx)(1, 0);
+    size_t begin = size > smallest ? smallest : smallest + 1;
+    void *block = JEMALLOC(mallocx)(begin, MALLOCX_TCACHE_NONE | (flags & MALLOCX_ZERO));
+    void *moved = block != NULL ? JEMALLOC(rallocx)(block, size, flags) : NULL;
+
+    if (moved == NULL && block != NULL)
+        JEMALLOC(dallocx)(block, MALLOCX_TCACHE_NONE);
+    return moved;
+}
+
 void *jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zero)
 {
     int flags = arena_flags(arena);
@@ -296,7 +316,8 @@ void *jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zer
     if (zero)
         flags |= MALLOCX_ZERO;
     struct fork_gate_thread *self = fork_gate_enter();
-    void *block = JEMALLOC(mallocx)(size, flags);
+    void *block = __builtin_expect(self->has_left_jemalloc, 0) ? alloc_after_end(size, flags)
+                                                               : JEMALLOC(mallocx)(size, flags);
     fork_gate_leave(self);
     return block;
 }
@@ -386,7 +407,8 @@ static __attribute__((noinline)) void get_default_cache(struct fork_gate_thread 
 {
     bool on = true;
 
-    if (!has_room_for_cache())
+    /* To one that jemalloc has ended a cache would be left for good. */
+    if (self->has_left_jemalloc || !has_room_for_cache())
         return;
     self->has_default_cache = true;
     write_ctl("thread.tcache.enabled", &on, sizeof(on));

@@ -12,6 +12,7 @@
 
 #include "heap/exchange.h"
 #include "util/fork_generation.h"
+#include "util/late_key.h"
 #include "util/mapping_cache.h"
 #include "util/membarrier.h"
 
@@ -73,7 +74,7 @@ static int init_process_locked(void)
         return 0;
     int err = size_class_init();
     if (err == 0)
-        err = -pthread_key_create(&thread_key, end_thread);
+        err = -late_key_create(LATE_KEY_CACHES, &thread_key, end_thread);
     done = err == 0;
     return err;
 }
@@ -256,8 +257,8 @@ static struct thread_table *own_table(void)
     return table;
 }
 
-/* At the end of a thread. What its later destructors allocate and free makes a new table, and comes
- * here again. */
+/* At the end of a thread. What the program's destructors allocate and free afterwards, in a later
+ * round, makes a new table and comes here again: see late_key.h. */
 static void end_thread(void *ended)
 {
     struct thread_table *table = ended;

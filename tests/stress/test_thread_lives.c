@@ -206,12 +206,6 @@ struct value {
     size_t lives; /* how many times more a destructor passes it on */
 };
 
-/*
- * Once jemalloc's own destructor has run, which is before any of ours, jemalloc serves its thread
- * from its first arena, whichever one it is asked for. Set to true when the library copes with that.
- */
-static const bool late_blocks_are_of_their_kind = false;
-
 static struct value *new_value(size_t lives)
 {
     static const size_t sizes[] = {100, 1000, 20000, MIB};
@@ -222,7 +216,7 @@ static struct value *new_value(size_t lives)
         atomic_fetch_add(&destructors_wrong, 1);
         return NULL;
     }
-    if (late_blocks_are_of_their_kind && memkind_detect_kind(value) != destructor_kind)
+    if (memkind_detect_kind(value) != destructor_kind)
         atomic_fetch_add(&destructors_wrong, 1);
     *value = (struct value){.size = size, .lives = lives};
     pattern_fill(value + 1, size - sizeof(*value));

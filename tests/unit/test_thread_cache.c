@@ -8,7 +8,7 @@
  * when the test says so.
  */
 /* WRAP: heap_fill heap_drain heap_age heap_given_back exchange_give clock_gettime syscall mmap munmap */
-/* WRAP: pthread_setspecific pthread_key_create malloc */
+/* WRAP: pthread_setspecific late_key_create malloc */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,6 +37,7 @@
 #include "heap/size_class.h"
 #include "heap/thread_cache.h"
 #include "support/faults.h"
+#include "util/late_key.h"
 #include "util/mapping_cache.h"
 
 #define KIB             ((size_t)1 << 10)
@@ -125,8 +126,8 @@ int __real_munmap(void *addr, size_t size);
 int __wrap_munmap(void *addr, size_t size);
 int __real_pthread_setspecific(pthread_key_t key, const void *value);
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
-int __real_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
-int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
+int __real_late_key_create(enum late_key which, pthread_key_t *key, void (*destructor)(void *));
+int __wrap_late_key_create(enum late_key which, pthread_key_t *key, void (*destructor)(void *));
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 
@@ -285,9 +286,9 @@ int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
     return hits(&specific_fault) ? specific_fault.error : __real_pthread_setspecific(key, value);
 }
 
-int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
+int __wrap_late_key_create(enum late_key which, pthread_key_t *key, void (*destructor)(void *))
 {
-    return hits(&key_fault) ? key_fault.error : __real_pthread_key_create(key, destructor);
+    return hits(&key_fault) ? key_fault.error : __real_late_key_create(which, key, destructor);
 }
 
 void *__wrap_malloc(size_t size)
@@ -1234,7 +1235,7 @@ static void late_destructors_lose_nothing(void **state)
 
     (void)state;
     late_calls = 0;
-    assert_int_equal(__real_pthread_key_create(&late_key, use_late), 0);
+    assert_int_equal(pthread_key_create(&late_key, use_late), 0);
     worker_do(worker, do_prepare_late, NULL);
     worker_end(worker);
     assert_int_equal(pthread_key_delete(late_key), 0);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Keys of thread-specific data whose destructors run after those of the program's keys. */
+#include "util/late_key.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The lowest number that will do. To look for a free one costs as much as there are below. */
+#define LATE_ENOUGH 256u
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_key_t keys[LATE_KEYS]; /* made together, in ascending order */
+static void (*destructors[LATE_KEYS])(void *value);
+
+static void end_caches(void *value)
+{
+    destructors[LATE_KEY_CACHES](value);
+}
+
+static void end_jemalloc(void *value)
+{
+    destructors[LATE_KEY_JEMALLOC](value);
+}
+
+static void end_gate(void *value)
+{
+    destructors[LATE_KEY_GATE](value);
+}
+
+static int create_all(void)
+{
+    static void (*const ends[LATE_KEYS])(void *) = {end_caches, end_jemalloc, end_gate};
+
+    for (size_t i = 0; i < LATE_KEYS; i++) {
+        int err = pthread_key_create(&keys[i], ends[i]);
+
+        while (err != 0 && i > 0)
+            pthread_key_delete(keys[--i]);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+/* A program that has nearly all keys gets the highest that there are. */
+static int create_late(void)
+{
+    pthread_key_t lower[LATE_ENOUGH];
+    size_t count = 0;
+
+    while (count < LATE_ENOUGH && pthread_key_create(&lower[count], NULL) == 0)
+        if (lower[count++] >= LATE_ENOUGH - 1)
+            break;
+    int err = create_all();
+    while (count > 0) {
+        pthread_key_delete(lower[--count]);
+        /* There were too few. */
+        if (err != 0)
+            err = create_all();
+    }
+    return err;
+}
+
+static int create_locked(void)
+{
+    static bool done;
+    int err = done ? 0 : create_late();
+
+    done = err == 0;
+    return err;
+}
+
+int late_key_create(enum late_key which, pthread_key_t *key, void (*destructor)(void *value))
+{
+    pthread_mutex_lock(&lock);
+    int err = create_locked();
+    if (err == 0) {
+        destructors[which] = destructor;
+        *key = keys[which];
+    }
+    pthread_mutex_unlock(&lock);
+    return err;
+}

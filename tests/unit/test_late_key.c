@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of late keys: their order, behind the program's keys, and keys that cannot be had. */
+/* WRAP: pthread_key_create */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "support/faults.h"
+#include "util/late_key.h"
+
+static pthread_key_t late_keys[LATE_KEYS];
+static pthread_key_t program_key;
+static char order[LATE_KEYS * PTHREAD_DESTRUCTOR_ITERATIONS + 2];
+static int rounds;
+static struct fault create_fault;
+
+int __real_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
+int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
+
+int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
+{
+    return fault_hits(&create_fault) ? create_fault.error
+                                     : __real_pthread_key_create(key, destructor);
+}
+
+static void note(const char *what)
+{
+    strcat(order, what);
+}
+
+static void end_caches(void *value)
+{
+    (void)value;
+    note("c");
+}
+
+static void end_jemalloc(void *value)
+{
+    (void)value;
+    note("j");
+}
+
+static void end_gate(void *value)
+{
+    (void)value;
+    note("g");
+}
+
+/* The program's, which uses all in its last round. */
+static void end_program(void *value)
+{
+    if (++rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
+        assert_int_equal(pthread_setspecific(program_key, value), 0);
+        return;
+    }
+    for (size_t i = 0; i < LATE_KEYS; i++)
+        assert_int_equal(pthread_setspecific(late_keys[i], value), 0);
+}
+
+static void *set_and_end(void *value)
+{
+    assert_int_equal(pthread_setspecific(program_key, value), 0);
+    return NULL;
+}
+
+/* How many keys there are to be had. */
+static size_t count_free_keys(void)
+{
+    static pthread_key_t keys[PTHREAD_KEYS_MAX];
+    size_t count = 0;
+
+    while (count < PTHREAD_KEYS_MAX && __real_pthread_key_create(&keys[count], NULL) == 0)
+        count++;
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(pthread_key_delete(keys[i]), 0);
+    return count;
+}
+
+static int create_all(void)
+{
+    static void (*const ends[LATE_KEYS])(void *) = {end_caches, end_jemalloc, end_gate};
+    int err = 0;
+
+    for (int i = LATE_KEYS - 1; i >= 0 && err == 0; i--)
+        err = late_key_create((enum late_key)i, &late_keys[i], ends[i]);
+    return err;
+}
+
+static void failure_leaves_nothing(void **state)
+{
+    size_t free_keys = count_free_keys();
+
+    (void)state;
+    fault_set(&create_fault, EAGAIN, FAULT_ALWAYS);
+    assert_int_equal(create_all(), EAGAIN);
+    for (unsigned given = 1; given < LATE_KEYS; given++) {
+        create_fault = (struct fault){.error = ENOMEM, .skip = given, .times = FAULT_ALWAYS};
+        assert_int_equal(create_all(), ENOMEM);
+        assert_int_equal(count_free_keys(), free_keys);
+    }
+    create_fault = (struct fault){0};
+}
+
+static void late_keys_end_last_and_in_order(void **state)
+{
+    size_t free_keys = count_free_keys();
+    pthread_t thread;
+    int value;
+
+    (void)state;
+    assert_int_equal(create_all(), 0);
+    assert_int_equal(count_free_keys(), free_keys - LATE_KEYS);
+    assert_int_equal(__real_pthread_key_create(&program_key, end_program), 0);
+    assert_true(program_key < late_keys[0]);
+    assert_int_equal(pthread_create(&thread, NULL, set_and_end, &value), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_string_equal(order, "cjg");
+    assert_int_equal(pthread_key_delete(program_key), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(failure_leaves_nothing),
+        cmocka_unit_test(late_keys_end_last_and_in_order),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
