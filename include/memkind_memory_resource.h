@@ -103,8 +103,9 @@ class memory_resource : public std::pmr::memory_resource
     {
         void *block = nullptr;
 
-        if (bytes == 0)
-            bytes = 1;
+        /* Blocks are aligned to their size, up to what the greatest fundamental type needs. */
+        if (bytes < alignment)
+            bytes = alignment;
         if (alignment <= alignof(std::max_align_t))
             block = memkind_malloc(kind_, bytes);
         else if (memkind_posix_memalign(kind_, &block, alignment, bytes) != 0)

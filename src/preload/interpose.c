@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <wchar.h>
 
 #include "preload/preload.h"
 #include "preload/ratio.h"
@@ -23,16 +22,10 @@ extern void *__libc_realloc(void *ptr, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 extern void __libc_free(void *ptr);
 
-/* C23; not yet in every libc's headers. */
-EXPORT void free_sized(void *ptr, size_t size);
-EXPORT void free_aligned_sized(void *ptr, size_t alignment, size_t size);
-
-/* Not in headers any more. */
-EXPORT char *__strdup(const char *text);
-EXPORT char *__strndup(const char *text, size_t most);
-
 struct preload preload;
 _Thread_local unsigned char preload_thread;
+_Thread_local size_t preload_unfit = SIZE_MAX;
+_Thread_local unsigned preload_visits;
 
 /* -- Which heap -------------------------------------------------------------------------------- */
 
@@ -58,6 +51,21 @@ void *preload_find_in_libc(const char *name)
     return libc != NULL ? dlsym(libc, name) : NULL;
 }
 
+/*
+ * The function of that name in the library that has __libc_malloc(). That is libc, or an allocator that
+ * stands in for libc's under its other names too, as tcmalloc and mimalloc do.
+ */
+static void *find_beside_libc_malloc(const char *name)
+{
+    void *(*malloc_of_libc)(size_t) = __libc_malloc;
+    Dl_info info;
+
+    if (dladdr(*(void **)&malloc_of_libc, &info) == 0)
+        return NULL;
+    void *library = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    return library != NULL ? dlsym(library, name) : NULL;
+}
+
 size_t preload_libc_usable_size(void *ptr)
 {
     static size_t (*_Atomic found)(void *);
@@ -65,7 +73,7 @@ size_t preload_libc_usable_size(void *ptr)
 
     /* It is the one function of which libc has no second name. To look it up may allocate and free. */
     if (UNLIKELY(function == NULL)) {
-        *(void **)&function = preload_find_in_libc("malloc_usable_size");
+        *(void **)&function = find_beside_libc_malloc("malloc_usable_size");
         atomic_store_explicit(&found, function, memory_order_relaxed);
     }
     return function != NULL ? function(ptr) : 0;
@@ -98,19 +106,25 @@ static void *from_libc(const struct request *request)
     return request->zero ? __libc_calloc(1, request->size) : __libc_malloc(request->size);
 }
 
+static size_t block_size(size_t size)
+{
+    return size < PRELOAD_LEAST_BLOCK ? PRELOAD_LEAST_BLOCK : size;
+}
+
 static void *from_kind(const struct request *request)
 {
     unsigned char before = preload_thread;
+    size_t size = block_size(request->size);
     void *block = NULL;
 
-    preload_thread = PRELOAD_BUSY;
+    preload_set_thread(PRELOAD_BUSY);
     if (request->alignment != 0)
-        (void)memkind_posix_memalign(preload.kind, &block, request->alignment, request->size);
+        (void)memkind_posix_memalign(preload.kind, &block, request->alignment, size);
     else if (request->zero)
-        block = memkind_calloc(preload.kind, 1, request->size);
+        block = memkind_calloc(preload.kind, 1, size);
     else
-        block = memkind_malloc(preload.kind, request->size);
-    preload_thread = block != NULL ? preload.ready : before;
+        block = memkind_malloc(preload.kind, size);
+    preload_set_thread(block != NULL ? preload.ready : before);
     return block;
 }
 
@@ -127,6 +141,7 @@ static bool falls_back(void)
 static __attribute__((noinline)) void *alloc(const struct request *request)
 {
     bool ours = goes_to_kind(request->size, request->caller);
+    preload_visits++;
     void *block = ours ? from_kind(request) : from_libc(request);
 
     if (UNLIKELY(block == NULL && ours)) {
@@ -142,20 +157,22 @@ static __attribute__((noinline)) void *malloc_slowly(size_t size, const void *ca
     return alloc(&(struct request){.caller = caller, .size = size});
 }
 
+/* The program's own kinds are not counted. */
 static __attribute__((noinline)) void free_slowly(void *ptr)
 {
-    if (ptr == NULL)
-        return;
-    bool ours = is_ours(ptr);
-    count(ptr, ours, -1);
-    if (!ours) {
+    memkind_t kind = memkind_detect_kind(ptr);
+
+    preload_visits++;
+    if (kind == NULL || kind == preload_kind())
+        count(ptr, kind != NULL, -1);
+    if (kind == NULL) {
         __libc_free(ptr);
         return;
     }
     unsigned char before = preload_thread;
-    preload_thread = PRELOAD_BUSY;
-    memkind_free(preload.kind, ptr);
-    preload_thread = before;
+    preload_set_thread(PRELOAD_BUSY);
+    memkind_free(kind, ptr);
+    preload_set_thread(before);
 }
 
 /* -- malloc and free --------------------------------------------------------------------------- */
@@ -167,8 +184,11 @@ static __attribute__((noinline)) void free_slowly(void *ptr)
 
 EXPORT void *malloc(size_t size)
 {
-    if (UNLIKELY(preload_thread != PRELOAD_FAST))
-        return malloc_slowly(size, CALLER());
+    if (UNLIKELY(size <= preload_unfit)) {
+        if (preload_thread != PRELOAD_FAST)
+            return malloc_slowly(size, CALLER());
+        size = PRELOAD_LEAST_BLOCK;
+    }
     if (UNLIKELY(callers_include(&preload.libc, CALLER())))
         return __libc_malloc(size);
     void *block = preload.malloc(preload.kind, size);
@@ -183,19 +203,6 @@ EXPORT void free(void *ptr)
         free_slowly(ptr);
 }
 
-EXPORT void free_sized(void *ptr, size_t size)
-{
-    (void)size;
-    free(ptr);
-}
-
-EXPORT void free_aligned_sized(void *ptr, size_t alignment, size_t size)
-{
-    (void)alignment;
-    (void)size;
-    free(ptr);
-}
-
 EXPORT void *calloc(size_t num, size_t size)
 {
     size_t bytes;
@@ -205,7 +212,7 @@ EXPORT void *calloc(size_t num, size_t size)
         return NULL;
     }
     if (LIKELY(preload_thread == PRELOAD_FAST) && !callers_include(&preload.libc, CALLER())) {
-        void *block = preload.kind->ops->calloc(preload.kind, 1, bytes);
+        void *block = preload.kind->ops->calloc(preload.kind, 1, block_size(bytes));
 
         if (LIKELY(block != NULL))
             return block;
@@ -226,9 +233,9 @@ static void *resize(void *ptr, bool ours, size_t size)
     if (!ours)
         return __libc_realloc(ptr, size);
     unsigned char before = preload_thread;
-    preload_thread = PRELOAD_BUSY;
-    void *block = memkind_realloc(preload.kind, ptr, size);
-    preload_thread = before;
+    preload_set_thread(PRELOAD_BUSY);
+    void *block = memkind_realloc(preload.kind, ptr, block_size(size));
+    preload_set_thread(before);
     return block;
 }
 
@@ -275,6 +282,7 @@ static void *realloc_from_kind(void *ptr, const struct request *request)
 
 static void *realloc_block(void *ptr, const struct request *request)
 {
+    preload_visits++;
     if (ptr == NULL)
         return alloc(request);
     if (request->size == 0) {
@@ -291,17 +299,6 @@ static void *realloc_block(void *ptr, const struct request *request)
 EXPORT void *realloc(void *ptr, size_t size)
 {
     return realloc_block(ptr, &(struct request){.caller = CALLER(), .size = size});
-}
-
-EXPORT void *reallocarray(void *ptr, size_t num, size_t size)
-{
-    size_t bytes;
-
-    if (__builtin_mul_overflow(num, size, &bytes)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return realloc_block(ptr, &(struct request){.caller = CALLER(), .size = bytes});
 }
 
 /* -- Aligned ----------------------------------------------------------------------------------- */
@@ -352,48 +349,4 @@ EXPORT void *pvalloc(size_t size)
         return NULL;
     }
     return alloc_aligned(page, (size + page - 1) & ~(page - 1), CALLER());
-}
-
-/* -- Strings ----------------------------------------------------------------------------------- */
-
-/* libc's own would be blocks that libc asks for. */
-
-static char *copy(const char *text, size_t length, const void *caller)
-{
-    char *block = alloc(&(struct request){.caller = caller, .size = length + 1});
-
-    if (block == NULL)
-        return NULL;
-    memcpy(block, text, length);
-    block[length] = '\0';
-    return block;
-}
-
-EXPORT char *strdup(const char *text)
-{
-    return copy(text, strlen(text), CALLER());
-}
-
-EXPORT char *strndup(const char *text, size_t most)
-{
-    return copy(text, strnlen(text, most), CALLER());
-}
-
-/* What older headers make of the two. */
-EXPORT char *__strdup(const char *text)
-{
-    return copy(text, strlen(text), CALLER());
-}
-
-EXPORT char *__strndup(const char *text, size_t most)
-{
-    return copy(text, strnlen(text, most), CALLER());
-}
-
-EXPORT wchar_t *wcsdup(const wchar_t *text)
-{
-    size_t size = (wcslen(text) + 1) * sizeof(*text);
-    wchar_t *block = alloc(&(struct request){.caller = CALLER(), .size = size});
-
-    return block != NULL ? memcpy(block, text, size) : NULL;
 }

@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "memkind/internal/memkind_private.h"
 #include "preload/callers.h"
@@ -29,11 +30,35 @@
 /* libc's malloc, by its other name. */
 extern void *__libc_malloc(size_t size);
 
+/*
+ * Blocks of the kind are no smaller: jemalloc aligns a block of 8 bytes to 8, and malloc's are aligned
+ * for any object. Blocks of this size and more are.
+ */
+#define PRELOAD_LEAST_BLOCK _Alignof(max_align_t)
+
 enum preload_state { PRELOAD_COLD, PRELOAD_BUSY, PRELOAD_FAST, PRELOAD_CHOOSY };
 
-/* The calling thread's. The library is there from the start of the process, so this costs no call.
+/*
+ * The calling thread's; read it here, write it by preload_set_thread(). The library is there from the
+ * start of the process, so this costs no call.
  */
 extern _Thread_local unsigned char preload_thread;
+
+/*
+ * Requests that the fast way of malloc does not take as they are: those of so many bytes or fewer. All
+ * of them, unless the thread is FAST; then those that are below the least block. One comparison
+ * answers both questions.
+ */
+extern _Thread_local size_t preload_unfit;
+
+static inline void preload_set_thread(unsigned char state)
+{
+    preload_thread = state;
+    preload_unfit = state == PRELOAD_FAST ? PRELOAD_LEAST_BLOCK - 1 : SIZE_MAX;
+}
+
+/* How often the calling thread came here while it was not FAST; see preload_is_reached(). */
+extern _Thread_local unsigned preload_visits;
 
 /* Written once, the kind last; a library that started before this one may have threads already. */
 struct preload {
@@ -57,6 +82,13 @@ static inline memkind_t preload_kind(void)
 {
     return __atomic_load_n(&preload.kind, __ATOMIC_ACQUIRE);
 }
+
+/*
+ * Whether what this process calls malloc and free comes to this library, straight or by way of one that
+ * wraps it: not where the program, or a library before this one, has an allocator of its own. Before
+ * there is a kind.
+ */
+bool preload_is_reached(void);
 
 /* Lets the fork handlers of others follow libmemkind's; see atfork.c. */
 void preload_release_atfork(void);

@@ -37,7 +37,7 @@ static void *update_for_ever(void *unused)
     const struct timespec second = {.tv_sec = 1};
 
     /* Should it allocate, that is none of the program's business. */
-    preload_thread = PRELOAD_BUSY;
+    preload_set_thread(PRELOAD_BUSY);
     for (;;) {
         update();
         clock_nanosleep(CLOCK_MONOTONIC, 0, &second, NULL);

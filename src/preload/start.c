@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Where the preload library begins: the kind is made, and from then on serves the process. */
 #include <errno.h>
+#include <gnu/libc-version.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,18 +31,18 @@ static _Thread_local unsigned char before_fork;
 static void enter_fork(void)
 {
     before_fork = preload_thread;
-    preload_thread = PRELOAD_BUSY;
+    preload_set_thread(PRELOAD_BUSY);
 }
 
 static void leave_fork(void)
 {
-    preload_thread = before_fork;
+    preload_set_thread(before_fork);
 }
 
 /* The child's first allocation may make it a file of its own, where it has no copy. */
 static void begin_child(void)
 {
-    preload_thread = PRELOAD_COLD;
+    preload_set_thread(PRELOAD_COLD);
 }
 
 /* -- Start ------------------------------------------------------------------------------------- */
@@ -103,9 +104,26 @@ static void activate(const struct settings *settings, memkind_t kind)
     ratio_set(settings->dram, settings->pmem);
     preload.malloc = kind->ops->malloc;
     preload.free = kind->ops->free;
-    preload.libc = callers_find((uintptr_t)__libc_malloc);
+    preload.libc = callers_find((uintptr_t)gnu_get_libc_version);
     preload.libmemkind = callers_find((uintptr_t)kind->ops->malloc);
     __atomic_store_n(&preload.kind, kind, __ATOMIC_RELEASE);
+}
+
+/*
+ * A program that has an allocator of its own keeps it, as a whole: then there is no kind, and what still
+ * comes here goes to libc, or to that allocator. Nothing is wrong with that, so it is said to those only
+ * who want to know.
+ */
+static bool stands_aside(const struct settings *settings)
+{
+    const char *debug = secure_getenv("MEMKIND_DEBUG");
+
+    if (preload_is_reached())
+        return false;
+    if (settings->strict || (debug != NULL && strcmp(debug, "1") == 0))
+        dprintf(STDERR_FILENO, "memkind-preload: %s has a malloc of its own, which is used\n",
+                program_invocation_short_name);
+    return true;
 }
 
 static bool start(const struct settings *settings, char *message)
@@ -134,7 +152,7 @@ static void start_as_told(void)
     /* Whoever started a program with more rights than his own decides nothing about it. */
     if (getauxval(AT_SECURE) != 0 || leave_out())
         return;
-    if (settings_read(&settings, message) && start(&settings, message))
+    if (settings_read(&settings, message) && (stands_aside(&settings) || start(&settings, message)))
         return;
     dprintf(STDERR_FILENO, "memkind-preload: %s%s\n", message,
             settings.strict || preload.kind != NULL ? "" : "; libc's malloc is used");

@@ -299,6 +299,17 @@ void test_memory_resource()
         CHECK(reinterpret_cast<std::uintptr_t>(block) % alignment == 0);
         same.deallocate(block, 100, alignment);
     }
+    for (std::size_t size = 0; size <= 40; size++) {
+        for (std::size_t alignment = 1; alignment <= 64; alignment *= 2) {
+            void *blocks[5];
+            for (void *&block : blocks) {
+                block = resource.allocate(size, alignment);
+                CHECK(reinterpret_cast<std::uintptr_t>(block) % alignment == 0);
+            }
+            for (void *block : blocks)
+                resource.deallocate(block, size, alignment);
+        }
+    }
     void *empty = resource.allocate(0);
     CHECK(empty != nullptr && own.memory.has(empty));
     resource.deallocate(empty, 0);

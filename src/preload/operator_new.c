@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * C++'s operators new and delete, of every form. The C++ runtime's own call malloc and free too, but an
+ * allocator that the program is linked with may bring operators which do not.
+ *
+ * A program may replace some of them. The others then call the ones that it has, as the standard says:
+ * so all calls of one by another, of malloc and of free, are calls of what the process has.
+ *
+ * Where malloc has no block, the runtime's own operator takes over: it tries again, calls the handler of
+ * std::set_new_handler() and throws, or catches, which C cannot. Exceptions pass through this file,
+ * which therefore is compiled with -fexceptions.
+ */
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#define LIKELY(c) __builtin_expect((c), 1)
+
+typedef size_t align_val;
+typedef const void *nothrow; /* a reference to std::nothrow */
+
+/* A function of this file under its name in the C++ ABI: nw is new, na new[], m a size; dl, da. */
+#define OPERATOR(symbol) __asm__(symbol) __attribute__((visibility("default")))
+
+void *new_one(size_t size) OPERATOR("_Znwm");
+void *new_array(size_t size) OPERATOR("_Znam");
+void *new_aligned(size_t size, align_val alignment) OPERATOR("_ZnwmSt11align_val_t");
+void *new_aligned_array(size_t size, align_val alignment) OPERATOR("_ZnamSt11align_val_t");
+
+void *new_nothrow(size_t size, nothrow tag) OPERATOR("_ZnwmRKSt9nothrow_t");
+void *new_array_nothrow(size_t size, nothrow tag) OPERATOR("_ZnamRKSt9nothrow_t");
+void *new_aligned_nothrow(size_t size, align_val alignment, nothrow tag)
+    OPERATOR("_ZnwmSt11align_val_tRKSt9nothrow_t");
+void *new_aligned_array_nothrow(size_t size, align_val alignment, nothrow tag)
+    OPERATOR("_ZnamSt11align_val_tRKSt9nothrow_t");
+
+void delete_one(void *ptr) OPERATOR("_ZdlPv");
+void delete_array(void *ptr) OPERATOR("_ZdaPv");
+void delete_sized(void *ptr, size_t size) OPERATOR("_ZdlPvm");
+void delete_array_sized(void *ptr, size_t size) OPERATOR("_ZdaPvm");
+void delete_nothrow(void *ptr, nothrow tag) OPERATOR("_ZdlPvRKSt9nothrow_t");
+void delete_array_nothrow(void *ptr, nothrow tag) OPERATOR("_ZdaPvRKSt9nothrow_t");
+
+void delete_aligned(void *ptr, align_val alignment) OPERATOR("_ZdlPvSt11align_val_t");
+void delete_aligned_array(void *ptr, align_val alignment) OPERATOR("_ZdaPvSt11align_val_t");
+void delete_aligned_sized(void *ptr, size_t size, align_val alignment)
+    OPERATOR("_ZdlPvmSt11align_val_t");
+void delete_aligned_array_sized(void *ptr, size_t size, align_val alignment)
+    OPERATOR("_ZdaPvmSt11align_val_t");
+void delete_aligned_nothrow(void *ptr, align_val alignment, nothrow tag)
+    OPERATOR("_ZdlPvSt11align_val_tRKSt9nothrow_t");
+void delete_aligned_array_nothrow(void *ptr, align_val alignment, nothrow tag)
+    OPERATOR("_ZdaPvSt11align_val_tRKSt9nothrow_t");
+
+/* -- What the process has ---------------------------------------------------------------------- */
+
+/* The linker fills these in. Volatile, since a compiler might think that it knows. */
+static const volatile struct {
+    __typeof__(new_one) *one, *array;
+    __typeof__(new_aligned) *aligned, *aligned_array;
+    __typeof__(delete_one) *delete_one, *delete_array;
+    __typeof__(delete_aligned) *delete_aligned, *delete_aligned_array;
+} process = {new_one,    new_array,    new_aligned,    new_aligned_array,
+             delete_one, delete_array, delete_aligned, delete_aligned_array};
+
+/* This library's, whatever the process has. */
+static __typeof__(new_one) own_one __attribute__((alias("_Znwm")));
+static __typeof__(new_array) own_array __attribute__((alias("_Znam")));
+static __typeof__(new_aligned) own_aligned __attribute__((alias("_ZnwmSt11align_val_t")));
+static __typeof__(new_aligned) own_aligned_array __attribute__((alias("_ZnamSt11align_val_t")));
+
+/* -- The C++ runtime --------------------------------------------------------------------------- */
+
+static void *find_in_library(const char *library, const char *name)
+{
+    void *handle = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
+
+    if (handle == NULL)
+        return NULL;
+    void *found = dlsym(handle, name);
+    /* Whoever calls an operator needs the library himself. */
+    dlclose(handle);
+    return found;
+}
+
+/* Not the next function in line, which may be that of the allocator that the program is linked with. */
+static void *find_in_runtime(const char *name)
+{
+    static const char *const libraries[] = {"libstdc++.so.6", "libc++abi.so.1", "libc++.so.1"};
+    void *found = NULL;
+
+    for (size_t i = 0; found == NULL && i < sizeof(libraries) / sizeof(libraries[0]); i++)
+        found = find_in_library(libraries[i], name);
+    return found != NULL ? found : dlsym(RTLD_NEXT, name);
+}
+
+/* The runtime's function of that name, which is looked up once. NULL where there is no runtime. */
+static void *in_runtime(_Atomic(void *) *cache, const char *name)
+{
+    void *found = atomic_load_explicit(cache, memory_order_relaxed);
+
+    if (found == NULL) {
+        found = find_in_runtime(name);
+        atomic_store_explicit(cache, found, memory_order_relaxed);
+    }
+    return found;
+}
+
+/* Calls it as the function that this is written in: RUNTIME(new_one, "_Znwm", (size)). */
+#define RUNTIME(function, name, arguments)                \
+    __extension__({                                       \
+        static _Atomic(void *) cache;                     \
+        __typeof__(function) *in_library;                 \
+        *(void **)&in_library = in_runtime(&cache, name); \
+        in_library != NULL ? in_library arguments : NULL; \
+    })
+
+/* -- new --------------------------------------------------------------------------------------- */
+
+static inline void *get(size_t size)
+{
+    return malloc(size != 0 ? size : 1);
+}
+
+/* What is no alignment is the runtime's concern. */
+static void *get_aligned(size_t size, align_val alignment)
+{
+    size_t rounded;
+
+    if (alignment < sizeof(void *))
+        alignment = sizeof(void *);
+    if ((alignment & (alignment - 1)) != 0 ||
+        __builtin_add_overflow(size != 0 ? size : 1, alignment - 1, &rounded))
+        return NULL;
+    return aligned_alloc(alignment, rounded & ~(alignment - 1));
+}
+
+void *new_one(size_t size)
+{
+    void *block = get(size);
+
+    return LIKELY(block != NULL) ? block : RUNTIME(new_one, "_Znwm", (size));
+}
+
+void *new_array(size_t size)
+{
+    return process.one(size);
+}
+
+void *new_aligned(size_t size, align_val alignment)
+{
+    void *block = get_aligned(size, alignment);
+
+    return LIKELY(block != NULL) ? block
+                                 : RUNTIME(new_aligned, "_ZnwmSt11align_val_t", (size, alignment));
+}
+
+void *new_aligned_array(size_t size, align_val alignment)
+{
+    return process.aligned(size, alignment);
+}
+
+/* Those of the program may throw, which the runtime catches. */
+
+void *new_nothrow(size_t size, nothrow tag)
+{
+    void *block = process.one == own_one ? get(size) : NULL;
+
+    return LIKELY(block != NULL) ? block : RUNTIME(new_nothrow, "_ZnwmRKSt9nothrow_t", (size, tag));
+}
+
+void *new_array_nothrow(size_t size, nothrow tag)
+{
+    void *block = process.one == own_one && process.array == own_array ? get(size) : NULL;
+
+    return LIKELY(block != NULL) ? block
+                                 : RUNTIME(new_array_nothrow, "_ZnamRKSt9nothrow_t", (size, tag));
+}
+
+void *new_aligned_nothrow(size_t size, align_val alignment, nothrow tag)
+{
+    void *block = process.aligned == own_aligned ? get_aligned(size, alignment) : NULL;
+
+    return LIKELY(block != NULL)
+               ? block
+               : RUNTIME(new_aligned_nothrow, "_ZnwmSt11align_val_tRKSt9nothrow_t",
+                         (size, alignment, tag));
+}
+
+void *new_aligned_array_nothrow(size_t size, align_val alignment, nothrow tag)
+{
+    bool is_own = process.aligned == own_aligned && process.aligned_array == own_aligned_array;
+    void *block = is_own ? get_aligned(size, alignment) : NULL;
+
+    return LIKELY(block != NULL)
+               ? block
+               : RUNTIME(new_aligned_array_nothrow, "_ZnamSt11align_val_tRKSt9nothrow_t",
+                         (size, alignment, tag));
+}
+
+/* -- delete ------------------------------------------------------------------------------------ */
+
+void delete_one(void *ptr)
+{
+    free(ptr);
+}
+
+void delete_array(void *ptr)
+{
+    process.delete_one(ptr);
+}
+
+void delete_sized(void *ptr, size_t size)
+{
+    (void)size;
+    process.delete_one(ptr);
+}
+
+void delete_array_sized(void *ptr, size_t size)
+{
+    (void)size;
+    process.delete_array(ptr);
+}
+
+void delete_nothrow(void *ptr, nothrow tag)
+{
+    (void)tag;
+    process.delete_one(ptr);
+}
+
+void delete_array_nothrow(void *ptr, nothrow tag)
+{
+    (void)tag;
+    process.delete_array(ptr);
+}
+
+void delete_aligned(void *ptr, align_val alignment)
+{
+    (void)alignment;
+    free(ptr);
+}
+
+void delete_aligned_array(void *ptr, align_val alignment)
+{
+    process.delete_aligned(ptr, alignment);
+}
+
+void delete_aligned_sized(void *ptr, size_t size, align_val alignment)
+{
+    (void)size;
+    process.delete_aligned(ptr, alignment);
+}
+
+void delete_aligned_array_sized(void *ptr, size_t size, align_val alignment)
+{
+    (void)size;
+    process.delete_aligned_array(ptr, alignment);
+}
+
+void delete_aligned_nothrow(void *ptr, align_val alignment, nothrow tag)
+{
+    (void)tag;
+    process.delete_aligned(ptr, alignment);
+}
+
+void delete_aligned_array_nothrow(void *ptr, align_val alignment, nothrow tag)
+{
+    (void)tag;
+    process.delete_aligned_array(ptr, alignment);
+}
