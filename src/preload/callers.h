@@ -9,8 +9,8 @@
  * A function of the program that libc calls, and that ends in a call of malloc, returns to libc as
  * well, since compilers make a jump of that call: its block is libc's, which does no harm.
  *
- * libmemkind allocates while it holds its locks, and the kind may need the same ones at a thread's
- * first call.
+ * libnuma allocates while libmemkind, which calls it, holds locks, and the kind may need the same
+ * ones at a thread's first call.
  */
 #pragma once
 

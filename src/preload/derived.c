@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions of libc that are made of malloc, realloc and free: those of the process, whoever provides
- * them. A program that has an allocator of its own frees with it what strdup(3) returns.
+ * Functions of libc that are made of malloc, realloc and free: those of the process, whoever
+ * provides them. A program that has an allocator of its own frees with it what strdup(3) returns.
  *
  * libc's own versions would not do, since the blocks that libc asks for are libc's. They are not in
  * the file with malloc, where a compiler might call that one directly.

@@ -41,7 +41,7 @@ static bool goes_to_kind(size_t size, const void *caller)
 {
     return preload_kind() != NULL && preload_thread != PRELOAD_BUSY &&
            size - preload.min <= preload.span && (!preload.counted || size >= ratio_threshold()) &&
-           !callers_include(&preload.libc, caller) && !callers_include(&preload.libmemkind, caller);
+           !callers_include(&preload.libc, caller) && !callers_include(&preload.libnuma, caller);
 }
 
 void *preload_find_in_libc(const char *name)
@@ -52,8 +52,8 @@ void *preload_find_in_libc(const char *name)
 }
 
 /*
- * The function of that name in the library that has __libc_malloc(). That is libc, or an allocator that
- * stands in for libc's under its other names too, as tcmalloc and mimalloc do.
+ * The function of that name in the library that has __libc_malloc(). That is libc, or an allocator
+ * that stands in for libc's under its other names too, as tcmalloc and mimalloc do.
  */
 static void *find_beside_libc_malloc(const char *name)
 {
@@ -71,7 +71,9 @@ size_t preload_libc_usable_size(void *ptr)
     static size_t (*_Atomic found)(void *);
     size_t (*function)(void *) = atomic_load_explicit(&found, memory_order_relaxed);
 
-    /* It is the one function of which libc has no second name. To look it up may allocate and free. */
+    /*
+     * It is the one function of which libc has no second name. To look it up may allocate and free.
+     */
     if (UNLIKELY(function == NULL)) {
         *(void **)&function = find_beside_libc_malloc("malloc_usable_size");
         atomic_store_explicit(&found, function, memory_order_relaxed);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * C++'s operators new and delete, of every form. The C++ runtime's own call malloc and free too, but an
- * allocator that the program is linked with may bring operators which do not.
+ * C++'s operators new and delete, of every form. The C++ runtime's own call malloc and free too,
+ * but an allocator that the program is linked with may bring operators which do not.
  *
- * A program may replace some of them. The others then call the ones that it has, as the standard says:
- * so all calls of one by another, of malloc and of free, are calls of what the process has.
+ * A program may replace some of them. The others then call the ones that it has, as the standard
+ * says: so all calls of one by another, of malloc and of free, are calls of what the process has.
  *
- * Where malloc has no block, the runtime's own operator takes over: it tries again, calls the handler of
- * std::set_new_handler() and throws, or catches, which C cannot. Exceptions pass through this file,
- * which therefore is compiled with -fexceptions.
+ * Where malloc has no block, the runtime's own operator takes over: it tries again, calls the
+ * handler of std::set_new_handler() and throws, or catches, which C cannot. Exceptions pass through
+ * this file, which therefore is compiled with -fexceptions.
  */
 #include <dlfcn.h>
 #include <stdatomic.h>
@@ -84,7 +84,10 @@ static void *find_in_library(const char *library, const char *name)
     return found;
 }
 
-/* Not the next function in line, which may be that of the allocator that the program is linked with. */
+/*
+ * Not the next function in line, which may be that of the allocator that the program is linked
+ * with.
+ */
 static void *find_in_runtime(const char *name)
 {
     static const char *const libraries[] = {"libstdc++.so.6", "libc++abi.so.1", "libc++.so.1"};

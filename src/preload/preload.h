@@ -7,10 +7,11 @@
  * purpose, need no mark. libc's heap is called by the names under which libc exports it besides
  * malloc, so nothing has to be looked up before the first allocation.
  *
- * libmemkind, and libc on its behalf, may themselves call malloc while they serve a call of ours.
- * Such a call must get libc's memory, or it would come back to a lock that is held. That happens
- * only at certain moments: when the kind is made, when a thread first uses it, around a fork. So
- * each thread has a state, and a thread on its fast way needs to look at nothing else:
+ * libc and others may themselves call malloc for libmemkind while it serves a call of ours; its own
+ * data is always libc's. Such a call must get libc's memory, or it would come back to a lock that
+ * is held. That happens only at certain moments: when the kind is made, when a thread first uses
+ * it, around a fork. So each thread has a state, and a thread on its fast way needs to look at
+ * nothing else:
  *
  *    COLD      has not used the kind in this process, or there is none; first call: slow way
  *    BUSY      is in a call of libmemkind that may allocate: all that it asks for is libc's
@@ -31,22 +32,22 @@
 extern void *__libc_malloc(size_t size);
 
 /*
- * Blocks of the kind are no smaller: jemalloc aligns a block of 8 bytes to 8, and malloc's are aligned
- * for any object. Blocks of this size and more are.
+ * Blocks of the kind are no smaller: jemalloc aligns a block of 8 bytes to 8, and malloc's are
+ * aligned for any object. Blocks of this size and more are.
  */
 #define PRELOAD_LEAST_BLOCK _Alignof(max_align_t)
 
 enum preload_state { PRELOAD_COLD, PRELOAD_BUSY, PRELOAD_FAST, PRELOAD_CHOOSY };
 
 /*
- * The calling thread's; read it here, write it by preload_set_thread(). The library is there from the
- * start of the process, so this costs no call.
+ * The calling thread's; read it here, write it by preload_set_thread(). The library is there from
+ * the start of the process, so this costs no call.
  */
 extern _Thread_local unsigned char preload_thread;
 
 /*
- * Requests that the fast way of malloc does not take as they are: those of so many bytes or fewer. All
- * of them, unless the thread is FAST; then those that are below the least block. One comparison
+ * Requests that the fast way of malloc does not take as they are: those of so many bytes or fewer.
+ * All of them, unless the thread is FAST; then those that are below the least block. One comparison
  * answers both questions.
  */
 extern _Thread_local size_t preload_unfit;
@@ -57,7 +58,7 @@ static inline void preload_set_thread(unsigned char state)
     preload_unfit = state == PRELOAD_FAST ? PRELOAD_LEAST_BLOCK - 1 : SIZE_MAX;
 }
 
-/* How often the calling thread came here while it was not FAST; see preload_is_reached(). */
+/* How often the calling thread came here while it was not FAST; see reached.c. */
 extern _Thread_local unsigned preload_visits;
 
 /* Written once, the kind last; a library that started before this one may have threads already. */
@@ -65,10 +66,10 @@ struct preload {
     memkind_t kind; /* NULL: libc serves everything; preload_kind() reads it */
     void *(*malloc)(memkind_t kind, size_t size); /* the kind's */
     void (*free)(memkind_t kind, void *ptr);
-    struct callers_code libc;       /* which gets none of the kind's blocks */
-    struct callers_code libmemkind; /* nor does it while a thread is COLD */
-    size_t min, span;               /* sizes from min to min + span go to the kind */
-    unsigned char ready;            /* the state of threads that use the kind: FAST or CHOOSY */
+    struct callers_code libc;    /* which gets none of the kind's blocks */
+    struct callers_code libnuma; /* nor does it while a thread is COLD */
+    size_t min, span;            /* sizes from min to min + span go to the kind */
+    unsigned char ready;         /* the state of threads that use the kind: FAST or CHOOSY */
     bool counted;          /* blocks are counted, and ratio_threshold() decides beside the range */
     bool fall_back;        /* libc serves what the kind has no room for */
     atomic_size_t fallen;  /* how often it did, */
@@ -84,11 +85,29 @@ static inline memkind_t preload_kind(void)
 }
 
 /*
- * Whether what this process calls malloc and free comes to this library, straight or by way of one that
- * wraps it: not where the program, or a library before this one, has an allocator of its own. Before
- * there is a kind.
+ * Whether what this process calls malloc and free comes to this library, straight or by way of one
+ * that wraps it: not where the program, or a library before this one, has an allocator of its own.
+ * Found out once. May allocate and free.
  */
-bool preload_is_reached(void);
+bool preload_serves(void);
+
+/*
+ * The function of that name in the libraries behind this one, looked up once; NULL: there is none.
+ */
+void *preload_find_next(_Atomic(void *) *cache, const char *name);
+
+/* The next library's function where the program keeps the allocator that it is of; else NULL. */
+#define PRELOAD_NEXT(function)                                         \
+    __extension__({                                                    \
+        static _Atomic(void *) cache;                                  \
+        __typeof__(function) *in_next = NULL;                          \
+        if (__builtin_expect(!preload_serves(), 0))                    \
+            *(void **)&in_next = preload_find_next(&cache, #function); \
+        in_next;                                                       \
+    })
+
+/* In the child of a fork: its parent's other threads are not in a call of mallctl(3). */
+void preload_begin_child_mallctl(void);
 
 /* Lets the fork handlers of others follow libmemkind's; see atfork.c. */
 void preload_release_atfork(void);

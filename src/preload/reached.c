@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether what the process calls malloc is this library's. Each function is called, and what counts is
- * that the call arrives: where it is looked up says less, since a library that comes before this one
- * may pass calls on.
+ * Whether what the process calls malloc is this library's. Each function is called, and what counts
+ * is that the call arrives: where it is looked up says less, since a library that comes before this
+ * one may pass calls on.
  */
+#include <dlfcn.h>
 #include <stdlib.h>
 
 #include "preload/preload.h"
@@ -11,8 +12,8 @@
 #define SOME_BYTES ((size_t)100)
 
 /*
- * Whether the call that gave this block arrived here, and the one that frees it does. A block never goes
- * to an allocator that did not make it.
+ * Whether the call that gave this block arrived here, and the one that frees it does. A block never
+ * goes to an allocator that did not make it.
  */
 static bool arrives(void *block, unsigned visits)
 {
@@ -23,7 +24,7 @@ static bool arrives(void *block, unsigned visits)
     return arrived && preload_visits != visits;
 }
 
-bool preload_is_reached(void)
+static bool is_reached(void)
 {
     unsigned visits = preload_visits;
 
@@ -34,4 +35,27 @@ bool preload_is_reached(void)
         return false;
     visits = preload_visits;
     return arrives(realloc(NULL, SOME_BYTES), visits);
+}
+
+bool preload_serves(void)
+{
+    enum { UNKNOWN, SERVES, STANDS_ASIDE };
+    static atomic_int known = UNKNOWN;
+
+    if (preload_kind() != NULL)
+        return true;
+    if (atomic_load_explicit(&known, memory_order_relaxed) == UNKNOWN)
+        atomic_store_explicit(&known, is_reached() ? SERVES : STANDS_ASIDE, memory_order_relaxed);
+    return atomic_load_explicit(&known, memory_order_relaxed) == SERVES;
+}
+
+void *preload_find_next(_Atomic(void *) *cache, const char *name)
+{
+    void *found = atomic_load_explicit(cache, memory_order_relaxed);
+
+    if (found == NULL) {
+        found = dlsym(RTLD_NEXT, name);
+        atomic_store_explicit(cache, found, memory_order_relaxed);
+    }
+    return found;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Where the preload library begins: the kind is made, and from then on serves the process. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <gnu/libc-version.h>
 #include <pthread.h>
@@ -43,6 +44,7 @@ static void leave_fork(void)
 static void begin_child(void)
 {
     preload_set_thread(PRELOAD_COLD);
+    preload_begin_child_mallctl();
 }
 
 /* -- Start ------------------------------------------------------------------------------------- */
@@ -105,20 +107,20 @@ static void activate(const struct settings *settings, memkind_t kind)
     preload.malloc = kind->ops->malloc;
     preload.free = kind->ops->free;
     preload.libc = callers_find((uintptr_t)gnu_get_libc_version);
-    preload.libmemkind = callers_find((uintptr_t)kind->ops->malloc);
+    preload.libnuma = callers_find((uintptr_t)dlsym(RTLD_DEFAULT, "numa_available"));
     __atomic_store_n(&preload.kind, kind, __ATOMIC_RELEASE);
 }
 
 /*
- * A program that has an allocator of its own keeps it, as a whole: then there is no kind, and what still
- * comes here goes to libc, or to that allocator. Nothing is wrong with that, so it is said to those only
- * who want to know.
+ * A program that has an allocator of its own keeps it, as a whole: then there is no kind, and what
+ * still comes here goes to libc, or to that allocator. Nothing is wrong with that, so it is said to
+ * those only who want to know.
  */
 static bool stands_aside(const struct settings *settings)
 {
     const char *debug = secure_getenv("MEMKIND_DEBUG");
 
-    if (preload_is_reached())
+    if (preload_serves())
         return false;
     if (settings->strict || (debug != NULL && strcmp(debug, "1") == 0))
         dprintf(STDERR_FILENO, "memkind-preload: %s has a malloc of its own, which is used\n",
@@ -140,7 +142,9 @@ static bool start(const struct settings *settings, char *message)
         return false;
     }
     activate(settings, kind);
-    /* A kind is never given up once it has served: from here on, only a message can be the answer. */
+    /*
+     * A kind is never given up once it has served: from here on, only a message can be the answer.
+     */
     return !settings->publish || publish_start(message);
 }
 

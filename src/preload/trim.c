@@ -20,9 +20,9 @@ static bool trim_kind(memkind_t kind)
     unsigned char before = preload_thread;
     size_t held_before = held(kind);
 
-    preload_thread = PRELOAD_BUSY;
+    preload_set_thread(PRELOAD_BUSY);
     (void)memkind_purge(kind);
-    preload_thread = before;
+    preload_set_thread(before);
     return held(kind) < held_before;
 }
 

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,11 +313,34 @@ INTERPOSE_CODE(pthread_setspecific, (pthread_key_t key, const void *value), (key
 
 /* -- libc's heap ------------------------------------------------------------------------------- */
 
-/* glibc's other names for its functions: dlsym(3) itself may need them. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
+/*
+ * glibc's other names for its functions: dlsym(3) itself may need them. The library's own data is
+ * allocated by some of these names, so they are interposed as well, and the rest must do.
+ */
+void *__libc_memalign(size_t alignment, size_t size);
 void *__libc_realloc(void *block, size_t size);
-void __libc_free(void *block);
+
+#define ALIGNMENT _Alignof(max_align_t)
+
+static void *real_malloc(size_t size)
+{
+    return __libc_memalign(ALIGNMENT, size);
+}
+
+static void *real_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    void *block = !__builtin_mul_overflow(count, size, &bytes) ? real_malloc(bytes) : NULL;
+
+    return block != NULL ? memset(block, 0, bytes) : NULL;
+}
+
+/* To no bytes, glibc frees the block. */
+static void real_free(void *block)
+{
+    if (block != NULL)
+        (void)!__libc_realloc(block, 0);
+}
 
 /*
  * Whether this call of libc's heap is to fail. Not those of libnuma, which MEMKIND_REGULAR asks for
@@ -348,14 +372,14 @@ static void *count_block(void *block)
 EXPORTED void *malloc(size_t size)
 {
     return heap_fails(CALL_malloc, __builtin_return_address(0)) ? fail_block()
-                                                                : count_block(__libc_malloc(size));
+                                                                : count_block(real_malloc(size));
 }
 
 EXPORTED void *calloc(size_t count, size_t size)
 {
     return heap_fails(CALL_calloc, __builtin_return_address(0))
                ? fail_block()
-               : count_block(__libc_calloc(count, size));
+               : count_block(real_calloc(count, size));
 }
 
 EXPORTED void *realloc(void *block, size_t size)
@@ -369,5 +393,24 @@ EXPORTED void *realloc(void *block, size_t size)
 EXPORTED void free(void *block)
 {
     blocks -= calls_watched && block != NULL;
-    __libc_free(block);
+    real_free(block);
+}
+
+EXPORTED void *__libc_malloc(size_t size);
+EXPORTED void *__libc_calloc(size_t count, size_t size);
+EXPORTED void __libc_free(void *block);
+
+void *__libc_malloc(size_t size)
+{
+    return malloc(size);
+}
+
+void *__libc_calloc(size_t count, size_t size)
+{
+    return calloc(count, size);
+}
+
+void __libc_free(void *block)
+{
+    free(block);
 }

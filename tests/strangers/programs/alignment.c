@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A store of 16 bytes at once, by SSE or NEON, to a block of malloc(8) was SIGSEGV: not aligned to 16. */
+/*
+ * A store of 16 bytes at once, by SSE or NEON, to a block of malloc(8) was SIGSEGV: not aligned to
+ * 16.
+ */
 #include <malloc.h>
 #include <pthread.h>
 #include <stdalign.h>

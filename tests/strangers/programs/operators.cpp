@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A C++ program that was linked with another allocator got operator new from there, and free() from the
- * preload library. Usage: operators all | full | replaced. Prints how many blocks were in a kind.
+ * A C++ program that was linked with another allocator got operator new from there, and free() from
+ * the preload library. Usage: operators all | full | replaced. Prints how many blocks were in a
+ * kind.
  */
 #include <dlfcn.h>
 #include <unistd.h>

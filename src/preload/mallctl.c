@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * mallctl(3) and its relatives of jemalloc, for programs that ask what their heap holds, or have it
+ * purged. Names that mean something for this heap are served; ENOENT is the answer for others, as
+ * for a name that jemalloc does not have.
+ *
+ * The heap is one arena, number 0. Numbers are those of the kind and of libc's heap together, as of
+ * the last time that "epoch" was written.
+ *
+ * A MIB is the number of a control, and behind it a number for each further part of the name. Where
+ * that is a number itself, it is the arena's; else it is 0.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "preload/numbers.h"
+#include "preload/preload.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT int mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size);
+EXPORT int mallctlnametomib(const char *name, size_t *mib, size_t *mib_length);
+EXPORT int mallctlbymib(const size_t *mib, size_t mib_length, void *old, size_t *old_size,
+                        void *new, size_t new_size);
+EXPORT void malloc_stats_print(void (*write_cb)(void *, const char *), void *opaque,
+                               const char *options);
+
+#define VERSION    "5.3.0-0-memkind" /* the jemalloc behind the heap */
+#define ARENAS     1u
+#define ALL_ARENAS 4096u /* MALLCTL_ARENAS_ALL of jemalloc/jemalloc.h */
+#define PARTS      4     /* of a name, at most */
+#define DECAY_MS   ((ssize_t)10000)
+
+/* -- What is read ------------------------------------------------------------------------------ */
+
+/* Guarded by the lock. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct numbers numbers;
+static uint64_t epoch;
+
+void preload_begin_child_mallctl(void)
+{
+    pthread_mutex_init(&lock, NULL);
+}
+
+/* The value of a control, of the type that it has in jemalloc. */
+union value {
+    const char *text;
+    uint64_t number64;
+    size_t size;
+    ssize_t signed_size;
+    unsigned number;
+    bool flag;
+};
+
+static void refresh_locked(void)
+{
+    unsigned char before = preload_thread;
+
+    preload_set_thread(PRELOAD_BUSY);
+    if (preload_kind() != NULL) {
+        numbers_take(&numbers);
+    } else {
+        struct mallinfo2 info = mallinfo2();
+        numbers = (struct numbers){
+            .libc_resident = info.arena + info.hblkhd,
+            .libc_allocated = info.uordblks + info.hblkhd,
+        };
+    }
+    preload_set_thread(before);
+    epoch++;
+}
+
+/* Of the numbers. */
+static struct numbers latest(void)
+{
+    pthread_mutex_lock(&lock);
+    if (epoch == 0)
+        refresh_locked();
+    struct numbers copy = numbers;
+    pthread_mutex_unlock(&lock);
+    return copy;
+}
+
+static void get_version(union value *value)
+{
+    value->text = VERSION;
+}
+
+static void get_epoch(union value *value)
+{
+    pthread_mutex_lock(&lock);
+    value->number64 = epoch;
+    pthread_mutex_unlock(&lock);
+}
+
+static int set_epoch(const union value *value)
+{
+    (void)value;
+    pthread_mutex_lock(&lock);
+    refresh_locked();
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
+
+static void get_allocated(union value *value)
+{
+    struct numbers now = latest();
+
+    value->size = now.allocated + now.libc_allocated;
+}
+
+static void get_active(union value *value)
+{
+    struct numbers now = latest();
+
+    value->size = now.active + now.libc_resident;
+}
+
+static void get_resident(union value *value)
+{
+    struct numbers now = latest();
+
+    value->size = now.resident + now.libc_resident;
+}
+
+static void get_mapped(union value *value)
+{
+    struct numbers now = latest();
+
+    value->size = now.file_space + now.libc_resident;
+}
+
+static void get_nothing(union value *value)
+{
+    value->size = 0;
+}
+
+static void get_true(union value *value)
+{
+    value->flag = true;
+}
+
+static void get_false(union value *value)
+{
+    value->flag = false;
+}
+
+static void get_arenas(union value *value)
+{
+    value->number = ARENAS;
+}
+
+static void get_arena(union value *value)
+{
+    value->number = 0;
+}
+
+static void get_page(union value *value)
+{
+    value->size = (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void get_quantum(union value *value)
+{
+    value->size = PRELOAD_LEAST_BLOCK;
+}
+
+static void get_decay(union value *value)
+{
+    value->signed_size = DECAY_MS;
+}
+
+/* -- What is done ------------------------------------------------------------------------------ */
+
+static int purge(const union value *value)
+{
+    unsigned char before = preload_thread;
+
+    (void)value;
+    preload_set_thread(PRELOAD_BUSY);
+    if (preload_kind() != NULL)
+        (void)memkind_purge(preload.kind);
+    preload_set_thread(before);
+    return 0;
+}
+
+/* What happens by itself, at a time that the heap chooses. */
+static int leave_to_heap(const union value *value)
+{
+    (void)value;
+    return 0;
+}
+
+static atomic_bool background;
+
+static void get_background(union value *value)
+{
+    value->flag = atomic_load(&background);
+}
+
+static int set_background(const union value *value)
+{
+    unsigned char before = preload_thread;
+
+    preload_set_thread(PRELOAD_BUSY);
+    int err = memkind_set_bg_threads(value->flag);
+    preload_set_thread(before);
+    if (err != MEMKIND_SUCCESS)
+        return EAGAIN;
+    atomic_store(&background, value->flag);
+    return 0;
+}
+
+/* -- The controls ------------------------------------------------------------------------------ */
+
+#define SIZE_OF(member) sizeof(((union value *)NULL)->member)
+
+/* A part "#" is an arena's number. */
+static const struct control {
+    const char *name;
+    size_t size; /* of its value; 0: there is none */
+    void (*get)(union value *value);
+    int (*set)(const union value *value); /* 0 or an error number; without a value, it acts */
+} controls[] = {
+    {"version", SIZE_OF(text), get_version, NULL},
+    {"epoch", SIZE_OF(number64), get_epoch, set_epoch},
+    {"background_thread", SIZE_OF(flag), get_background, set_background},
+    {"config.stats", SIZE_OF(flag), get_true, NULL},
+    {"config.prof", SIZE_OF(flag), get_false, NULL},
+    {"opt.background_thread", SIZE_OF(flag), get_false, NULL},
+    {"opt.prof", SIZE_OF(flag), get_false, NULL},
+    {"opt.narenas", SIZE_OF(number), get_arenas, NULL},
+    {"thread.arena", SIZE_OF(number), get_arena, NULL},
+    {"thread.tcache.enabled", SIZE_OF(flag), get_true, NULL},
+    {"thread.tcache.flush", 0, NULL, leave_to_heap},
+    {"thread.idle", 0, NULL, leave_to_heap},
+    {"arenas.narenas", SIZE_OF(number), get_arenas, NULL},
+    {"arenas.page", SIZE_OF(size), get_page, NULL},
+    {"arenas.quantum", SIZE_OF(size), get_quantum, NULL},
+    {"arenas.dirty_decay_ms", SIZE_OF(signed_size), get_decay, NULL},
+    {"arenas.muzzy_decay_ms", SIZE_OF(signed_size), get_nothing, NULL},
+    {"arena.#.purge", 0, NULL, purge},
+    {"arena.#.decay", 0, NULL, leave_to_heap},
+    {"arena.#.dirty_decay_ms", SIZE_OF(signed_size), get_decay, NULL},
+    {"arena.#.muzzy_decay_ms", SIZE_OF(signed_size), get_nothing, NULL},
+    {"stats.allocated", SIZE_OF(size), get_allocated, NULL},
+    {"stats.active", SIZE_OF(size), get_active, NULL},
+    {"stats.resident", SIZE_OF(size), get_resident, NULL},
+    {"stats.mapped", SIZE_OF(size), get_mapped, NULL},
+    {"stats.retained", SIZE_OF(size), get_nothing, NULL},
+    {"stats.arenas.#.resident", SIZE_OF(size), get_resident, NULL},
+    {"stats.arenas.#.mapped", SIZE_OF(size), get_mapped, NULL},
+};
+
+#define CONTROLS (sizeof(controls) / sizeof(controls[0]))
+
+/* An arena, all of them, or, as older jemallocs have it, the number behind the last one for all. */
+static bool is_arena(size_t arena)
+{
+    return arena <= ARENAS || arena == ALL_ARENAS;
+}
+
+/*
+ * Compares a part of the name, which *name points to, with one of a control's. Where they are
+ * alike, *name is behind it and its separator, and *number is the part of the MIB.
+ */
+static bool is_part(const char **name, const char *part, size_t length, size_t *number)
+{
+    const char *end = *name + strcspn(*name, ".");
+
+    *number = 0;
+    if (*part == '#') {
+        char *behind;
+        if (**name < '0' || **name > '9')
+            return false;
+        *number = strtoul(*name, &behind, 10);
+        if (behind != end)
+            return false;
+    } else if ((size_t)(end - *name) != length || memcmp(*name, part, length) != 0) {
+        return false;
+    }
+    *name = *end != '\0' ? end + 1 : end;
+    return true;
+}
+
+/* How many parts the MIB has; 0 where the name is not the control's. */
+static size_t match(const char *name, size_t index, size_t mib[PARTS])
+{
+    const char *part = controls[index].name;
+    size_t parts = 0;
+
+    while (*part != '\0' && *name != '\0' && parts < PARTS) {
+        size_t length = strcspn(part, ".");
+        if (!is_part(&name, part, length, &mib[parts++]))
+            return 0;
+        part += part[length] != '\0' ? length + 1 : length;
+    }
+    mib[0] = index;
+    return *part == '\0' && *name == '\0' ? parts : 0;
+}
+
+static size_t find(const char *name, size_t mib[PARTS])
+{
+    size_t parts = 0;
+
+    for (size_t i = 0; parts == 0 && i < CONTROLS; i++)
+        parts = match(name, i, mib);
+    return parts;
+}
+
+/* Whether the arena that the MIB names, if it does, is one. */
+static bool has_arena(const size_t *mib, size_t parts)
+{
+    const char *part = controls[mib[0]].name;
+
+    for (size_t i = 0; i < parts; i++) {
+        if (*part == '#' && !is_arena(mib[i]))
+            return false;
+        part += strcspn(part, ".");
+        part += *part != '\0';
+    }
+    return true;
+}
+
+/* -- Calls ------------------------------------------------------------------------------------- */
+
+static int read_control(const struct control *control, void *old, size_t *old_size)
+{
+    union value value = {0};
+
+    if (control->get == NULL)
+        return EPERM;
+    control->get(&value);
+    size_t size = *old_size < control->size ? *old_size : control->size;
+    bool fits = *old_size == control->size;
+    memcpy(old, &value, size);
+    *old_size = size;
+    return fits ? 0 : EINVAL;
+}
+
+static int write_control(const struct control *control, const void *new, size_t new_size)
+{
+    union value value = {0};
+
+    if (control->set == NULL)
+        return EPERM;
+    if (new_size != control->size || (new_size != 0 && new == NULL))
+        return EINVAL;
+    if (new_size != 0)
+        memcpy(&value, new, new_size);
+    return control->set(&value);
+}
+
+static int call(const size_t *mib, size_t parts, void *old, size_t *old_size, void *new,
+                size_t new_size)
+{
+    const struct control *control = &controls[mib[0]];
+    int err = 0;
+
+    if (!has_arena(mib, parts))
+        return EFAULT;
+    /* The new value is set first, as jemalloc does: whoever writes the epoch reads the new one. */
+    if (control->size == 0)
+        return old == NULL && new == NULL ? control->set(NULL) : EPERM;
+    if (new != NULL)
+        err = write_control(control, new, new_size);
+    if (err == 0 && old != NULL && old_size != NULL)
+        err = read_control(control, old, old_size);
+    return err;
+}
+
+int mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size)
+{
+    __typeof__(mallctl) *next = PRELOAD_NEXT(mallctl);
+    size_t mib[PARTS];
+
+    if (next != NULL)
+        return next(name, old, old_size, new, new_size);
+    size_t parts = find(name, mib);
+    return parts != 0 ? call(mib, parts, old, old_size, new, new_size) : ENOENT;
+}
+
+int mallctlnametomib(const char *name, size_t *mib, size_t *mib_length)
+{
+    __typeof__(mallctlnametomib) *next = PRELOAD_NEXT(mallctlnametomib);
+    size_t own[PARTS];
+
+    if (next != NULL)
+        return next(name, mib, mib_length);
+    size_t parts = find(name, own);
+    if (parts == 0)
+        return ENOENT;
+    if (*mib_length < parts)
+        parts = *mib_length;
+    memcpy(mib, own, parts * sizeof(*mib));
+    *mib_length = parts;
+    return 0;
+}
+
+/* How many parts a control's name has. */
+static size_t count_parts(const char *name)
+{
+    size_t parts = 1;
+
+    for (; *name != '\0'; name++)
+        parts += *name == '.';
+    return parts;
+}
+
+int mallctlbymib(const size_t *mib, size_t mib_length, void *old, size_t *old_size, void *new,
+                 size_t new_size)
+{
+    __typeof__(mallctlbymib) *next = PRELOAD_NEXT(mallctlbymib);
+
+    if (next != NULL)
+        return next(mib, mib_length, old, old_size, new, new_size);
+    if (mib_length == 0 || mib[0] >= CONTROLS || mib_length != count_parts(controls[mib[0]].name))
+        return ENOENT;
+    return call(mib, mib_length, old, old_size, new, new_size);
+}
+
+static void print_to_stderr(void *unused, const char *text)
+{
+    (void)unused;
+    (void)!write(STDERR_FILENO, text, strlen(text));
+}
+
+/* The letters of jemalloc(3) and memkind(3)'s bits. */
+static memkind_stat_print_opt print_options(const char *letters)
+{
+    static const char known[] = "Jgmdablxe";
+    unsigned options = 0;
+
+    for (; letters != NULL && *letters != '\0'; letters++) {
+        const char *letter = strchr(known, *letters);
+        options |= letter != NULL ? 1u << (letter - known) : 0;
+    }
+    return (memkind_stat_print_opt)options;
+}
+
+void malloc_stats_print(void (*write_cb)(void *, const char *), void *opaque, const char *options)
+{
+    __typeof__(malloc_stats_print) *next = PRELOAD_NEXT(malloc_stats_print);
+
+    if (next != NULL) {
+        next(write_cb, opaque, options);
+        return;
+    }
+    if (write_cb == NULL)
+        write_cb = print_to_stderr;
+    if (preload_kind() == NULL) {
+        write_cb(opaque, "libc's malloc is used\n");
+        return;
+    }
+    (void)memkind_stats_print(write_cb, opaque, print_options(options));
+}

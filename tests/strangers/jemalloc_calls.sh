@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Programs that call jemalloc's own functions crashed, or saw an idle heap: redis's INFO on the preload library.
+
+. "$(dirname "$0")/../preload/lib.sh"
+
+jemalloc=$(ldconfig -p 2>/dev/null | sed -n "s/^.*libjemalloc.so.2 .*=> //p" | head -n 1)
+calls=$STRANGERS/jemalloc_calls
+
+preloaded "$calls" || fail "on the library"
+if [ -n "$jemalloc" ]; then
+    LD_PRELOAD=$library:$jemalloc MEMKIND_PRELOAD_DIR=$work/pmem "$calls" || fail "before jemalloc"
+fi
+
+command -v redis-server >/dev/null && command -v redis-cli >/dev/null || { echo "no redis here"; exit 0; }
+ldd "$(command -v redis-server)" | grep -q libjemalloc || { echo "redis is not linked with libjemalloc"; exit 0; }
+
+redis()
+{
+    redis-cli -s "$work/redis" "$@"
+}
+
+# info NAME: a number of INFO memory.
+info()
+{
+    redis info memory | tr -d '\r' | sed -n "s/^$1://p"
+}
+
+cd "$work"
+# No other process of the machine can connect.
+preloaded redis-server --port 0 --unixsocket "$work/redis" --save '' --enable-debug-command local \
+    >"$work/redis.log" 2>&1 &
+server=$!
+trap 'kill $server 2>/dev/null || true; wait; rm -rf "$work"' EXIT
+for ((i = 0; i < 200; i++)); do
+    [ "$(redis ping 2>/dev/null)" = PONG ] && break
+    kill -0 $server 2>/dev/null || { cat "$work/redis.log"; fail "redis does not start"; }
+    sleep 0.1
+done
+# Redis looks at its allocator ten times a second.
+settle()
+{
+    sleep 0.5
+}
+
+redis debug populate 40000 key 500 >/dev/null
+settle
+used=$(info used_memory)
+allocated=$(info allocator_allocated)
+[ "$used" -gt $((20 << 20)) ] || fail "redis holds $used bytes"
+[ "$allocated" -gt $((used / 100 * 95)) ] && [ "$allocated" -lt $((used / 100 * 150)) ] ||
+    fail "redis uses $used bytes, and its allocator says $allocated"
+[ "$(info allocator_active)" -ge "$allocated" ] && [ "$(info allocator_resident)" -ge "$allocated" ] ||
+    fail "less is active or resident than allocated"
+
+# Seven of eight keys go, from everywhere: pages stay, which redis's defragmentation would see.
+redis eval "for i = 0, 39999 do if i % 8 ~= 0 then redis.call('del', 'key:' .. i) end end" 0 >/dev/null
+redis memory purge >/dev/null
+settle
+echo "allocated $(info allocator_allocated), active $(info allocator_active), ratio $(info allocator_frag_ratio)"
+[ "$(info allocator_allocated)" -lt $((allocated / 2)) ] || fail "what is freed is still allocated"
+[ "$(info allocator_active)" -gt $(($(info allocator_allocated) * 14 / 10)) ] || fail "no fragmentation is seen"
+
+redis flushall >/dev/null
+redis memory purge >/dev/null
+settle
+[ "$(info allocator_resident)" -lt $((allocated / 2)) ] || fail "MEMORY PURGE gives nothing back"
+redis memory malloc-stats | grep -q 'jemalloc statistics' || fail "no report"
+redis shutdown nosave >/dev/null 2>&1 || true
+wait $server || fail "redis: $(tail -n 5 "$work/redis.log")"
