@@ -11,14 +11,12 @@
  * that is a number itself, it is the arena's; else it is 0.
  */
 #include <errno.h>
-#include <malloc.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "preload/numbers.h"
 #include "preload/preload.h"
+#include "preload/whole_heap.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -37,16 +35,6 @@ EXPORT void malloc_stats_print(void (*write_cb)(void *, const char *), void *opa
 
 /* -- What is read ------------------------------------------------------------------------------ */
 
-/* Guarded by the lock. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct numbers numbers;
-static uint64_t epoch;
-
-void preload_begin_child_mallctl(void)
-{
-    pthread_mutex_init(&lock, NULL);
-}
-
 /* The value of a control, of the type that it has in jemalloc. */
 union value {
     const char *text;
@@ -57,35 +45,6 @@ union value {
     bool flag;
 };
 
-static void refresh_locked(void)
-{
-    unsigned char before = preload_thread;
-
-    preload_set_thread(PRELOAD_BUSY);
-    if (preload_kind() != NULL) {
-        numbers_take(&numbers);
-    } else {
-        struct mallinfo2 info = mallinfo2();
-        numbers = (struct numbers){
-            .libc_resident = info.arena + info.hblkhd,
-            .libc_allocated = info.uordblks + info.hblkhd,
-        };
-    }
-    preload_set_thread(before);
-    epoch++;
-}
-
-/* Of the numbers. */
-static struct numbers latest(void)
-{
-    pthread_mutex_lock(&lock);
-    if (epoch == 0)
-        refresh_locked();
-    struct numbers copy = numbers;
-    pthread_mutex_unlock(&lock);
-    return copy;
-}
-
 static void get_version(union value *value)
 {
     value->text = VERSION;
@@ -93,46 +52,34 @@ static void get_version(union value *value)
 
 static void get_epoch(union value *value)
 {
-    pthread_mutex_lock(&lock);
-    value->number64 = epoch;
-    pthread_mutex_unlock(&lock);
+    value->number64 = whole_heap_epoch();
 }
 
 static int set_epoch(const union value *value)
 {
     (void)value;
-    pthread_mutex_lock(&lock);
-    refresh_locked();
-    pthread_mutex_unlock(&lock);
+    whole_heap_refresh();
     return 0;
 }
 
 static void get_allocated(union value *value)
 {
-    struct numbers now = latest();
-
-    value->size = now.allocated + now.libc_allocated;
+    value->size = whole_heap_numbers().allocated;
 }
 
 static void get_active(union value *value)
 {
-    struct numbers now = latest();
-
-    value->size = now.active + now.libc_resident;
+    value->size = whole_heap_numbers().active;
 }
 
 static void get_resident(union value *value)
 {
-    struct numbers now = latest();
-
-    value->size = now.resident + now.libc_resident;
+    value->size = whole_heap_numbers().resident;
 }
 
 static void get_mapped(union value *value)
 {
-    struct numbers now = latest();
-
-    value->size = now.file_space + now.libc_resident;
+    value->size = whole_heap_numbers().mapped;
 }
 
 static void get_nothing(union value *value)
@@ -179,13 +126,8 @@ static void get_decay(union value *value)
 
 static int purge(const union value *value)
 {
-    unsigned char before = preload_thread;
-
     (void)value;
-    preload_set_thread(PRELOAD_BUSY);
-    if (preload_kind() != NULL)
-        (void)memkind_purge(preload.kind);
-    preload_set_thread(before);
+    whole_heap_purge();
     return 0;
 }
 

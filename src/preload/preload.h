@@ -71,6 +71,7 @@ struct preload {
     size_t min, span;            /* sizes from min to min + span go to the kind */
     unsigned char ready;         /* the state of threads that use the kind: FAST or CHOOSY */
     bool counted;          /* blocks are counted, and ratio_threshold() decides beside the range */
+    bool deep_bind;        /* libraries are loaded with RTLD_DEEPBIND, where that is asked for */
     bool fall_back;        /* libc serves what the kind has no room for */
     atomic_size_t fallen;  /* how often it did, */
     atomic_size_t refused; /* and how often the kind had no room and NULL was the answer */
@@ -96,18 +97,18 @@ bool preload_serves(void);
  */
 void *preload_find_next(_Atomic(void *) *cache, const char *name);
 
-/* The next library's function where the program keeps the allocator that it is of; else NULL. */
-#define PRELOAD_NEXT(function)                                         \
-    __extension__({                                                    \
-        static _Atomic(void *) cache;                                  \
-        __typeof__(function) *in_next = NULL;                          \
-        if (__builtin_expect(!preload_serves(), 0))                    \
-            *(void **)&in_next = preload_find_next(&cache, #function); \
-        in_next;                                                       \
+/* The next library's function of that name, NULL where there is none. */
+#define PRELOAD_BEHIND(function)                                  \
+    __extension__({                                               \
+        static _Atomic(void *) cache;                             \
+        __typeof__(function) *behind;                             \
+        *(void **)&behind = preload_find_next(&cache, #function); \
+        behind;                                                   \
     })
 
-/* In the child of a fork: its parent's other threads are not in a call of mallctl(3). */
-void preload_begin_child_mallctl(void);
+/* The same where the program keeps the allocator that the function is of; else NULL. */
+#define PRELOAD_NEXT(function) \
+    (__builtin_expect(preload_serves(), 1) ? NULL : PRELOAD_BEHIND(function))
 
 /* Lets the fork handlers of others follow libmemkind's; see atfork.c. */
 void preload_release_atfork(void);

@@ -167,5 +167,6 @@ bool settings_read(struct settings *settings, char *message)
            read_size("MEMKIND_PRELOAD_MAX", &settings->max, message) &&
            check_sizes(settings, message) && read_ratio(settings, message) &&
            read_fallback(settings, message) &&
+           read_flag("MEMKIND_PRELOAD_DEEPBIND", &settings->deep_bind, message) &&
            read_flag("MEMKIND_PRELOAD_PUBLISH", &settings->publish, message);
 }

@@ -21,6 +21,7 @@ struct settings {
     bool fall_back;      /* libc serves what PMEM has no room for */
     const char *stats;   /* file for the numbers at exit, NULL: none; "%p" is the process */
     bool publish;        /* the numbers of the running process can be read by others */
+    bool deep_bind;      /* RTLD_DEEPBIND is left to dlopen(3) */
     bool strict;         /* what is wrong ends the process */
 };
 

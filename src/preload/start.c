@@ -18,6 +18,7 @@
 #include "preload/ratio.h"
 #include "preload/report.h"
 #include "preload/settings.h"
+#include "preload/whole_heap.h"
 
 #define EXIT_STRICT 125 /* as env(1), timeout(1) and the like, when they fail themselves */
 
@@ -44,7 +45,7 @@ static void leave_fork(void)
 static void begin_child(void)
 {
     preload_set_thread(PRELOAD_COLD);
-    preload_begin_child_mallctl();
+    whole_heap_begin_child();
 }
 
 /* -- Start ------------------------------------------------------------------------------------- */
@@ -101,6 +102,7 @@ static void activate(const struct settings *settings, memkind_t kind)
     preload.min = settings->min;
     preload.span = settings->max - settings->min;
     preload.fall_back = settings->fall_back;
+    preload.deep_bind = settings->deep_bind;
     preload.counted = settings->pmem != 0;
     preload.ready = preload.counted || preload.span != SIZE_MAX ? PRELOAD_CHOOSY : PRELOAD_FAST;
     ratio_set(settings->dram, settings->pmem);

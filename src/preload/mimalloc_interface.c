@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * mimalloc's own functions, for programs that are linked with a libmimalloc of their system. Blocks
+ * of this library's malloc(3), which are in a kind, are served here, others by the library behind.
+ *
+ * Heaps of the program's own (mi_heap_new) stay mimalloc's, with their blocks. A block of a kind
+ * that is to grow in one of them stays in the kind. Blocks whose address plus an offset is aligned
+ * are mimalloc's too.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "preload/preload.h"
+#include "preload/whole_heap.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* -- Allocation -------------------------------------------------------------------------------- */
+
+static void *zeroed(void *block, size_t size)
+{
+    return block != NULL ? memset(block, 0, size) : NULL;
+}
+
+static void *multiplied(size_t num, size_t size)
+{
+    size_t bytes;
+
+    if (!__builtin_mul_overflow(num, size, &bytes))
+        return malloc(bytes);
+    errno = ENOMEM;
+    return NULL;
+}
+
+static void *calloc_aligned(size_t num, size_t size, size_t alignment)
+{
+    size_t bytes;
+
+    if (!__builtin_mul_overflow(num, size, &bytes))
+        return zeroed(memalign(alignment, bytes), bytes);
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* A function that gives a block. */
+#define ALLOCATES(type, name, parameters, arguments, ours) \
+    EXPORT type name parameters;                           \
+                                                           \
+    type name parameters                                   \
+    {                                                      \
+        __typeof__(name) *next = PRELOAD_NEXT(name);       \
+                                                           \
+        return next != NULL ? next arguments : ours;       \
+    }
+
+ALLOCATES(void *, mi_malloc, (size_t size), (size), malloc(size))
+ALLOCATES(void *, mi_malloc_small, (size_t size), (size), malloc(size))
+ALLOCATES(void *, mi_zalloc, (size_t size), (size), calloc(1, size))
+ALLOCATES(void *, mi_zalloc_small, (size_t size), (size), calloc(1, size))
+ALLOCATES(void *, mi_calloc, (size_t num, size_t size), (num, size), calloc(num, size))
+ALLOCATES(void *, mi_mallocn, (size_t num, size_t size), (num, size), multiplied(num, size))
+ALLOCATES(void *, mi_malloc_aligned, (size_t size, size_t alignment), (size, alignment),
+          memalign(alignment, size))
+ALLOCATES(void *, mi_zalloc_aligned, (size_t size, size_t alignment), (size, alignment),
+          zeroed(memalign(alignment, size), size))
+ALLOCATES(void *, mi_calloc_aligned, (size_t num, size_t size, size_t alignment),
+          (num, size, alignment), calloc_aligned(num, size, alignment))
+ALLOCATES(void *, mi_memalign, (size_t alignment, size_t size), (alignment, size),
+          memalign(alignment, size))
+ALLOCATES(void *, mi_aligned_alloc, (size_t alignment, size_t size), (alignment, size),
+          aligned_alloc(alignment, size))
+ALLOCATES(int, mi_posix_memalign, (void **memptr, size_t alignment, size_t size),
+          (memptr, alignment, size), posix_memalign(memptr, alignment, size))
+ALLOCATES(void *, mi_valloc, (size_t size), (size), valloc(size))
+ALLOCATES(void *, mi_pvalloc, (size_t size), (size), pvalloc(size))
+ALLOCATES(char *, mi_strdup, (const char *text), (text), text != NULL ? strdup(text) : NULL)
+ALLOCATES(char *, mi_strndup, (const char *text, size_t most), (text, most),
+          text != NULL ? strndup(text, most) : NULL)
+
+/* -- Blocks ------------------------------------------------------------------------------------ */
+
+static bool is_in_kind(const void *ptr)
+{
+    return memkind_detect_kind((void *)(uintptr_t)ptr) != NULL;
+}
+
+/* A function that gets a block, called ptr. */
+#define TAKES(name, parameters, arguments)                                      \
+    EXPORT void name parameters;                                                \
+                                                                                \
+    void name parameters                                                        \
+    {                                                                           \
+        __typeof__(name) *next = is_in_kind(ptr) ? NULL : PRELOAD_BEHIND(name); \
+                                                                                \
+        if (next != NULL)                                                       \
+            next arguments;                                                     \
+        else                                                                    \
+            free(ptr);                                                          \
+    }
+
+TAKES(mi_free, (void *ptr), (ptr))
+TAKES(mi_cfree, (void *ptr), (ptr))
+TAKES(mi_free_size, (void *ptr, size_t size), (ptr, size))
+TAKES(mi_free_aligned, (void *ptr, size_t alignment), (ptr, alignment))
+TAKES(mi_free_size_aligned, (void *ptr, size_t size, size_t alignment), (ptr, size, alignment))
+
+/* A function that asks something about a block, or for another size of one. */
+#define ASKS(type, name, parameters, arguments, ours)                           \
+    EXPORT type name parameters;                                                \
+                                                                                \
+    type name parameters                                                        \
+    {                                                                           \
+        __typeof__(name) *next = is_in_kind(ptr) ? NULL : PRELOAD_BEHIND(name); \
+                                                                                \
+        return next != NULL ? next arguments : ours;                            \
+    }
+
+static size_t usable(const void *ptr)
+{
+    return malloc_usable_size((void *)(uintptr_t)ptr);
+}
+
+ASKS(size_t, mi_usable_size, (const void *ptr), (ptr), usable(ptr))
+ASKS(size_t, mi_malloc_size, (const void *ptr), (ptr), usable(ptr))
+ASKS(size_t, mi_malloc_usable_size, (const void *ptr), (ptr), usable(ptr))
+ASKS(bool, mi_is_in_heap_region, (const void *ptr), (ptr), is_in_kind(ptr))
+ASKS(bool, mi_check_owned, (const void *ptr), (ptr), is_in_kind(ptr))
+ASKS(bool, mi_heap_contains_block, (void *heap, const void *ptr), (heap, ptr), false)
+ASKS(bool, mi_heap_check_owned, (void *heap, const void *ptr), (heap, ptr), false)
+
+/* -- Sizes ------------------------------------------------------------------------------------- */
+
+struct wish {
+    size_t size;
+    size_t alignment; /* 0: that of malloc(3) */
+    size_t offset;    /* the block's address plus this one is aligned */
+    bool zero;        /* what is new is zero */
+    bool free_failed; /* where there is no room, the old block is freed */
+};
+
+extern void *mi_malloc_aligned_at(size_t size, size_t alignment, size_t offset)
+    __attribute__((weak));
+
+static void *move(void *ptr, const struct wish *wish, size_t before)
+{
+    __typeof__(mi_malloc_aligned_at) *next =
+        wish->offset != 0 ? PRELOAD_BEHIND(mi_malloc_aligned_at) : NULL;
+    void *block = next != NULL ? next(wish->size, wish->alignment, wish->offset)
+                               : memalign(wish->alignment, wish->size);
+
+    if (block != NULL) {
+        memcpy(block, ptr, before < wish->size ? before : wish->size);
+        free(ptr);
+    }
+    return block;
+}
+
+/* Of a block in a kind, or of a new one. */
+static void *resize(void *ptr, const struct wish *wish)
+{
+    size_t before = ptr != NULL ? usable(ptr) : 0;
+    size_t size = wish->size != 0 ? wish->size : 1; /* realloc(3) would free the block */
+    bool moves = wish->alignment > PRELOAD_LEAST_BLOCK || wish->offset != 0;
+    void *block = moves ? move(ptr, wish, before) : realloc(ptr, size);
+
+    if (block == NULL && wish->free_failed)
+        free(ptr);
+    if (block != NULL && wish->zero && wish->size > before)
+        memset((char *)block + before, 0, wish->size - before);
+    return block;
+}
+
+/* The same for an array: of no size that overflows. */
+static void *resize_array(void *ptr, size_t num, struct wish wish)
+{
+    if (!__builtin_mul_overflow(num, wish.size, &wish.size))
+        return resize(ptr, &wish);
+    errno = EOVERFLOW;
+    return NULL;
+}
+
+#define WISH(...)  (&(struct wish){__VA_ARGS__})
+#define ARRAY(...) ((struct wish){__VA_ARGS__})
+
+/* Each has a twin for a heap of the program's. */
+#define RESIZES(name, parameters, arguments, ours) \
+    ASKS(void *, mi_##name, parameters, arguments, ours)
+
+RESIZES(realloc, (void *ptr, size_t size), (ptr, size), resize(ptr, WISH(.size = size)))
+RESIZES(reallocf, (void *ptr, size_t size), (ptr, size),
+        resize(ptr, WISH(.size = size, .free_failed = true)))
+RESIZES(rezalloc, (void *ptr, size_t size), (ptr, size),
+        resize(ptr, WISH(.size = size, .zero = true)))
+RESIZES(reallocn, (void *ptr, size_t num, size_t size), (ptr, num, size),
+        resize_array(ptr, num, ARRAY(.size = size)))
+RESIZES(reallocarray, (void *ptr, size_t num, size_t size), (ptr, num, size),
+        resize_array(ptr, num, ARRAY(.size = size)))
+RESIZES(recalloc, (void *ptr, size_t num, size_t size), (ptr, num, size),
+        resize_array(ptr, num, ARRAY(.size = size, .zero = true)))
+RESIZES(realloc_aligned, (void *ptr, size_t size, size_t alignment), (ptr, size, alignment),
+        resize(ptr, WISH(.size = size, .alignment = alignment)))
+RESIZES(rezalloc_aligned, (void *ptr, size_t size, size_t alignment), (ptr, size, alignment),
+        resize(ptr, WISH(.size = size, .alignment = alignment, .zero = true)))
+RESIZES(realloc_aligned_at, (void *ptr, size_t size, size_t alignment, size_t offset),
+        (ptr, size, alignment, offset),
+        resize(ptr, WISH(.size = size, .alignment = alignment, .offset = offset)))
+RESIZES(rezalloc_aligned_at, (void *ptr, size_t size, size_t alignment, size_t offset),
+        (ptr, size, alignment, offset),
+        resize(ptr, WISH(.size = size, .alignment = alignment, .offset = offset, .zero = true)))
+RESIZES(recalloc_aligned, (void *ptr, size_t num, size_t size, size_t alignment),
+        (ptr, num, size, alignment),
+        resize_array(ptr, num, ARRAY(.size = size, .alignment = alignment, .zero = true)))
+RESIZES(aligned_recalloc, (void *ptr, size_t num, size_t size, size_t alignment),
+        (ptr, num, size, alignment),
+        resize_array(ptr, num, ARRAY(.size = size, .alignment = alignment, .zero = true)))
+RESIZES(recalloc_aligned_at, (void *ptr, size_t num, size_t size, size_t alignment, size_t offset),
+        (ptr, num, size, alignment, offset),
+        resize_array(ptr, num,
+                     ARRAY(.size = size, .alignment = alignment, .offset = offset, .zero = true)))
+RESIZES(aligned_offset_recalloc,
+        (void *ptr, size_t num, size_t size, size_t alignment, size_t offset),
+        (ptr, num, size, alignment, offset),
+        resize_array(ptr, num,
+                     ARRAY(.size = size, .alignment = alignment, .offset = offset, .zero = true)))
+
+RESIZES(heap_realloc, (void *heap, void *ptr, size_t size), (heap, ptr, size),
+        resize(ptr, WISH(.size = size)))
+RESIZES(heap_reallocf, (void *heap, void *ptr, size_t size), (heap, ptr, size),
+        resize(ptr, WISH(.size = size, .free_failed = true)))
+RESIZES(heap_rezalloc, (void *heap, void *ptr, size_t size), (heap, ptr, size),
+        resize(ptr, WISH(.size = size, .zero = true)))
+RESIZES(heap_reallocn, (void *heap, void *ptr, size_t num, size_t size), (heap, ptr, num, size),
+        resize_array(ptr, num, ARRAY(.size = size)))
+RESIZES(heap_recalloc, (void *heap, void *ptr, size_t num, size_t size), (heap, ptr, num, size),
+        resize_array(ptr, num, ARRAY(.size = size, .zero = true)))
+RESIZES(heap_realloc_aligned, (void *heap, void *ptr, size_t size, size_t alignment),
+        (heap, ptr, size, alignment), resize(ptr, WISH(.size = size, .alignment = alignment)))
+RESIZES(heap_rezalloc_aligned, (void *heap, void *ptr, size_t size, size_t alignment),
+        (heap, ptr, size, alignment),
+        resize(ptr, WISH(.size = size, .alignment = alignment, .zero = true)))
+RESIZES(heap_realloc_aligned_at,
+        (void *heap, void *ptr, size_t size, size_t alignment, size_t offset),
+        (heap, ptr, size, alignment, offset),
+        resize(ptr, WISH(.size = size, .alignment = alignment, .offset = offset)))
+RESIZES(heap_rezalloc_aligned_at,
+        (void *heap, void *ptr, size_t size, size_t alignment, size_t offset),
+        (heap, ptr, size, alignment, offset),
+        resize(ptr, WISH(.size = size, .alignment = alignment, .offset = offset, .zero = true)))
+RESIZES(heap_recalloc_aligned, (void *heap, void *ptr, size_t num, size_t size, size_t alignment),
+        (heap, ptr, num, size, alignment),
+        resize_array(ptr, num, ARRAY(.size = size, .alignment = alignment, .zero = true)))
+RESIZES(heap_recalloc_aligned_at,
+        (void *heap, void *ptr, size_t num, size_t size, size_t alignment, size_t offset),
+        (heap, ptr, num, size, alignment, offset),
+        resize_array(ptr, num,
+                     ARRAY(.size = size, .alignment = alignment, .offset = offset, .zero = true)))
+
+/* In its place, or not at all. */
+RESIZES(expand, (void *ptr, size_t size), (ptr, size), size <= usable(ptr) ? ptr : NULL)
+RESIZES(_expand, (void *ptr, size_t size), (ptr, size), size <= usable(ptr) ? ptr : NULL)
+
+/* -- The heap ---------------------------------------------------------------------------------- */
+
+EXPORT void mi_collect(bool force);
+
+void mi_collect(bool force)
+{
+    __typeof__(mi_collect) *next = PRELOAD_BEHIND(mi_collect);
+
+    if (next != NULL)
+        next(force);
+    if (force)
+        whole_heap_purge();
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The kind and libc's heap as one. */
+#include "preload/whole_heap.h"
+
+#include <malloc.h>
+#include <pthread.h>
+
+#include "preload/numbers.h"
+#include "preload/preload.h"
+
+/* Guards the two. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct whole_heap heap;
+static uint64_t epoch;
+
+void whole_heap_begin_child(void)
+{
+    pthread_mutex_init(&lock, NULL);
+}
+
+/* What is asked of libmemkind may make it allocate. */
+static void take_numbers(struct numbers *numbers)
+{
+    unsigned char before = preload_thread;
+
+    preload_set_thread(PRELOAD_BUSY);
+    if (preload_kind() != NULL) {
+        numbers_take(numbers);
+    } else {
+        struct mallinfo2 info = mallinfo2();
+        *numbers = (struct numbers){
+            .libc_resident = info.arena + info.hblkhd,
+            .libc_allocated = info.uordblks + info.hblkhd,
+        };
+    }
+    preload_set_thread(before);
+}
+
+static void refresh_locked(void)
+{
+    struct numbers numbers;
+
+    take_numbers(&numbers);
+    heap = (struct whole_heap){
+        .allocated = numbers.allocated + numbers.libc_allocated,
+        .active = numbers.active + numbers.libc_resident,
+        .resident = numbers.resident + numbers.libc_resident,
+        .mapped = numbers.file_space + numbers.libc_resident,
+    };
+    epoch++;
+}
+
+void whole_heap_refresh(void)
+{
+    pthread_mutex_lock(&lock);
+    refresh_locked();
+    pthread_mutex_unlock(&lock);
+}
+
+struct whole_heap whole_heap_numbers(void)
+{
+    pthread_mutex_lock(&lock);
+    if (epoch == 0)
+        refresh_locked();
+    struct whole_heap copy = heap;
+    pthread_mutex_unlock(&lock);
+    return copy;
+}
+
+uint64_t whole_heap_epoch(void)
+{
+    pthread_mutex_lock(&lock);
+    uint64_t now = epoch;
+    pthread_mutex_unlock(&lock);
+    return now;
+}
+
+void whole_heap_purge(void)
+{
+    unsigned char before = preload_thread;
+
+    preload_set_thread(PRELOAD_BUSY);
+    if (preload_kind() != NULL)
+        (void)memkind_purge(preload.kind);
+    preload_set_thread(before);
+}
