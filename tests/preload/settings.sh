@@ -181,6 +181,7 @@ mallocx
 memalign
 nallocx
 posix_memalign
+pthread_create
 pvalloc
 rallocx
 realloc

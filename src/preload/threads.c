@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pthread_create(3): what libc and the loader allocate for a new thread is libc's, as everything that
+ * libc allocates for itself. libmemkind starts threads of its own from within a call of free, where
+ * the kind may be full.
+ */
+#include <pthread.h>
+
+#include "preload/preload.h"
+
+__attribute__((visibility("default"))) int pthread_create(pthread_t *thread,
+                                                          const pthread_attr_t *attributes,
+                                                          void *(*function)(void *), void *argument)
+{
+    __typeof__(pthread_create) *next = PRELOAD_BEHIND(pthread_create);
+    unsigned char before = preload_thread;
+
+    preload_set_thread(PRELOAD_BUSY);
+    int err = next(thread, attributes, function, argument);
+    preload_set_thread(before);
+    return err;
+}
