@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "backing/dax_device.h"
+#include "backing/descriptor.h"
 #include "util/cancel.h"
 
 static int dax_range_open(const char *path)
@@ -16,7 +17,7 @@ static int dax_range_open(const char *path)
     do {
         fd = open(path, O_RDWR | O_CLOEXEC);
     } while (fd < 0 && errno == EINTR);
-    return fd >= 0 ? fd : -errno;
+    return fd >= 0 ? descriptor_raise(fd) : -errno;
 }
 
 /*
@@ -62,18 +63,18 @@ static int dax_range_lock_first(int fd, const struct dax_device *device, size_t 
 static int dax_range_take_held(const char *path, const struct dax_device *device, size_t size,
                                struct dax_range *range)
 {
-    off_t offset = 0;
-    int fd = dax_range_open(path);
+    struct dax_range taken = {.fd = dax_range_open(path)};
 
-    if (fd < 0)
-        return fd;
-    int error = dax_range_lock_first(fd, device, size, &offset);
-    if (error != 0) {
-        close(fd);
-        return error;
-    }
-    *range = (struct dax_range){.fd = fd, .offset = offset};
-    return 0;
+    if (taken.fd < 0)
+        return taken.fd;
+    int error = descriptor_identify(taken.fd, &taken.file);
+    if (error == 0)
+        error = dax_range_lock_first(taken.fd, device, size, &taken.offset);
+    if (error == 0)
+        *range = taken;
+    else
+        close(taken.fd);
+    return error;
 }
 
 int dax_range_take(const char *path, const struct dax_device *device, size_t size,

@@ -13,10 +13,13 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "backing/descriptor.h"
+
 struct dax_device;
 
 struct dax_range {
-    int fd; /* the device, open for reading and writing, close-on-exec; closed by the caller */
+    int fd; /* the device, open for reading and writing, close-on-exec, with a high number; closed by the caller */
+    struct descriptor_file file; /* the device, for descriptor_close() */
     off_t offset;
 };
 

@@ -8,14 +8,15 @@
  * list and never changes. An open descriptor pins its inode, so no other directory can get the
  * number of one that is listed.
  *
- * Programs such as daemons close all descriptors that there may be, this one among them, and what
- * they open next may get its number. So it is looked at before it is used, and before it is closed;
- * where it is another's, the directory is opened for the moment, by its path.
+ * The descriptor is looked at before it is used, and before it is closed (backing/descriptor.h);
+ * where it is not the directory's any more, the directory is opened for the moment, by its path. A
+ * daemon goes to the root directory when it closes all descriptors, so that path is absolute.
  */
 #include "backing/directory.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,16 +25,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backing/descriptor.h"
 #include "util/cancel.h"
 
 struct directory {
-    struct directory *next; /* in directory_list */
-    size_t references;      /* of callers; 0 never stands in the list */
-    dev_t device;           /* with inode: which directory this is */
-    ino_t inode;
-    uint64_t mount; /* the mount it was reached by, 0 where the kernel does not tell */
-    int fd;         /* O_PATH, owned unless the program has closed it */
-    char path[];    /* as it was opened, terminated */
+    struct directory *next;      /* in directory_list */
+    size_t references;           /* of callers; 0 never stands in the list */
+    struct descriptor_file file; /* which directory this is */
+    uint64_t mount;              /* the mount it was reached by, 0 where the kernel does not tell */
+    int fd;                      /* O_PATH, owned unless the program has closed it */
+    char *absolute;              /* a path to open it again by, behind the terminator of path */
+    char path[];                 /* as it was opened, terminated */
 };
 
 static pthread_mutex_t directory_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -50,9 +52,9 @@ static uint64_t directory_mount(int fd)
     return status.stx_mnt_id;
 }
 
-static bool directory_is(const struct directory *dir, const struct stat *status)
+static bool directory_is(const struct directory *dir, const struct descriptor_file *file)
 {
-    return status->st_dev == dir->device && status->st_ino == dir->inode;
+    return file->device == dir->file.device && file->inode == dir->file.inode;
 }
 
 /*
@@ -61,12 +63,12 @@ static bool directory_is(const struct directory *dir, const struct stat *status)
  */
 static bool directory_has_fd(const struct directory *dir)
 {
-    struct stat status;
+    struct descriptor_file file;
     int flags = fcntl(dir->fd, F_GETFL);
 
     if (flags < 0 || (flags & O_PATH) == 0)
         return false;
-    return fstat(dir->fd, &status) != 0 || directory_is(dir, &status);
+    return descriptor_identify(dir->fd, &file) != 0 || directory_is(dir, &file);
 }
 
 static void directory_delete(struct directory *dir)
@@ -77,42 +79,74 @@ static void directory_delete(struct directory *dir)
 }
 
 /* A descriptor of the directory at path, and which one that is; or -errno. */
-static int directory_open_path(const char *path, struct stat *status)
+static int directory_open_path(const char *path, struct descriptor_file *file)
 {
     int error;
     int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0)
         return -errno;
-    if (fstat(fd, status) == 0)
+    error = descriptor_identify(fd, file);
+    if (error == 0)
         return fd;
-    error = -errno;
     close(fd);
     return error;
 }
 
+/* The same with a descriptor that is to stay open. */
+static int directory_open_to_keep(const char *path, struct descriptor_file *file)
+{
+    int fd = directory_open_path(path, file);
+
+    return fd < 0 ? fd : descriptor_raise(fd);
+}
+
+/* Writes the absolute form of a path, or, where that cannot be had, the path itself. */
+static void directory_make_absolute(const char *path, char absolute[PATH_MAX])
+{
+    size_t used = 0;
+
+    if (path[0] != '/' && getcwd(absolute, PATH_MAX) != NULL) {
+        used = strlen(absolute);
+        if (strlen(path) + 1 < PATH_MAX - used)
+            absolute[used++] = '/';
+        else
+            used = 0;
+    }
+    memcpy(absolute + used, path, strlen(path) + 1);
+}
+
+/* A record of the directory that fd is, found at path; NULL where there is no memory. */
+static struct directory *directory_record(const char *path, int fd)
+{
+    char absolute[PATH_MAX];
+    size_t path_size = strlen(path) + 1;
+
+    directory_make_absolute(path, absolute);
+    size_t absolute_size = strlen(absolute) + 1;
+    struct directory *fresh = malloc(sizeof(*fresh) + path_size + absolute_size);
+    if (fresh == NULL)
+        return NULL;
+    *fresh = (struct directory){.references = 1, .mount = directory_mount(fd), .fd = fd};
+    fresh->absolute = fresh->path + path_size;
+    memcpy(fresh->path, path, path_size);
+    memcpy(fresh->absolute, absolute, absolute_size);
+    return fresh;
+}
+
 static int directory_new(const char *path, struct directory **dir)
 {
-    size_t path_size = strlen(path) + 1;
-    struct directory *fresh;
-    struct stat status;
-    int fd = directory_open_path(path, &status);
+    struct descriptor_file file;
+    int fd = directory_open_to_keep(path, &file);
 
     if (fd < 0)
         return fd;
-    fresh = malloc(sizeof(*fresh) + path_size);
+    struct directory *fresh = directory_record(path, fd);
     if (fresh == NULL) {
         close(fd);
         return -ENOMEM;
     }
-    *fresh = (struct directory){
-        .references = 1,
-        .device = status.st_dev,
-        .inode = status.st_ino,
-        .mount = directory_mount(fd),
-        .fd = fd,
-    };
-    memcpy(fresh->path, path, path_size);
+    fresh->file = file;
     *dir = fresh;
     return 0;
 }
@@ -121,8 +155,7 @@ static struct directory *directory_find_locked(const struct directory *wanted)
 {
     struct directory *dir = directory_list;
 
-    while (dir != NULL && (dir->device != wanted->device || dir->inode != wanted->inode ||
-                           dir->mount != wanted->mount))
+    while (dir != NULL && (!directory_is(dir, &wanted->file) || dir->mount != wanted->mount))
         dir = dir->next;
     return dir;
 }
@@ -220,13 +253,13 @@ void directory_after_fork(void)
 
 int directory_take_fd(const struct directory *dir)
 {
-    struct stat status = {0};
+    struct descriptor_file file = {0};
     int fd;
 
     if (directory_has_fd(dir))
         return dir->fd;
-    fd = directory_open_path(dir->path, &status);
-    if (fd < 0 || directory_is(dir, &status))
+    fd = directory_open_path(dir->absolute, &file);
+    if (fd < 0 || directory_is(dir, &file))
         return fd;
     close(fd);
     return -ENOENT;

@@ -31,6 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backing/descriptor.h"
 #include "backing/directory.h"
 #include "util/cancel.h"
 #include "util/log.h"
@@ -158,6 +159,8 @@ int tmpfile_create(const struct directory *dir)
     if (dirfd >= 0) {
         result = tmpfile_create_at(dir, dirfd);
         directory_give_fd(dir, dirfd);
+        if (result >= 0)
+            result = descriptor_raise(result);
     }
     cancel_restore(cancel);
     return result;
@@ -165,9 +168,12 @@ int tmpfile_create(const struct directory *dir)
 
 int tmpfile_create_in_memory(void)
 {
+    int cancel = cancel_hold();
     int fd = memfd_create(TMPFILE_MEMORY_NAME, MFD_CLOEXEC);
+    int result = fd < 0 ? -errno : descriptor_raise(fd);
 
-    return fd < 0 ? -errno : fd;
+    cancel_restore(cancel);
+    return result;
 }
 
 /* ---- allocate ---- */
@@ -340,6 +346,14 @@ bool tmpfile_in_memory(int fd)
     return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
+bool tmpfile_faults_reserve(int fd)
+{
+    struct statfs fs;
+
+    return fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == EXT4_SUPER_MAGIC ||
+                                     fs.f_type == XFS_SUPER_MAGIC);
+}
+
 static int tmpfile_truncate(int fd, off_t offset, size_t size)
 {
     int result;
@@ -432,8 +446,11 @@ int tmpfile_release(int fd, off_t offset, size_t size)
 int tmpfile_release_mapped(void *addr, size_t size)
 {
     int saved_errno = errno;
-    int error = madvise(addr, size, MADV_REMOVE) == 0 ? 0 : -errno;
+    int error;
 
+    do {
+        error = madvise(addr, size, MADV_REMOVE) == 0 ? 0 : -errno;
+    } while (error == -EINTR);
     errno = saved_errno;
     return tmpfile_is_unsupported(error) ? -EOPNOTSUPP : error;
 }

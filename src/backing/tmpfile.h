@@ -15,8 +15,8 @@ struct directory;
 
 /*
  * Makes an empty file without a name in the directory: mode 0600 (less what the umask takes away),
- * open for reading and writing, close-on-exec. Returns a descriptor that the caller closes, or
- * -errno of the call that failed: -EACCES, -EROFS, -ENOSPC, -EMFILE ..., or, where the program has
+ * open for reading and writing, close-on-exec. Returns a descriptor that the caller closes, with a
+ * number as descriptor_raise() gives it, or -errno of the call that failed: -EACCES, -EROFS, -ENOSPC, -EMFILE ..., or, where the program has
  * closed the directory's descriptor, what directory_take_fd() says. The directory is left as it
  * was, unless the file system has no O_TMPFILE and refuses to remove a name that it just gave.
  */
@@ -47,6 +47,12 @@ int tmpfile_allocate_aligned(int fd, off_t offset, size_t size);
 bool tmpfile_in_memory(int fd);
 
 /*
+ * Whether the file system takes space for a page at the first write to it, for good, so that
+ * tmpfile_populate() is enough: not those that copy on write, nor those whose server may refuse later.
+ */
+bool tmpfile_faults_reserve(int fd);
+
+/*
  * Makes the file `end` bytes long, which it may not be already: it would be cut. No space is taken
  * and no signal raised. -EFBIG (also for RLIMIT_FSIZE), -EINVAL ...
  */
@@ -72,7 +78,11 @@ int tmpfile_write(int fd, const void *addr, size_t size, off_t offset);
  */
 int tmpfile_release(int fd, off_t offset, size_t size);
 
-/* The same for a shared mapping, by madvise(2), for where fallocate(2) may not. -EINVAL: locked. */
+/*
+ * The same with a range of a shared mapping of the file, by madvise(2): without a descriptor, and
+ * where fallocate(2) is forbidden. -EINVAL where pages are locked (mlock(2)), -EACCES where they may
+ * not be written.
+ */
 int tmpfile_release_mapped(void *addr, size_t size);
 
 /*

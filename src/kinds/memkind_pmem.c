@@ -12,7 +12,6 @@
 
 #include "backing/dax_probe.h"
 #include "backing/directory.h"
-#include "backing/tmpfile.h"
 #include "heap/heap.h"
 #include "kinds/fork_handlers.h"
 #include "kinds/fork_snapshot.h"
@@ -339,7 +338,7 @@ ssize_t memkind_pmem_capacity(struct memkind *kind)
     size_t bytes = space->max_size;
 
     if (bytes == 0) {
-        int err = tmpfile_capacity(space->fd, &bytes);
+        int err = file_backing_file_system(space, &bytes);
 
         if (err != 0) {
             errno = -err;

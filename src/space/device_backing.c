@@ -118,6 +118,7 @@ int device_backing_open(struct space *space, const char *path, const struct dax_
         return err;
     device_space->device = *device;
     space->fd = range.fd;
+    space->file = range.file;
     space->offset = range.offset;
     space->max_size = size;
     pthread_mutex_lock(&space->lock);

@@ -1,35 +1,101 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Spaces whose backing store is a nameless file. */
+/*
+ * Spaces whose backing store is a nameless file.
+ *
+ * The program may close the file's descriptor. What has been mapped stays, and space is given back
+ * through the mapping in any case. To take space, the file is opened again where the kernel lets
+ * this process (backing/descriptor.h). Where it does not, pages that lie within the length of the
+ * file are populated, which takes their space as well; nothing can be taken beyond.
+ */
 #include "space/file_backing.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "backing/directory.h"
 #include "backing/tmpfile.h"
 #include "space/region.h"
 #include "space/snapshot.h"
+#include "util/cancel.h"
 #include "util/log.h"
 
 /* So many times a file is asked for a large page before it is taken to have none. */
 #define LOOKS 8
 
+/* -- The file's descriptor --------------------------------------------------------------------- */
+
+/*
+ * A page of the file that is always mapped: no other file can get the number of its inode, and the
+ * file can be opened again before any segment is there. Replaces the page of another file at `at`.
+ */
+static int pin(struct space *space, int fd, void *at)
+{
+    void *page = mmap(at, space->page, PROT_NONE, MAP_SHARED | (at != NULL ? MAP_FIXED : 0), fd, 0);
+
+    if (page == MAP_FAILED)
+        return -errno;
+    space->pin = page;
+    return 0;
+}
+
+/* Says once that the descriptor is gone. */
+static void note_lost(struct space *space)
+{
+    if (!atomic_exchange(&space->lost, true))
+        log_error(
+            "%s: the file's descriptor is closed and it cannot be opened again: the kind cannot "
+            "grow",
+            space->path);
+}
+
+/* Opens the file again, and puts its number in the place of the one that was lost. */
+static int open_again(struct space *space, int lost)
+{
+    int fd = descriptor_open_mapped(space->pin, space->page, &space->file);
+
+    if (fd < 0) {
+        note_lost(space);
+        return -EBADF;
+    }
+    if (__atomic_compare_exchange_n(&space->fd, &lost, fd, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) {
+        atomic_store(&space->lost, false);
+        return fd;
+    }
+    /* Another thread was quicker. */
+    descriptor_close(fd, &space->file);
+    return lost;
+}
+
+int file_backing_file(struct space *space)
+{
+    int fd = __atomic_load_n(&space->fd, __ATOMIC_ACQUIRE);
+
+    if (fd < 0)
+        return -EBADF;
+    return descriptor_is(fd, &space->file) ? fd : open_again(space, fd);
+}
+
 static int file_backing_map(struct space *space, void *addr, size_t size, off_t offset)
 {
     if (space->fd < 0)
         return -EBADF;
-    return tmpfile_map(space->fd, addr, size, offset, space->in_memory);
+    int fd = file_backing_file(space);
+    return fd < 0 ? -ENOMEM : tmpfile_map(fd, addr, size, offset, space->in_memory);
 }
 
 /* -- Committing -------------------------------------------------------------------------------- */
 
-static int extend_locked(struct space *space, size_t end)
+static int extend_locked(struct space *space, int fd, size_t end)
 {
     if (end <= space->file_size)
         return 0;
-    int err = tmpfile_extend(space->fd, (off_t)end);
+    if (fd < 0)
+        return -ENOSPC;
+    int err = tmpfile_extend(fd, (off_t)end);
     if (err == 0)
         space->file_size = end;
     return err;
@@ -39,91 +105,109 @@ static int extend_locked(struct space *space, size_t end)
  * Makes the file at least `end` bytes long. Whatever takes space in a file that is populated comes
  * here first, or the file would be cut where another thread has just taken some.
  */
-static int extend(struct space *space, size_t end)
+static int extend(struct space *space, int fd, size_t end)
 {
     pthread_mutex_lock(&space->extend_lock);
-    int err = extend_locked(space, end);
+    int err = extend_locked(space, fd, end);
     pthread_mutex_unlock(&space->extend_lock);
     return err;
 }
 
 /* Whether the file turns out to hold more than has been accounted for: large pages. */
-static void look_for_large_pages(struct space *space)
+static void look_for_large_pages(struct space *space, int fd)
 {
     size_t bytes;
 
-    if (tmpfile_blocks(space->fd, &bytes) == 0 && bytes > space_held(space)) {
+    if (tmpfile_blocks(fd, &bytes) == 0 && bytes > space_held(space)) {
         atomic_store_explicit(&space->large_pages, true, memory_order_relaxed);
         atomic_store_explicit(&space->whole_chunks, true, memory_order_relaxed);
     }
 }
 
-static int allocate_small(struct space *space, off_t offset, size_t size)
+static int allocate_small(struct space *space, int fd, off_t offset, size_t size)
 {
     if (size == 0)
         return 0;
-    int err = tmpfile_allocate(space->fd, offset, size);
+    int err = tmpfile_allocate(fd, offset, size);
     if (err == 0 && !atomic_load_explicit(&space->whole_chunks, memory_order_relaxed))
-        look_for_large_pages(space);
+        look_for_large_pages(space, fd);
     return err;
 }
 
 /* Populates whole chunks; the first times, looks whether the first of them is a large page. */
-static int populate(struct space *space, char *addr, size_t size)
+static int populate(struct space *space, int fd, char *addr, size_t size)
 {
     unsigned char next;
 
     if (!atomic_load_explicit(&space->large_pages, memory_order_relaxed) &&
         atomic_load_explicit(&space->looks, memory_order_relaxed) < LOOKS &&
         atomic_fetch_add_explicit(&space->looks, 1, memory_order_relaxed) < LOOKS &&
-        tmpfile_populate(space->fd, addr, space->page) == 0 &&
+        tmpfile_populate(fd, addr, space->page) == 0 &&
         tmpfile_holds(addr + space->page, space->page, &next))
         atomic_store_explicit(&space->large_pages, true, memory_order_relaxed);
-    return tmpfile_populate(space->fd, addr, size);
+    return tmpfile_populate(fd, addr, size);
 }
 
 /* Whole chunks by populating them, so that they can be large pages; what is around them is small. */
-static int populate_chunks(struct space *space, char *addr, off_t offset, size_t size)
+static int populate_chunks(struct space *space, int fd, char *addr, off_t offset, size_t size)
 {
     size_t head = -(size_t)offset & (SPACE_CHUNK - 1);
 
     if (size < head + SPACE_CHUNK)
-        return allocate_small(space, offset, size);
+        return allocate_small(space, fd, offset, size);
     size_t chunks = (size - head) & ~(SPACE_CHUNK - 1);
-    int err = populate(space, addr + head, chunks);
+    int err = populate(space, fd, addr + head, chunks);
     if (err == 0)
-        err = allocate_small(space, offset, head);
+        err = allocate_small(space, fd, offset, head);
     if (err == 0)
-        err = allocate_small(space, offset + (off_t)(head + chunks), size - head - chunks);
+        err = allocate_small(space, fd, offset + (off_t)(head + chunks), size - head - chunks);
     return err;
 }
 
-static int commit_in_memory(struct space *space, void *addr, off_t offset, size_t size)
+static int commit_in_memory(struct space *space, int fd, void *addr, off_t offset, size_t size)
 {
-    int err = extend(space, (size_t)offset + size);
+    int err = extend(space, fd, (size_t)offset + size);
 
     if (err != 0)
         return err;
-    err = populate_chunks(space, addr, offset, size);
-    return err == -EOPNOTSUPP ? tmpfile_allocate(space->fd, offset, size) : err;
+    err = populate_chunks(space, fd, addr, offset, size);
+    return err == -EOPNOTSUPP ? tmpfile_allocate(fd, offset, size) : err;
+}
+
+/* Without a descriptor: a page fault takes space too, where the file reaches so far. */
+static int commit_mapped(struct space *space, void *addr, off_t offset, size_t size)
+{
+    if (!space->faults_reserve)
+        return -ENOSPC;
+    int err = space->in_memory ? extend(space, -1, (size_t)offset + size) : 0;
+    return err == 0 ? tmpfile_populate(-1, addr, size) : err;
 }
 
 static int file_backing_commit(struct space *space, void *addr, off_t offset, size_t size)
 {
-    int err = space->in_memory ? commit_in_memory(space, addr, offset, size)
-                               : tmpfile_allocate_aligned(space->fd, offset, size);
+    int fd = file_backing_file(space);
+
+    if (fd < 0)
+        return commit_mapped(space, addr, offset, size);
+    int err = space->in_memory ? commit_in_memory(space, fd, addr, offset, size)
+                               : tmpfile_allocate_aligned(fd, offset, size);
 
     /* Space was the point: where only the page tables could not be filled, page faults do it. */
     if (err == 0 && space->prefault)
-        (void)tmpfile_populate(space->fd, addr, size);
+        (void)tmpfile_populate(fd, addr, size);
     return err;
 }
 
+/* Through the mapping, which is the file's whatever becomes of the descriptor. */
 static int file_backing_release(struct space *space, void *addr, off_t offset, size_t size)
 {
-    int err = tmpfile_release(space->fd, offset, size);
+    int err = tmpfile_release_mapped(addr, size);
 
-    return err == -EOPNOTSUPP ? tmpfile_release_mapped(addr, size) : err;
+    if (err == 0)
+        return 0;
+    /* Pages that the program has locked or made read-only, or madvise(2) is forbidden. */
+    int fd = file_backing_file(space);
+    return fd >= 0 ? tmpfile_release(fd, offset, size) : err;
 }
 
 static bool file_backing_kept(const struct space *space, void *addr, size_t size,
@@ -133,9 +217,29 @@ static bool file_backing_kept(const struct space *space, void *addr, size_t size
            tmpfile_holds(addr, size, kept);
 }
 
+int file_backing_file_system(const struct space *space, size_t *bytes)
+{
+    int file = __atomic_load_n(&space->fd, __ATOMIC_ACQUIRE);
+
+    if (descriptor_is(file, &space->file))
+        return tmpfile_capacity(file, bytes);
+    if (space->directory == NULL)
+        return -EBADF;
+    int cancel = cancel_hold();
+    int fd = directory_take_fd(space->directory);
+    int err = fd;
+
+    if (fd >= 0) {
+        err = tmpfile_capacity(fd, bytes);
+        directory_give_fd(space->directory, fd);
+    }
+    cancel_restore(cancel);
+    return err;
+}
+
 static int file_backing_capacity(const struct space *space, size_t *size)
 {
-    int err = tmpfile_capacity(space->fd, size);
+    int err = file_backing_file_system(space, size);
 
     /* A file system that does not say how large it is has no limit that we know of. */
     return err == 0 && *size == 0 ? -ENODATA : err;
@@ -145,6 +249,7 @@ static void learn_file_system(struct space *space, int fd)
 {
     space->in_memory = tmpfile_in_memory(fd);
     space->on_disk = !space->in_memory;
+    space->faults_reserve = tmpfile_faults_reserve(fd);
 }
 
 static int open_like(struct space *fresh, const struct space *inherited)
@@ -243,15 +348,17 @@ static int create_copy(const struct space *space)
     return tmpfile_create_in_memory();
 }
 
-static int file_backing_copy(const struct space *space, int *fd)
+static int file_backing_copy(struct space *space)
 {
     struct copy copy = {.space = space, .fd = create_copy(space)};
 
     if (copy.fd < 0)
         return copy.fd;
-    int err = copy_regions(&copy);
+    int err = descriptor_identify(copy.fd, &space->copy_file);
     if (err == 0)
-        *fd = copy.fd;
+        err = copy_regions(&copy);
+    if (err == 0)
+        space->copy_fd = copy.fd;
     else
         close(copy.fd);
     return err;
@@ -259,6 +366,11 @@ static int file_backing_copy(const struct space *space, int *fd)
 
 static int file_backing_adopt_copy(struct space *space)
 {
+    int err = pin(space, space->fd, space->pin);
+
+    if (err != 0)
+        return err;
+    atomic_store(&space->lost, false);
     learn_file_system(space, space->fd);
     /* It may be in DRAM where the original was not: its length counts now, and so do large pages. */
     atomic_store(&space->looks, 0);
@@ -282,6 +394,13 @@ int file_backing_open(struct space *space, struct directory *directory)
 
     if (fd < 0)
         return fd;
+    int err = descriptor_identify(fd, &space->file);
+    if (err == 0)
+        err = pin(space, fd, NULL);
+    if (err != 0) {
+        close(fd);
+        return err;
+    }
     learn_file_system(space, fd);
     space->directory = directory;
     space->path = (char *)directory_path(directory);

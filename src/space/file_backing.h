@@ -11,3 +11,13 @@ extern const struct space_backing file_backing;
  * path and fd are set. Returns 0 or -errno, and nothing has changed.
  */
 int file_backing_open(struct space *space, struct directory *directory);
+
+/*
+ * The descriptor of the space's file, as space->fd is from here on: where the program has closed it,
+ * the file is opened again. -EBADF where that cannot be done, and where there is no file.
+ * Thread-safe.
+ */
+int file_backing_file(struct space *space);
+
+/* As tmpfile_capacity(), of the file system that the space's file lies in. -EBADF: it has none. */
+int file_backing_file_system(const struct space *space, size_t *bytes);

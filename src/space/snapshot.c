@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "space/region.h"
 #include "space/segment.h"
@@ -65,14 +64,14 @@ void space_snapshot_begin(struct space *space)
 {
     lock_all(space);
     space->in_fork = true;
-    set_outcome(space, space->backing->copy != NULL ? space->backing->copy(space, &space->copy_fd)
-                                                    : -EOPNOTSUPP);
+    set_outcome(space, space->backing->copy != NULL ? space->backing->copy(space) : -EOPNOTSUPP);
 }
 
 static int map_copy(struct space *space)
 {
-    close(space->fd);
+    descriptor_close(space->fd, &space->file);
     space->fd = space->copy_fd;
+    space->file = space->copy_file;
     int err = space->backing->adopt_copy(space);
     for (const struct segment *segment = atomic_load(&space->segments); segment != NULL && err == 0;
          segment = segment->next)
@@ -120,6 +119,6 @@ void space_snapshot_end(struct space *space, bool child)
     if (child)
         end_in_child(space);
     else if (atomic_load(&space->snapshot) == SPACE_SNAPSHOT_COPY)
-        close(space->copy_fd);
+        descriptor_close(space->copy_fd, &space->copy_file);
     unlock_all(space);
 }

@@ -5,13 +5,13 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "backing/directory.h"
 #include "space/class_map.h"
 #include "space/region.h"
 #include "space/segment.h"
-#include "util/cancel.h"
 
 /* From here on, asking the file system for its size is nothing beside finding out by trying. */
 #define LARGE_NEED ((size_t)1 << 30)
@@ -41,15 +41,10 @@ int space_init(struct space *space, const struct space_backing *backing, size_t 
     return err;
 }
 
-/* close(2) is a cancellation point, and what is below destroying a kind is none. */
 static void close_file(struct space *space)
 {
-    int state = cancel_hold();
-
-    if (space->fd >= 0)
-        close(space->fd);
+    descriptor_close(space->fd, &space->file);
     space->fd = -1;
-    cancel_restore(state);
 }
 
 void space_destroy(struct space *space)
@@ -63,6 +58,8 @@ void space_destroy(struct space *space)
         segment_unmap(segment);
     metadata_release(&space->metadata);
     close_file(space);
+    if (space->pin != NULL)
+        munmap(space->pin, space->page);
     if (space->directory != NULL)
         directory_close(space->directory);
     pthread_mutex_destroy(&space->extend_lock);

@@ -36,6 +36,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "backing/descriptor.h"
 #include "space/metadata.h"
 
 #define SPACE_CHUNK_SHIFT 21
@@ -77,15 +78,15 @@ struct space_backing {
     int (*renew)(const struct space *inherited, struct space **fresh);
 
     /*
-     * A store like the space's, with a copy of what it holds: a descriptor for *fd. 0 or -errno, and
-     * nothing is left. No page changes its state meanwhile. NULL where the child of a fork has a
-     * copy of the store anyway, or cannot have one.
+     * A store like the space's, with a copy of what it holds: space->copy_fd and copy_file. 0 or
+     * -errno, and nothing is left. No page changes its state meanwhile. NULL where the child of a
+     * fork has a copy of the store anyway, or cannot have one.
      */
-    int (*copy)(const struct space *space, int *fd);
+    int (*copy)(struct space *space);
 
     /*
-     * In the child of a fork: space->fd is the copy now, not yet mapped. Sees what sort of store
-     * that is. 0 or -errno. NULL where copy is.
+     * In the child of a fork: space->fd and file are the copy's now, not yet mapped. Sees what sort
+     * of store that is. 0 or -errno. NULL where copy is.
      */
     int (*adopt_copy)(struct space *space);
 
@@ -95,12 +96,19 @@ struct space_backing {
 
 struct space {
     /* These six are struct memkind_pmem, which programs may read. */
-    int fd;               /* the file, -1 where there is none; closed by space_destroy() */
+    int fd;               /* the file's, -1 where there is none; see file_backing_file() */
     off_t offset;         /* of the next segment; guarded by lock */
     size_t max_size;      /* most bytes held; 0: no limit of ours */
     pthread_mutex_t lock; /* see above */
     size_t held;          /* bytes committed; changed by atomic operations */
     char *path;           /* for people; belongs to directory */
+
+    /* Of the file, or of the device. */
+    struct descriptor_file file;      /* what fd stands for, unless the program has closed it */
+    struct descriptor_file copy_file; /* what copy_fd stands for */
+    void *pin;                        /* a page of the file that stays mapped; NULL: none */
+    bool faults_reserve;              /* tmpfile_faults_reserve() */
+    atomic_bool lost;                 /* fd is closed, and the file cannot be opened again */
 
     struct directory *directory; /* where the file was made, NULL where there is no file */
     const struct space_backing *backing;

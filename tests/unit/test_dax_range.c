@@ -29,7 +29,8 @@
 static const struct dax_device device = {.name = "dax0.0", .size = UNITS * UNIT, .alignment = UNIT};
 static char path[TEST_DIR_PATH_SIZE];
 static struct leftovers before;
-static struct fault fcntl_fault;
+static struct fault fcntl_fault; /* of a lock */
+static struct fault raise_fault; /* of a descriptor to a high number */
 static struct fault open_fault;
 
 int __real_open(const char *name, int flags, ...);
@@ -53,7 +54,7 @@ int __wrap_fcntl(int fd, int command, ...)
 {
     va_list arguments;
 
-    if (fault_hits(&fcntl_fault))
+    if (fault_hits(command == F_DUPFD_CLOEXEC ? &raise_fault : &fcntl_fault))
         return -1;
     va_start(arguments, command);
     void *argument = va_arg(arguments, void *);
@@ -64,7 +65,7 @@ int __wrap_fcntl(int fd, int command, ...)
 static int setup(void **state)
 {
     (void)state;
-    fcntl_fault = open_fault = (struct fault){0};
+    fcntl_fault = raise_fault = open_fault = (struct fault){0};
     snprintf(path, sizeof(path), "%s/range-XXXXXX", test_dir());
     int fd = mkstemp(path);
     assert_true(fd >= 0);
@@ -207,6 +208,22 @@ static void test_fork(void **state)
     close(take(UNITS, 0));
 }
 
+static void test_descriptor_is_out_of_the_way(void **state)
+{
+    struct dax_range range;
+
+    (void)state;
+    assert_int_equal(dax_range_take(path, &device, UNIT, &range), 0);
+    assert_true(range.fd > 2 * STDERR_FILENO + 1);
+    assert_true(descriptor_is(range.fd, &range.file));
+    close(range.fd);
+    /* Where no number is free, the one that it has is good enough. */
+    fault_set(&raise_fault, EMFILE, FAULT_ALWAYS);
+    assert_int_equal(dax_range_take(path, &device, UNIT, &range), 0);
+    assert_true(descriptor_is(range.fd, &range.file));
+    close(range.fd);
+}
+
 static void check_fails(int error)
 {
     struct dax_range range = {.fd = -5, .offset = -5};
@@ -247,6 +264,7 @@ int main(void)
         TEST(test_locks_of_others),
         TEST(test_mapping_holds_the_range),
         TEST(test_fork),
+        TEST(test_descriptor_is_out_of_the_way),
         TEST(test_failing_calls),
     };
 

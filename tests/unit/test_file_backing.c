@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of spaces over a file: who owns the directory, what is mapped, what each system call's
  * error becomes. */
-/* WRAP: openat fallocate mmap fstatvfs madvise ftruncate fstatfs */
+/* WRAP: openat open fallocate mmap fstatvfs madvise ftruncate fstatfs fstat */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,14 +35,16 @@ static struct leftovers before;
 static char dir_path[TEST_DIR_PATH_SIZE];
 static struct fault openat_fault;
 static struct fault allocate_fault;
-static struct fault punch_fault;
-static struct fault remove_fault; /* madvise(2) with MADV_REMOVE */
+static struct fault remove_fault; /* of a hole through the mapping */
+static struct fault punch_fault;  /* and through the descriptor */
 static struct fault map_fault;
 static struct fault fstatvfs_fault;
 static struct fault populate_fault;
 static struct fault extend_fault;
 static struct fault fstatfs_fault;
-static bool pretend_tmpfs; /* what fstatfs(2) says */
+static struct fault fstat_fault;
+static struct fault again_fault; /* of open(2), when the file is opened again */
+static bool pretend_tmpfs;       /* what fstatfs(2) says */
 static const struct statvfs *fake_statvfs;
 
 int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
@@ -57,6 +59,10 @@ int __real_ftruncate(int fd, off_t size);
 int __wrap_ftruncate(int fd, off_t size);
 int __real_fstatfs(int fd, struct statfs *fs);
 int __wrap_fstatfs(int fd, struct statfs *fs);
+int __real_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status);
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
 int __real_fstatvfs(int fd, struct statvfs *fs);
 int __wrap_fstatvfs(int fd, struct statvfs *fs);
 
@@ -105,6 +111,18 @@ int __wrap_fstatfs(int fd, struct statfs *fs)
     return result;
 }
 
+int __wrap_fstat(int fd, struct stat *status)
+{
+    return fault_hits(&fstat_fault) ? -1 : __real_fstat(fd, status);
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    if ((flags & O_PATH) == 0 && fault_hits(&again_fault))
+        return -1;
+    return __real_open(path, flags);
+}
+
 int __wrap_fstatvfs(int fd, struct statvfs *fs)
 {
     if (fault_hits(&fstatvfs_fault))
@@ -118,8 +136,10 @@ int __wrap_fstatvfs(int fd, struct statvfs *fs)
 static int setup(void **state)
 {
     (void)state;
-    openat_fault = allocate_fault = punch_fault = map_fault = fstatvfs_fault = (struct fault){0};
-    populate_fault = remove_fault = extend_fault = fstatfs_fault = (struct fault){0};
+    openat_fault = allocate_fault = remove_fault = punch_fault = map_fault = fstatvfs_fault =
+        (struct fault){0};
+    populate_fault = extend_fault = fstatfs_fault = (struct fault){0};
+    fstat_fault = again_fault = (struct fault){0};
     pretend_tmpfs = true;
     fake_statvfs = NULL;
     test_dir_make(dir_path);
@@ -173,6 +193,20 @@ static void directory_stays_the_callers_on_failure(void **state)
     directory_close(directory);
 }
 
+/* A file that does not tell which one it is, or cannot be mapped, could not be told from others. */
+static void file_that_cannot_be_known_is_not_opened(void **state)
+{
+    (void)state;
+    /* The first call is about the directory. */
+    fstat_fault = (struct fault){.error = EIO, .skip = 1, .times = 1};
+    assert_int_equal(file_backing_open(&space, directory), -EIO);
+    fault_set(&map_fault, ENODEV, 1);
+    assert_int_equal(file_backing_open(&space, directory), -ENODEV);
+    assert_int_equal(space.fd, -1);
+    assert_null(space.directory);
+    directory_close(directory);
+}
+
 static void segment_is_the_file(void **state)
 {
     char byte;
@@ -208,8 +242,8 @@ static void errors_are_those_of_the_calls(void **state)
     fault_set(&map_fault, EPERM, 1);
     assert_int_equal(space_reserve(&space, 1, 1, &addr), -EPERM);
     char *block = committed(CHUNK);
+    fault_set(&remove_fault, EACCES, 1);
     fault_set(&punch_fault, ENOSYS, 1);
-    fault_set(&remove_fault, ENOSYS, 1);
     assert_int_equal(space_decommit(&space, block, CHUNK), -EOPNOTSUPP);
     assert_int_equal(space_reserve(&space, CHUNK, CHUNK, &addr), 0);
     fault_set(&populate_fault, EINVAL, FAULT_ALWAYS);
@@ -240,6 +274,156 @@ static void space_comes_and_goes_without_fallocate(void **state)
         assert_int_equal(space_decommit(&space, addr, CHUNK), 0);
     }
     assert_int_equal(space_held(&space), 0);
+}
+
+/* -- Descriptors that the program has closed --------------------------------------------------- */
+
+/* A file of the program's gets the number of the space's. */
+static int take_number(void)
+{
+    int fd = memfd_create("program", MFD_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "text", 4, 0), 4);
+    assert_int_equal(dup2(fd, space.fd), space.fd);
+    close(fd);
+    return space.fd;
+}
+
+/* Nothing was written to it, nothing cut off or added; and it is open. */
+static void check_untouched(int fd)
+{
+    struct stat status;
+    char text[4];
+
+    assert_int_equal(__real_fstat(fd, &status), 0);
+    assert_int_equal(status.st_size, 4);
+    assert_int_equal(pread(fd, text, 4, 0), 4);
+    assert_memory_equal(text, "text", 4);
+    assert_int_equal(close(fd), 0);
+}
+
+static void file_is_opened_again(void **state)
+{
+    (void)state;
+    open_file();
+    char *addr = committed(CHUNK);
+    addr[0] = 'x';
+    int taken = take_number();
+    if (file_backing_file(&space) < 0) {
+        check_untouched(taken);
+        skip();
+    }
+    assert_int_not_equal(space.fd, taken);
+    char *more = committed(3 * CHUNK);
+    more[3 * CHUNK - 1] = 'y';
+    assert_int_equal(file_space_held(space.fd), 4 * CHUNK);
+    assert_int_equal(space_decommit(&space, more, 3 * CHUNK), 0);
+    assert_int_equal(file_space_held(space.fd), CHUNK);
+    assert_int_equal(addr[0], 'x');
+    check_untouched(taken);
+}
+
+/* Before anything is mapped but the page that holds the file. */
+static void file_without_a_segment_is_opened_again(void **state)
+{
+    (void)state;
+    open_file();
+    int taken = take_number();
+    if (file_backing_file(&space) < 0) {
+        check_untouched(taken);
+        skip();
+    }
+    committed(CHUNK)[0] = 'x';
+    assert_int_equal(file_space_held(space.fd), CHUNK);
+    check_untouched(taken);
+}
+
+/* Without a privilege: what the file is long enough for can be had, and is given back. */
+static void use_without_descriptor(bool in_memory)
+{
+    void *more;
+
+    pretend_tmpfs = in_memory;
+    open_file();
+    space.faults_reserve = true;
+    char *addr = committed(4 * CHUNK);
+    size_t held = file_space_held(space.fd);
+    int watch = dup(space.fd);
+    addr[0] = 'x';
+    assert_int_equal(space_decommit(&space, addr + CHUNK, CHUNK), 0);
+    int taken = take_number();
+    fault_set(&again_fault, EPERM, FAULT_ALWAYS);
+    assert_int_equal(space_decommit(&space, addr + 2 * CHUNK, CHUNK), 0);
+    assert_int_equal(file_space_held(watch), held - 2 * CHUNK);
+    assert_int_equal(space_commit(&space, addr + CHUNK, CHUNK), 0);
+    assert_int_equal(file_space_held(watch), held - CHUNK);
+    assert_int_equal(addr[CHUNK], 0);
+    assert_int_equal(addr[0], 'x');
+    assert_int_equal(space_reserve(&space, CHUNK, CHUNK, &more), 0);
+    assert_int_equal(space_commit(&space, more, CHUNK), -ENOSPC);
+    assert_int_equal(space_reserve(&space, (size_t)1 << 40, CHUNK, &more), -ENOMEM);
+    assert_int_equal(space_held(&space), 3 * CHUNK);
+    assert_int_equal(file_space_held(watch), held - CHUNK);
+    check_untouched(taken);
+    close(watch);
+}
+
+static void without_descriptor_in_memory(void **state)
+{
+    (void)state;
+    use_without_descriptor(true);
+}
+
+static void without_descriptor_elsewhere(void **state)
+{
+    (void)state;
+    use_without_descriptor(false);
+}
+
+/* Where a page fault does not take space for good, nothing more is taken. */
+static void without_descriptor_and_faults(void **state)
+{
+    (void)state;
+    open_file();
+    space.faults_reserve = false;
+    char *addr = committed(CHUNK);
+    assert_int_equal(space_decommit(&space, addr, CHUNK), 0);
+    int taken = take_number();
+    fault_set(&again_fault, EPERM, FAULT_ALWAYS);
+    assert_int_equal(space_commit(&space, addr, CHUNK), -ENOSPC);
+    assert_int_equal(space_held(&space), 0);
+    check_untouched(taken);
+}
+
+/* The pages are locked, and so the descriptor is needed to give them back. */
+static void locked_pages_need_the_descriptor(void **state)
+{
+    (void)state;
+    open_file();
+    char *addr = committed(2 * CHUNK);
+    fault_set(&remove_fault, EINVAL, FAULT_ALWAYS);
+    assert_int_equal(space_decommit(&space, addr, CHUNK), 0);
+    int taken = take_number();
+    fault_set(&again_fault, EPERM, FAULT_ALWAYS);
+    assert_int_equal(space_decommit(&space, addr + CHUNK, CHUNK), -EINVAL);
+    assert_int_equal(punch_fault.calls, 1);
+    check_untouched(taken);
+}
+
+static void capacity_needs_no_descriptor(void **state)
+{
+    size_t bytes = 0;
+    size_t again = 0;
+
+    (void)state;
+    assert_int_equal(file_backing_file_system(&space, &bytes), -EBADF);
+    open_file();
+    assert_int_equal(file_backing_file_system(&space, &bytes), 0);
+    int taken = take_number();
+    assert_int_equal(file_backing_file_system(&space, &again), 0);
+    assert_int_equal(again, bytes);
+    check_untouched(taken);
 }
 
 /* -- Files that are kept in memory ------------------------------------------------------------- */
@@ -398,6 +582,14 @@ int main(void)
         TEST(without_a_file_nothing_is_mapped),
         TEST(errors_are_those_of_the_calls),
         TEST(space_comes_and_goes_without_fallocate),
+        TEST(file_that_cannot_be_known_is_not_opened),
+        TEST(file_is_opened_again),
+        TEST(file_without_a_segment_is_opened_again),
+        TEST(without_descriptor_in_memory),
+        TEST(without_descriptor_elsewhere),
+        TEST(without_descriptor_and_faults),
+        TEST(locked_pages_need_the_descriptor),
+        TEST(capacity_needs_no_descriptor),
         TEST(whole_chunks_are_populated),
         TEST(file_is_never_cut),
         TEST(populating_that_finds_no_space_leaves_none_taken),

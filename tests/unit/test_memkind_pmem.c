@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of PMEM kinds: what create makes, what destroy leaves, and every way in which either can go
  * wrong. */
-/* WRAP: malloc calloc mmap openat fallocate fstatvfs pthread_mutex_init sched_getaffinity */
+/* WRAP: malloc calloc mmap madvise openat fallocate fstatvfs pthread_mutex_init sched_getaffinity */
 /* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -75,6 +75,8 @@ int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode);
 int __real_fallocate(int fd, int mode, off_t offset, off_t size);
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
+int __real_madvise(void *addr, size_t size, int advice);
+int __wrap_madvise(void *addr, size_t size, int advice);
 int __real_fstatvfs(int fd, struct statvfs *fs);
 int __wrap_fstatvfs(int fd, struct statvfs *fs);
 int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
@@ -122,9 +124,17 @@ int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
 {
     bool punches = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
 
-    return hits(punches ? &punch_fault : &allocate_fault)
-               ? -1
-               : __real_fallocate(fd, mode, offset, size);
+    /* What could not be punched through the mapping cannot be punched otherwise. */
+    if (punches && punch_fault.times > 0) {
+        errno = punch_fault.error;
+        return -1;
+    }
+    return !punches && hits(&allocate_fault) ? -1 : __real_fallocate(fd, mode, offset, size);
+}
+
+int __wrap_madvise(void *addr, size_t size, int advice)
+{
+    return advice == MADV_REMOVE && hits(&punch_fault) ? -1 : __real_madvise(addr, size, advice);
 }
 
 int __wrap_fstatvfs(int fd, struct statvfs *fs)

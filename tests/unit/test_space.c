@@ -5,7 +5,7 @@
  * Most tests use a fake store, of which each call can fail; the others a file in the test
  * directory, whose blocks are what the space says that it holds (on tmpfs to the byte).
  */
-/* WRAP: mmap munmap fallocate pthread_mutex_init pthread_mutex_lock */
+/* WRAP: mmap munmap madvise fallocate pthread_mutex_init pthread_mutex_lock */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,6 +74,8 @@ int __real_munmap(void *addr, size_t size);
 int __wrap_munmap(void *addr, size_t size);
 int __real_fallocate(int fd, int mode, off_t offset, off_t size);
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
+int __real_madvise(void *addr, size_t size, int advice);
+int __wrap_madvise(void *addr, size_t size, int advice);
 int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
 int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
 int __real_pthread_mutex_lock(pthread_mutex_t *lock);
@@ -107,9 +109,17 @@ int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
 {
     bool punches = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
 
-    return hits(punches ? &punch_fault : &allocate_fault)
-               ? -1
-               : __real_fallocate(fd, mode, offset, size);
+    /* What could not be punched through the mapping cannot be punched otherwise. */
+    if (punches && punch_fault.times > 0) {
+        errno = punch_fault.error;
+        return -1;
+    }
+    return !punches && hits(&allocate_fault) ? -1 : __real_fallocate(fd, mode, offset, size);
+}
+
+int __wrap_madvise(void *addr, size_t size, int advice)
+{
+    return advice == MADV_REMOVE && hits(&punch_fault) ? -1 : __real_madvise(addr, size, advice);
 }
 
 int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)

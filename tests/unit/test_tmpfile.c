@@ -166,7 +166,9 @@ int __wrap_fstatvfs(int fd, struct statvfs *fs)
 
 int __wrap_getrlimit(int resource, struct rlimit *limit)
 {
-    return fault_hits(&getrlimit_fault) ? -1 : __real_getrlimit(resource, limit);
+    if (resource == RLIMIT_FSIZE && fault_hits(&getrlimit_fault))
+        return -1;
+    return __real_getrlimit(resource, limit);
 }
 
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
