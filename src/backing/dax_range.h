@@ -18,7 +18,7 @@
 struct dax_device;
 
 struct dax_range {
-    int fd; /* the device, open for reading and writing, close-on-exec, with a high number; closed by the caller */
+    int fd; /* the device, open for reading and writing; as descriptor_raise(); the caller closes it */
     struct descriptor_file file; /* the device, for descriptor_close() */
     off_t offset;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Descriptors that the library keeps: out of everybody's way, and looked at before they are used. */
+/* Descriptors that the library keeps: out of everybody's way, and looked at before use. */
 #include "backing/descriptor.h"
 
 #include <errno.h>

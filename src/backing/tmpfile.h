@@ -16,9 +16,10 @@ struct directory;
 /*
  * Makes an empty file without a name in the directory: mode 0600 (less what the umask takes away),
  * open for reading and writing, close-on-exec. Returns a descriptor that the caller closes, with a
- * number as descriptor_raise() gives it, or -errno of the call that failed: -EACCES, -EROFS, -ENOSPC, -EMFILE ..., or, where the program has
- * closed the directory's descriptor, what directory_take_fd() says. The directory is left as it
- * was, unless the file system has no O_TMPFILE and refuses to remove a name that it just gave.
+ * number as descriptor_raise() gives it, or -errno of the call that failed: -EACCES, -EROFS,
+ * -ENOSPC, -EMFILE ..., or, where the program has closed the directory's descriptor, what
+ * directory_take_fd() says. The directory is left as it was, unless the file system has no O_TMPFILE
+ * and refuses to remove a name that it just gave.
  */
 int tmpfile_create(const struct directory *dir);
 
@@ -48,7 +49,8 @@ bool tmpfile_in_memory(int fd);
 
 /*
  * Whether the file system takes space for a page at the first write to it, for good, so that
- * tmpfile_populate() is enough: not those that copy on write, nor those whose server may refuse later.
+ * tmpfile_populate() is enough: not those that copy on write, nor those whose server may refuse
+ * later.
  */
 bool tmpfile_faults_reserve(int fd);
 

@@ -1,92 +1,297 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Keeps programs from closing the descriptor of the heap's file. Daemons and the like close all
- * that there may be, and what they open next would get its number: the heap would grow into one of
- * their files. To the program, the descriptor is not there.
+ * The descriptors of the preload library in the program's way.
+ *
+ * All of this may run in a signal handler, and in a child of vfork(2), which has its parent's memory
+ * and a table of descriptors of its own: what happens to that table is not noted. The functions that
+ * come next in line may be those of another library that is preloaded.
  */
+#include "preload/descriptors.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "backing/descriptor.h"
 #include "memkind/internal/memkind_pmem.h"
 #include "preload/preload.h"
 
-#define EXPORT __attribute__((visibility("default")))
-
-/* libc exports these too. */
-extern int __close(int fd);
-extern int __dup2(int fd, int wanted);
+#define EXPORT      __attribute__((visibility("default")))
+#define OWN_MOST    2
+#define LIST_SIZE   4096 /* of a part of a directory's list */
+#define FIRST_OTHER (STDERR_FILENO + 1)
 
 /* Not in every libc's headers. */
 EXPORT int close_range(unsigned first, unsigned last, int flags);
 EXPORT void closefrom(int first);
 
-/* The descriptor, or -1. In the child of a fork it is another one from the first allocation on. */
-static int own_descriptor(void)
+int descriptors_page = -1;
+
+/* The process whose table of descriptors is known. */
+static pid_t process;
+
+/* -- The next in line -------------------------------------------------------------------------- */
+
+static struct {
+    int (*close)(int fd);
+    int (*dup2)(int fd, int wanted);
+    int (*dup3)(int fd, int wanted, int flags);
+    int (*close_range)(unsigned first, unsigned last, int flags);
+} next;
+
+static int system_close(int fd)
 {
-    /* libmemkind closes what it has to. */
-    if (preload.kind == NULL || preload_thread == PRELOAD_BUSY)
-        return -1;
-    return ((const struct memkind_pmem *)preload.kind->priv)->fd;
+    return (int)syscall(SYS_close, fd);
 }
 
-static bool is_own(int fd)
+static int system_dup2(int fd, int wanted)
 {
-    return fd >= 0 && fd == own_descriptor();
+    if (fd == wanted)
+        return fcntl(fd, F_GETFD) < 0 ? -1 : fd;
+    return (int)syscall(SYS_dup3, fd, wanted, 0);
 }
+
+static int system_dup3(int fd, int wanted, int flags)
+{
+    return (int)syscall(SYS_dup3, fd, wanted, flags);
+}
+
+static int system_close_range(unsigned first, unsigned last, int flags)
+{
+    return (int)syscall(SYS_close_range, first, last, flags);
+}
+
+/* Sooner, where another library's constructor closes something. */
+__attribute__((constructor(101))) static void find_next(void)
+{
+#define FIND(name)                                      \
+    do {                                                \
+        int saved_errno = errno;                        \
+        *(void **)&next.name = dlsym(RTLD_NEXT, #name); \
+        if (next.name == NULL)                          \
+            next.name = system_##name;                  \
+        errno = saved_errno;                            \
+    } while (0)
+    FIND(close_range);
+    FIND(dup3);
+    FIND(dup2);
+    FIND(close);
+#undef FIND
+    process = getpid();
+}
+
+static inline void need_next(void)
+{
+    if (__builtin_expect(next.close == NULL, 0))
+        find_next();
+}
+
+void descriptors_begin_child(void)
+{
+    process = getpid();
+}
+
+/* -- What is ours ------------------------------------------------------------------------------ */
+
+/* Where the number of each of our descriptors stands; NULL where there is none. */
+static int *number_at(unsigned i)
+{
+    memkind_t kind = preload_kind();
+
+    if (i == 0)
+        return kind != NULL ? &((struct memkind_pmem *)kind->priv)->fd : NULL;
+    return &descriptors_page;
+}
+
+/* Whether the number is still what it was: a nameless file, or a device. */
+static bool is_still_there(int fd)
+{
+    struct stat status;
+    int saved_errno = errno;
+    bool there = fstat(fd, &status) == 0 &&
+                 (S_ISCHR(status.st_mode) || (S_ISREG(status.st_mode) && status.st_nlink == 0));
+
+    errno = saved_errno;
+    return there;
+}
+
+static __attribute__((noinline)) bool is_in_this_process(int fd)
+{
+    /* libmemkind closes what it has to. */
+    return preload_thread != PRELOAD_BUSY && getpid() == process && is_still_there(fd);
+}
+
+/* Where the number stands if it is one of ours, else NULL. */
+static inline int *find_own(int fd)
+{
+    for (unsigned i = 0; i < OWN_MOST; i++) {
+        int *own = number_at(i);
+
+        if (own != NULL && __builtin_expect(*own == fd, 0) && fd >= 0)
+            return is_in_this_process(fd) ? own : NULL;
+    }
+    return NULL;
+}
+
+/* The lowest of our numbers from `first` to `last`, or -1. */
+static int lowest_own(unsigned first, unsigned last)
+{
+    int lowest = -1;
+
+    for (unsigned i = 0; i < OWN_MOST; i++) {
+        const int *own = number_at(i);
+        int fd = own != NULL ? *own : -1;
+
+        if (fd >= 0 && (unsigned)fd >= first && (unsigned)fd <= last &&
+            (lowest < 0 || fd < lowest) && is_in_this_process(fd))
+            lowest = fd;
+    }
+    return lowest;
+}
+
+/*
+ * Gives one of our descriptors another number beside the one that it has. 0; -1 with EMFILE where
+ * there is none: then the program has no number to spare either.
+ */
+static int move_away(int *own)
+{
+    int saved_errno = errno;
+    int moved = fcntl(*own, F_DUPFD_CLOEXEC, FIRST_OTHER);
+
+    if (moved >= 0)
+        moved = descriptor_raise(moved);
+    if (moved < 0) {
+        errno = EMFILE;
+        return -1;
+    }
+    __atomic_store_n(own, moved, __ATOMIC_RELEASE);
+    errno = saved_errno;
+    return 0;
+}
+
+/* -- For the program --------------------------------------------------------------------------- */
 
 EXPORT int close(int fd)
 {
-    if (__builtin_expect(is_own(fd), 0)) {
+    need_next();
+    if (find_own(fd) != NULL) {
         errno = EBADF;
         return -1;
     }
-    return __close(fd);
+    return next.close(fd);
 }
 
-/* Whoever wants just this number cannot have it. */
+/* What a call that was to replace the number of a descriptor that has moved away returned. */
+static int finish_move(int result, int old)
+{
+    int saved_errno = errno;
+
+    if (result < 0)
+        next.close(old);
+    errno = saved_errno;
+    return result;
+}
+
 EXPORT int dup2(int fd, int wanted)
 {
-    if (is_own(wanted)) {
-        errno = EBUSY;
-        return -1;
-    }
-    return __dup2(fd, wanted);
+    need_next();
+    int *own = fd != wanted ? find_own(wanted) : NULL;
+    if (own == NULL)
+        return next.dup2(fd, wanted);
+    return move_away(own) == 0 ? finish_move(next.dup2(fd, wanted), wanted) : -1;
 }
 
 EXPORT int dup3(int fd, int wanted, int flags)
 {
-    if (is_own(wanted)) {
-        errno = EBUSY;
-        return -1;
-    }
-    return (int)syscall(SYS_dup3, fd, wanted, flags);
+    need_next();
+    int *own = fd != wanted ? find_own(wanted) : NULL;
+    if (own == NULL)
+        return next.dup3(fd, wanted, flags);
+    return move_away(own) == 0 ? finish_move(next.dup3(fd, wanted, flags), wanted) : -1;
 }
 
 EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
-    unsigned own = (unsigned)own_descriptor();
-    long result = 0;
+    int own;
 
-    if (own > INT_MAX || own < first || own > last)
-        return (int)syscall(SYS_close_range, first, last, flags);
-    if (own > first)
-        result = syscall(SYS_close_range, first, own - 1, flags);
-    if (result == 0 && own < last)
-        result = syscall(SYS_close_range, own + 1, last, flags);
-    return (int)result;
+    need_next();
+    /* Around each of ours; what else is wrong with the range, the call says. */
+    while ((own = lowest_own(first, last)) >= 0) {
+        if ((unsigned)own > first && next.close_range(first, (unsigned)own - 1, flags) != 0)
+            return -1;
+        if ((unsigned)own == last)
+            return 0;
+        first = (unsigned)own + 1;
+    }
+    return next.close_range(first, last, flags);
+}
+
+/* -- closefrom(3) on a kernel without close_range(2) ------------------------------------------- */
+
+/* An entry of getdents64(2). */
+struct entry {
+    unsigned long long inode;
+    long long offset;
+    unsigned short size;
+    unsigned char type;
+    char name[];
+};
+
+/* Closes the descriptors that a part of the list names, from `first` on; whether there were any. */
+static bool close_listed(const char *list, long size, int first, int directory)
+{
+    bool any = false;
+
+    for (long at = 0; at < size;) {
+        const struct entry *entry = (const struct entry *)(list + at);
+        int fd = entry->name[0] >= '0' && entry->name[0] <= '9' ? (int)strtol(entry->name, NULL, 10)
+                                                                : -1;
+
+        if (fd >= first && fd != directory && close(fd) == 0)
+            any = true;
+        at += entry->size;
+    }
+    return any;
+}
+
+/* Looks at the list again until there is nothing left: it may change while it is read. */
+static bool close_all_listed(int first)
+{
+    _Alignas(struct entry) char list[LIST_SIZE];
+    int directory = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long size;
+    bool any;
+
+    if (directory < 0)
+        return false;
+    do {
+        any = false;
+        (void)lseek(directory, 0, SEEK_SET);
+        while ((size = syscall(SYS_getdents64, directory, list, sizeof(list))) > 0)
+            any = close_listed(list, size, first, directory) || any;
+    } while (any);
+    next.close(directory);
+    return size == 0;
 }
 
 EXPORT void closefrom(int first)
 {
-    unsigned from = first > 0 ? (unsigned)first : 0;
+    int saved_errno = errno;
+    int from = first > 0 ? first : 0;
 
-    if (close_range(from, UINT_MAX, 0) == 0)
-        return;
-    /* A kernel that is older than the call. */
-    long limit = sysconf(_SC_OPEN_MAX);
-    for (long fd = from; fd < limit; fd++)
-        close((int)fd);
+    if (close_range((unsigned)from, UINT_MAX, 0) != 0 && !close_all_listed(from)) {
+        long limit = sysconf(_SC_OPEN_MAX);
+
+        for (long fd = from; fd < limit && fd <= INT_MAX; fd++)
+            close((int)fd);
+    }
+    errno = saved_errno;
 }

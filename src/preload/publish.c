@@ -11,7 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backing/descriptor.h"
 #include "memkind/internal/memkind_pmem.h"
+#include "preload/descriptors.h"
 #include "preload/numbers.h"
 #include "preload/preload.h"
 #include "preload/settings.h"
@@ -52,6 +54,9 @@ static int make_page(void)
 
     if (fd < 0)
         return -errno;
+    fd = descriptor_raise(fd);
+    if (fd < 0)
+        return fd;
     if (ftruncate(fd, sizeof(*page)) == 0) {
         page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (page != MAP_FAILED)
@@ -89,7 +94,9 @@ static int publish(void)
              ((const struct memkind_pmem *)preload.kind->priv)->dir);
     update();
     int err = start_thread();
-    if (err != 0) {
+    if (err == 0) {
+        descriptors_page = fd;
+    } else {
         /* Whoever found it would take numbers for new that never change. */
         munmap(page, sizeof(*page));
         close(fd);

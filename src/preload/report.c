@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backing/descriptor.h"
 #include "memkind/internal/memkind_pmem.h"
 #include "preload/numbers.h"
 #include "preload/preload.h"
@@ -54,7 +55,15 @@ static bool make_path(const char *name)
 
 static int open_file(void)
 {
-    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, FILE_MODE);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, FILE_MODE);
+
+    if (fd < 0)
+        return fd;
+    /* Not where a stream was closed: others may still print. */
+    fd = descriptor_raise(fd);
+    if (fd < 0)
+        errno = -fd;
+    return fd;
 }
 
 bool report_at_exit(const struct settings *settings, char *message)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "preload/descriptors.h"
 #include "preload/leave_out.h"
 #include "preload/preload.h"
 #include "preload/publish.h"
@@ -46,6 +47,7 @@ static void begin_child(void)
 {
     preload_set_thread(PRELOAD_COLD);
     whole_heap_begin_child();
+    descriptors_begin_child();
 }
 
 /* -- Start ------------------------------------------------------------------------------------- */

@@ -512,19 +512,14 @@ static void case_descriptors(void)
 {
     enum { MOST = 64 };
     int files[MOST];
-    int busy = 0;
     char text[16];
 
     for (int fd = 3; fd < MOST; fd++)
         close(fd);
     closefrom(3);
     CHECK(close_range(3, ~0U, 0) == 0);
-    for (int fd = 3; fd < MOST; fd++) {
-        bool got = (fd % 2 == 0 ? dup2(2, fd) : dup3(2, fd, 0)) == fd;
-        CHECK(got || errno == EBUSY);
-        busy += !got;
-    }
-    CHECK(busy == 1);
+    for (int fd = 3; fd < MOST; fd++)
+        CHECK((fd % 2 == 0 ? dup2(2, fd) : dup3(2, fd, 0)) == fd);
     closefrom(3);
     size_t count = open_all(files, COUNT_OF(files));
     use_much();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of descriptors that are kept: which number they get, and whether a number is still theirs. */
+/* Tests of descriptors that are kept: their numbers, and whether a number is still theirs. */
 /* WRAP: fcntl fstat getrlimit open */
 #include <setjmp.h>
 #include <stdarg.h>
