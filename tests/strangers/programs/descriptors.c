@@ -5,7 +5,6 @@
  *
  * Usage: descriptors CASE. MEMKIND_PRELOAD_DIR tells where the heap's file is.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
