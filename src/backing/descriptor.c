@@ -65,6 +65,19 @@ int descriptor_raise(int fd)
     return raised;
 }
 
+int descriptor_duplicate(int fd)
+{
+    int saved_errno = errno;
+    int duplicate = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTOR_LEAST);
+    int error = duplicate >= 0 ? 0 : -errno;
+
+    errno = saved_errno;
+    if (duplicate >= 0)
+        return descriptor_raise(duplicate);
+    /* EINVAL: not even the least number is below the limit. */
+    return error == -EINVAL ? -EMFILE : error;
+}
+
 /* -- Files ------------------------------------------------------------------------------------- */
 
 int descriptor_identify(int fd, struct descriptor_file *file)

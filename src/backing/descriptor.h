@@ -34,6 +34,12 @@ struct descriptor_file {
  */
 int descriptor_raise(int fd);
 
+/*
+ * A second descriptor, as descriptor_raise() gives it; the first one stays open. -EMFILE where no
+ * number is free, -EBADF where fd is none. A cancellation point.
+ */
+int descriptor_duplicate(int fd);
+
 /* Notes which file it is. 0, or -errno of fstat(2). errno is kept here and below. */
 int descriptor_identify(int fd, struct descriptor_file *file);
 

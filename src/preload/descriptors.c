@@ -24,10 +24,9 @@
 #include "memkind/internal/memkind_pmem.h"
 #include "preload/preload.h"
 
-#define EXPORT      __attribute__((visibility("default")))
-#define OWN_MOST    2
-#define LIST_SIZE   4096 /* of a part of a directory's list */
-#define FIRST_OTHER (STDERR_FILENO + 1)
+#define EXPORT    __attribute__((visibility("default")))
+#define OWN_MOST  2
+#define LIST_SIZE 4096 /* of a part of a directory's list */
 
 /* Not in every libc's headers. */
 EXPORT int close_range(unsigned first, unsigned last, int flags);
@@ -111,6 +110,12 @@ static int *number_at(unsigned i)
     return &descriptors_page;
 }
 
+/* Another thread may change it. */
+static inline int number_in(const int *own)
+{
+    return __atomic_load_n(own, __ATOMIC_RELAXED);
+}
+
 /* Whether the number is still what it was: a nameless file, or a device. */
 static bool is_still_there(int fd)
 {
@@ -135,7 +140,7 @@ static inline int *find_own(int fd)
     for (unsigned i = 0; i < OWN_MOST; i++) {
         int *own = number_at(i);
 
-        if (own != NULL && __builtin_expect(*own == fd, 0) && fd >= 0)
+        if (own != NULL && __builtin_expect(number_in(own) == fd, 0) && fd >= 0)
             return is_in_this_process(fd) ? own : NULL;
     }
     return NULL;
@@ -148,7 +153,7 @@ static int lowest_own(unsigned first, unsigned last)
 
     for (unsigned i = 0; i < OWN_MOST; i++) {
         const int *own = number_at(i);
-        int fd = own != NULL ? *own : -1;
+        int fd = own != NULL ? number_in(own) : -1;
 
         if (fd >= 0 && (unsigned)fd >= first && (unsigned)fd <= last &&
             (lowest < 0 || fd < lowest) && is_in_this_process(fd))
@@ -163,17 +168,13 @@ static int lowest_own(unsigned first, unsigned last)
  */
 static int move_away(int *own)
 {
-    int saved_errno = errno;
-    int moved = fcntl(*own, F_DUPFD_CLOEXEC, FIRST_OTHER);
+    int moved = descriptor_duplicate(*own);
 
-    if (moved >= 0)
-        moved = descriptor_raise(moved);
     if (moved < 0) {
-        errno = EMFILE;
+        errno = -moved;
         return -1;
     }
     __atomic_store_n(own, moved, __ATOMIC_RELEASE);
-    errno = saved_errno;
     return 0;
 }
 

@@ -45,10 +45,8 @@ static int pin(struct space *space, int fd, void *at)
 static void note_lost(struct space *space)
 {
     if (!atomic_exchange(&space->lost, true))
-        log_error(
-            "%s: the file's descriptor is closed and it cannot be opened again: the kind cannot "
-            "grow",
-            space->path);
+        log_error("%s: the file's descriptor is gone, and the file cannot be opened again",
+                  space->path);
 }
 
 /* Opens the file again, and puts its number in the place of the one that was lost. */
@@ -81,7 +79,7 @@ int file_backing_file(struct space *space)
 
 static int file_backing_map(struct space *space, void *addr, size_t size, off_t offset)
 {
-    if (space->fd < 0)
+    if (space->directory == NULL)
         return -EBADF;
     int fd = file_backing_file(space);
     return fd < 0 ? -ENOMEM : tmpfile_map(fd, addr, size, offset, space->in_memory);

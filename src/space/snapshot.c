@@ -10,13 +10,35 @@
 #include "space/region.h"
 #include "space/segment.h"
 #include "space/space.h"
+#include "util/cancel.h"
 #include "util/log.h"
 
 /* So that a fork looks at all kinds only in programs that have asked for copies. */
 static atomic_bool wanted_by_any;
 
+/*
+ * Keeps a number for the copy: a program that has used up all others can fork nevertheless. Where
+ * there is none to keep, one may be free when it is needed.
+ */
+static void keep_spare(struct space *space)
+{
+    if (descriptor_is(space->spare_fd, &space->file))
+        return;
+    space->spare_fd = descriptor_is(space->fd, &space->file) ? descriptor_duplicate(space->fd) : -1;
+}
+
+static void give_up_spare(struct space *space)
+{
+    descriptor_close(space->spare_fd, &space->file);
+    space->spare_fd = -1;
+}
+
 void space_snapshot_want(struct space *space)
 {
+    int cancel = cancel_hold();
+
+    keep_spare(space);
+    cancel_restore(cancel);
     atomic_store(&wanted_by_any, true);
     atomic_store(&space->snapshots, true);
 }
@@ -60,16 +82,28 @@ static void set_outcome(struct space *space, int err)
                   space->path != NULL ? space->path : "no file", strerrordesc_np(-err));
 }
 
+static int make_copy(struct space *space)
+{
+    if (space->backing->copy == NULL)
+        return -EOPNOTSUPP;
+    int err = space->backing->copy(space);
+    if (err != -EMFILE || space->spare_fd < 0)
+        return err;
+    give_up_spare(space);
+    return space->backing->copy(space);
+}
+
 void space_snapshot_begin(struct space *space)
 {
     lock_all(space);
     space->in_fork = true;
-    set_outcome(space, space->backing->copy != NULL ? space->backing->copy(space) : -EOPNOTSUPP);
+    set_outcome(space, make_copy(space));
 }
 
 static int map_copy(struct space *space)
 {
     descriptor_close(space->fd, &space->file);
+    give_up_spare(space);
     space->fd = space->copy_fd;
     space->file = space->copy_file;
     int err = space->backing->adopt_copy(space);
@@ -120,5 +154,7 @@ void space_snapshot_end(struct space *space, bool child)
         end_in_child(space);
     else if (atomic_load(&space->snapshot) == SPACE_SNAPSHOT_COPY)
         descriptor_close(space->copy_fd, &space->copy_file);
+    if (!child || space->copied)
+        keep_spare(space);
     unlock_all(space);
 }

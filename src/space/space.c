@@ -27,6 +27,7 @@ int space_init(struct space *space, const struct space_backing *backing, size_t 
 {
     memset(space, 0, sizeof(*space));
     space->fd = -1;
+    space->spare_fd = -1;
     space->max_size = max_size;
     space->backing = backing;
     space->owner = owner;
@@ -44,7 +45,9 @@ int space_init(struct space *space, const struct space_backing *backing, size_t 
 static void close_file(struct space *space)
 {
     descriptor_close(space->fd, &space->file);
+    descriptor_close(space->spare_fd, &space->file);
     space->fd = -1;
+    space->spare_fd = -1;
 }
 
 void space_destroy(struct space *space)

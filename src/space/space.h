@@ -106,6 +106,7 @@ struct space {
     /* Of the file, or of the device. */
     struct descriptor_file file;      /* what fd stands for, unless the program has closed it */
     struct descriptor_file copy_file; /* what copy_fd stands for */
+    int spare_fd;                     /* another one of the file's, -1: none; see snapshot.c */
     void *pin;                        /* a page of the file that stays mapped; NULL: none */
     bool faults_reserve;              /* tmpfile_faults_reserve() */
     atomic_bool lost;                 /* fd is closed, and the file cannot be opened again */

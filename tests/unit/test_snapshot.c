@@ -386,11 +386,12 @@ static void failures_that_memory_does_not_cure(void **state)
         assert_int_equal(memory_fault.calls, 0);
     }
     fault_set(&openat_fault, EACCES, FAULT_ALWAYS);
-    fault_set(&memory_fault, EMFILE, 1);
+    /* The number that is kept is no help either. */
+    fault_set(&memory_fault, EMFILE, 2);
     space_snapshot_begin(&space);
     assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
     space_snapshot_end(&space, false);
-    assert_int_equal(memory_fault.calls, 1);
+    assert_int_equal(memory_fault.calls, 2);
     check_use();
 }
 
@@ -417,6 +418,36 @@ static void copy_that_cannot_be_mapped(void **state)
     assert_false(space.copied);
     int status = status_of_reader();
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+}
+
+/* Where no other number is left, the copy gets the one that was kept. */
+static void spare_number_is_the_copys(void **state)
+{
+    (void)state;
+    int spare = space.spare_fd;
+    assert_true(spare > STDERR_FILENO && spare != space.fd);
+    fault_set(&openat_fault, EMFILE, 1);
+    space_snapshot_begin(&space);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
+    assert_int_equal(space.spare_fd, -1);
+    space_snapshot_end(&space, false);
+    assert_int_equal(space.spare_fd, spare);
+    /* In the child, it is one of the copy's. */
+    space_snapshot_begin(&space);
+    space_snapshot_end(&space, true);
+    assert_true(descriptor_is(space.spare_fd, &space.copy_file));
+    /* The program has closed all, and what it opened has the numbers. */
+    int own = memfd_create("program", MFD_CLOEXEC);
+    int taken = space.spare_fd;
+    assert_int_equal(dup2(own, taken), taken);
+    fault_set(&openat_fault, EMFILE, FAULT_ALWAYS);
+    space_snapshot_begin(&space);
+    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
+    space_snapshot_end(&space, false);
+    assert_true(fcntl(taken, F_GETFD) >= 0);
+    assert_int_not_equal(space.spare_fd, taken);
+    close(taken);
+    close(own);
 }
 
 /* Nor is known how long it is. */
@@ -501,6 +532,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(failures_that_memory_does_not_cure, setup, teardown),
         cmocka_unit_test_setup_teardown(child_without_a_copy_reads_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(copy_that_cannot_be_mapped, setup, teardown),
+        cmocka_unit_test_setup_teardown(spare_number_is_the_copys, setup, teardown),
         cmocka_unit_test_setup_teardown(copy_that_cannot_be_measured, setup, teardown),
         cmocka_unit_test_setup_teardown(access_that_cannot_be_barred, setup, teardown),
         cmocka_unit_test_setup_teardown(access_that_nothing_bars, setup, teardown),

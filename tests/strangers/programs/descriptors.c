@@ -294,6 +294,8 @@ static void no_number(void)
         ;
     NEED(dup2(STDIN_FILENO, number) == -1 && errno == EMFILE);
     check_heap();
+    for (int i = 0; i < 3; i++)
+        check_child();
 }
 
 /* How often close(2) and dup2(2) are called here is what others' libraries count. */
