@@ -424,6 +424,8 @@ static void copy_that_cannot_be_mapped(void **state)
 static void spare_number_is_the_copys(void **state)
 {
     (void)state;
+    assert_int_equal(space.spare_fd, -1);
+    space_snapshot_want(&space);
     int spare = space.spare_fd;
     assert_true(spare > STDERR_FILENO && spare != space.fd);
     fault_set(&openat_fault, EMFILE, 1);
