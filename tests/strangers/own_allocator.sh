@@ -64,6 +64,23 @@ for y in x: y.extend(b"0" * 3000)'
 done
 echo "other allocators: $found"
 
+# The address sanitizer wants to come first; then it is the program's allocator.
+runtime=$("${CC:-cc}" -print-file-name=libasan.so 2>/dev/null || true)
+cat >"$work/text.c" <<'END'
+#include <stdlib.h>
+#include <string.h>
+int main(void)
+{
+    char *text = realloc(strdup("text"), 1000);
+    free(text);
+    return text == NULL;
+}
+END
+if [ "${runtime#/}" != "$runtime" ] &&
+    "${CC:-cc}" -w -fno-builtin -fsanitize=address -o "$work/sanitized" "$work/text.c" 2>/dev/null; then
+    aside "a program with the address sanitizer" "$runtime:$library" "$work/sanitized"
+fi
+
 if [ -x "$STRANGERS/operators" ]; then
     served "C++" "$library" "$STRANGERS/operators" all
     [ "$(cat "$work/out")" = 15 ] || fail "blocks of operator new in the kind: $(cat "$work/out")"
