@@ -126,6 +126,13 @@ static void bin_push(struct cache_bin *bin, void *const *blocks, size_t count)
     atomic_store_explicit(&bin->top, top + count, memory_order_relaxed);
 }
 
+/* Pushes the last of the blocks first, so that they are popped in their order. */
+static void bin_push_reversed(struct cache_bin *bin, void *const *blocks, size_t count)
+{
+    while (count != 0)
+        bin_push(bin, &blocks[--count], 1);
+}
+
 /* Takes the oldest blocks out: they are the least likely to be in a processor's cache. */
 static void bin_take_oldest(struct cache_bin *bin, void **blocks, size_t count)
 {
@@ -405,7 +412,7 @@ static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t 
 
 /*
  * Gets up to `wanted` blocks, of which all but the first go into the bin; blocks[0] stays NULL
- * where there is no space. No lock is held here: the heap may have to empty the caches of others,
+ * where there is no space. Fresh blocks ascend, next to each other, and are handed out so. No lock is held here: the heap may have to empty the caches of others,
  * and they this one.
  */
 static void refill(struct owned_cache *owned, unsigned size_class, void **blocks, size_t wanted)
@@ -425,7 +432,7 @@ static void refill(struct owned_cache *owned, unsigned size_class, void **blocks
     struct cache_bin *bin = &owned->cache.bins[size_class];
     size_t room = (size_t)(bin->end - bin->base) - bin_count(bin);
     size_t kept = count - 1 < room ? count - 1 : room;
-    bin_push(bin, blocks + 1, kept);
+    bin_push_reversed(bin, blocks + 1, kept);
     pthread_mutex_unlock(&owned->lock);
     heap_drain(caches->heap, blocks + 1 + kept, count - 1 - kept);
 }

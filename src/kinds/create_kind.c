@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Kinds by the properties of their memory: each is one of the library's. What is given out is
- * counted, so that it can be destroyed as any kind that a program has made; the kind stays.
- */
+/* Kinds by the properties of their memory: each is one of the library's. */
 #include "kinds/create_kind.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 
 #include "kinds/kind_registry.h"
@@ -36,9 +32,6 @@ static const struct {
     {EITHER, MEMKIND_POLICY_INTERLEAVE_ALL, NO_FLAGS, MEMKIND_PARTITION_INTERLEAVE},
 };
 
-/* Handles given out and not yet returned, of each kind. */
-static atomic_uint handles[MEMKIND_NUM_BASE_KIND];
-
 static int partition_of(unsigned types, memkind_policy_t policy, memkind_bits_t flags,
                         unsigned *partition)
 {
@@ -66,18 +59,6 @@ int create_kind(memkind_memtype_t memtype_flags, memkind_policy_t policy, memkin
             return MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE;
         found = kind_registry_get(MEMKIND_PARTITION_DEFAULT);
     }
-    atomic_fetch_add(&handles[found->partition], 1);
     *kind = found;
     return MEMKIND_SUCCESS;
-}
-
-bool create_kind_return(const struct memkind *kind)
-{
-    unsigned count = atomic_load(&handles[kind->partition]);
-
-    do {
-        if (count == 0)
-            return false;
-    } while (!atomic_compare_exchange_weak(&handles[kind->partition], &count, count - 1));
-    return true;
 }

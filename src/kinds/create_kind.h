@@ -7,6 +7,3 @@
 /* As memkind_create_kind(). */
 int create_kind(memkind_memtype_t memtype_flags, memkind_policy_t policy, memkind_bits_t flags,
                 memkind_t *kind);
-
-/* Takes back one handle that create_kind() gave out; false where there is none. */
-bool create_kind_return(const struct memkind *kind);

@@ -153,7 +153,7 @@ static int open_kind(struct memkind *kind, void *addr, size_t size)
 
 int memkind_fixed_new(void *addr, size_t size, memkind_t *kind)
 {
-    if (addr == NULL || size == 0 || size > UINTPTR_MAX - (uintptr_t)addr) {
+    if ((addr == NULL && size != 0) || size > UINTPTR_MAX - (uintptr_t)addr) {
         log_error("no kind has an area of %zu bytes at %p", size, addr);
         errno = EINVAL;
         return MEMKIND_ERROR_INVALID;

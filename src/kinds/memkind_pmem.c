@@ -188,12 +188,12 @@ int memkind_pmem_validate_dir(const char *dir)
 
 /* -- Kinds that the program makes -------------------------------------------------------------- */
 
-/* Rounds max_size up to a chunk. -EINVAL for one that a kind cannot have. */
+/* Rounds max_size up to a chunk; beyond the last chunk, to 0, which is no limit. -EINVAL where it is too small. */
 static int round_max_size(size_t *max_size)
 {
     if (*max_size == 0)
         return 0;
-    if (*max_size < MEMKIND_PMEM_MIN_SIZE || *max_size > SIZE_MAX - (SPACE_CHUNK - 1))
+    if (*max_size < MEMKIND_PMEM_MIN_SIZE)
         return -EINVAL;
     *max_size = (*max_size + SPACE_CHUNK - 1) & ~(SPACE_CHUNK - 1);
     return 0;

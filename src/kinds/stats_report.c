@@ -122,12 +122,17 @@ static void put_kinds(const struct stats_report *report)
 
 /* -- The section ------------------------------------------------------------------------------- */
 
-static void begin_json(struct stats_report *report)
+/* Writes the section, once. In JSON, that is the beginning of the object. */
+static void begin(struct stats_report *report)
 {
-    put(report, "{\n\t\"memkind\": {\n\t\t\"kinds\": [\n");
-    put_kinds(report);
-    put(report, "\n\t\t]\n\t}");
+    if (report->begun)
+        return;
     report->begun = true;
+    put(report, "%s",
+        report->json ? "{\n\t\"memkind\": {\n\t\t\"kinds\": [\n"
+                     : "___ Begin memkind statistics ___\n");
+    put_kinds(report);
+    put(report, "%s", report->json ? "\n\t\t]\n\t}" : "--- End memkind statistics ---\n");
 }
 
 void stats_report_jemalloc(void *arg, const char *text)
@@ -138,21 +143,19 @@ void stats_report_jemalloc(void *arg, const char *text)
         text = strchr(text, '{');
         if (text == NULL)
             return;
-        begin_json(report);
+        begin(report);
         put(report, ",");
         text++;
     }
+    begin(report);
     report->write(report->opaque, text);
 }
 
 void stats_report_end(struct stats_report *report)
 {
-    if (!report->json) {
-        put(report, "___ Begin memkind statistics ___\n");
-        put_kinds(report);
-        put(report, "--- End memkind statistics ---\n");
-    } else if (!report->begun) {
-        begin_json(report);
+    if (report->begun)
+        return;
+    begin(report);
+    if (report->json)
         put(report, "\n}\n");
-    }
 }

@@ -2,8 +2,8 @@
 /*
  * The section on kinds whose memory lies in files, beside jemalloc's report.
  *
- * In text it follows jemalloc's. In JSON both are members of one object, ours first: jemalloc's
- * opening brace is where that can be told.
+ * In text it comes before jemalloc's, whose last line ends the report. In JSON both are members of
+ * one object, ours first: jemalloc's opening brace is where that can be told.
  */
 #pragma once
 

@@ -3,6 +3,7 @@
 #include "util/error.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "memkind.h"
@@ -25,33 +26,43 @@
     X(EINVAL, "the alignment is not a power of two that holds a pointer")                       \
     X(ENOMEM, "no memory of this kind is left")
 
-#define ERROR_UNDEFINED_TEXT "undefined error number"
+/* As memkind begins its messages, by which programs tell them apart. */
+#define ERROR_PREFIX         "<memkind> "
+#define ERROR_UNDEFINED_TEXT ERROR_PREFIX "Undefined error number: %d"
 
-#define ERROR_CHECK_SIZE(code, text)                                                           \
-    _Static_assert(sizeof(text) <= MEMKIND_ERROR_MESSAGE_SIZE, "the text of " #code " is too " \
-                                                               "long");
+#define ERROR_CHECK_SIZE(code, text)                                        \
+    _Static_assert(sizeof(ERROR_PREFIX text) <= MEMKIND_ERROR_MESSAGE_SIZE, \
+                   "the text of " #code " is too long");
 ERROR_TABLE(ERROR_CHECK_SIZE)
 
 const char *error_text(int error)
 {
 #define ERROR_CASE(code, text) \
     case code:                 \
-        return text;
+        return ERROR_PREFIX text;
     switch (error) {
         ERROR_TABLE(ERROR_CASE)
     default:
-        return ERROR_UNDEFINED_TEXT;
+        return NULL;
     }
 #undef ERROR_CASE
 }
 
 void error_message(int error, char *msg, size_t size)
 {
+    char undefined[sizeof(ERROR_UNDEFINED_TEXT) + sizeof("-2147483648")];
     const char *text = error_text(error);
     size_t length;
 
     if (msg == NULL || size == 0)
         return;
+    if (text == NULL) {
+        int saved_errno = errno;
+
+        snprintf(undefined, sizeof(undefined), ERROR_UNDEFINED_TEXT, error);
+        errno = saved_errno;
+        text = undefined;
+    }
     length = strnlen(text, size - 1);
     memcpy(msg, text, length);
     msg[length] = '\0';

@@ -133,7 +133,6 @@ static void test_arguments_that_are_none(void **state)
     errno = 0;
     assert_int_equal(memkind_create_fixed(NULL, MIB, &kind), MEMKIND_ERROR_INVALID);
     assert_int_equal(errno, EINVAL);
-    assert_int_equal(memkind_create_fixed(memory, 0, &kind), MEMKIND_ERROR_INVALID);
     assert_int_equal(memkind_create_fixed(memory, SIZE_MAX, &kind), MEMKIND_ERROR_INVALID);
     assert_int_equal(memkind_create_fixed(memory, MIB, NULL), MEMKIND_ERROR_INVALID);
     /* No process has memory there. */

@@ -348,7 +348,7 @@ static void test_kinds_that_are_not_available(void **state)
         assert_int_equal(memkind_get_stat(kind, MEMKIND_STAT_TYPE_ALLOCATED, &bytes),
                          MEMKIND_SUCCESS);
         assert_int_equal(bytes, 0);
-        assert_int_equal(memkind_destroy_kind(kind), MEMKIND_ERROR_OPERATION_FAILED);
+        assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
         assert_int_equal(kind->ops->create(&made, kind->ops, "mine"), unavailable[i].status);
         assert_int_equal(
             kind->ops->update_memory_usage_policy(kind, MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE),
@@ -387,7 +387,7 @@ static void check_created(unsigned types, memkind_policy_t policy, unsigned flag
     assert_non_null(block);
     memkind_free(kind, block);
     assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
-    assert_int_equal(memkind_destroy_kind(kind), MEMKIND_ERROR_OPERATION_FAILED);
+    assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
 }
 
 static void test_create_kind(void **state)

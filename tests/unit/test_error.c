@@ -14,7 +14,8 @@
 #include "memkind.h"
 #include "util/error.h"
 
-#define UNDEFINED "undefined error number"
+#define PREFIX    "<memkind> "
+#define UNDEFINED PREFIX "Undefined error number: "
 #define UNTOUCHED '#'
 
 static const int codes[] = {
@@ -42,7 +43,8 @@ static void test_each_code_has_its_own_text(void **state)
 {
     (void)state;
     for (size_t i = 0; i < CODES; i++) {
-        assert_string_not_equal(error_text(codes[i]), UNDEFINED);
+        assert_non_null(error_text(codes[i]));
+        assert_memory_equal(error_text(codes[i]), PREFIX, strlen(PREFIX));
         assert_in_range(strlen(error_text(codes[i])), 1, MEMKIND_ERROR_MESSAGE_SIZE - 1);
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(error_text(codes[i]), error_text(codes[j]));
@@ -51,11 +53,24 @@ static void test_each_code_has_its_own_text(void **state)
 
 static void test_other_numbers_are_undefined(void **state)
 {
-    static const int others[] = {1, -4, -5, -14, -256, 12345, INT_MIN, INT_MAX};
+    static const struct {
+        int error;
+        const char *text;
+    } others[] = {
+        {1, UNDEFINED "1"},
+        {-4, UNDEFINED "-4"},
+        {-256, UNDEFINED "-256"},
+        {INT_MIN, UNDEFINED "-2147483648"},
+        {INT_MAX, UNDEFINED "2147483647"},
+    };
+    char msg[MEMKIND_ERROR_MESSAGE_SIZE];
 
     (void)state;
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        assert_string_equal(error_text(others[i]), UNDEFINED);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_null(error_text(others[i].error));
+        error_message(others[i].error, msg, sizeof(msg));
+        assert_string_equal(msg, others[i].text);
+    }
 }
 
 static void test_message_of_every_size_is_terminated(void **state)

@@ -142,12 +142,12 @@ static const char *written_for(const char *report, unsigned options)
     return written;
 }
 
-static void text_is_followed_by_our_section(void **state)
+static void text_follows_our_section(void **state)
 {
     (void)state;
     assert_string_equal(written_for("{ of jemalloc }\n", MEMKIND_STAT_PRINT_ALL),
-                        "{ of jemalloc }\n___ Begin memkind statistics ___\n"
-                        "--- End memkind statistics ---\n");
+                        "___ Begin memkind statistics ___\n"
+                        "--- End memkind statistics ---\n{ of jemalloc }\n");
 }
 
 static void json_is_one_object(void **state)
@@ -183,8 +183,8 @@ static const char *reaches_stderr(int error, unsigned times)
 
 static void standard_error_fails(void **state)
 {
-    const char *all = "{ of jemalloc }\n___ Begin memkind statistics ___\n"
-                      "--- End memkind statistics ---\n";
+    const char *all = "___ Begin memkind statistics ___\n"
+                      "--- End memkind statistics ---\n{ of jemalloc }\n";
 
     (void)state;
     report_of_jemalloc = "{ of jemalloc }\n";
@@ -249,7 +249,7 @@ int main(void)
         cmocka_unit_test_setup(counter_is_selected, setup),
         cmocka_unit_test_setup(unknown_counter_is_invalid, setup),
         cmocka_unit_test_setup(library_is_all_of_jemalloc, setup),
-        cmocka_unit_test_setup(text_is_followed_by_our_section, setup),
+        cmocka_unit_test_setup(text_follows_our_section, setup),
         cmocka_unit_test_setup(json_is_one_object, setup),
         cmocka_unit_test_setup(report_without_memory_is_an_error, setup),
         cmocka_unit_test_setup(standard_error_fails, setup),

@@ -157,6 +157,27 @@ static void usable_size_of_null(void)
     say("%zu", memkind_malloc_usable_size(make_kind(0), NULL));
 }
 
+/* Programs rely on neighbours without knowing it, and so do prefetchers. */
+static void fresh_blocks(void)
+{
+    enum { BLOCKS = 200 };
+    static const size_t sizes[] = {16, SMALL, 112, KIB, 3 * KIB, 4 * KIB};
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        memkind_t kind = make_kind(0);
+        size_t neighbours = 0;
+        char *last = memkind_malloc(kind, sizes[i]);
+
+        for (int n = 1; n < BLOCKS; n++) {
+            char *next = memkind_malloc(kind, sizes[i]);
+
+            neighbours += next == last + memkind_malloc_usable_size(kind, last);
+            last = next;
+        }
+        say("%s", neighbours >= BLOCKS * 9 / 10 ? "ascend" : "do not ascend");
+    }
+}
+
 static memkind_t shared_kind;
 
 static void *free_it(void *block)
@@ -193,6 +214,7 @@ const struct question allocate_questions[] = {
     {"detect-null", detect_null, "NULL"},
     {"detect-foreign", detect_foreign, "NULL"},
     {"usable-size-of-null", usable_size_of_null, "0"},
+    {"fresh-blocks", fresh_blocks, "ascend, ascend, ascend, ascend, ascend, ascend"},
     {"free-in-other-thread", free_in_other_thread, "a block"},
     {NULL, NULL, NULL},
 };

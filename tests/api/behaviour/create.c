@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define NOBODY     65534
@@ -67,6 +68,34 @@ static void create_size_1(void)
 static void create_size_below_least(void)
 {
     create_with(dir, MEMKIND_PMEM_MIN_SIZE - 1);
+}
+
+/* Rounded up, they are beyond the last address: no limit. */
+static void create_sizes_beyond(void)
+{
+    struct statvfs fs;
+
+    if (statvfs(dir, &fs) != 0)
+        say("cannot be tried");
+    for (size_t below = 0; below < 2 * MIB; below += 2 * MIB - 2)
+        say("%s", memkind_get_capacity(make_kind(SIZE_MAX - below)) ==
+                          (ssize_t)(fs.f_blocks * fs.f_frsize)
+                      ? "file system's"
+                      : "another");
+}
+
+static void create_fixed_empty(void)
+{
+    static char memory[64];
+    memkind_t kind = UNTOUCHED;
+
+    say_status(memkind_create_fixed(memory, 0, &kind));
+    say("%zd", memkind_get_capacity(kind));
+    errno = 0;
+    say_block(memkind_malloc(kind, 1));
+    say_status(memkind_destroy_kind(kind));
+    say_status(memkind_create_fixed(NULL, 0, &kind));
+    say_status(memkind_create_fixed(NULL, 1, &kind));
 }
 
 static void create_in_missing(void)
@@ -254,6 +283,9 @@ const struct question create_questions[] = {
     {"create-unlimited", create_unlimited, "a block"},
     {"create-size-1", create_size_1, "INVALID, EINVAL, kind untouched"},
     {"create-size-below-least", create_size_below_least, "INVALID, EINVAL, kind untouched"},
+    {"create-sizes-beyond", create_sizes_beyond, "file system's, file system's"},
+    {"create-fixed-empty", create_fixed_empty,
+     "SUCCESS, 0, NULL, ENOMEM, SUCCESS, SUCCESS, INVALID"},
     {"create-in-missing", create_in_missing, "INVALID, ENOENT, kind untouched"},
     {"create-in-file", create_in_file, "INVALID, ENOTDIR, kind untouched"},
     {"create-in-read-only", create_in_read_only, "INVALID, EACCES, kind untouched"},
@@ -266,7 +298,7 @@ const struct question create_questions[] = {
     {"check-dax-path", check_dax_path, "MMAP, RUNTIME"},
     {"check-dax-path-null", check_dax_path_null, "RUNTIME"},
     {"destroy", destroy, "SUCCESS, 0 descriptors left"},
-    {"destroy-static", destroy_static, "OPERATION_FAILED, OPERATION_FAILED"},
+    {"destroy-static", destroy_static, "SUCCESS, SUCCESS"},
     {"arenas-0", arenas_0, "ENVIRON"},
     {"arenas-wrong", arenas_wrong, "ENVIRON"},
     {"arenas-1", arenas_1, "SUCCESS"},

@@ -171,7 +171,21 @@ static void error_message(void)
     memkind_error_message(MEMKIND_ERROR_INVALID, text, 5);
     say("%s", text[4] == '\0' && text[5] == '#' ? "cut" : "not cut");
     memkind_error_message(INT_MIN, text, sizeof(text));
-    say("%s", text[0] != '\0' ? "a text for any code" : "none");
+    say("%s", text);
+    memkind_error_message(MEMKIND_ERROR_UNAVAILABLE, text, strlen("<memkind> ") + 1);
+    say("%s", text);
+}
+
+/* Programs that parse the report look at its last line. */
+static void report_ends_with_jemalloc(void)
+{
+    static const char end[] = "--- End jemalloc statistics ---\n";
+
+    make_kind(0);
+    memkind_stats_print(keep, NULL, MEMKIND_STAT_PRINT_ALL);
+    size_t length = strlen(report);
+    say("%s",
+        length > strlen(end) && strcmp(report + length - strlen(end), end) == 0 ? "yes" : "no");
 }
 
 const struct question report_questions[] = {
@@ -186,11 +200,13 @@ const struct question report_questions[] = {
     {"report-wrong-option", report_wrong_option, "INVALID, nothing printed"},
     {"report-in-json", report_in_json, "SUCCESS, jemalloc"},
     {"report-of-kinds", report_of_kinds, "a section"},
+    {"report-ends-with-jemalloc", report_ends_with_jemalloc, "yes"},
     {"capacity", capacity, "33554432"},
     {"capacity-rounded", capacity_rounded, "18874368"},
     {"capacity-unlimited", capacity_unlimited, "file system's"},
     {"available", available, "SUCCESS"},
     {"version", version, "1014000"},
-    {"error-message", error_message, "cut, a text for any code"},
+    {"error-message", error_message,
+     "cut, <memkind> Undefined error number: -2147483648, <memkind> "},
     {NULL, NULL, NULL},
 };
