@@ -234,6 +234,17 @@ static void *alloc_when_short(struct heap *heap, const struct request *request)
     return block;
 }
 
+/*
+ * Whether nothing can have changed since this class was refused: no block was freed, and the space
+ * still cannot take one of this size. Then the attempt would only cost time, and programs that fill
+ * a heap make many.
+ */
+static bool is_hopeless(struct heap *heap, const struct request *request)
+{
+    return heap->space != NULL && thread_caches_are_off(&heap->caches, THREAD_CACHES_STARVED) &&
+           is_refused(heap, refusal_class(request)) && space_is_full(heap->space, request->size);
+}
+
 /* The class of a block, by its usable size. */
 static unsigned class_of_block(const void *block)
 {
@@ -298,10 +309,15 @@ static unsigned cached_class(size_t size, size_t alignment)
 
 void *heap_alloc(struct heap *heap, size_t size, size_t alignment, bool zero)
 {
+    struct request request = {.size = size, .alignment = alignment, .zero = zero};
     unsigned size_class = cached_class(size, alignment);
 
+    if (__builtin_expect(is_hopeless(heap, &request), 0)) {
+        errno = ENOMEM;
+        return NULL;
+    }
     if (size_class == 0 || heap->space == NULL)
-        return satisfy(heap, &(struct request){.size = size, .alignment = alignment, .zero = zero});
+        return satisfy(heap, &request);
     void *block = thread_cache_pop(heap->caches.number, size_class);
     if (block == NULL)
         block = thread_caches_alloc(&heap->caches, size_class);

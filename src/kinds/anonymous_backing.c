@@ -55,6 +55,7 @@ static const struct space_backing huge_pages = {
     .map = anonymous_map,
     .commit = huge_pages_commit,
     .release = huge_pages_release,
+    .is_full = huge_pages_are_used_up,
 };
 
 const struct space_backing *anonymous_backing_of(struct memkind *kind)

@@ -3,13 +3,19 @@
 #include "space/huge_pages.h"
 
 #include <errno.h>
+#include <linux/mman.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "space/region.h"
 #include "util/log.h"
 #include "util/madvise.h"
+
+#define NS_PER_S    1000000000ll
+#define BELIEVED_NS 10000000ll
 
 int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size)
 {
@@ -25,6 +31,53 @@ int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size
     if (errno == EINVAL)
         log_error("huge pages cannot be taken safely: this kernel has no MADV_POPULATE_WRITE");
     return -ENOMEM;
+}
+
+/*
+ * When the pool was last found empty, in nanoseconds; 0 once this process has given a page back. It
+ * is believed for a while, since asking is dear: programs that cannot have huge pages try them for
+ * each block.
+ */
+static atomic_llong found_empty;
+static atomic_uint given_back; /* how often this process has given pages back */
+
+static long long now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    return time.tv_sec * NS_PER_S + time.tv_nsec;
+}
+
+/* A private map of a huge page reserves it, or there is none: that is one call, and touches none. */
+static bool is_pool_empty(void)
+{
+    int saved_errno = errno;
+    void *page = mmap(NULL, SPACE_CHUNK, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
+
+    if (page != MAP_FAILED)
+        munmap(page, SPACE_CHUNK);
+    errno = saved_errno;
+    return page == MAP_FAILED;
+}
+
+bool huge_pages_are_used_up(const struct space *space)
+{
+    unsigned given = atomic_load(&given_back);
+    long long before = atomic_load(&found_empty);
+    long long time = now();
+
+    (void)space;
+    if (before != 0 && time - before < BELIEVED_NS)
+        return true;
+    if (!is_pool_empty())
+        return false;
+    atomic_store(&found_empty, time);
+    /* Whoever gives back counts first: either that is seen here, or the note is taken away there. */
+    if (atomic_load(&given_back) != given)
+        atomic_store(&found_empty, 0);
+    return true;
 }
 
 /* Where the region ends within its last chunk, nobody else has the rest of that. */
@@ -73,6 +126,8 @@ int huge_pages_release(struct space *space, void *addr, off_t offset, size_t siz
         clear(start, end);
         return 0;
     }
+    atomic_fetch_add(&given_back, 1);
+    atomic_store(&found_empty, 0);
     clear(start, first);
     if (last < end)
         clear(last, end);

@@ -14,3 +14,4 @@
 /* Operations of a struct space_backing whose map does mmap(2) with MAP_HUGETLB. */
 int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size);
 int huge_pages_release(struct space *space, void *addr, off_t offset, size_t size);
+bool huge_pages_are_used_up(const struct space *space);

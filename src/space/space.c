@@ -290,6 +290,19 @@ size_t space_capacity(const struct space *space, size_t needed)
     return size;
 }
 
+bool space_is_full(const struct space *space, size_t size)
+{
+    if (space->max_size != 0) {
+        size_t ahead = atomic_load_explicit(&space->ahead, memory_order_relaxed);
+        size_t held = space_held(space);
+
+        /* What is ahead of need goes to whoever is in need. */
+        held -= ahead < held ? ahead : held;
+        return size > space->max_size || held > space->max_size - size;
+    }
+    return space->backing->is_full != NULL && space->backing->is_full(space);
+}
+
 size_t space_held(const struct space *space)
 {
     return __atomic_load_n(&space->held, __ATOMIC_RELAXED);

@@ -92,6 +92,9 @@ struct space_backing {
 
     /* How large the store could get, for *size; NULL where nobody knows. */
     int (*capacity)(const struct space *space, size_t *size);
+
+    /* Whether the store has no page left for anybody; NULL where only trying tells. */
+    bool (*is_full)(const struct space *space);
 };
 
 struct space {
@@ -210,6 +213,12 @@ bool space_is_region_start(const struct space *space, const void *addr);
  * file system is asked only where `needed` is so large that this costs less than trying.
  */
 size_t space_capacity(const struct space *space, size_t needed);
+
+/*
+ * Whether it is certain, without effort, that the space cannot hold `size` more bytes now: for one
+ * without a limit, that its store has not a page left.
+ */
+bool space_is_full(const struct space *space, size_t size);
 
 /* Bytes held. */
 size_t space_held(const struct space *space);

@@ -7,7 +7,7 @@
  * gave.
  */
 /* WRAP: jemalloc_ctl_arena_purge jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy */
-/* WRAP: jemalloc_ctl_arena_set_decay jemalloc_ctl_add_arena_stats malloc mmap munmap */
+/* WRAP: jemalloc_ctl_alloc jemalloc_ctl_arena_set_decay jemalloc_ctl_add_arena_stats malloc mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,6 +55,7 @@ static struct space space;
 static struct heap heap;
 
 static atomic_uint purges;
+static atomic_uint attempts;
 static atomic_uint releases;
 static atomic_bool cannot_release;
 static size_t mapped; /* bytes that are mapped and not unmapped; not for threads */
@@ -66,6 +67,8 @@ static struct fault decay_fault;
 static struct fault stats_fault;
 static struct fault malloc_fault;
 
+void *__real_jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
+void *__wrap_jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
 void __real_jemalloc_ctl_arena_purge(unsigned arena);
 void __wrap_jemalloc_ctl_arena_purge(unsigned arena);
 int __real_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
@@ -89,6 +92,12 @@ int __wrap_munmap(void *addr, size_t size);
 static bool hits(struct fault *fault)
 {
     return fault->times > 0 && fault_hits(fault);
+}
+
+void *__wrap_jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zero)
+{
+    atomic_fetch_add(&attempts, 1);
+    return __real_jemalloc_ctl_alloc(arena, size, alignment, zero);
 }
 
 void __wrap_jemalloc_ctl_arena_purge(unsigned arena)
@@ -554,6 +563,27 @@ static void second_refusal_is_cheap(void **state)
     while (count > 0)
         heap_free(&heap, blocks[--count]);
     assert_false(refused());
+}
+
+static void refusals_of_a_full_space_ask_no_arena(void **state)
+{
+    static void *blocks[MANY];
+    size_t count = fill(64 * KIB, blocks, MANY);
+
+    (void)state;
+    while (space_held(&space) < LIMIT && count < MANY)
+        blocks[count++] = must_alloc(4 * KIB);
+    must_not_alloc(64);
+    unsigned before = attempts;
+    for (int i = 0; i < 10; i++) {
+        must_not_alloc(64 * KIB);
+        must_not_alloc(64);
+    }
+    assert_int_equal(attempts, before);
+    heap_free(&heap, blocks[--count]);
+    blocks[count++] = must_alloc(64);
+    while (count > 0)
+        heap_free(&heap, blocks[--count]);
 }
 
 static void shrinking_ends_starvation(void **state)
@@ -1076,6 +1106,7 @@ int main(void)
         TEST(second_refusal_is_cheap),
         TEST(shrinking_ends_starvation),
         TEST(free_by_another_thread_ends_starvation),
+        TEST(refusals_of_a_full_space_ask_no_arena),
         TEST(smaller_request_is_not_refused_for_a_larger_one),
         TEST(two_threads_that_are_short_both_get_room),
         TEST(caches_stay_off_during_the_search),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of spaces over huge pages, whose pool is played by ordinary memory: what is taken, given
  * back and set to zero, and that nothing that is not there is touched. */
-/* WRAP: madvise mincore */
+/* WRAP: madvise mincore mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,6 +66,35 @@ int __wrap_mincore(void *addr, size_t size, unsigned char *there)
     assert_true(size <= PAGE);
     *there = is_there[(size_t)((char *)addr - base) / CHUNK];
     return 0;
+}
+
+void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_munmap(void *addr, size_t size);
+int __wrap_munmap(void *addr, size_t size);
+
+/* The pool has one page that nobody has asked for, or none. */
+static bool pool_is_empty;
+static int pages_of_pool;
+
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    if ((flags & MAP_HUGETLB) == 0)
+        return __real_mmap(addr, size, protection, flags, fd, offset);
+    assert_int_equal(size, CHUNK);
+    if (pool_is_empty) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    pages_of_pool++;
+    return __real_mmap(addr, size, PROT_NONE, flags & MAP_PRIVATE ? MAP_PRIVATE | MAP_ANONYMOUS : 0,
+                       fd, offset);
+}
+
+int __wrap_munmap(void *addr, size_t size)
+{
+    pages_of_pool -= size == CHUNK;
+    return __real_munmap(addr, size);
 }
 
 static int map_space(struct space *of, void *addr, size_t size, off_t offset)
@@ -223,6 +252,24 @@ static void old_kernel_keeps_pages_and_they_are_zero(void **state)
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static void empty_pool_is_seen(void **state)
+{
+    (void)state;
+    errno = EXDEV;
+    pool_is_empty = true;
+    assert_true(huge_pages_are_used_up(&space));
+    /* Believed for a moment, but not after a page was given back. */
+    pool_is_empty = false;
+    assert_true(huge_pages_are_used_up(&space));
+    char *block = reserve(CHUNK);
+    assert_int_equal(space_commit(&space, block, CHUNK), 0);
+    assert_int_equal(space_decommit(&space, block, CHUNK), 0);
+    pages_of_pool = 0;
+    assert_false(huge_pages_are_used_up(&space));
+    assert_int_equal(pages_of_pool, 0);
+    assert_int_equal(errno, EXDEV);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +279,7 @@ int main(void)
         TEST(pool_runs_out),
         TEST(old_kernel_takes_none),
         TEST(old_kernel_keeps_pages_and_they_are_zero),
+        TEST(empty_pool_is_seen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

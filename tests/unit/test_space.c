@@ -629,6 +629,24 @@ static void block_of_max_size_fits(void **state)
     assert_int_equal(space_held(&space), space.max_size);
 }
 
+static void full_space_is_known_without_trying(void **state)
+{
+    void *addr;
+
+    (void)state;
+    assert_false(space_is_full(&space, SIZE_MAX));
+    space.max_size = 2 * CHUNK;
+    assert_true(space_is_full(&space, 2 * CHUNK + 1));
+    assert_false(space_is_full(&space, 2 * CHUNK));
+    assert_int_equal(space_reserve(&space, 2 * CHUNK, CHUNK, &addr), 0);
+    assert_int_equal(space_commit(&space, addr, space.page), 0);
+    /* The rest of what was committed is ahead of need. */
+    assert_false(space_is_full(&space, CHUNK));
+    assert_true(space_is_full(&space, 2 * CHUNK));
+    assert_int_equal(space_commit(&space, (char *)addr + space.page, 2 * CHUNK - space.page), 0);
+    assert_true(space_is_full(&space, 1));
+}
+
 static void full_store_is_its_error(void **state)
 {
     char *addr = reserve(2 * CHUNK, CHUNK);
@@ -1002,6 +1020,7 @@ int main(void)
         FAKE(peak_chunks_and_purges_are_counted),
         FAKE(what_others_have_ahead_is_taken_at_the_limit),
         FAKE(block_of_max_size_fits),
+        FAKE(full_space_is_known_without_trying),
         FAKE(full_store_is_its_error),
         FAKE(released_store_is_needed_first),
         FAKE(closing_space_releases_nothing),
