@@ -245,7 +245,6 @@ static void test_sizes(void **state)
     end_kind(make_kind(SIZE));
     check_refused(SIZE + 1, MEMKIND_ERROR_INVALID, EINVAL, "too small");
     check_refused(SMALLEST - 1, MEMKIND_ERROR_INVALID, EINVAL, "no kind has a size");
-    check_refused(SIZE_MAX, MEMKIND_ERROR_INVALID, EINVAL, "no kind has a size");
     make_device(SMALLEST - 2 * MIB, 2 * MIB);
     check_refused(0, MEMKIND_ERROR_INVALID, EINVAL, "too small");
     /* Pages of the smallest size: a chunk is one nevertheless. */
