@@ -14,6 +14,7 @@
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_fixed_internal.h"
 #include "kinds/memkind_pmem_internal.h"
+#include "kinds/node_kind.h"
 #include "kinds/stats.h"
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_default.h"
@@ -222,7 +223,7 @@ int memkind_purge(memkind_t kind)
     if (kind == MEMKIND_DEFAULT)
         jemalloc_ctl_default_purge();
     else
-        memkind_arena_purge(kind);
+        node_kind_purge(kind);
     return MEMKIND_SUCCESS;
 }
 

@@ -3,161 +3,272 @@
 #include "backing/memory_nodes.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <numa.h>
 #include <sched.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 #include <string.h>
+#ifdef __x86_64__
+#    include <cpuid.h>
+#endif
 
 #include "backing/dax_device.h"
-#include "backing/numa_nodes.h"
+#include "backing/node_list.h"
+#include "util/env.h"
+
+#define CPUS_REMEMBERED 4096
 
 /* -- Looking ----------------------------------------------------------------------------------- */
 
-/* A number at *text, which then points behind it; -1 where there is none that can be a node. */
-static int read_node(const char **text)
+/* The nodes that the process may have memory of. */
+static struct node_set allowed_nodes(void)
 {
-    char *end;
+    struct node_set allowed = {{0}};
 
-    if (**text < '0' || **text > '9')
-        return -1;
-    unsigned long node = strtoul(*text, &end, 10);
-    *text = end;
-    return node < NUMA_NUM_NODES ? (int)node : -1;
+    for (unsigned node = 0; node < NUMA_NUM_NODES && node < numa_all_nodes_ptr->size; node++)
+        if (numa_bitmask_isbitset(numa_all_nodes_ptr, node))
+            node_set_add(&allowed, node);
+    return allowed;
 }
 
-/* Adds the nodes of one item of a list, "3" or "3-5", at *text. */
-static int read_item(const struct memory_nodes *nodes, const char **text, struct node_set *set)
+static int parse(const struct memory_nodes *nodes, const char *list, struct node_set *set)
 {
-    int first = read_node(text);
-    int last = first;
+    struct node_set allowed = allowed_nodes();
 
-    if (first >= 0 && **text == '-') {
-        ++*text;
-        last = read_node(text);
-    }
-    if (first < 0 || last < first)
-        return -EINVAL;
-    for (int node = first; node <= last; node++) {
-        if (!node_set_has(&nodes->memory, (unsigned)node))
-            return -EINVAL;
-        node_set_add(set, (unsigned)node);
-    }
-    return 0;
-}
-
-static int read_list(const struct memory_nodes *nodes, const char *text, struct node_set *set)
-{
-    int error = read_item(nodes, &text, set);
-
-    while (error == 0 && *text == ',') {
-        text++;
-        error = read_item(nodes, &text, set);
-    }
-    return error == 0 && *text != '\0' ? -EINVAL : error;
+    return node_list_parse(list, &nodes->memory, &allowed, set);
 }
 
 static int look_for_dax(const struct memory_nodes *nodes, const char *list, struct node_set *set)
 {
-    static const struct node_set none;
-
     if (list != NULL)
-        return read_list(nodes, list, set);
+        return parse(nodes, list, set);
     if (dax_device_memory_nodes(set->bits, NUMA_NUM_NODES) != 0)
         return -ENODEV;
     /* Memory of a device need not be online. */
     for (size_t i = 0; i < sizeof(set->bits) / sizeof(set->bits[0]); i++)
         set->bits[i] &= nodes->memory.bits[i];
-    return memcmp(set, &none, sizeof(none)) == 0 ? -ENODEV : 0;
+    return node_set_is_empty(set) ? -ENODEV : 0;
 }
 
-static void look_at_node(struct memory_nodes *nodes, int node, int last)
+/* Xeon Phi processors of the second and third generation, which have no table of bandwidths. */
+static bool is_xeon_phi(void)
 {
-    long long size = numa_node_size64(node, NULL);
+#ifdef __x86_64__
+    enum { FAMILY = 6, KNIGHTS_LANDING = 0x57, KNIGHTS_MILL = 0x85 };
+    unsigned signature;
+    unsigned unused[3];
+    unsigned vendor[3];
 
-    /* A node without memory says so with an error. */
-    if (size > 0) {
-        node_set_add(&nodes->memory, (unsigned)node);
-        nodes->size[node] = (size_t)size;
-    }
-    for (int other = 0; other <= last; other++) {
-        int distance = numa_distance(node, other);
-
-        nodes->distance[node][other] =
-            distance > 0 && distance < UINT8_MAX ? (uint8_t)distance : UINT8_MAX;
-    }
+    /* "GenuineIntel" in the order of the registers. */
+    if (__get_cpuid(0, &unused[0], &vendor[0], &vendor[2], &vendor[1]) == 0 ||
+        memcmp(vendor, "GenuineIntel", sizeof(vendor)) != 0 ||
+        __get_cpuid(1, &signature, &unused[0], &unused[1], &unused[2]) == 0)
+        return false;
+    unsigned family = signature >> 8 & 0xf;
+    unsigned model = (signature >> 4 & 0xf) | (signature >> 12 & 0xf0);
+    return family == FAMILY && (model == KNIGHTS_LANDING || model == KNIGHTS_MILL);
+#else
+    return false;
+#endif
 }
 
-void memory_nodes_look(struct memory_nodes *nodes, const char *dax_list)
+static struct node_set without_cpus(const struct memory_nodes *nodes)
 {
-    if (numa_available() >= 0) {
-        int last = numa_max_node();
+    struct node_set set = nodes->memory;
 
-        if (last >= NUMA_NUM_NODES)
-            last = NUMA_NUM_NODES - 1;
-        for (int node = 0; node <= last; node++)
-            look_at_node(nodes, node, last);
-        (void)numa_nodes_with_cpus(nodes->cpus.bits, NUMA_NUM_NODES);
-    }
-    nodes->dax_error = look_for_dax(nodes, dax_list, &nodes->dax);
+    for (size_t i = 0; i < sizeof(set.bits) / sizeof(set.bits[0]); i++)
+        set.bits[i] &= ~nodes->cpus.bits[i];
+    return set;
 }
 
-unsigned memory_nodes_here(void)
+static int look_for_hbw(const struct memory_nodes *nodes, const struct memory_nodes_wishes *wishes,
+                        struct node_set *set)
+{
+    unsigned threshold = MEMORY_NODES_HBW_THRESHOLD;
+    bool known = false;
+
+    if (wishes->hbw_list != NULL)
+        return parse(nodes, wishes->hbw_list, set);
+    if (wishes->hbw_threshold != NULL && env_parse_uint(wishes->hbw_threshold, &threshold) != 0)
+        return -EINVAL;
+    for (unsigned node = 0; node < NUMA_NUM_NODES; node++) {
+        if (!node_set_has(&nodes->memory, node) || nodes->speed[node].bandwidth == 0)
+            continue;
+        known = true;
+        if (nodes->speed[node].bandwidth >= threshold)
+            node_set_add(set, node);
+    }
+    if (!known && is_xeon_phi())
+        *set = without_cpus(nodes);
+    return node_set_is_empty(set) ? -ENODEV : 0;
+}
+
+static void look_at_nodes(struct memory_nodes *nodes, const char *root)
+{
+    struct node_set online = node_files_online(root);
+
+    memset(nodes->distance, UINT8_MAX, sizeof(nodes->distance));
+    for (unsigned node = 0; node < NUMA_NUM_NODES; node++) {
+        if (!node_set_has(&online, node))
+            continue;
+        nodes->size[node] = node_files_memory(root, node);
+        if (nodes->size[node] != 0)
+            node_set_add(&nodes->memory, node);
+        if (node_files_has_cpus(root, node))
+            node_set_add(&nodes->cpus, node);
+        node_files_distances(root, node, &online, nodes->distance[node]);
+    }
+    for (unsigned node = 0; node < NUMA_NUM_NODES; node++)
+        if (node_set_has(&nodes->memory, node))
+            nodes->speed[node] = node_files_speed(root, node, &nodes->cpus);
+}
+
+void memory_nodes_look(struct memory_nodes *nodes, const char *root,
+                       const struct memory_nodes_wishes *wishes)
+{
+    if (numa_available() >= 0)
+        look_at_nodes(nodes, root);
+    nodes->dax_error = look_for_dax(nodes, wishes->dax_list, &nodes->dax);
+    nodes->hbw_error = look_for_hbw(nodes, wishes, &nodes->hbw);
+}
+
+/* The node of each processor + 1; 0 until a thread has asked there. */
+static _Atomic uint16_t node_of_cpu[CPUS_REMEMBERED];
+
+static unsigned ask_kernel(void)
 {
     unsigned cpu;
     unsigned node = 0;
 
-    return getcpu(&cpu, &node) == 0 && node < NUMA_NUM_NODES ? node : 0;
+    if (getcpu(&cpu, &node) != 0 || node >= NUMA_NUM_NODES)
+        return 0;
+    if (cpu < CPUS_REMEMBERED)
+        atomic_store_explicit(&node_of_cpu[cpu], (uint16_t)(node + 1), memory_order_relaxed);
+    return node;
+}
+
+unsigned memory_nodes_here(void)
+{
+    /* Where the kernel has restartable sequences, the C library knows without asking. */
+    unsigned cpu = (unsigned)sched_getcpu();
+    unsigned node = 0;
+
+    if (cpu < CPUS_REMEMBERED)
+        node = atomic_load_explicit(&node_of_cpu[cpu], memory_order_relaxed);
+    return node != 0 ? node - 1 : ask_kernel();
 }
 
 /* -- Deriving ---------------------------------------------------------------------------------- */
 
-/* The members for which the number, that of `numbers` or its negative, is largest. */
-static struct node_set with_most(const struct node_set *among, const long long *numbers)
+/* What members of a set are compared by: the more, the better. */
+typedef long long score(const struct memory_nodes *nodes, unsigned node, unsigned from);
+
+static long long closeness(const struct memory_nodes *nodes, unsigned node, unsigned from)
+{
+    return -(long long)nodes->distance[from][node];
+}
+
+static long long distance(const struct memory_nodes *nodes, unsigned node, unsigned from)
+{
+    return nodes->distance[from][node];
+}
+
+static long long size(const struct memory_nodes *nodes, unsigned node, unsigned from)
+{
+    (void)from;
+    return (long long)nodes->size[node];
+}
+
+static long long smallness(const struct memory_nodes *nodes, unsigned node, unsigned from)
+{
+    (void)from;
+    return -(long long)nodes->size[node];
+}
+
+static long long bandwidth(const struct memory_nodes *nodes, unsigned node, unsigned from)
+{
+    (void)from;
+    return nodes->speed[node].bandwidth;
+}
+
+static long long quickness(const struct memory_nodes *nodes, unsigned node, unsigned from)
+{
+    (void)from;
+    return -(long long)nodes->speed[node].latency;
+}
+
+/* The members of the set whose score is highest. */
+static struct node_set best(const struct memory_nodes *nodes, const struct node_set *among,
+                            score *score_of, unsigned from)
 {
     struct node_set most = {{0}};
-    bool found = false;
-    long long best = 0;
+    long long highest = LLONG_MIN;
 
     for (unsigned node = 0; node < NUMA_NUM_NODES; node++) {
-        if (!node_set_has(among, node) || (found && numbers[node] < best))
+        if (!node_set_has(among, node))
             continue;
-        if (!found || numbers[node] > best)
+        long long own = score_of(nodes, node, from);
+
+        if (own < highest)
+            continue;
+        if (own > highest)
             most = (struct node_set){{0}};
-        found = true;
-        best = numbers[node];
+        highest = own;
         node_set_add(&most, node);
     }
     return most;
 }
 
-static struct node_set by_distance(const struct memory_nodes *nodes, const struct node_set *among,
-                                   unsigned from, long long sign)
-{
-    long long numbers[NUMA_NUM_NODES];
-
-    for (unsigned node = 0; node < NUMA_NUM_NODES; node++)
-        numbers[node] = sign * nodes->distance[from][node];
-    return with_most(among, numbers);
-}
-
 struct node_set memory_nodes_closest(const struct memory_nodes *nodes, const struct node_set *among,
                                      unsigned from)
 {
-    return by_distance(nodes, among, from, -1);
+    return best(nodes, among, closeness, from);
 }
 
 struct node_set memory_nodes_farthest(const struct memory_nodes *nodes,
                                       const struct node_set *among, unsigned from)
 {
-    return by_distance(nodes, among, from, 1);
+    return best(nodes, among, distance, from);
 }
 
 struct node_set memory_nodes_largest(const struct memory_nodes *nodes, const struct node_set *among)
 {
-    long long numbers[NUMA_NUM_NODES];
+    return best(nodes, among, size, 0);
+}
+
+struct node_set memory_nodes_smallest(const struct memory_nodes *nodes,
+                                      const struct node_set *among)
+{
+    return best(nodes, among, smallness, 0);
+}
+
+/* The members whose speed the firmware tells for processors of the node `from`. */
+static struct node_set of_known_speed(const struct memory_nodes *nodes,
+                                      const struct node_set *among, unsigned from)
+{
+    struct node_set known = {{0}};
 
     for (unsigned node = 0; node < NUMA_NUM_NODES; node++)
-        numbers[node] = (long long)nodes->size[node];
-    return with_most(among, numbers);
+        if (node_set_has(among, node) && nodes->speed[node].bandwidth != 0 &&
+            nodes->speed[node].latency != 0 && node_set_has(&nodes->speed[node].initiators, from))
+            node_set_add(&known, node);
+    return known;
+}
+
+struct node_set memory_nodes_of_most_bandwidth(const struct memory_nodes *nodes,
+                                               const struct node_set *among, unsigned from)
+{
+    struct node_set known = of_known_speed(nodes, among, from);
+
+    return best(nodes, &known, bandwidth, from);
+}
+
+struct node_set memory_nodes_of_least_latency(const struct memory_nodes *nodes,
+                                              const struct node_set *among, unsigned from)
+{
+    struct node_set known = of_known_speed(nodes, among, from);
+
+    return best(nodes, &known, quickness, from);
 }
 
 /* Whether processors of another node are closer to the memory of `node` than those of `from`. */

@@ -49,7 +49,7 @@
 #include "heap/size_class.h"
 
 /* Heaps are numbered by their owner in the address map. */
-#define THREAD_CACHE_HEAPS 544
+#define THREAD_CACHE_HEAPS 800
 
 struct heap;
 

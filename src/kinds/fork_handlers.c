@@ -36,6 +36,7 @@
 #include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
+#include "kinds/node_heaps.h"
 #include "kinds/tier_counts.h"
 #include "space/area_map.h"
 #include "space/metadata.h"
@@ -45,6 +46,7 @@ static atomic_bool installed;
 
 static void before_fork(void)
 {
+    node_heaps_before_fork();
     memkind_arena_before_fork();
     kind_registry_before_fork();
     thread_caches_before_fork();
@@ -63,6 +65,7 @@ static void after_fork(bool child)
     thread_caches_after_fork(child);
     kind_registry_after_fork();
     memkind_arena_after_fork();
+    node_heaps_after_fork();
 }
 
 static void in_parent(void)

@@ -4,27 +4,16 @@
 
 #include "kinds/node_kind.h"
 
-/* The largest of all nodes. */
 static int of_all(struct memkind *kind, unsigned long *nodemask, unsigned long maxnode)
 {
-    const struct memory_nodes *nodes = node_kind_nodes();
-    struct node_set set = memory_nodes_largest(nodes, &nodes->memory);
-
     (void)kind;
-    return node_kind_store(&set, nodemask, maxnode);
+    return node_kind_store_choice(&node_choice_highest_capacity, nodemask, maxnode);
 }
 
-/* The largest of those that belong to the thread's processor; of several, the slowest. */
 static int of_local(struct memkind *kind, unsigned long *nodemask, unsigned long maxnode)
 {
-    const struct memory_nodes *nodes = node_kind_nodes();
-    unsigned here = memory_nodes_here();
-    struct node_set set = memory_nodes_local(nodes, here);
-
     (void)kind;
-    set = memory_nodes_largest(nodes, &set);
-    set = memory_nodes_farthest(nodes, &set, here);
-    return node_kind_store(&set, nodemask, maxnode);
+    return node_kind_store_choice(&node_choice_highest_capacity_local, nodemask, maxnode);
 }
 
 struct memkind_ops MEMKIND_HIGHEST_CAPACITY_OPS =

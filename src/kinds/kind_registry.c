@@ -30,9 +30,13 @@ static _Atomic(struct memkind *) kinds[PARTITIONS] = {
 /* Kinds whose blocks lie in granules that the address map calls mixed, beside the default heap. */
 static atomic_int mixed_kinds;
 
-static int add_locked(struct memkind *kind)
+/* The kinds that parts are of. */
+static struct memkind *kinds_of_parts[KIND_REGISTRY_PARTS];
+
+/* Gives the kind a partition from `first` up to `end`. */
+static int add_locked(struct memkind *kind, unsigned first, unsigned end)
 {
-    for (unsigned i = MEMKIND_NUM_BASE_KIND; i < PARTITIONS; i++)
+    for (unsigned i = first; i < end; i++)
         if (atomic_load_explicit(&kinds[i], memory_order_relaxed) == NULL) {
             kind->partition = i;
             atomic_store_explicit(&kinds[i], kind, memory_order_release);
@@ -44,7 +48,18 @@ static int add_locked(struct memkind *kind)
 int kind_registry_add(struct memkind *kind)
 {
     pthread_mutex_lock(&lock);
-    int err = add_locked(kind);
+    int err = add_locked(kind, MEMKIND_NUM_BASE_KIND, KIND_REGISTRY_FIRST_PART);
+    pthread_mutex_unlock(&lock);
+    return err;
+}
+
+int kind_registry_add_part(struct memkind *part, struct memkind *kind)
+{
+    pthread_mutex_lock(&lock);
+    int err = add_locked(part, KIND_REGISTRY_FIRST_PART, PARTITIONS);
+    /* Read for blocks only, of which there are none yet. */
+    if (err == 0)
+        kinds_of_parts[part->partition - KIND_REGISTRY_FIRST_PART] = kind;
     pthread_mutex_unlock(&lock);
     return err;
 }
@@ -228,7 +243,12 @@ struct memkind *kind_registry_detect(const void *ptr)
     unsigned owner = address_map_owner(ptr);
 
     /* Owners are partitions of kinds that have memory: no need to look for others. */
-    if (__builtin_expect(owner >= ADDRESS_MAP_FIRST_OWNER, 1))
-        return atomic_load_explicit(&kinds[owner - ADDRESS_MAP_FIRST_OWNER], memory_order_acquire);
+    if (__builtin_expect(owner >= ADDRESS_MAP_FIRST_OWNER, 1)) {
+        unsigned partition = owner - ADDRESS_MAP_FIRST_OWNER;
+
+        if (__builtin_expect(partition >= KIND_REGISTRY_FIRST_PART, 0))
+            return kinds_of_parts[partition - KIND_REGISTRY_FIRST_PART];
+        return atomic_load_explicit(&kinds[partition], memory_order_acquire);
+    }
     return owner == ADDRESS_MAP_NONE ? NULL : detect_in_mixed(ptr);
 }

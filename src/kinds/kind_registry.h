@@ -3,21 +3,30 @@
  * All kinds by their partition, and from an address to its kind.
  *
  * Partitions below MEMKIND_NUM_BASE_KIND are for the kinds that are part of the library;
- * MEMKIND_MAX_KIND more are for those that the program makes. A partition is free again when its
- * kind is removed. Reading takes no lock.
+ * MEMKIND_MAX_KIND more are for those that the program makes, and KIND_REGISTRY_PARTS for parts of the
+ * library's kinds, which the program does not see. A partition is free again when its kind is
+ * removed. Reading takes no lock.
  */
 #pragma once
 
 #include "memkind/internal/memkind_private.h"
 #include "space/address_map.h"
 
-#define KIND_REGISTRY_PARTITIONS (MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND)
+#define KIND_REGISTRY_PARTS      256
+#define KIND_REGISTRY_FIRST_PART (MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND)
+#define KIND_REGISTRY_PARTITIONS (KIND_REGISTRY_FIRST_PART + KIND_REGISTRY_PARTS)
 
 struct directory;
 
 /* Gives the kind a free partition. 0, or -ENFILE where MEMKIND_MAX_KIND kinds exist. Thread-safe.
  */
 int kind_registry_add(struct memkind *kind);
+
+/*
+ * Gives a free partition to a part of a kind of the library: kind_registry_detect() answers with the
+ * kind for its blocks, kind_registry_kind_of() with the part. 0 or -ENFILE. Thread-safe.
+ */
+int kind_registry_add_part(struct memkind *part, struct memkind *kind);
 
 /* Takes a kind that was added out again; for a kind of the library, nothing. Thread-safe. */
 void kind_registry_remove(struct memkind *kind);
@@ -62,7 +71,7 @@ bool kind_registry_usage(unsigned partition, struct kind_usage *usage);
 /* Takes the heap from its kind, so that no other thread finds it there; NULL where it has none. */
 struct heap *kind_registry_take_heap(struct memkind *kind);
 
-/* The kind that the block at ptr is of. ptr is a block of this library. */
+/* The kind, or part of one, that the block at ptr is of. ptr is a block of this library. */
 struct memkind *kind_registry_kind_of(const void *ptr);
 
 /* The same for any address: NULL where it is not in memory of this library. */

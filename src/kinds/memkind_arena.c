@@ -26,8 +26,7 @@
 #define ARENAS_AT_MOST    4096u             /* as many as jemalloc can number */
 #define ARENA_APPETITE    ((size_t)8 << 20) /* bytes of max_size for each arena */
 
-_Static_assert(ADDRESS_MAP_FIRST_OWNER + MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND <=
-                   THREAD_CACHE_HEAPS,
+_Static_assert(ADDRESS_MAP_FIRST_OWNER + KIND_REGISTRY_PARTITIONS <= THREAD_CACHE_HEAPS,
                "threads have no caches for the last kinds");
 
 /* What kind->heap points to the first member of. */

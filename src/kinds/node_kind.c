@@ -3,35 +3,20 @@
 #include "kinds/node_kind.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "backing/numa_nodes.h"
+#include "kinds/kind_registry.h"
+#include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_default_internal.h"
-#include "util/env.h"
-#include "util/log.h"
+#include "kinds/node_heaps.h"
+#include "memkind.h"
+#include "memkind/internal/memkind_hugetlb.h"
 
-static struct memory_nodes known;
-
-static void look(void)
-{
-    memory_nodes_look(&known, env_get("MEMKIND_DAX_KMEM_NODES"));
-    if (known.dax_error == -EINVAL)
-        log_error("MEMKIND_DAX_KMEM_NODES is not a list of nodes that have memory, such as 1-3,5");
-}
-
-const struct memory_nodes *node_kind_nodes(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    pthread_once(&once, look);
-    return &known;
-}
+/* -- Nodes ------------------------------------------------------------------------------------- */
 
 int node_kind_store(const struct node_set *set, unsigned long *nodemask, unsigned long maxnode)
 {
-    int status = MEMKIND_ERROR_UNAVAILABLE;
-
     if (nodemask == NULL || maxnode == 0)
         return MEMKIND_ERROR_INVALID;
     memset(nodemask, 0, (maxnode + NODE_SET_BITS - 1) / NODE_SET_BITS * sizeof(*nodemask));
@@ -41,9 +26,17 @@ int node_kind_store(const struct node_set *set, unsigned long *nodemask, unsigne
         if (node >= maxnode)
             return MEMKIND_ERROR_INVALID;
         nodemask[node / NODE_SET_BITS] |= 1ul << node % NODE_SET_BITS;
-        status = MEMKIND_SUCCESS;
     }
-    return status;
+    return MEMKIND_SUCCESS;
+}
+
+int node_kind_store_choice(const struct node_choice *choice, unsigned long *nodemask,
+                           unsigned long maxnode)
+{
+    struct node_set set;
+    int status = choice->choose(node_choice_nodes(), memory_nodes_here(), &set);
+
+    return status == MEMKIND_SUCCESS ? node_kind_store(&set, nodemask, maxnode) : status;
 }
 
 int node_kind_mbind(struct memkind *kind, void *ptr, size_t size)
@@ -56,8 +49,14 @@ int node_kind_mbind(struct memkind *kind, void *ptr, size_t size)
 
 int node_kind_get_mmap_flags(struct memkind *kind, int *flags)
 {
-    (void)node_kind_nodes();
+    (void)node_choice_nodes();
     return memkind_default_get_mmap_flags(kind, flags);
+}
+
+int node_kind_get_hugetlb_mmap_flags(struct memkind *kind, int *flags)
+{
+    (void)node_choice_nodes();
+    return memkind_hugetlb_get_mmap_flags(kind, flags);
 }
 
 int node_kind_check_available(struct memkind *kind)
@@ -65,8 +64,138 @@ int node_kind_check_available(struct memkind *kind)
     struct node_set set;
     int status = kind->ops->get_mbind_nodemask(kind, set.bits, NUMA_NUM_NODES);
 
+    if (status != MEMKIND_SUCCESS) {
+        node_choice_look_again();
+        status = kind->ops->get_mbind_nodemask(kind, set.bits, NUMA_NUM_NODES);
+    }
     if (status == MEMKIND_SUCCESS && numa_nodes_forbid_binding() &&
         memkind_default_needs_binding(kind))
         status = MEMKIND_ERROR_MBIND;
     return status;
+}
+
+int node_kind_check_hugetlb_available(struct memkind *kind)
+{
+    int status = node_kind_check_available(kind);
+
+    return status == MEMKIND_SUCCESS ? memkind_hugetlb_check_available_2mb(kind) : status;
+}
+
+/* -- Heap -------------------------------------------------------------------------------------- */
+
+static struct memkind *part_or_enomem(struct memkind *kind)
+{
+    struct memkind *part = node_heaps_here(kind);
+
+    if (__builtin_expect(part == NULL, 0))
+        errno = ENOMEM;
+    return part;
+}
+
+void *node_kind_malloc(struct memkind *kind, size_t size)
+{
+    if (__builtin_expect(memkind_default_refuses(kind, size), 0))
+        return NULL;
+    struct memkind *part = part_or_enomem(kind);
+    return __builtin_expect(part != NULL, 1) ? memkind_arena_malloc(part, size) : NULL;
+}
+
+void *node_kind_calloc(struct memkind *kind, size_t num, size_t size)
+{
+    if (memkind_default_refuses(kind, num) || memkind_default_refuses(kind, size))
+        return NULL;
+    struct memkind *part = part_or_enomem(kind);
+    return part != NULL ? memkind_arena_calloc(part, num, size) : NULL;
+}
+
+int node_kind_posix_memalign(struct memkind *kind, void **memptr, size_t alignment, size_t size)
+{
+    int err = memkind_posix_check_alignment(kind, alignment);
+
+    if (err != 0)
+        return err;
+    if (memkind_default_refuses(kind, size)) {
+        *memptr = NULL;
+        return 0;
+    }
+    struct memkind *part = node_heaps_here(kind);
+    return part != NULL ? memkind_arena_posix_memalign(part, memptr, alignment, size) : ENOMEM;
+}
+
+void *node_kind_realloc(struct memkind *kind, void *ptr, size_t size)
+{
+    return ptr == NULL ? node_kind_malloc(kind, size) : memkind_arena_realloc(kind, ptr, size);
+}
+
+int node_kind_get_arena(struct memkind *kind, unsigned int *arena, size_t size)
+{
+    struct memkind *part = node_heaps_here(kind);
+
+    return part != NULL ? memkind_thread_get_arena(part, arena, size) : MEMKIND_ERROR_RUNTIME;
+}
+
+/* -- Policy, counters, purging ----------------------------------------------------------------- */
+
+static int set_policy(struct memkind *part, void *policy)
+{
+    return memkind_arena_update_memory_usage_policy(part, *(memkind_mem_usage_policy *)policy);
+}
+
+int node_kind_update_memory_usage_policy(struct memkind *kind, memkind_mem_usage_policy policy)
+{
+    struct memkind *part = node_heaps_here(kind);
+
+    if (part == NULL)
+        return kind->ops->check_available(kind);
+    int status = memkind_arena_update_memory_usage_policy(part, policy);
+    if (status != MEMKIND_SUCCESS)
+        return status;
+    node_heaps_set_policy(kind, policy);
+    return node_heaps_each(kind, set_policy, &policy);
+}
+
+struct sum {
+    memkind_stat_type stat;
+    size_t value;
+};
+
+static int add_stat(struct memkind *part, void *arg)
+{
+    struct sum *sum = arg;
+    size_t value = 0;
+    int status = memkind_arena_get_stat(part, sum->stat, &value);
+
+    sum->value += value;
+    return status;
+}
+
+int node_kind_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value)
+{
+    struct sum sum = {.stat = stat};
+    /* The kind has a heap itself where it is the program's. */
+    int status = add_stat(kind, &sum);
+
+    if (status == MEMKIND_SUCCESS)
+        status = node_heaps_each(kind, add_stat, &sum);
+    if (status == MEMKIND_SUCCESS)
+        *value = sum.value;
+    return status;
+}
+
+static int purge(struct memkind *part, void *unused)
+{
+    (void)unused;
+    memkind_arena_purge(part);
+    return MEMKIND_SUCCESS;
+}
+
+void node_kind_purge(struct memkind *kind)
+{
+    memkind_arena_purge(kind);
+    (void)node_heaps_each(kind, purge, NULL);
+}
+
+void node_kind_ready(struct memkind *kind)
+{
+    (void)node_heaps_here(kind);
 }

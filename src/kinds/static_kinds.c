@@ -2,11 +2,13 @@
 /* The kinds that are part of the library, and the public names of them and their operations. */
 #include "kinds/static_kinds.h"
 
+#include "kinds/fastest_local.h"
 #include "kinds/highest_capacity.h"
 #include "kinds/memkind_default_internal.h"
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_dax_kmem.h"
 #include "memkind/internal/memkind_default.h"
+#include "memkind/internal/memkind_hbw.h"
 #include "memkind/internal/memkind_hugetlb.h"
 #include "memkind/internal/memkind_interleave.h"
 

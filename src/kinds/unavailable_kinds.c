@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Kinds of memkind 1.14 that this library does not have, for memory that most machines do not have
- * either. Their names must be there, or a program that mentions one does not load; they answer as
- * memkind does where the memory is missing. A kind that is built leaves the table.
+ * Kinds of huge pages of 1 GiB, which memkind 1.14 calls deprecated. Their names must be there, or a
+ * program that mentions one does not load; they answer as memkind does where there are no such pages.
  */
 #include "kinds/unavailable_kinds.h"
 
@@ -62,13 +61,6 @@ static int no_policy(struct memkind *kind, memkind_mem_usage_policy policy)
     return kind->ops->check_available(kind);
 }
 
-/* Memory is not told apart by its bandwidth or latency. */
-static int no_memory_type(struct memkind *kind)
-{
-    (void)kind;
-    return MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE;
-}
-
 /* Huge pages of 1 GiB: memkind 1.14 has given them up as well. */
 static int no_huge_pages(struct memkind *kind)
 {
@@ -78,31 +70,20 @@ static int no_huge_pages(struct memkind *kind)
 
 /* -- The table --------------------------------------------------------------------------------- */
 
-/* X(name, the same in lower case, what check_available says) */
-#define UNAVAILABLE_KINDS(X)                                                          \
-    X(HBW, hbw, no_memory_type)                                                       \
-    X(HBW_ALL, hbw_all, no_memory_type)                                               \
-    X(HBW_HUGETLB, hbw_hugetlb, no_memory_type)                                       \
-    X(HBW_ALL_HUGETLB, hbw_all_hugetlb, no_memory_type)                               \
-    X(HBW_PREFERRED, hbw_preferred, no_memory_type)                                   \
-    X(HBW_PREFERRED_HUGETLB, hbw_preferred_hugetlb, no_memory_type)                   \
-    X(HBW_INTERLEAVE, hbw_interleave, no_memory_type)                                 \
-    X(HBW_GBTLB, hbw_gbtlb, no_huge_pages)                                            \
-    X(HBW_PREFERRED_GBTLB, hbw_preferred_gbtlb, no_huge_pages)                        \
-    X(GBTLB, gbtlb, no_huge_pages)                                                    \
-    X(LOWEST_LATENCY_LOCAL, lowest_latency_local, no_memory_type)                     \
-    X(LOWEST_LATENCY_LOCAL_PREFERRED, lowest_latency_local_preferred, no_memory_type) \
-    X(HIGHEST_BANDWIDTH_LOCAL, highest_bandwidth_local, no_memory_type)               \
-    X(HIGHEST_BANDWIDTH_LOCAL_PREFERRED, highest_bandwidth_local_preferred, no_memory_type)
+/* X(name, the same in lower case) */
+#define UNAVAILABLE_KINDS(X)                    \
+    X(HBW_GBTLB, hbw_gbtlb)                     \
+    X(HBW_PREFERRED_GBTLB, hbw_preferred_gbtlb) \
+    X(GBTLB, gbtlb)
 
 /* memkind(3) has the kinds; the headers of their operations come with those that are built. */
-#define DECLARE_KIND(NAME, LOWER, CHECK) extern struct memkind_ops MEMKIND_##NAME##_OPS;
+#define DECLARE_KIND(NAME, LOWER) extern struct memkind_ops MEMKIND_##NAME##_OPS;
 #pragma GCC visibility push(default)
 UNAVAILABLE_KINDS(DECLARE_KIND)
 #pragma GCC visibility pop
 
 /* Without get_arena, a kind never gets arenas. */
-#define DEFINE_KIND(NAME, LOWER, CHECK)                           \
+#define DEFINE_KIND(NAME, LOWER)                                  \
     struct memkind_ops MEMKIND_##NAME##_OPS = {                   \
         .create = no_kind,                                        \
         .destroy = memkind_default_destroy,                       \
@@ -111,7 +92,7 @@ UNAVAILABLE_KINDS(DECLARE_KIND)
         .posix_memalign = no_memalign,                            \
         .realloc = no_realloc,                                    \
         .free = memkind_arena_free,                               \
-        .check_available = (CHECK),                               \
+        .check_available = no_huge_pages,                         \
         .init_once = memkind_default_init_once,                   \
         .finalize = memkind_default_destroy,                      \
         .malloc_usable_size = memkind_default_malloc_usable_size, \
@@ -131,8 +112,8 @@ UNAVAILABLE_KINDS(DEFINE_KIND)
 struct memkind *unavailable_kind(unsigned partition)
 {
     switch (partition) {
-#define CASE_OF_KIND(NAME, LOWER, CHECK) \
-    case MEMKIND_PARTITION_##NAME:       \
+#define CASE_OF_KIND(NAME, LOWER)  \
+    case MEMKIND_PARTITION_##NAME: \
         return &kind_##NAME;
         UNAVAILABLE_KINDS(CASE_OF_KIND)
     default:

@@ -25,7 +25,7 @@ int env_flag(const char *name, bool *value)
     return 0;
 }
 
-static int env_parse_uint(const char *text, unsigned *value)
+int env_parse_uint(const char *text, unsigned *value)
 {
     unsigned number = 0;
 

@@ -23,3 +23,6 @@ int env_flag(const char *name, bool *value);
  * numbers out of range. On error *value is untouched.
  */
 int env_uint(const char *name, unsigned min, unsigned max, unsigned *value);
+
+/* Reads text as env_uint() does: 0, or -EINVAL, which leaves *value untouched. */
+int env_parse_uint(const char *text, unsigned *value);

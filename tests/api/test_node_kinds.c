@@ -12,7 +12,9 @@
 
 #include "memkind/internal/memkind_dax_kmem.h"
 
-#define LIST "MEMKIND_DAX_KMEM_NODES"
+#define LIST     "MEMKIND_DAX_KMEM_NODES"
+#define HBW_LIST "MEMKIND_HBW_NODES"
+#define LISTED   4 /* kinds of each list come first */
 
 static const struct {
     memkind_t *kind;
@@ -26,6 +28,10 @@ static const struct {
      "memkind_dax_kmem_preferred", false},
     {&MEMKIND_DAX_KMEM_INTERLEAVE, MEMKIND_PARTITION_DAX_KMEM_INTERLEAVE,
      "memkind_dax_kmem_interleave", true},
+    {&MEMKIND_HBW, MEMKIND_PARTITION_HBW, "memkind_hbw", true},
+    {&MEMKIND_HBW_ALL, MEMKIND_PARTITION_HBW_ALL, "memkind_hbw_all", true},
+    {&MEMKIND_HBW_PREFERRED, MEMKIND_PARTITION_HBW_PREFERRED, "memkind_hbw_preferred", false},
+    {&MEMKIND_HBW_INTERLEAVE, MEMKIND_PARTITION_HBW_INTERLEAVE, "memkind_hbw_interleave", true},
     {&MEMKIND_HIGHEST_CAPACITY, MEMKIND_PARTITION_HIGHEST_CAPACITY, "memkind_highest_capacity",
      true},
     {&MEMKIND_HIGHEST_CAPACITY_PREFERRED, MEMKIND_PARTITION_HIGHEST_CAPACITY_PREFERRED,
@@ -114,9 +120,9 @@ static void test_operations(void **state)
 /* -- Lists of nodes: each in a process of its own, since they are read once ---------------------- */
 
 /* What the process that is run with a list does: 0 where all is as the status says. */
-static int check_in_this_process(int status)
+static int check_in_this_process(size_t first, int status)
 {
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = first; i < first + LISTED; i++) {
         memkind_t kind = *kinds[i].kind;
 
         if (memkind_check_available(kind) != status || memkind_get_capacity(kind) != -1)
@@ -132,7 +138,7 @@ static int check_in_this_process(int status)
     return memkind_malloc(MEMKIND_HIGHEST_CAPACITY, 100) != NULL ? 0 : 4;
 }
 
-static void check_list(const char *list, int status)
+static void check_list(const char *variable, const char *list, int status)
 {
     char text[16];
     int result = -1;
@@ -142,10 +148,10 @@ static void check_list(const char *list, int status)
     assert_true(child >= 0);
     if (child == 0) {
         if (list != NULL)
-            setenv(LIST, list, 1);
+            setenv(variable, list, 1);
         else
-            unsetenv(LIST);
-        execl("/proc/self/exe", "test_node_kinds", text, (char *)NULL);
+            unsetenv(variable);
+        execl("/proc/self/exe", "test_node_kinds", variable, text, (char *)NULL);
         _exit(127);
     }
     assert_int_equal(waitpid(child, &result, 0), child);
@@ -157,10 +163,14 @@ static void test_lists(void **state)
     (void)state;
     if (!has_nodes())
         skip();
-    check_list("x", MEMKIND_ERROR_ENVIRON);
-    check_list("", MEMKIND_ERROR_ENVIRON);
-    check_list("0,1000", MEMKIND_ERROR_ENVIRON);
-    check_list("0,127", MEMKIND_ERROR_ENVIRON);
+    for (int i = 0; i < 2; i++) {
+        const char *variable = i == 0 ? LIST : HBW_LIST;
+
+        check_list(variable, "x", MEMKIND_ERROR_ENVIRON);
+        check_list(variable, "", MEMKIND_ERROR_ENVIRON);
+        check_list(variable, "0,1000", MEMKIND_ERROR_ENVIRON);
+        check_list(variable, "0,127", MEMKIND_ERROR_ENVIRON);
+    }
 }
 
 /* Few machines have a device in system-ram mode. */
@@ -169,7 +179,7 @@ static void test_no_devices(void **state)
     (void)state;
     if (!has_nodes() || access("/sys/bus/dax/drivers/kmem", F_OK) == 0)
         skip();
-    check_list(NULL, MEMKIND_ERROR_UNAVAILABLE);
+    check_list(LIST, NULL, MEMKIND_ERROR_UNAVAILABLE);
 }
 
 int main(int argc, char **argv)
@@ -180,8 +190,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_no_devices),
     };
 
-    if (argc == 2)
-        return check_in_this_process(atoi(argv[1]));
+    if (argc == 3)
+        return check_in_this_process(strcmp(argv[1], LIST) == 0 ? 0 : LISTED, atoi(argv[2]));
     setenv(LIST, "0", 1);
+    setenv(HBW_LIST, "0", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

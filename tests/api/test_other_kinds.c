@@ -341,6 +341,9 @@ static void test_kinds_that_are_not_available(void **state)
         struct memkind made = {0};
         size_t bytes = 1;
 
+        /* Some machines have such memory. */
+        if (memkind_check_available(kind) == MEMKIND_SUCCESS)
+            continue;
         assert_int_equal(memkind_check_available(kind), unavailable[i].status);
         assert_int_equal(kind->partition, unavailable[i].partition);
         check_allocates_nothing(kind);
@@ -349,7 +352,13 @@ static void test_kinds_that_are_not_available(void **state)
                          MEMKIND_SUCCESS);
         assert_int_equal(bytes, 0);
         assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
-        assert_int_equal(kind->ops->create(&made, kind->ops, "mine"), unavailable[i].status);
+        if (unavailable[i].status == MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE) {
+            assert_int_equal(kind->ops->create(&made, kind->ops, "mine"), MEMKIND_SUCCESS);
+            assert_null(memkind_malloc(&made, 100));
+            assert_int_equal(kind->ops->finalize(&made), MEMKIND_SUCCESS);
+        } else {
+            assert_int_equal(kind->ops->create(&made, kind->ops, "mine"), unavailable[i].status);
+        }
         assert_int_equal(
             kind->ops->update_memory_usage_policy(kind, MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE),
             unavailable[i].status);

@@ -80,6 +80,34 @@ static void static_kinds_have_their_partitions(void **state)
         assert_null(kind_registry_get(i));
 }
 
+/* A part has a number of its own, and its blocks are the kind's. */
+static void parts_are_the_kinds(void **state)
+{
+    static struct memkind parts[KIND_REGISTRY_PARTS + 1];
+    unsigned granule;
+
+    (void)state;
+    for (unsigned i = 0; i < KIND_REGISTRY_PARTS; i++) {
+        assert_int_equal(kind_registry_add_part(&parts[i], MEMKIND_HBW), 0);
+        assert_int_equal(parts[i].partition, END + i);
+        assert_false(kind_registry_is_static(&parts[i]));
+    }
+    assert_int_equal(kind_registry_add_part(&parts[KIND_REGISTRY_PARTS], MEMKIND_HBW), -ENFILE);
+    void *block =
+        mmap(NULL, 2 * GRANULE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_ptr_not_equal(block, MAP_FAILED);
+    char *base = (char *)block + (-(uintptr_t)block & (GRANULE - 1));
+    granule = kind_registry_owner(&parts[3]);
+    address_map_set(base, GRANULE, granule);
+    assert_ptr_equal(kind_registry_kind_of(base), &parts[3]);
+    assert_ptr_equal(kind_registry_detect(base), MEMKIND_HBW);
+    address_map_set(base, GRANULE, ADDRESS_MAP_NONE);
+    assert_int_equal(munmap(block, 2 * GRANULE), 0);
+    for (unsigned i = 0; i < KIND_REGISTRY_PARTS; i++)
+        kind_registry_remove(&parts[i]);
+    assert_null(kind_registry_get(END));
+}
+
 static void static_kinds_cannot_be_removed(void **state)
 {
     (void)state;
@@ -93,6 +121,7 @@ static void numbers_that_are_no_partition_have_no_kind(void **state)
 {
     (void)state;
     assert_null(kind_registry_get(END));
+    assert_null(kind_registry_get(END + KIND_REGISTRY_PARTS));
     assert_null(kind_registry_get(UINT32_MAX));
 }
 
@@ -331,6 +360,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, setup)
     const struct CMUnitTest tests[] = {
         TEST(static_kinds_have_their_partitions),
+        TEST(parts_are_the_kinds),
         TEST(static_kinds_cannot_be_removed),
         TEST(numbers_that_are_no_partition_have_no_kind),
         TEST(all_partitions_can_be_had),

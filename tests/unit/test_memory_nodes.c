@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of nodes by their memory, on a machine of two sockets that a replaced libnuma pretends. */
-/* WRAP: numa_available numa_max_node numa_node_size64 numa_distance numa_nodes_with_cpus */
-/* WRAP: dax_device_memory_nodes getcpu */
+/*
+ * Tests of nodes by their memory, as a made-up sysfs has them: two sockets, with memory of DAX devices
+ * and of high bandwidth beside them.
+ */
+/* WRAP: numa_available dax_device_memory_nodes getcpu sched_getcpu */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,65 +12,48 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "backing/memory_nodes.h"
 
 #define GIB ((size_t)1 << 30)
 
 /*
- * Two sockets: processors and DRAM are on nodes 0 and 1, DAX memory near them on nodes 2 and 3, and
- * node 4 is a far one with CXL memory, as large as node 3.
+ * Processors and DRAM are on nodes 0 and 1, DAX memory near them on nodes 2 and 3, node 4 is a far one
+ * with CXL memory, as large as node 3, and node 5 is of high bandwidth, near socket 0.
  */
-enum { NODES = 5, SOCKETS = 2 };
-static const size_t sizes[NODES] = {16 * GIB, 16 * GIB, 64 * GIB, 128 * GIB, 128 * GIB};
-static const int distances[NODES][NODES] = {
-    {10, 21, 17, 28, 40}, {21, 10, 28, 17, 40}, {17, 28, 10, 28, 40},
-    {28, 17, 28, 10, 40}, {40, 40, 40, 40, 10},
+enum { NODES = 6, SOCKETS = 2 };
+static const size_t sizes[NODES] = {16 * GIB, 16 * GIB, 64 * GIB, 128 * GIB, 128 * GIB, 8 * GIB};
+static const char *const distances[NODES] = {
+    "10 21 17 28 40 12", "21 10 28 17 40 24", "17 28 10 28 40 28",
+    "28 17 28 10 40 30", "40 40 40 40 10 45", "12 24 28 30 45 10",
 };
+/* MB/s and ns of the nearest socket; the far node's are not known. */
+static const struct {
+    unsigned bandwidth;
+    unsigned latency;
+    unsigned initiators; /* sockets */
+} speeds[NODES] = {{100000, 90, 1}, {100000, 90, 2}, {20000, 300, 1},
+                   {20000, 310, 2}, {0, 0, 0},       {400000, 110, 1}};
 
 static struct memory_nodes nodes;
+static char root[64];
 static bool available;
 static int dax_error;
 static unsigned long dax; /* nodes of devices */
-static bool sizes_fail;
-static bool distances_fail;
 
 int __wrap_numa_available(void);
-int __wrap_numa_max_node(void);
-long long __wrap_numa_node_size64(int node, long long *free_size);
-int __wrap_numa_distance(int from, int to);
-int __wrap_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode);
 int __wrap_dax_device_memory_nodes(unsigned long *mask, unsigned long maxnode);
 int __wrap_getcpu(unsigned *cpu, unsigned *node);
+int __wrap_sched_getcpu(void);
 
 int __wrap_numa_available(void)
 {
     return available ? 0 : -1;
-}
-
-int __wrap_numa_max_node(void)
-{
-    assert_true(available);
-    return NODES - 1;
-}
-
-long long __wrap_numa_node_size64(int node, long long *free_size)
-{
-    assert_null(free_size);
-    return sizes_fail ? -1 : (long long)sizes[node];
-}
-
-int __wrap_numa_distance(int from, int to)
-{
-    return distances_fail ? 0 : distances[from][to];
-}
-
-int __wrap_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode)
-{
-    assert_int_equal(maxnode, NUMA_NUM_NODES);
-    mask[0] = (1ul << SOCKETS) - 1;
-    return 0;
 }
 
 int __wrap_dax_device_memory_nodes(unsigned long *mask, unsigned long maxnode)
@@ -78,31 +63,145 @@ int __wrap_dax_device_memory_nodes(unsigned long *mask, unsigned long maxnode)
     return dax_error;
 }
 
+static int cpu_now;
+static unsigned getcpu_calls;
 static int getcpu_result;
 static unsigned getcpu_node;
 
 int __wrap_getcpu(unsigned *cpu, unsigned *node)
 {
-    *cpu = 0;
+    getcpu_calls++;
+    *cpu = (unsigned)cpu_now;
     *node = getcpu_node;
     return getcpu_result;
+}
+
+int __wrap_sched_getcpu(void)
+{
+    return cpu_now;
+}
+
+/* -- The made-up sysfs --------------------------------------------------------------------------- */
+
+static void path_of(char path[256], int node, const char *name)
+{
+    if (node < 0)
+        snprintf(path, 256, "%s/%s", root, name);
+    else
+        snprintf(path, 256, "%s/node%d/%s", root, node, name);
+}
+
+__attribute__((format(printf, 3, 4))) static void put(int node, const char *name,
+                                                      const char *format, ...)
+{
+    char path[256];
+    va_list args;
+
+    path_of(path, node, name);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    va_start(args, format);
+    vfprintf(file, format, args);
+    va_end(args);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void make_dir(int node, const char *name)
+{
+    char path[256];
+
+    path_of(path, node, name);
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void put_speed(int node, const char *class, unsigned bandwidth, unsigned latency,
+                      unsigned initiators)
+{
+    char name[128];
+
+    make_dir(node, class);
+    snprintf(name, sizeof(name), "%s/initiators", class);
+    make_dir(node, name);
+    for (int socket = 0; socket < SOCKETS; socket++) {
+        snprintf(name, sizeof(name), "%s/initiators/node%d", class, socket);
+        if ((initiators >> socket & 1) != 0)
+            put(node, name, "%s", "");
+    }
+    snprintf(name, sizeof(name), "%s/initiators/read_bandwidth", class);
+    put(node, name, "%u\n", bandwidth + 1000);
+    snprintf(name, sizeof(name), "%s/initiators/write_bandwidth", class);
+    put(node, name, "%u\n", bandwidth - 1000);
+    snprintf(name, sizeof(name), "%s/initiators/read_latency", class);
+    put(node, name, "%u\n", latency);
+    snprintf(name, sizeof(name), "%s/initiators/write_latency", class);
+    put(node, name, "%u\n", latency);
+}
+
+static void make_node(int node)
+{
+    char name[16];
+
+    snprintf(name, sizeof(name), "node%d", node);
+    make_dir(-1, name);
+    put(node, "meminfo", "Node %d MemTotal:       %zu kB\nNode %d MemFree: 5 kB\n", node,
+        sizes[node] >> 10, node);
+    put(node, "distance", "%s\n", distances[node]);
+    put(node, "cpulist", node < SOCKETS ? "%d\n" : "\n", node);
+}
+
+static void remove_tree(void)
+{
+    char command[128];
+
+    snprintf(command, sizeof(command), "rm -rf '%s'", root);
+    if (root[0] != '\0')
+        assert_int_equal(system(command), 0);
 }
 
 static int setup(void **state)
 {
     (void)state;
+    snprintf(root, sizeof(root), "/tmp/nodes-XXXXXX");
+    assert_non_null(mkdtemp(root));
+    put(-1, "online", "0-%d\n", NODES - 1);
+    for (int node = 0; node < NODES; node++)
+        make_node(node);
     available = true;
-    sizes_fail = distances_fail = false;
     dax_error = 0;
     dax = 1ul << 2 | 1ul << 3 | 1ul << 4;
     getcpu_result = 0;
     return 0;
 }
 
-static void look(const char *list)
+static int teardown(void **state)
+{
+    (void)state;
+    remove_tree();
+    return 0;
+}
+
+/* The same with what the firmware says, in both classes or in the old one. */
+static void tell_speeds(void)
+{
+    for (int node = 0; node < NODES; node++)
+        if (speeds[node].bandwidth != 0) {
+            put_speed(node, "access0", speeds[node].bandwidth, speeds[node].latency,
+                      speeds[node].initiators);
+            if (node % 2 == 0)
+                put_speed(node, "access1", speeds[node].bandwidth, speeds[node].latency,
+                          speeds[node].initiators);
+        }
+}
+
+static void look_with(const char *dax_list, const char *hbw_list, const char *threshold)
 {
     memset(&nodes, 0, sizeof(nodes));
-    memory_nodes_look(&nodes, list);
+    memory_nodes_look(&nodes, root, &(struct memory_nodes_wishes){dax_list, hbw_list, threshold});
+}
+
+static void look(const char *dax_list)
+{
+    look_with(dax_list, NULL, NULL);
 }
 
 /* The set has the nodes whose bits are set, and no others. */
@@ -122,10 +221,12 @@ static void test_look(void **state)
 {
     (void)state;
     look(NULL);
-    check_set(&nodes.memory, 0x1f);
+    check_set(&nodes.memory, 0x3f);
     check_set(&nodes.cpus, 0x3);
     check_set(&nodes.dax, 0x1c);
     assert_int_equal(nodes.dax_error, 0);
+    check_set(&nodes.hbw, 0);
+    assert_int_equal(nodes.hbw_error, -ENODEV);
     assert_int_equal(nodes.size[3], 128 * GIB);
     assert_int_equal(nodes.distance[0][3], 28);
 }
@@ -159,41 +260,118 @@ static void test_no_nodes(void **state)
     assert_int_equal(nodes.dax_error, -EINVAL);
 }
 
+/* Files that are missing or say nothing. */
 static void test_nothing_is_known(void **state)
 {
     (void)state;
-    sizes_fail = true;
+    for (int node = 0; node < NODES; node++) {
+        put(node, "meminfo", "Node %d\n", node);
+        put(node, "distance", "\n");
+    }
     look("0");
     check_set(&nodes.memory, 0);
     assert_int_equal(nodes.dax_error, -EINVAL);
-    sizes_fail = false;
-    distances_fail = true;
+    for (int node = 0; node < NODES; node++)
+        put(node, "meminfo", "Node %d MemTotal: 4 kB\n", node);
     look(NULL);
+    check_set(&nodes.memory, 0x3f);
     check_value(memory_nodes_closest(&nodes, &nodes.dax, 0), 0x1c);
-    check_value(memory_nodes_local(&nodes, 0), 0x1f);
+    check_value(memory_nodes_local(&nodes, 0), 0x3f);
+    remove_tree();
+    look("0");
+    check_set(&nodes.memory, 0);
+}
+
+/* Nodes have gaps, and distances are told for those that are there. */
+static void test_gaps(void **state)
+{
+    (void)state;
+    put(-1, "online", "0-1,3,5\n");
+    put(0, "distance", "10 21 28 12\n");
+    look(NULL);
+    check_set(&nodes.memory, 0x2b);
+    assert_int_equal(nodes.distance[0][1], 21);
+    assert_int_equal(nodes.distance[0][2], UINT8_MAX);
+    assert_int_equal(nodes.distance[0][3], 28);
+    assert_int_equal(nodes.distance[0][5], 12);
 }
 
 static void test_lists(void **state)
 {
+    (void)state;
+    look_with("1-3", "0,5", "1");
+    check_set(&nodes.dax, 0xe);
+    check_set(&nodes.hbw, 0x21);
+    assert_int_equal(nodes.dax_error, 0);
+    assert_int_equal(nodes.hbw_error, 0);
+    look_with("6", "x", NULL);
+    check_set(&nodes.dax, 0);
+    check_set(&nodes.hbw, 0);
+    assert_int_equal(nodes.dax_error, -EINVAL);
+    assert_int_equal(nodes.hbw_error, -EINVAL);
+}
+
+static void test_threshold(void **state)
+{
     static const struct {
-        const char *list;
+        const char *threshold;
+        int error;
         unsigned long nodes;
-    } good[] = {{"0", 1}, {"4", 0x10}, {"1-3", 0xe}, {"0,2-3", 0xd}, {"2,2,2-2", 4}, {"03", 8}};
-    static const char *const bad[] = {
-        "",    " ", "x",   "1x",  "1,",  ",1",  "1-", "-1",   "3-1", "1 ",  "+1",
-        "0x1", "5", "0-5", "127", "128", "all", "!1", "1--2", "1;2", "1,x", "99999999999999999999",
+    } cases[] = {
+        {NULL, 0, 0x20},        {"400000", 0, 0x20},
+        {"400001", -ENODEV, 0}, {"100000", 0, 0x23},
+        {"0", 0, 0x2f},         {"20000", 0, 0x2f},
+        {"fast", -EINVAL, 0},   {"", -EINVAL, 0},
+        {"-1", -EINVAL, 0},     {"99999999999", -EINVAL, 0},
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        look(good[i].list);
-        assert_int_equal(nodes.dax_error, 0);
-        check_set(&nodes.dax, good[i].nodes);
+    tell_speeds();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        look_with(NULL, NULL, cases[i].threshold);
+        check_set(&nodes.hbw, cases[i].nodes);
+        assert_int_equal(nodes.hbw_error, cases[i].error);
     }
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        look(bad[i]);
-        assert_int_equal(nodes.dax_error, -EINVAL);
-    }
+}
+
+static void test_speeds(void **state)
+{
+    (void)state;
+    tell_speeds();
+    look(NULL);
+    assert_int_equal(nodes.speed[5].bandwidth, 400000);
+    assert_int_equal(nodes.speed[5].latency, 110);
+    check_set(&nodes.speed[5].initiators, 1);
+    assert_int_equal(nodes.speed[4].bandwidth, 0);
+    check_value(memory_nodes_of_most_bandwidth(&nodes, &nodes.memory, 0), 0x20);
+    check_value(memory_nodes_of_least_latency(&nodes, &nodes.memory, 0), 0x1);
+    check_value(memory_nodes_of_most_bandwidth(&nodes, &nodes.memory, 1), 0x2);
+    check_value(memory_nodes_of_least_latency(&nodes, &nodes.memory, 1), 0x2);
+    /* Of the far node, nothing is known. */
+    check_value(memory_nodes_of_most_bandwidth(&nodes, &nodes.memory, 4), 0);
+}
+
+/* An accelerator that is nearer than any processor has class 0 for itself. */
+static void test_other_initiators(void **state)
+{
+    (void)state;
+    put_speed(5, "access0", 900000, 10, 0);
+    put_speed(5, "access1", 300000, 120, 1);
+    look(NULL);
+    assert_int_equal(nodes.speed[5].bandwidth, 300000);
+    check_set(&nodes.speed[5].initiators, 1);
+}
+
+/* One of two numbers does not make a mean. */
+static void test_half_of_a_speed(void **state)
+{
+    (void)state;
+    put_speed(5, "access1", 300000, 120, 1);
+    put(5, "access1/initiators/write_bandwidth", "0\n");
+    look(NULL);
+    assert_int_equal(nodes.speed[5].bandwidth, 0);
+    assert_int_equal(nodes.hbw_error, -ENODEV);
+    check_value(memory_nodes_of_least_latency(&nodes, &nodes.memory, 0), 0);
 }
 
 static void test_distances(void **state)
@@ -215,6 +393,8 @@ static void test_sizes(void **state)
     look(NULL);
     check_value(memory_nodes_largest(&nodes, &nodes.memory), 1ul << 3 | 1ul << 4);
     check_value(memory_nodes_largest(&nodes, &nodes.cpus), 0x3);
+    check_value(memory_nodes_smallest(&nodes, &nodes.memory), 1ul << 5);
+    check_value(memory_nodes_smallest(&nodes, &nodes.dax), 1ul << 2);
 }
 
 static void test_local(void **state)
@@ -222,7 +402,7 @@ static void test_local(void **state)
     (void)state;
     look(NULL);
     /* The far node is as near to one socket as to the other. */
-    check_value(memory_nodes_local(&nodes, 0), 1ul << 0 | 1ul << 2 | 1ul << 4);
+    check_value(memory_nodes_local(&nodes, 0), 1ul << 0 | 1ul << 2 | 1ul << 4 | 1ul << 5);
     check_value(memory_nodes_local(&nodes, 1), 1ul << 1 | 1ul << 3 | 1ul << 4);
 }
 
@@ -230,26 +410,46 @@ static void test_here(void **state)
 {
     (void)state;
     getcpu_node = 1;
+    cpu_now = 7;
     assert_int_equal(memory_nodes_here(), 1);
+    /* The processor's node is known now. */
+    getcpu_calls = 0;
+    assert_int_equal(memory_nodes_here(), 1);
+    assert_int_equal(getcpu_calls, 0);
+    cpu_now = 8;
     getcpu_node = NUMA_NUM_NODES;
     assert_int_equal(memory_nodes_here(), 0);
     getcpu_node = 1;
     getcpu_result = -1;
     assert_int_equal(memory_nodes_here(), 0);
+    /* One whose number is not remembered, and a kernel that does not tell. */
+    getcpu_result = 0;
+    cpu_now = 100000;
+    assert_int_equal(memory_nodes_here(), 1);
+    assert_int_equal(memory_nodes_here(), 1);
+    cpu_now = -1;
+    assert_int_equal(memory_nodes_here(), 1);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_look, setup),
-        cmocka_unit_test_setup(test_no_devices, setup),
-        cmocka_unit_test_setup(test_no_nodes, setup),
-        cmocka_unit_test_setup(test_nothing_is_known, setup),
-        cmocka_unit_test_setup(test_lists, setup),
-        cmocka_unit_test_setup(test_distances, setup),
-        cmocka_unit_test_setup(test_sizes, setup),
-        cmocka_unit_test_setup(test_local, setup),
-        cmocka_unit_test_setup(test_here, setup),
+        TEST(test_look),
+        TEST(test_no_devices),
+        TEST(test_no_nodes),
+        TEST(test_nothing_is_known),
+        TEST(test_gaps),
+        TEST(test_lists),
+        TEST(test_threshold),
+        TEST(test_speeds),
+        TEST(test_other_initiators),
+        TEST(test_half_of_a_speed),
+        TEST(test_distances),
+        TEST(test_sizes),
+        TEST(test_local),
+        TEST(test_here),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

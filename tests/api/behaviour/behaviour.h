@@ -16,7 +16,7 @@
 struct question {
     const char *name;
     void (*ask)(void);
-    const char *answer; /* of this library */
+    const char *answer; /* of this library; NULL: asked by other questions only */
 };
 
 /* Each ends with one without a name. */
@@ -24,6 +24,7 @@ extern const struct question create_questions[];
 extern const struct question allocate_questions[];
 extern const struct question report_questions[];
 extern const struct question memtier_questions[];
+extern const struct question hbw_questions[];
 
 extern const char *program;
 extern const char *dir;

@@ -55,6 +55,7 @@ void say_status(int status)
         {MEMKIND_ERROR_MMAP, "MMAP"},
         {MEMKIND_ERROR_ARENAS_CREATE, "ARENAS_CREATE"},
         {MEMKIND_ERROR_OPERATION_FAILED, "OPERATION_FAILED"},
+        {MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE, "MEMTYPE_NOT_AVAILABLE"},
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -138,10 +139,7 @@ size_t file_space(void)
 /* -- All --------------------------------------------------------------------------------------- */
 
 static const struct question *const questions[] = {
-    create_questions,
-    allocate_questions,
-    report_questions,
-    memtier_questions,
+    create_questions, allocate_questions, report_questions, memtier_questions, hbw_questions,
 };
 
 static void answer_one(const struct question *question)
@@ -160,9 +158,9 @@ int main(int argc, char **argv)
     dir = argv[1];
     for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
         for (const struct question *question = questions[i]; question->name != NULL; question++)
-            if (wanted == NULL)
+            if (wanted == NULL && question->answer != NULL)
                 printf("%s: %s\n", question->name, question->answer);
-            else if (strcmp(question->name, wanted) == 0)
+            else if (wanted != NULL && strcmp(question->name, wanted) == 0)
                 answer_one(question);
     return wanted == NULL ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which nodes the kinds in the memory of certain NUMA nodes take. */
+#include "kinds/node_choice.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "memkind.h"
+#include "memkind/internal/memkind_private.h"
+#include "util/env.h"
+#include "util/log.h"
+
+/* -- The nodes --------------------------------------------------------------------------------- */
+
+static struct memory_nodes first;
+static _Atomic(const struct memory_nodes *) known = &first;
+static atomic_long looked; /* when, in seconds */
+
+static long now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    return time.tv_sec;
+}
+
+static void look(struct memory_nodes *nodes)
+{
+    int saved_errno = errno;
+
+    memory_nodes_look(nodes, NODE_FILES_ROOT,
+                      &(struct memory_nodes_wishes){
+                          .dax_list = env_get("MEMKIND_DAX_KMEM_NODES"),
+                          .hbw_list = env_get("MEMKIND_HBW_NODES"),
+                          .hbw_threshold = env_get("MEMKIND_HBW_THRESHOLD"),
+                      });
+    errno = saved_errno;
+}
+
+static void look_first(void)
+{
+    atomic_store(&looked, now());
+    look(&first);
+    if (first.dax_error == -EINVAL)
+        log_error("MEMKIND_DAX_KMEM_NODES is not a list of nodes that have memory, such as 1-3,5");
+    if (first.hbw_error == -EINVAL)
+        log_error("MEMKIND_HBW_NODES is not a list of nodes that have memory, such as 1-3,5, or "
+                  "MEMKIND_HBW_THRESHOLD not a number of MB/s");
+}
+
+const struct memory_nodes *node_choice_nodes(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, look_first);
+    return atomic_load_explicit(&known, memory_order_acquire);
+}
+
+/* In memory of its own: the look may be below an allocation. What others may still read stays. */
+static void look_and_publish(void)
+{
+    struct memory_nodes *fresh = mmap(NULL, sizeof(*fresh), PROT_READ | PROT_WRITE,
+                                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (fresh == MAP_FAILED)
+        return;
+    look(fresh);
+    if (memcmp(fresh, atomic_load(&known), sizeof(*fresh)) == 0)
+        munmap(fresh, sizeof(*fresh));
+    else
+        atomic_store_explicit(&known, fresh, memory_order_release);
+}
+
+void node_choice_look_again(void)
+{
+    (void)node_choice_nodes();
+    long last = atomic_load(&looked);
+    long time = now();
+
+    if (time != last && atomic_compare_exchange_strong(&looked, &last, time))
+        look_and_publish();
+}
+
+/* -- Choices ----------------------------------------------------------------------------------- */
+
+static int result(const struct node_set *set, int status_if_empty)
+{
+    return node_set_is_empty(set) ? status_if_empty : MEMKIND_SUCCESS;
+}
+
+/* The largest of all nodes. */
+static int highest_capacity(const struct memory_nodes *nodes, unsigned from, struct node_set *set)
+{
+    (void)from;
+    *set = memory_nodes_largest(nodes, &nodes->memory);
+    return result(set, MEMKIND_ERROR_UNAVAILABLE);
+}
+
+/* The largest of those that belong to the thread's processor; of several, the slowest. */
+static int highest_capacity_local(const struct memory_nodes *nodes, unsigned from,
+                                  struct node_set *set)
+{
+    *set = memory_nodes_local(nodes, from);
+    *set = memory_nodes_largest(nodes, set);
+    *set = memory_nodes_farthest(nodes, set, from);
+    return result(set, MEMKIND_ERROR_UNAVAILABLE);
+}
+
+/* Of those that belong to the thread's processor, the one of the most bandwidth; of several, the
+ * smallest. */
+static int highest_bandwidth_local(const struct memory_nodes *nodes, unsigned from,
+                                   struct node_set *set)
+{
+    *set = memory_nodes_local(nodes, from);
+    *set = memory_nodes_of_most_bandwidth(nodes, set, from);
+    *set = memory_nodes_smallest(nodes, set);
+    return result(set, MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE);
+}
+
+static int lowest_latency_local(const struct memory_nodes *nodes, unsigned from,
+                                struct node_set *set)
+{
+    *set = memory_nodes_local(nodes, from);
+    *set = memory_nodes_of_least_latency(nodes, set, from);
+    *set = memory_nodes_smallest(nodes, set);
+    return result(set, MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE);
+}
+
+static int dax_kmem_all(const struct memory_nodes *nodes, unsigned from, struct node_set *set)
+{
+    (void)from;
+    *set = nodes->dax;
+    return nodes->dax_error == -EINVAL ? MEMKIND_ERROR_ENVIRON
+                                       : result(set, MEMKIND_ERROR_UNAVAILABLE);
+}
+
+static int dax_kmem(const struct memory_nodes *nodes, unsigned from, struct node_set *set)
+{
+    int status = dax_kmem_all(nodes, from, set);
+
+    *set = memory_nodes_closest(nodes, set, from);
+    return status;
+}
+
+static int hbw_all(const struct memory_nodes *nodes, unsigned from, struct node_set *set)
+{
+    (void)from;
+    *set = nodes->hbw;
+    return nodes->hbw_error == -EINVAL ? MEMKIND_ERROR_ENVIRON
+                                       : result(set, MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE);
+}
+
+static int hbw(const struct memory_nodes *nodes, unsigned from, struct node_set *set)
+{
+    int status = hbw_all(nodes, from, set);
+
+    *set = memory_nodes_closest(nodes, set, from);
+    return status;
+}
+
+#define DEFINE_CHOICE(name, local) \
+    const struct node_choice node_choice_##name = {.choose = (name), .is_local = (local)};
+DEFINE_CHOICE(highest_capacity, false)
+DEFINE_CHOICE(highest_capacity_local, true)
+DEFINE_CHOICE(highest_bandwidth_local, true)
+DEFINE_CHOICE(lowest_latency_local, true)
+DEFINE_CHOICE(dax_kmem, true)
+DEFINE_CHOICE(dax_kmem_all, false)
+DEFINE_CHOICE(hbw, true)
+DEFINE_CHOICE(hbw_all, false)
+
+const struct node_choice *node_choice_of(unsigned partition)
+{
+    static const struct node_choice *const choices[MEMKIND_NUM_BASE_KIND] = {
+        [MEMKIND_PARTITION_HIGHEST_CAPACITY] = &node_choice_highest_capacity,
+        [MEMKIND_PARTITION_HIGHEST_CAPACITY_PREFERRED] = &node_choice_highest_capacity,
+        [MEMKIND_PARTITION_HIGHEST_CAPACITY_LOCAL] = &node_choice_highest_capacity_local,
+        [MEMKIND_PARTITION_HIGHEST_CAPACITY_LOCAL_PREFERRED] = &node_choice_highest_capacity_local,
+        [MEMKIND_PARTITION_HIGHEST_BANDWIDTH_LOCAL] = &node_choice_highest_bandwidth_local,
+        [MEMKIND_PARTITION_HIGHEST_BANDWIDTH_LOCAL_PREFERRED] =
+            &node_choice_highest_bandwidth_local,
+        [MEMKIND_PARTITION_LOWEST_LATENCY_LOCAL] = &node_choice_lowest_latency_local,
+        [MEMKIND_PARTITION_LOWEST_LATENCY_LOCAL_PREFERRED] = &node_choice_lowest_latency_local,
+        [MEMKIND_PARTITION_DAX_KMEM] = &node_choice_dax_kmem,
+        [MEMKIND_PARTITION_DAX_KMEM_PREFERRED] = &node_choice_dax_kmem,
+        [MEMKIND_PARTITION_DAX_KMEM_ALL] = &node_choice_dax_kmem_all,
+        [MEMKIND_PARTITION_DAX_KMEM_INTERLEAVE] = &node_choice_dax_kmem_all,
+        [MEMKIND_PARTITION_HBW] = &node_choice_hbw,
+        [MEMKIND_PARTITION_HBW_HUGETLB] = &node_choice_hbw,
+        [MEMKIND_PARTITION_HBW_PREFERRED] = &node_choice_hbw,
+        [MEMKIND_PARTITION_HBW_PREFERRED_HUGETLB] = &node_choice_hbw,
+        [MEMKIND_PARTITION_HBW_ALL] = &node_choice_hbw_all,
+        [MEMKIND_PARTITION_HBW_ALL_HUGETLB] = &node_choice_hbw_all,
+        [MEMKIND_PARTITION_HBW_INTERLEAVE] = &node_choice_hbw_all,
+    };
+
+    return partition < MEMKIND_NUM_BASE_KIND ? choices[partition] : NULL;
+}

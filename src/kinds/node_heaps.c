@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The heaps of the library's kinds in the memory of certain NUMA nodes. */
+#include "kinds/node_heaps.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "kinds/kind_registry.h"
+#include "kinds/node_kind.h"
+#include "util/log.h"
+
+#define LOOK_AGAIN_SECONDS 1
+
+struct part {
+    struct memkind kind; /* first: what binds its memory finds the part by it */
+    struct memkind_ops ops;
+    struct node_set nodes;
+    struct part *next;
+};
+
+/* What a node has where the kind has no nodes for its processors, and where it gets no part. */
+static struct part nothing;
+static struct part whole;
+
+/* Of one kind of the library. Parts are never taken off, so reading takes no lock. */
+static struct node_heaps {
+    _Atomic(struct part *) here[NUMA_NUM_NODES]; /* by node of the processor */
+    _Atomic(struct part *) parts;
+    atomic_long failed; /* when nodes were last missing, in seconds */
+    memkind_mem_usage_policy policy;
+} heaps[MEMKIND_NUM_BASE_KIND];
+
+/* Held while parts are made. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+void node_heaps_before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void node_heaps_after_fork(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+static long now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    return time.tv_sec;
+}
+
+/* -- Parts ------------------------------------------------------------------------------------- */
+
+static int nodes_of_part(struct memkind *kind, unsigned long *nodemask, unsigned long maxnode)
+{
+    return node_kind_store(&((struct part *)kind)->nodes, nodemask, maxnode);
+}
+
+static void describe(struct part *part, const struct memkind *kind, const struct node_set *nodes)
+{
+    part->ops = *kind->ops;
+    part->ops.get_mbind_nodemask = nodes_of_part;
+    /* A block's part is found without its kind: then it is an arena's. */
+    part->ops.malloc = memkind_arena_malloc;
+    part->ops.calloc = memkind_arena_calloc;
+    part->ops.posix_memalign = memkind_arena_posix_memalign;
+    part->ops.realloc = memkind_arena_realloc;
+    part->ops.get_arena = memkind_thread_get_arena;
+    part->kind.ops = &part->ops;
+    memcpy(part->kind.name, kind->name, sizeof(part->kind.name));
+    /* What is refused is for the kind to say. */
+    part->kind.allow_zero_allocs = true;
+    part->nodes = *nodes;
+}
+
+static struct part *new_part(struct memkind *kind, const struct node_set *nodes)
+{
+    struct part *part = calloc(1, sizeof(*part));
+
+    if (part == NULL)
+        return NULL;
+    describe(part, kind, nodes);
+    if (kind_registry_add_part(&part->kind, kind) != 0)
+        goto free_part;
+    if (memkind_arena_create_map(&part->kind, NULL) != MEMKIND_SUCCESS)
+        goto leave_registry;
+    (void)memkind_arena_update_memory_usage_policy(&part->kind, heaps[kind->partition].policy);
+    return part;
+
+leave_registry:
+    kind_registry_remove(&part->kind);
+free_part:
+    free(part);
+    return NULL;
+}
+
+static struct part *find_or_make(struct memkind *kind, const struct node_set *nodes)
+{
+    struct node_heaps *own = &heaps[kind->partition];
+    struct part *newest = atomic_load(&own->parts);
+
+    for (struct part *part = newest; part != NULL; part = part->next)
+        if (memcmp(&part->nodes, nodes, sizeof(*nodes)) == 0)
+            return part;
+    struct part *part = new_part(kind, nodes);
+    if (part == NULL) {
+        log_error("kind %s gets no heap for the nodes of this thread", kind->name);
+        return &whole;
+    }
+    part->next = newest;
+    atomic_store_explicit(&own->parts, part, memory_order_release);
+    return part;
+}
+
+static struct part *part_locked(struct memkind *kind, const struct node_choice *choice,
+                                unsigned from)
+{
+    struct node_heaps *own = &heaps[kind->partition];
+    struct part *part = atomic_load(&own->here[from]);
+    struct node_set nodes;
+
+    if (part != NULL && part != &nothing)
+        return part;
+    if (choice->choose(node_choice_nodes(), from, &nodes) == MEMKIND_SUCCESS) {
+        part = find_or_make(kind, &nodes);
+    } else {
+        atomic_store(&own->failed, now());
+        part = &nothing;
+    }
+    atomic_store_explicit(&own->here[from], part, memory_order_release);
+    return part;
+}
+
+/* -- For a thread ------------------------------------------------------------------------------ */
+
+static __attribute__((noinline)) struct memkind *part_slowly(struct memkind *kind,
+                                                             const struct node_choice *choice,
+                                                             unsigned from, const struct part *seen)
+{
+    int saved_errno = errno;
+
+    if (seen == &whole)
+        return kind;
+    if (seen == &nothing) {
+        if (now() - atomic_load(&heaps[kind->partition].failed) < LOOK_AGAIN_SECONDS)
+            return NULL;
+        node_choice_look_again();
+    }
+    /* The first look allocates memory, and takes a lock of its own. */
+    (void)node_choice_nodes();
+    pthread_mutex_lock(&lock);
+    struct part *part = part_locked(kind, choice, from);
+    pthread_mutex_unlock(&lock);
+    errno = saved_errno;
+    if (part == &whole)
+        return kind;
+    return part != &nothing ? &part->kind : NULL;
+}
+
+struct memkind *node_heaps_here(struct memkind *kind)
+{
+    const struct node_choice *choice = node_choice_of(kind->partition);
+
+    if (__builtin_expect(choice == NULL, 0))
+        return kind;
+    unsigned from = choice->is_local ? memory_nodes_here() : 0;
+    struct part *part =
+        atomic_load_explicit(&heaps[kind->partition].here[from], memory_order_acquire);
+    if (__builtin_expect(part == NULL || part == &nothing || part == &whole, 0))
+        return part_slowly(kind, choice, from, part);
+    return &part->kind;
+}
+
+int node_heaps_each(struct memkind *kind, int (*visit)(struct memkind *part, void *arg), void *arg)
+{
+    int status = MEMKIND_SUCCESS;
+
+    if (node_choice_of(kind->partition) == NULL)
+        return status;
+    struct part *part = atomic_load_explicit(&heaps[kind->partition].parts, memory_order_acquire);
+    for (; part != NULL && status == MEMKIND_SUCCESS; part = part->next)
+        status = visit(&part->kind, arg);
+    return status;
+}
+
+void node_heaps_set_policy(struct memkind *kind, memkind_mem_usage_policy policy)
+{
+    if (node_choice_of(kind->partition) == NULL)
+        return;
+    pthread_mutex_lock(&lock);
+    heaps[kind->partition].policy = policy;
+    pthread_mutex_unlock(&lock);
+}
