@@ -205,14 +205,14 @@ static int verify_pages(uintptr_t page, size_t count, size_t page_size, const st
 
 /*
  * Has pages as a write would, without changing what another thread writes. The kernel says where that
- * cannot be; before Linux 5.14, which has no such call, it would be a signal.
+ * cannot be; before Linux 5.14, and where a container's filter forbids the call, it is a signal.
  */
 static int touch(uintptr_t page, size_t count, size_t page_size)
 {
     /* As above. NOLINTNEXTLINE(performance-no-int-to-ptr) */
     if (madvise((void *)page, count * page_size, MADV_POPULATE_WRITE) == 0)
         return 0;
-    if (errno != EINVAL)
+    if (errno != EINVAL && errno != EPERM && errno != ENOSYS)
         return EFAULT;
     for (; count != 0; count--, page += page_size)
         /* NOLINTNEXTLINE(performance-no-int-to-ptr) */

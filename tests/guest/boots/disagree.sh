@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# One socket whose nodes disagree: the quickest, the largest, and the one of the highest bandwidth are three (HMAT).
+# memkind(3) has the same table.
+#
+# QEMU: -machine hmat=on -smp 2,sockets=1,cores=2 -m 1984M
+# QEMU: -object memory-backend-ram,id=m0,size=704M -numa node,nodeid=0,memdev=m0,initiator=0
+# QEMU: -object memory-backend-ram,id=m1,size=1024M -numa node,nodeid=1,memdev=m1,initiator=0
+# QEMU: -object memory-backend-ram,id=m2,size=256M -numa node,nodeid=2,memdev=m2,initiator=0
+# QEMU: -numa cpu,node-id=0,socket-id=0
+# QEMU: -numa dist,src=0,dst=1,val=20 -numa dist,src=0,dst=2,val=15
+# QEMU: -numa dist,src=1,dst=2,val=30
+# QEMU: -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-latency,latency=90
+# QEMU: -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-bandwidth,bandwidth=100G
+# QEMU: -numa hmat-lb,initiator=0,target=1,hierarchy=memory,data-type=access-latency,latency=250
+# QEMU: -numa hmat-lb,initiator=0,target=1,hierarchy=memory,data-type=access-bandwidth,bandwidth=50G
+# QEMU: -numa hmat-lb,initiator=0,target=2,hierarchy=memory,data-type=access-latency,latency=150
+# QEMU: -numa hmat-lb,initiator=0,target=2,hierarchy=memory,data-type=access-bandwidth,bandwidth=300G
+# SECONDS: 180
+
+run local/hbw /tests/guest/test_local hbw 2 2
+run local/hbw_interleave /tests/guest/test_local hbw_interleave 2 2
+run local/highest_bandwidth_local /tests/guest/test_local highest_bandwidth_local 2 2
+run local/lowest_latency_local /tests/guest/test_local lowest_latency_local 0 0
+run local/highest_capacity /tests/guest/test_local highest_capacity 1 1
+run local/highest_capacity_local /tests/guest/test_local highest_capacity_local 1 1
+export MEMKIND_HBW_THRESHOLD=100000
+run threshold/hbw /tests/guest/test_local hbw 0 0
+run threshold/hbw_interleave /tests/guest/test_local hbw_interleave 0,2 0,2
