@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* MEMKIND_PRELOAD_EXCEPT: programs that the library has nothing to do with, nor with what they start. */
+/* MEMKIND_PRELOAD_EXCEPT: programs that are left out, with what they start. */
 #include "preload/leave_out.h"
 
 #include <dlfcn.h>
@@ -38,8 +38,9 @@ static void take_out(char *list, const char *name)
 }
 
 /*
- * What the program starts must not load the library either: a filter of system calls is for all programs
- * that are executed from then on, and kills them where the loader or a library asks too much.
+ * What the program starts must not load the library either: a filter of system calls is for all
+ * programs that are executed from then on, and kills them where the loader or a library asks too
+ * much.
  */
 static void forget_library(void)
 {

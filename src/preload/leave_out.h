@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* MEMKIND_PRELOAD_EXCEPT: programs that the library has nothing to do with, nor with what they start. */
+/* MEMKIND_PRELOAD_EXCEPT: programs that are left out, with what they start. */
 #pragma once
 
 #include <stdbool.h>

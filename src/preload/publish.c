@@ -20,7 +20,7 @@
 
 static struct numbers_page *page;
 
-/* One thread at a time. The reader is another process, which looks at the sequence before and after. */
+/* By one thread. The reader is another process, which looks at the sequence before and after. */
 static void update(void)
 {
     struct numbers numbers;

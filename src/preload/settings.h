@@ -8,8 +8,9 @@
 #define SETTINGS_MESSAGE_SIZE 512
 
 /*
- * Whether MEMKIND_PRELOAD_EXCEPT names the program: its executable's file, or the name by which that was
- * executed, without folders. Makes no system call for the latter, and otherwise readlink(2) alone.
+ * Whether MEMKIND_PRELOAD_EXCEPT names the program: its executable's file, or the name by which
+ * that was executed, without folders. Makes no system call for the latter, and otherwise
+ * readlink(2) alone.
  */
 bool settings_leave_out(void);
 

@@ -95,8 +95,10 @@ static bool is_listed(const char *list, const char *option)
     return false;
 }
 
-/* Appends those options of the file system that the mount does not have; whether it may be written to,
- * the mount's own say. */
+/*
+ * Appends those options of the file system that the mount does not have; whether it may be written
+ * to, the mount's own say.
+ */
 static void add_options(struct place *place, char *options)
 {
     char *state = NULL;

@@ -39,11 +39,11 @@ static const char help[] =
 /* -- Finding ----------------------------------------------------------------------------------- */
 
 /*
- * The process may put any other file in the place of its page at any moment, such as a pipe that nobody
- * writes to, a device that does something when it is opened, or a file of a file system of its own that
- * never answers. So its descriptor is held by O_PATH, which opens nothing, and what is held is looked at
- * without asking a file system: memory files are on a device of the kernel's that has nothing else.
- * Only then it is opened, by what is held.
+ * The process may put any other file in the place of its page at any moment, such as a pipe that
+ * nobody writes to, a device that does something when it is opened, or a file of a file system of
+ * its own that never answers. So its descriptor is held by O_PATH, which opens nothing, and what is
+ * held is looked at without asking a file system: memory files are on a device of the kernel's that
+ * has nothing else. Only then the file is opened, by what is held.
  */
 
 /* The device that memory files are on; false where the kernel has none, or does not tell. */
@@ -100,8 +100,8 @@ static int find_page(DIR *fds)
 }
 
 /*
- * What the process calls itself, which is another number than ours for it where it is in a PID namespace
- * of a container: the last one of the line.
+ * What the process calls itself, which is another number than ours for it where it is in a PID
+ * namespace of a container: the last one of the line.
  */
 static long own_number(long pid)
 {

@@ -28,6 +28,10 @@ for answer in EPERM ENOSYS; do
     done
 done
 
+echo "== what a heap would have there"
+"$refuse" EPERM fallocate "$MEMKIND_TOOL" check --json "$work/pmem" >"$work/out" || [ $? = 1 ]
+grep -q '"hole_punching": true' "$work/out" && ! grep -q 'not measured' "$work/out" || fail "$(cat "$work/out")"
+
 echo "== calls that kill"
 # The program itself is not under the filter, and what it starts is.
 run()

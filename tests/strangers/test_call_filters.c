@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * In a container, whose filter answers a system call with EPERM or ENOSYS, the first malloc was NULL.
+ * In a container, whose filter answers system calls with EPERM or ENOSYS, the first malloc was NULL.
  *
- * The program executes itself under a filter for each call that the library makes, and each answer: a kind
- * in a file, and those of nodes, give memory, or say by an error code or ENOMEM that they do not.
+ * The program executes itself under a filter for each call that the library makes, and each
+ * answer: a kind in a file, and those of nodes, give memory, or say by an error code or ENOMEM
+ * that they do not.
  */
 #include <setjmp.h>
 #include <stdarg.h>
