@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Everything at once, for as long as one likes: threads that allocate from all kinds, kinds that
- * come and go, forks in both modes, a file system that is full every other moment, and signals.
+ * Everything at once, for as long as one likes: threads that allocate from all kinds, one of them
+ * under a filter of system calls and one without the rights to the files, kinds that come and go,
+ * others whose descriptor is taken by the program, threads that allocate in their last destructors,
+ * reports, forks in both modes, a file system that is full every other moment, and signals.
  *
  * Usage: soak DIR SECONDS. Fills the file system of DIR: give it a small one of its own.
  * Prints what it has done; exits with 1 where a block was damaged or a byte of file space was lost.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -25,7 +29,12 @@
 #include <memkind.h>
 #include <memkind/internal/memkind_pmem.h>
 
-#define WORKERS      4
+#include "../support/call_filter.h"
+
+#define THREADS      12
+#define NOBODY       65534
+#define POPULATE     0x10u /* a bit of MADV_POPULATE_WRITE that no other advice of the library has */
+#define TEXT         "not of the kind"
 #define SLOTS        400
 #define KINDS        4
 #define FORK_BLOCKS  200
@@ -60,7 +69,8 @@ static const char *dir;
 static memkind_t kinds[KINDS];
 static atomic_bool stop;
 static atomic_ulong operations, refusals, kinds_made, forks, copies, copies_failed, times_full;
-static atomic_ulong signals_seen;
+static atomic_ulong signals_seen, lives, reports, descriptors_taken;
+static pthread_key_t late;
 static atomic_size_t peak;
 
 static void on_signal(int number)
@@ -254,6 +264,142 @@ static void *come_and_go(void *argument)
     return NULL;
 }
 
+/* As in a container: file space has to be had and given back otherwise. */
+static void *work_under_filter(void *argument)
+{
+    static const struct call_filter_rule rules[] = {
+        {SYS_fallocate, 0, 0, EPERM},
+        {SYS_madvise, 2, POPULATE, EINVAL},
+        {SYS_membarrier, 0, 0, ENOSYS},
+    };
+
+    if (!call_filter_install(rules, sizeof(rules) / sizeof(rules[0])))
+        fprintf(stderr, "without a filter of system calls\n");
+    return work(argument);
+}
+
+/* As after a daemon has become somebody else, but this thread alone: libc would change them all. */
+static void *work_without_rights(void *argument)
+{
+    if (geteuid() == 0)
+        CHECK(syscall(SYS_setresuid, -1, NOBODY, -1) == 0, "errno %d", errno);
+    return work(argument);
+}
+
+/* What a thread has when it ends. */
+struct life {
+    struct block block;
+    unsigned seed;
+    int rounds; /* of destructors, so far */
+    int first;  /* of them to use a kind */
+};
+
+static void end_life(void *argument)
+{
+    struct life *life = argument;
+
+    give_back(&life->block, &life->seed);
+    if (++life->rounds >= life->first)
+        replace(&life->block, &life->seed);
+    if (life->rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
+        CHECK(pthread_setspecific(late, life) == 0, "no memory");
+        return;
+    }
+    give_back(&life->block, &life->seed);
+    free(life);
+}
+
+static void *live(void *argument)
+{
+    CHECK(pthread_setspecific(late, argument) == 0, "no memory");
+    return NULL;
+}
+
+/* Threads that use kinds in their destructors, some of them in the last round only. */
+static void *end_late(void *argument)
+{
+    unsigned seed = (unsigned)(uintptr_t)argument;
+
+    while (!atomic_load(&stop)) {
+        struct life *life = calloc(1, sizeof(*life));
+        pthread_t thread;
+
+        CHECK(life != NULL, "no memory");
+        life->seed = (unsigned)rand_r(&seed);
+        life->first = 1 + rand_r(&seed) % PTHREAD_DESTRUCTOR_ITERATIONS;
+        CHECK(pthread_create(&thread, NULL, live, life) == 0, "no thread");
+        pthread_join(thread, NULL);
+        atomic_fetch_add(&lives, 1);
+    }
+    return NULL;
+}
+
+static void count_text(void *argument, const char *text)
+{
+    *(size_t *)argument += strlen(text);
+}
+
+static void *report(void *argument)
+{
+    unsigned seed = (unsigned)(uintptr_t)argument;
+
+    while (!atomic_load(&stop)) {
+        size_t length = 0;
+
+        (void)memkind_stats_print(count_text, &length, MEMKIND_STAT_PRINT_JSON_FORMAT);
+        CHECK(length > 0, "an empty report");
+        atomic_fetch_add(&reports, 1);
+        pause_for(FORK_PAUSE, &seed);
+    }
+    return NULL;
+}
+
+/* Blocks of a kind that loses its descriptor while it has some of them. */
+static void use_without_descriptor(memkind_t kind, int own, unsigned *seed)
+{
+    struct block blocks[20] = {0};
+    int fd = ((struct memkind_pmem *)kind->priv)->fd;
+
+    for (size_t i = 0; i < 20; i++) {
+        if (i == 10)
+            CHECK(dup2(own, fd) == fd, "errno %d", errno);
+        blocks[i] = (struct block){.size = random_size(seed), .fill = (unsigned char)i};
+        blocks[i].ptr = memkind_malloc(kind, blocks[i].size);
+        if (blocks[i].ptr != NULL)
+            fill(&blocks[i], 0);
+    }
+    for (size_t i = 0; i < 20; i++)
+        give_back(&blocks[i], seed);
+    (void)memkind_purge(kind);
+    CHECK(memkind_destroy_kind(kind) == MEMKIND_SUCCESS, "a kind");
+    CHECK(fcntl(fd, F_GETFD) >= 0, "the kind has closed what was not its own");
+    close(fd);
+}
+
+/* A program that closes all descriptors, and opens files of its own, which get the numbers. */
+static void *take_descriptors(void *argument)
+{
+    unsigned seed = (unsigned)(uintptr_t)argument;
+    char text[sizeof(TEXT)];
+    struct stat status;
+    int own = memfd_create("own", MFD_CLOEXEC);
+
+    CHECK(own >= 0 && write(own, TEXT, sizeof(TEXT)) == sizeof(TEXT), "errno %d", errno);
+    while (!atomic_load(&stop)) {
+        memkind_t kind = make(0, MEMKIND_MEM_USAGE_POLICY_DEFAULT, MEMKIND_FORK_SHARE);
+
+        if (kind == NULL)
+            continue;
+        use_without_descriptor(kind, own, &seed);
+        CHECK(fstat(own, &status) == 0 && status.st_size == sizeof(TEXT), "the file has grown");
+        CHECK(pread(own, text, sizeof(text), 0) == sizeof(text) && strcmp(text, TEXT) == 0,
+              "the file has become \"%.15s\"", text);
+        atomic_fetch_add(&descriptors_taken, 1);
+    }
+    close(own);
+    return NULL;
+}
+
 /* In a child: the kinds are the child's own, or the parent's blocks are not looked at. */
 static void live_as_child(struct block *blocks, unsigned seed)
 {
@@ -336,15 +482,17 @@ static void *fill_file_system(void *argument)
 
 static void run(unsigned seconds)
 {
-    pthread_t threads[WORKERS + 3];
+    void *(*const actors[THREADS])(void *) = {
+        work,        work,     work,   work,          work_under_filter, work_without_rights,
+        come_and_go, end_late, report, fork_children, fill_file_system,  take_descriptors,
+    };
+    pthread_t threads[THREADS];
     size_t count = 0;
 
-    for (; count < WORKERS; count++)
-        CHECK(pthread_create(&threads[count], NULL, work, (void *)(uintptr_t)(count + 1)) == 0,
+    for (; count < THREADS; count++)
+        CHECK(pthread_create(&threads[count], NULL, actors[count],
+                             (void *)(uintptr_t)(count + 1)) == 0,
               "no thread");
-    CHECK(pthread_create(&threads[count++], NULL, come_and_go, (void *)101) == 0, "no thread");
-    CHECK(pthread_create(&threads[count++], NULL, fork_children, (void *)102) == 0, "no thread");
-    CHECK(pthread_create(&threads[count++], NULL, fill_file_system, (void *)103) == 0, "no thread");
     time_t end = time(NULL) + (time_t)seconds;
     while (time(NULL) < end) {
         struct timespec second = {.tv_sec = 1};
@@ -392,6 +540,7 @@ int main(int argc, char **argv)
     kinds[3] = make(0, MEMKIND_MEM_USAGE_POLICY_DEFAULT, MEMKIND_FORK_SNAPSHOT);
     for (size_t i = 0; i < KINDS; i++)
         CHECK(kinds[i] != NULL, "no kind in %s", dir);
+    CHECK(pthread_key_create(&late, end_life) == 0, "no key");
     CHECK(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &every, NULL) == 0,
           "no timer");
     run((unsigned)strtoul(argv[2], NULL, 10));
@@ -399,8 +548,9 @@ int main(int argc, char **argv)
     size_t lost = bytes_lost();
     printf("%lu operations, %lu refused; file system full %lu times; %lu signals\n"
            "%lu kinds made and destroyed; %lu forks, %lu copies, %lu copies refused\n"
+           "%lu threads with late destructors, %lu reports, %lu descriptors taken\n"
            "at most %zu MiB held; %zu bytes lost\n",
            operations, refusals, times_full, signals_seen, kinds_made, forks, copies, copies_failed,
-           peak / MIB, lost);
+           lives, reports, descriptors_taken, peak / MIB, lost);
     return lost == 0 ? 0 : 1;
 }
