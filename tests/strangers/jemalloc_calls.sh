@@ -13,7 +13,8 @@ if [ -n "$jemalloc" ]; then
 fi
 
 command -v redis-server >/dev/null && command -v redis-cli >/dev/null || { echo "no redis here"; exit 0; }
-ldd "$(command -v redis-server)" | grep -q libjemalloc || { echo "redis is not linked with libjemalloc"; exit 0; }
+ldd "$(command -v redis-server)" >"$work/libraries"
+grep -q libjemalloc "$work/libraries" || { echo "redis is not linked with libjemalloc"; exit 0; }
 
 redis()
 {
