@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -19,13 +20,21 @@
 EXPORTED int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
                                void *library);
 
-static int memory_file = -1;
+static struct stat memory_file; /* which file it is: its descriptor gets another number */
 
 static bool fails(const char *name)
 {
     const char *failing = getenv("FAILING");
 
     return failing != NULL && strcmp(failing, name) == 0;
+}
+
+static bool is_memory_file(int fd)
+{
+    struct stat status;
+
+    return memory_file.st_ino != 0 && fd >= 0 && fstat(fd, &status) == 0 &&
+           status.st_dev == memory_file.st_dev && status.st_ino == memory_file.st_ino;
 }
 
 static bool is_of_preload(const void *address)
@@ -44,7 +53,9 @@ EXPORTED int memfd_create(const char *name, unsigned flags)
         errno = EMFILE;
         return -1;
     }
-    return memory_file = real(name, flags);
+    int fd = real(name, flags);
+    (void)fstat(fd, &memory_file);
+    return fd;
 }
 
 EXPORTED int ftruncate(int fd, off_t size)
@@ -52,7 +63,7 @@ EXPORTED int ftruncate(int fd, off_t size)
     int (*real)(int, off_t);
 
     *(void **)&real = dlsym(RTLD_NEXT, "ftruncate");
-    if (fd == memory_file && fails("ftruncate")) {
+    if (fails("ftruncate") && is_memory_file(fd)) {
         errno = ENOSPC;
         return -1;
     }
@@ -64,7 +75,7 @@ EXPORTED void *mmap(void *addr, size_t size, int protection, int flags, int fd, 
     void *(*real)(void *, size_t, int, int, int, off_t);
 
     *(void **)&real = dlsym(RTLD_NEXT, "mmap");
-    if (fd >= 0 && fd == memory_file && fails("mmap")) {
+    if (fails("mmap") && is_memory_file(fd)) {
         errno = ENOMEM;
         return MAP_FAILED;
     }
