@@ -9,13 +9,18 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "heap/extent_hooks.h"
 #include "support/faults.h"
 
-#define BLOCK ((size_t)2 << 20)
+#define BLOCK     ((size_t)2 << 20)
+#define LINE_SIZE 1024
 
 static struct fault madvise_fault;
 static unsigned unmapped;
@@ -77,14 +82,51 @@ static void block_that_cannot_be_cleared_is_unmapped(void **state)
     fault_set(&madvise_fault, EINVAL, 1);
     give(block);
     assert_int_equal(unmapped, 1);
-    /* Nor does it matter where a new one cannot be populated. */
-    fault_set(&madvise_fault, EINVAL, 1);
-    give(take());
+    /* Nor does it matter where no advice on a new one is taken. */
+    fault_set(&madvise_fault, EINVAL, 2);
+    block = take();
+    assert_int_equal(madvise_fault.calls, 2);
+    give(block);
+}
+
+/* The line of smaps(5) on the flags of the mapping at this address. */
+static bool find_flags(const char *address, char *line, int size)
+{
+    FILE *file = fopen("/proc/self/smaps", "re");
+    bool is_in_it = false;
+
+    if (file == NULL)
+        return false;
+    while (fgets(line, size, file) != NULL) {
+        uintptr_t start, end;
+
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &start, &end) == 2)
+            is_in_it = (uintptr_t)address >= start && (uintptr_t)address < end;
+        else if (is_in_it && strncmp(line, "VmFlags:", strlen("VmFlags:")) == 0)
+            break;
+    }
+    bool found = feof(file) == 0;
+    fclose(file);
+    return found;
+}
+
+static void block_takes_no_large_page(void **state)
+{
+    char *block = take();
+    char line[LINE_SIZE];
+
+    (void)state;
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0 ||
+        !find_flags(block, line, sizeof(line)))
+        skip();
+    assert_non_null(strstr(line, " nh"));
+    give(block);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(block_takes_no_large_page),
         cmocka_unit_test(kept_block_is_zero_again),
         cmocka_unit_test(block_that_cannot_be_cleared_is_unmapped),
     };
