@@ -10,16 +10,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "heap/cache_bin.h"
 #include "heap/exchange.h"
 #include "util/fork_generation.h"
 #include "util/late_key.h"
 #include "util/mapping_cache.h"
 #include "util/membarrier.h"
 
-#define BIN_BYTES          ((size_t)64 << 10) /* most that a bin holds, in bytes and in blocks */
-#define BIN_BLOCKS         ((size_t)256)
-#define BIN_FIRST          ((size_t)8) /* what a bin may hold at first */
-#define BATCH_LARGEST      (BIN_BLOCKS / 2)
+#define BATCH_LARGEST      (CACHE_BIN_BLOCKS / 2)
 #define LOOK_AFTER_SECONDS 1
 #define LOOK_AFTER_POPS    2048u /* at the latest, if a second has passed */
 #define CLAIMED_AT_ONCE    ((size_t)32)
@@ -74,6 +72,8 @@ static int init_process_locked(void)
         return 0;
     int err = size_class_init();
     if (err == 0)
+        cache_bin_lay_out();
+    if (err == 0)
         err = -late_key_create(LATE_KEY_CACHES, &thread_key, end_thread);
     done = err == 0;
     return err;
@@ -103,73 +103,11 @@ int thread_caches_init(struct thread_caches *caches, struct heap *heap, unsigned
     return caches->exchange == NULL ? -ENOMEM : 0;
 }
 
-/* -- Bins -------------------------------------------------------------------------------------- */
-
-/* Blocks that a bin may hold at most. */
-static size_t bin_capacity(unsigned size_class)
-{
-    size_t blocks = BIN_BYTES / size_class_size(size_class);
-
-    return blocks < BIN_BLOCKS ? blocks : BIN_BLOCKS;
-}
-
-static size_t bin_count(const struct cache_bin *bin)
-{
-    return (size_t)(atomic_load_explicit(&bin->top, memory_order_relaxed) - bin->base);
-}
-
-static void bin_push(struct cache_bin *bin, void *const *blocks, size_t count)
-{
-    void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
-
-    memcpy(top, blocks, count * sizeof(*blocks));
-    atomic_store_explicit(&bin->top, top + count, memory_order_relaxed);
-}
-
-/* Pushes the last of the blocks first, so that they are popped in their order. */
-static void bin_push_reversed(struct cache_bin *bin, void *const *blocks, size_t count)
-{
-    while (count != 0)
-        bin_push(bin, &blocks[--count], 1);
-}
-
-/* Takes the oldest blocks out: they are the least likely to be in a processor's cache. */
-static void bin_take_oldest(struct cache_bin *bin, void **blocks, size_t count)
-{
-    size_t left = bin_count(bin) - count;
-
-    memcpy(blocks, bin->base, count * sizeof(*blocks));
-    memmove(bin->base, bin->base + count, left * sizeof(*blocks));
-    atomic_store_explicit(&bin->top, bin->base + left, memory_order_relaxed);
-}
-
-/* A bin that ran empty or full is too small for what its thread does. */
-static void bin_grow(struct cache_bin *bin, unsigned size_class)
-{
-    size_t capacity = bin_capacity(size_class);
-    size_t size = 2 * (size_t)(bin->end - bin->base);
-
-    bin->end = bin->base + (size < capacity ? size : capacity);
-}
-
 /* -- Caches and threads ------------------------------------------------------------------------ */
 
 static size_t cache_size(void)
 {
-    size_t slots = 0;
-
-    for (unsigned c = 1; c <= size_class_count; c++)
-        slots += bin_capacity(c);
-    return sizeof(struct owned_cache) + slots * sizeof(void *);
-}
-
-static void reset_bin(struct cache_bin *bin, unsigned size_class, void **slots)
-{
-    size_t capacity = bin_capacity(size_class);
-
-    bin->base = slots;
-    bin->end = slots + (capacity < BIN_FIRST ? capacity : BIN_FIRST);
-    atomic_store_explicit(&bin->top, slots, memory_order_relaxed);
+    return sizeof(struct owned_cache) + cache_bin_slots() * sizeof(void *);
 }
 
 static struct owned_cache *new_cache(struct thread_caches *caches)
@@ -185,11 +123,8 @@ static struct owned_cache *new_cache(struct thread_caches *caches)
     owned->caches = caches;
     owned->seen = 0;
     owned->claimed = false;
-    void **slots = owned->slots;
-    for (unsigned c = 1; c <= size_class_count; c++) {
-        reset_bin(&owned->cache.bins[c], c, slots);
-        slots += bin_capacity(c);
-    }
+    for (unsigned c = 1; c <= size_class_count; c++)
+        cache_bin_reset(&owned->cache.bins[c], c, owned->slots);
     return owned;
 }
 
@@ -236,8 +171,8 @@ static void empty_cache(struct owned_cache *owned)
     for (unsigned c = 1; c <= size_class_count; c++) {
         struct cache_bin *bin = &owned->cache.bins[c];
 
-        heap_drain(owned->caches->heap, bin->base, bin_count(bin));
-        reset_bin(bin, c, bin->base);
+        heap_drain(owned->caches->heap, bin->base, cache_bin_count(bin));
+        cache_bin_reset(&owned->cache.bins[c], c, owned->slots);
     }
 }
 
@@ -406,7 +341,7 @@ static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t 
         return top[-1];
     }
     *wanted = (size_t)(bin->end - bin->base + 1) / 2;
-    bin_grow(bin, size_class);
+    cache_bin_grow(bin, size_class, owned->slots);
     return NULL;
 }
 
@@ -430,9 +365,9 @@ static void refill(struct owned_cache *owned, unsigned size_class, void **blocks
     }
     /* The bin may have been emptied meanwhile, and be small again. */
     struct cache_bin *bin = &owned->cache.bins[size_class];
-    size_t room = (size_t)(bin->end - bin->base) - bin_count(bin);
+    size_t room = (size_t)(bin->end - bin->base) - cache_bin_count(bin);
     size_t kept = count - 1 < room ? count - 1 : room;
-    bin_push_reversed(bin, blocks + 1, kept);
+    cache_bin_push_reversed(bin, blocks + 1, kept);
     pthread_mutex_unlock(&owned->lock);
     heap_drain(caches->heap, blocks + 1 + kept, count - 1 - kept);
 }
@@ -458,16 +393,16 @@ static size_t push_or_overflow(struct owned_cache *owned, unsigned size_class, v
                                void **blocks)
 {
     struct cache_bin *bin = &owned->cache.bins[size_class];
-    size_t count = bin_count(bin);
+    size_t count = cache_bin_count(bin);
     size_t overflow = 0;
 
     if (count == (size_t)(bin->end - bin->base))
-        bin_grow(bin, size_class);
+        cache_bin_grow(bin, size_class, owned->slots);
     if (count == (size_t)(bin->end - bin->base)) {
         overflow = (count + 1) / 2;
-        bin_take_oldest(bin, blocks, overflow);
+        cache_bin_take_oldest(bin, blocks, overflow);
     }
-    bin_push(bin, &block, 1);
+    cache_bin_push(bin, &block, 1);
     return overflow;
 }
 
@@ -591,12 +526,15 @@ bool thread_caches_reclaim(struct thread_caches *caches)
     return all;
 }
 
-static size_t bytes_in(const struct owned_cache *owned)
+/* With the lock: a bin that grows is now here, now there. */
+static size_t bytes_in(struct owned_cache *owned)
 {
     size_t bytes = 0;
 
+    pthread_mutex_lock(&owned->lock);
     for (unsigned c = 1; c <= size_class_count; c++)
-        bytes += bin_count(&owned->cache.bins[c]) * size_class_size(c);
+        bytes += cache_bin_count(&owned->cache.bins[c]) * size_class_size(c);
+    pthread_mutex_unlock(&owned->lock);
     return bytes;
 }
 
@@ -638,7 +576,7 @@ size_t thread_caches_bytes(struct thread_caches *caches)
     if (caches->number == 0)
         return 0;
     pthread_mutex_lock(&list_lock);
-    for (const struct owned_cache *owned = caches->list; owned != NULL; owned = owned->next)
+    for (struct owned_cache *owned = caches->list; owned != NULL; owned = owned->next)
         bytes += bytes_in(owned);
     pthread_mutex_unlock(&list_lock);
     return bytes + exchange_bytes(caches->exchange);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A bin of a thread's cache: a stack of blocks of one size class. */
+#include "heap/cache_bin.h"
+
+#include <string.h>
+
+#define MOST_BYTES   ((size_t)64 << 10)
+#define FIRST_BLOCKS ((size_t)8)
+#define FEW_BLOCKS   ((size_t)32) /* in the place that is close to those of the others */
+
+/* Where among a cache's slots those of each class are. */
+static struct places {
+    size_t few;
+    size_t many;
+} places[SIZE_CLASS_LIMIT];
+
+static size_t slots_of_all;
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Blocks that a bin may hold at most. */
+static size_t capacity_of(unsigned size_class)
+{
+    return smaller(MOST_BYTES / size_class_size(size_class), CACHE_BIN_BLOCKS);
+}
+
+void cache_bin_lay_out(void)
+{
+    size_t used = 0;
+
+    for (unsigned c = 1; c <= size_class_count; c++) {
+        places[c].few = used;
+        used += smaller(capacity_of(c), FEW_BLOCKS);
+    }
+    for (unsigned c = 1; c <= size_class_count; c++)
+        if (capacity_of(c) > FEW_BLOCKS) {
+            places[c].many = used;
+            used += capacity_of(c);
+        }
+    slots_of_all = used;
+}
+
+size_t cache_bin_slots(void)
+{
+    return slots_of_all;
+}
+
+static void place(struct cache_bin *bin, void **slots, size_t size, size_t count)
+{
+    bin->base = slots;
+    bin->end = slots + size;
+    atomic_store_explicit(&bin->top, slots + count, memory_order_relaxed);
+}
+
+void cache_bin_reset(struct cache_bin *bin, unsigned size_class, void **slots)
+{
+    place(bin, slots + places[size_class].few, smaller(capacity_of(size_class), FIRST_BLOCKS), 0);
+}
+
+void cache_bin_grow(struct cache_bin *bin, unsigned size_class, void **slots)
+{
+    size_t size = smaller(2 * (size_t)(bin->end - bin->base), capacity_of(size_class));
+    size_t count = cache_bin_count(bin);
+    void **to = size > FEW_BLOCKS ? slots + places[size_class].many : bin->base;
+
+    memmove(to, bin->base, count * sizeof(*to));
+    place(bin, to, size, count);
+}
+
+void cache_bin_push(struct cache_bin *bin, void *const *blocks, size_t count)
+{
+    void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
+
+    memcpy(top, blocks, count * sizeof(*blocks));
+    atomic_store_explicit(&bin->top, top + count, memory_order_relaxed);
+}
+
+void cache_bin_push_reversed(struct cache_bin *bin, void *const *blocks, size_t count)
+{
+    while (count != 0)
+        cache_bin_push(bin, &blocks[--count], 1);
+}
+
+void cache_bin_take_oldest(struct cache_bin *bin, void **blocks, size_t count)
+{
+    size_t left = cache_bin_count(bin) - count;
+
+    memcpy(blocks, bin->base, count * sizeof(*blocks));
+    memmove(bin->base, bin->base + count, left * sizeof(*blocks));
+    atomic_store_explicit(&bin->top, bin->base + left, memory_order_relaxed);
+}
