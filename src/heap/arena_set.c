@@ -4,11 +4,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "heap/extent_hooks.h"
 
 /* As many heaps as a process may have, the library's among them; each can count on an arena. */
 #define HEAPS_EXPECTED 513u
+
+/* So many meetings are worth more slots, if they came within so many times as many entries. */
+#define MEETINGS_TO_GROW  32u
+#define ENTRIES_A_MEETING 8u
 
 /* Arenas and sets of the whole process. */
 static pthread_mutex_t budget_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -89,7 +94,8 @@ int arena_set_init(struct arena_set *set, extent_hooks_t *hooks, unsigned slots,
     unsigned arena;
     int err = -ENOMEM;
 
-    set->mask = slots - 1;
+    atomic_init(&set->mask, 0);
+    set->limit = slots - 1;
     set->hooks = hooks;
     set->decay_ms = decay_ms;
     set->page = jemalloc_ctl_page();
@@ -100,9 +106,12 @@ int arena_set_init(struct arena_set *set, extent_hooks_t *hooks, unsigned slots,
     set->arenas = malloc(slots * sizeof(*set->arenas));
     if (set->arenas == NULL)
         goto free_slots;
+    set->uses = calloc(slots, sizeof(*set->uses));
+    if (set->uses == NULL)
+        goto free_arenas;
     err = -pthread_mutex_init(&set->lock, NULL);
     if (err != 0)
-        goto free_arenas;
+        goto free_uses;
     err = add_arena(set, true, &arena);
     if (err != 0)
         goto destroy_lock;
@@ -113,6 +122,8 @@ int arena_set_init(struct arena_set *set, extent_hooks_t *hooks, unsigned slots,
 
 destroy_lock:
     pthread_mutex_destroy(&set->lock);
+free_uses:
+    free(set->uses);
 free_arenas:
     free(set->arenas);
 free_slots:
@@ -128,6 +139,7 @@ void arena_set_destroy(struct arena_set *set)
         jemalloc_ctl_arena_destroy(arena_set_get(set, i));
     budget_return(count, true);
     pthread_mutex_destroy(&set->lock);
+    free(set->uses);
     free(set->arenas);
     free(set->slots);
 }
@@ -145,12 +157,33 @@ void arena_set_after_fork(void)
 void arena_set_adopt(struct arena_set *set)
 {
     pthread_mutex_init(&set->lock, NULL);
+    /* Those that were inside are threads of the parent. */
+    memset(set->uses, 0, (set->limit + 1) * sizeof(*set->uses));
 }
 
 void arena_set_limit(struct arena_set *set, unsigned slots)
 {
-    if (slots - 1 < set->mask)
-        set->mask = slots - 1;
+    if (slots - 1 < set->limit)
+        set->limit = slots - 1;
+    if (atomic_load(&set->mask) > set->limit)
+        atomic_store(&set->mask, set->limit);
+}
+
+void arena_set_meet(struct arena_set *set, struct arena_slot *use, unsigned long state)
+{
+    unsigned meetings = atomic_fetch_add_explicit(&use->meetings, 1, memory_order_relaxed) + 1;
+    unsigned long entries = state / ARENA_SET_ENTRY;
+
+    if (meetings < MEETINGS_TO_GROW)
+        return;
+    /* Several threads may come here at once: then one grows, and the others count anew. */
+    unsigned mask = atomic_load_explicit(&set->mask, memory_order_relaxed);
+    if (entries - atomic_load_explicit(&use->since, memory_order_relaxed) <=
+            (unsigned long)meetings * ENTRIES_A_MEETING &&
+        mask < set->limit)
+        (void)atomic_compare_exchange_strong(&set->mask, &mask, 2 * mask + 1);
+    atomic_store_explicit(&use->since, entries, memory_order_relaxed);
+    atomic_store_explicit(&use->meetings, 0, memory_order_relaxed);
 }
 
 static unsigned fill_slot_locked(struct arena_set *set, unsigned slot)

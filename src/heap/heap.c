@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "heap/fork_gate.h"
 #include "heap/idle_thread.h"
@@ -17,17 +18,10 @@
 /* Where other threads allocate and free all the time, something always changes. */
 #define RECLAIM_PASSES 8
 
-/* Less than this may stay, while the program makes no calls, for as long as the kind lives. */
-#define MUCH_UNUSED ((size_t)4 << 20)
-
-/* A thread looks whether there is more than that when it has given so many bytes to arenas. */
-#define CONSIDER_EVERY ((size_t)256 << 10)
-
-/* What a thread's cache is taken to hold. */
-#define CACHE_ESTIMATE ((size_t)256 << 10)
-
-/* Looks, a second apart, after which nothing more is given back: more than the decay time. */
-#define QUIET_LOOKS 13u
+/* So long, a refusal that others may end is not tried again. */
+#define TRUST_REFUSALS_MS 10
+#define MS_A_SECOND       1000
+#define NS_A_MS           1000000
 
 /* A block that is wanted: a new one where ptr is NULL, else ptr in another size. */
 struct request {
@@ -36,6 +30,12 @@ struct request {
     size_t alignment;
     bool zero;
 };
+
+static void forget_refusals(struct heap *heap)
+{
+    for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
+        atomic_store(&heap->refused[i], 0);
+}
 
 static extent_hooks_t *hooks_over(struct heap *heap, struct space *space, bool hold)
 {
@@ -56,8 +56,8 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
     heap->space = space;
     atomic_init(&heap->cached_bytes, 0);
     heap->generation = fork_generation;
-    for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
-        atomic_init(&heap->refused[i], 0);
+    forget_refusals(heap);
+    atomic_init(&heap->refused_at, 0);
     atomic_init(&heap->frees_seen, 0);
     atomic_init(&heap->retries, 0);
     heap->unused_seen = 0;
@@ -98,8 +98,7 @@ void heap_adopt(struct heap *heap)
     arena_set_adopt(&heap->arenas);
     if (heap->space != NULL)
         space_adopt(heap->space);
-    for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
-        atomic_store(&heap->refused[i], 0);
+    forget_refusals(heap);
     atomic_store(&heap->cached_bytes, 0);
     heap->generation = fork_generation;
 }
@@ -129,9 +128,38 @@ static unsigned refusal_class(const struct request *request)
     return log2 * QUARTERS + (unsigned)((size - 1) >> (log2 - QUARTERS_LOG2)) % QUARTERS;
 }
 
-static bool is_refused(struct heap *heap, unsigned refusal)
+static long now_in_ms(void)
 {
-    return (atomic_load(&heap->refused[refusal / 64]) >> refusal % 64 & 1) != 0;
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_sec * MS_A_SECOND + now.tv_nsec / NS_A_MS;
+}
+
+/*
+ * Whether the heap's own limit leaves room for so much more. Then what it was refused is with others,
+ * who do not say when they give it back: files, kinds, processes.
+ */
+static bool may_be_helped(const struct heap *heap, size_t size)
+{
+    const struct space *space = heap->space;
+    size_t held = space != NULL ? space_held(space) : 0;
+
+    return space == NULL || space->max_size == 0 ||
+           (held <= space->max_size && size <= space->max_size - held);
+}
+
+static bool is_refused(struct heap *heap, const struct request *request)
+{
+    unsigned refusal = refusal_class(request);
+
+    if (__builtin_expect((atomic_load(&heap->refused[refusal / 64]) >> refusal % 64 & 1) == 0, 1))
+        return false;
+    if (!may_be_helped(heap, request->size) ||
+        now_in_ms() - atomic_load(&heap->refused_at) < TRUST_REFUSALS_MS)
+        return true;
+    forget_refusals(heap);
+    return false;
 }
 
 static void *attempt_in_all(struct heap *heap, const struct request *request)
@@ -171,11 +199,61 @@ static void *reclaim_and_retry(struct heap *heap, const struct request *request,
     return block;
 }
 
+/* For the visits of one heap to others. */
+struct help {
+    struct heap *heap;
+    const struct request *request;
+    void *block;
+};
+
+static bool holds_unused(struct heap *heap)
+{
+    return atomic_load_explicit(&heap->space->ahead, memory_order_relaxed) != 0 ||
+           heap_unused_bytes(heap) != 0 || thread_caches_bytes(&heap->caches) != 0;
+}
+
+/* Has the other heap give back what no block uses, if that is of use here; whether there is a block
+ * then. */
+static bool ask_for_help(struct heap *other, void *argument)
+{
+    struct help *help = argument;
+
+    if (other == help->heap || !heap_can_give_back(other) ||
+        !space_shares_store(other->space, help->heap->space) || !holds_unused(other))
+        return false;
+    size_t held = space_held(other->space);
+    reclaiming = true;
+    heap_purge(other);
+    reclaiming = false;
+    if (space_held(other->space) < held)
+        help->block = attempt_in_all(help->heap, help->request);
+    return help->block != NULL;
+}
+
+/* Where several kinds share a file system, what one of them holds unused is missing in another. */
+static void *retry_with_help(struct heap *heap, const struct request *request)
+{
+    struct help help = {.heap = heap, .request = request};
+
+    if (heap->space != NULL)
+        heap_list_visit(ask_for_help, &help);
+    return help.block;
+}
+
 /* Whether the heap could not hold so much if it were empty. Then not even addresses are taken for
  * it. */
 static bool can_never_fit(const struct heap *heap, size_t size)
 {
     return size >= SPACE_CHUNK && heap->space != NULL && size > space_capacity(heap->space, size);
+}
+
+static bool has_refusals(const struct heap *heap)
+{
+    uint64_t any = 0;
+
+    for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
+        any |= atomic_load(&heap->refused[i]);
+    return any != 0;
 }
 
 /*
@@ -185,6 +263,8 @@ static bool can_never_fit(const struct heap *heap, size_t size)
  */
 static void note_refused(struct heap *heap, unsigned refusal, unsigned long frees_seen)
 {
+    if (!has_refusals(heap))
+        atomic_store(&heap->refused_at, now_in_ms());
     uint64_t bit = (uint64_t)1 << refusal % 64;
 
     atomic_fetch_or(&heap->refused[refusal / 64], bit);
@@ -202,14 +282,13 @@ static void note_freed(struct heap *heap)
         thread_caches_turn_on(&heap->caches, THREAD_CACHES_STARVED);
         atomic_fetch_add(&heap->frees_seen, 1);
     }
-    for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
-        atomic_store(&heap->refused[i], 0);
+    forget_refusals(heap);
 }
 
 /* One thread at a time: the second would find everything in the hands of the first, and give up. */
-static void *reclaim_locked(struct heap *heap, const struct request *request, unsigned refusal)
+static void *reclaim_locked(struct heap *heap, const struct request *request)
 {
-    if (is_refused(heap, refusal))
+    if (is_refused(heap, request))
         return NULL;
     /* Read before frees begin to be seen, so that none of them can be missed. */
     unsigned long frees_seen = atomic_load(&heap->frees_seen);
@@ -217,19 +296,19 @@ static void *reclaim_locked(struct heap *heap, const struct request *request, un
     atomic_fetch_add_explicit(&heap->retries, 1, memory_order_relaxed);
     bool all_emptied;
     void *block = reclaim_and_retry(heap, request, &all_emptied);
+    if (block == NULL && may_be_helped(heap, request->size))
+        block = retry_with_help(heap, request);
     if (block == NULL && all_emptied)
-        note_refused(heap, refusal, frees_seen);
+        note_refused(heap, refusal_class(request), frees_seen);
     return block;
 }
 
 static void *alloc_when_short(struct heap *heap, const struct request *request)
 {
-    unsigned refusal = refusal_class(request);
-
-    if (is_refused(heap, refusal))
+    if (is_refused(heap, request))
         return NULL;
     pthread_mutex_lock(&heap->reclaim_lock);
-    void *block = reclaim_locked(heap, request, refusal);
+    void *block = reclaim_locked(heap, request);
     pthread_mutex_unlock(&heap->reclaim_lock);
     return block;
 }
@@ -242,7 +321,7 @@ static void *alloc_when_short(struct heap *heap, const struct request *request)
 static bool is_hopeless(struct heap *heap, const struct request *request)
 {
     return heap->space != NULL && thread_caches_are_off(&heap->caches, THREAD_CACHES_STARVED) &&
-           is_refused(heap, refusal_class(request)) && space_is_full(heap->space, request->size);
+           is_refused(heap, request) && space_is_full(heap->space, request->size);
 }
 
 /* The class of a block, by its usable size. */
@@ -255,11 +334,15 @@ static unsigned class_of_block(const void *block)
 
 static void *satisfy(struct heap *heap, const struct request *request)
 {
-    if (__builtin_expect(can_never_fit(heap, request->size), 0)) {
+    if (__builtin_expect(can_never_fit(heap, request->size) ||
+                             (request->ptr == NULL && is_hopeless(heap, request)),
+                         0)) {
         errno = ENOMEM;
         return NULL;
     }
-    void *block = attempt(arena_set_current(&heap->arenas), request);
+    struct arena_slot *use;
+    void *block = attempt(arena_set_enter(&heap->arenas, &use), request);
+    arena_set_leave(use);
     if (__builtin_expect(block == NULL, 0)) {
         int saved_errno = errno;
 
@@ -278,13 +361,14 @@ static void *satisfy(struct heap *heap, const struct request *request)
 size_t heap_fill(struct heap *heap, unsigned size_class, void **blocks, size_t wanted)
 {
     struct request request = {.size = size_class_size(size_class)};
-    unsigned arena = arena_set_current(&heap->arenas);
+    struct arena_slot *use;
     size_t count;
 
     /* Only for the first block is it worth an effort. */
     blocks[0] = satisfy(heap, &request);
     if (blocks[0] == NULL)
         return 0;
+    unsigned arena = arena_set_enter(&heap->arenas, &use);
     struct fork_gate_thread *self = fork_gate_enter();
     for (count = 1; count < wanted; count++) {
         blocks[count] = attempt(arena, &request);
@@ -293,6 +377,7 @@ size_t heap_fill(struct heap *heap, unsigned size_class, void **blocks, size_t w
         class_map_put(blocks[count], size_class);
     }
     fork_gate_leave(self);
+    arena_set_leave(use);
     return count;
 }
 
@@ -341,63 +426,6 @@ void heap_drain(struct heap *heap, void *const *blocks, size_t count)
         note_freed(heap);
 }
 
-/* -- Unused memory ----------------------------------------------------------------------------- */
-
-static bool can_give_back(const struct heap *heap)
-{
-    const struct space *space = heap->space;
-
-    return space != NULL && !space->is_area && !heap->hooks.hold && !heap_is_inherited(heap) &&
-           !atomic_load_explicit(&space->cannot_release, memory_order_relaxed);
-}
-
-/* Bytes in pages that were handed out once and that no block uses now, at about this time. */
-static size_t unused_bytes(const struct heap *heap)
-{
-    size_t held = space_held(heap->space);
-    size_t rest = atomic_load_explicit(&heap->space->ahead, memory_order_relaxed) +
-                  arena_set_active_bytes(&heap->arenas);
-
-    return held > rest ? held - rest : 0;
-}
-
-bool heap_has_much_unused(const struct heap *heap)
-{
-    size_t settled = atomic_load_explicit(&heap->settled, memory_order_relaxed);
-
-    if (!can_give_back(heap) || space_held(heap->space) < settled + MUCH_UNUSED)
-        return false;
-    size_t caches = thread_caches_count(&heap->caches);
-    size_t cached = caches > 1 ? (caches - 1) * CACHE_ESTIMATE : 0;
-    return unused_bytes(heap) + cached >= settled + MUCH_UNUSED;
-}
-
-void heap_given_back(struct heap *heap, size_t bytes)
-{
-    static _Thread_local size_t given_back;
-
-    given_back += bytes;
-    if (given_back < CONSIDER_EVERY || idle_thread_is_running())
-        return;
-    given_back = 0;
-    if (heap_has_much_unused(heap))
-        idle_thread_start();
-}
-
-bool heap_look_after(struct heap *heap)
-{
-    if (!can_give_back(heap))
-        return false;
-    thread_caches_look_after(&heap->caches);
-    size_t unused = unused_bytes(heap) + thread_caches_bytes(&heap->caches);
-    heap->quiet_looks = unused == heap->unused_seen ? heap->quiet_looks + 1 : 0;
-    heap->unused_seen = unused;
-    bool is_settled = heap->quiet_looks >= QUIET_LOOKS;
-    if (is_settled || unused < atomic_load(&heap->settled))
-        atomic_store(&heap->settled, unused);
-    return unused != 0 && !is_settled;
-}
-
 /* -- Freeing and resizing ---------------------------------------------------------------------- */
 
 void heap_free(struct heap *heap, void *ptr)
@@ -406,7 +434,7 @@ void heap_free(struct heap *heap, void *ptr)
 
     if (size_class == 0) {
         heap_drain(heap, &ptr, 1);
-        heap_given_back(heap, CONSIDER_EVERY);
+        heap_given_back(heap, HEAP_CONSIDER_EVERY);
     } else if (!thread_cache_push(heap->caches.number, size_class, ptr)) {
         thread_caches_free(&heap->caches, size_class, ptr);
     }
@@ -432,7 +460,7 @@ static void *realloc_in_arena(struct heap *heap, void *ptr, size_t size)
 
     if (block != NULL) {
         note_freed(heap);
-        heap_given_back(heap, CONSIDER_EVERY);
+        heap_given_back(heap, HEAP_CONSIDER_EVERY);
     }
     return block;
 }

@@ -4,9 +4,11 @@
  * when there is no room.
  *
  * Before an allocation fails, the caches of all threads are emptied, the unused pages of all arenas
- * are given back and every arena is asked. That is worth doing again only when a block has been
- * freed since. So the sizes that were refused in vain are noted, by class, and a free makes all of
- * them worth a try again. From the moment that there is no room until the next free, threads keep
+ * are given back and every arena is asked; and if it is the store that has no room, other heaps over
+ * the same store give back what they do not use. That is worth doing again only when a block has
+ * been freed since, or others may have given something back to the store. So the sizes that were
+ * refused in vain are noted, by class; a free makes all of them worth a try again, and so do some
+ * milliseconds where the limit is not the heap's own. From the moment that there is no room until the next free, threads keep
  * no blocks, so that this free is seen; while there is room, threads only read what says so, and
  * share no written line.
  */
@@ -30,12 +32,16 @@ struct space;
 /* A bit for each class of sizes: four in each doubling of an address's 64 bits. */
 #define HEAP_REFUSED_WORDS 4
 
+/* When a thread has given so many bytes to arenas, it looks whether a heap holds much unused. */
+#define HEAP_CONSIDER_EVERY ((size_t)256 << 10)
+
 struct heap {
     struct arena_set arenas;
     struct extent_hooks hooks;    /* where the space has regions */
     struct area_hooks area_hooks; /* where it is an area */
     struct space *space;          /* NULL where the caller's hooks provide the memory */
     _Atomic uint64_t refused[HEAP_REFUSED_WORDS]; /* classes of sizes that were asked for in vain */
+    atomic_long refused_at;                       /* when the first of them was, in milliseconds */
     atomic_ulong frees_seen;                      /* that came while there was no room */
     atomic_ulong retries; /* of allocations that found no room, when all unused was given back */
     pthread_mutex_t reclaim_lock; /* held while everything unused is given back */
@@ -103,6 +109,13 @@ int heap_set_conservative(struct heap *heap, bool conservative);
 /* Gives back what no block uses, now. What another thread is giving back at this moment may take
  * longer. */
 void heap_purge(struct heap *heap);
+
+/* Whether what is unused can go back, some time or other. */
+bool heap_can_give_back(const struct heap *heap);
+
+/* Bytes in pages that were handed out and that no block uses, at about this time. Of a heap that can
+ * give back. Takes no lock. */
+size_t heap_unused_bytes(const struct heap *heap);
 
 /*
  * Tells caches and arenas that time has passed, so that they give back what has been unused for long

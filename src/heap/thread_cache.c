@@ -447,6 +447,11 @@ static void claim_cache(struct owned_cache *owned)
     atomic_store(&owned->cache.closed, true);
 }
 
+static bool is_own(const struct owned_cache *owned)
+{
+    return &owned->cache == thread_cache_table[owned->caches->number];
+}
+
 static bool owner_is_away(const struct owned_cache *owned)
 {
     for (int i = 0; i < OWNER_PATIENCE; i++) {
@@ -463,7 +468,7 @@ static bool owner_is_away(const struct owned_cache *owned)
  */
 static bool release_cache(struct owned_cache *owned, bool barrier)
 {
-    bool own = &owned->cache == thread_cache_table[owned->caches->number];
+    bool own = is_own(owned);
     bool away = own || (barrier && owner_is_away(owned));
 
     if (away)
@@ -473,10 +478,18 @@ static bool release_cache(struct owned_cache *owned, bool barrier)
     return away || !barrier;
 }
 
+/* Whether any claimed cache among those is another thread's. */
+static bool is_barrier_needed(const struct owned_cache *owned, const struct owned_cache *end)
+{
+    while (owned != end && (!owned->claimed || is_own(owned)))
+        owned = owned->next;
+    return owned != end;
+}
+
 /* Empties the claimed caches among those from `owned` up to `end`; whether all owners let go. */
 static bool release_caches(struct owned_cache *owned, const struct owned_cache *end)
 {
-    bool barrier = membarrier();
+    bool barrier = is_barrier_needed(owned, end) && membarrier();
     bool all = true;
 
     for (; owned != end; owned = owned->next)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "preload/full.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"
 
@@ -26,6 +27,7 @@ struct preload preload;
 _Thread_local unsigned char preload_thread;
 _Thread_local size_t preload_unfit = SIZE_MAX;
 _Thread_local unsigned preload_visits;
+_Thread_local struct full preload_full = {.from = SIZE_MAX};
 
 /* -- Which heap -------------------------------------------------------------------------------- */
 
@@ -36,12 +38,18 @@ static inline bool is_ours(void *ptr)
     return kind != NULL && kind == preload_kind();
 }
 
-/* Whether the calling thread is to ask the kind for a block of this size, for that caller. */
-static bool goes_to_kind(size_t size, const void *caller)
+/* Whether the kind may have a block of this size, for that caller. */
+static bool may_be_kinds(size_t size, const void *caller)
 {
     return preload_kind() != NULL && preload_thread != PRELOAD_BUSY &&
-           size - preload.min <= preload.span && (!preload.counted || size >= ratio_threshold()) &&
-           !callers_include(&preload.libc, caller) && !callers_include(&preload.libnuma, caller);
+           size - preload.min <= preload.span && !callers_include(&preload.libc, caller) &&
+           !callers_include(&preload.libnuma, caller);
+}
+
+/* Whether the kind is to have it, if there is room. */
+static bool goes_to_kind(size_t size, const void *caller)
+{
+    return (!preload.counted || size >= ratio_threshold()) && may_be_kinds(size, caller);
 }
 
 void *preload_find_in_libc(const char *name)
@@ -113,6 +121,16 @@ static size_t block_size(size_t size)
     return size < PRELOAD_LEAST_BLOCK ? PRELOAD_LEAST_BLOCK : size;
 }
 
+/* A thread that is not to ask for all sizes takes the slow way. */
+static void remember(size_t size, bool given)
+{
+    if (!preload.fall_back)
+        return;
+    full_note(size, given);
+    if (full_is_remembered() && preload_thread == PRELOAD_FAST)
+        preload_set_thread(PRELOAD_CHOOSY);
+}
+
 static void *from_kind(const struct request *request)
 {
     unsigned char before = preload_thread;
@@ -127,6 +145,8 @@ static void *from_kind(const struct request *request)
     else
         block = memkind_malloc(preload.kind, size);
     preload_set_thread(block != NULL ? preload.ready : before);
+    if (UNLIKELY(block == NULL || full_is_remembered()))
+        remember(request->size, block != NULL);
     return block;
 }
 
@@ -143,13 +163,15 @@ static bool falls_back(void)
 static __attribute__((noinline)) void *alloc(const struct request *request)
 {
     bool ours = goes_to_kind(request->size, request->caller);
-    preload_visits++;
-    void *block = ours ? from_kind(request) : from_libc(request);
+    void *block = NULL;
 
-    if (UNLIKELY(block == NULL && ours)) {
-        ours = false;
-        block = falls_back() ? from_libc(request) : NULL;
-    }
+    preload_visits++;
+    if (ours && !full_keeps_away(request->size))
+        block = from_kind(request);
+    if (UNLIKELY(block == NULL && ours))
+        ours = !falls_back();
+    if (!ours)
+        block = from_libc(request);
     count(block, ours, 1);
     return block;
 }
@@ -173,6 +195,8 @@ static __attribute__((noinline)) void free_slowly(void *ptr)
     }
     unsigned char before = preload_thread;
     preload_set_thread(PRELOAD_BUSY);
+    if (full_is_remembered() && kind == preload_kind())
+        full_note_freed(usable_size(ptr, true));
     memkind_free(kind, ptr);
     preload_set_thread(before);
 }
@@ -243,9 +267,14 @@ static void *resize(void *ptr, bool ours, size_t size)
 
 static void *resize_counted(void *ptr, bool ours, size_t size)
 {
-    count(ptr, ours, -1);
+    bool counted = preload.counted && preload_thread != PRELOAD_BUSY;
+    size_t before = counted ? usable_size(ptr, ours) : 0;
     void *block = resize(ptr, ours, size);
-    count(block != NULL ? block : ptr, ours, 1);
+
+    /* In one step, or the block would seem to be gone for a moment. */
+    if (counted && block != NULL)
+        ratio_count(ours ? RATIO_PMEM : RATIO_DRAM,
+                    (ssize_t)usable_size(block, ours) - (ssize_t)before);
     return block;
 }
 
@@ -282,6 +311,17 @@ static void *realloc_from_kind(void *ptr, const struct request *request)
     return request->size <= usable_size(ptr, true) ? ptr : NULL;
 }
 
+/*
+ * Whether a block of libc goes to the kind by its new size. The ratio alone is no reason: a block that
+ * grows would be copied from one heap to the other and back, so the ratio decides about new blocks.
+ */
+static bool moves_to_kind(void *ptr, const struct request *request)
+{
+    if (preload.counted && usable_size(ptr, false) >= preload.min)
+        return false;
+    return goes_to_kind(request->size, request->caller) && !full_keeps_away(request->size);
+}
+
 static void *realloc_block(void *ptr, const struct request *request)
 {
     preload_visits++;
@@ -292,8 +332,10 @@ static void *realloc_block(void *ptr, const struct request *request)
         return NULL;
     }
     bool ours = is_ours(ptr);
-    if (ours != goes_to_kind(request->size, request->caller))
-        return ours ? realloc_from_kind(ptr, request) : realloc_to_kind(ptr, request);
+    if (ours && !may_be_kinds(request->size, request->caller))
+        return realloc_from_kind(ptr, request);
+    if (!ours && moves_to_kind(ptr, request))
+        return realloc_to_kind(ptr, request);
     void *block = resize_counted(ptr, ours, request->size);
     return block == NULL && ours ? realloc_from_kind(ptr, request) : block;
 }

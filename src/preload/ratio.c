@@ -12,6 +12,7 @@
 #define ADAPT_BYTES      ((ssize_t)64 << 10) /* or after one of so many bytes */
 #define NEAR             4                   /* within a quarter, small steps are taken */
 #define SMALL_STEP       8
+#define KEPT             32 /* within so small a part, the ratio is kept */
 
 static struct counter {
     _Alignas(CACHE_LINE) atomic_long bytes[RATIO_PMEM + 1];
@@ -49,6 +50,9 @@ static void adapt(void)
     size_t pmem = ratio_bytes(RATIO_PMEM) * parts[RATIO_DRAM];
     size_t size = ratio_threshold();
     size_t apart = dram > pmem ? dram - pmem : pmem - dram;
+
+    if (apart <= (dram + pmem) / KEPT)
+        return;
     size_t step = apart > (dram + pmem) / NEAR ? size : size / SMALL_STEP + 1;
 
     if (dram > pmem)

@@ -240,7 +240,7 @@ static int empty_locked(struct region *region, size_t first, size_t end)
 }
 
 /*
- * How much to commit at once: a space begins with small steps, and many kinds stay small; of a large
+ * How much to commit at once: an arena begins with small steps, and many stay small; of a large
  * region, whose arena has much already, several chunks.
  */
 static size_t usual_step(const struct region *region)
@@ -250,7 +250,11 @@ static size_t usual_step(const struct region *region)
 
     if (space->on_disk || atomic_load_explicit(&space->whole_chunks, memory_order_relaxed))
         step = SPACE_CHUNK;
-    while (step < SPACE_CHUNK && step < space_held(space))
+    /* An arena's first region is a chunk; those that follow are larger. */
+    size_t has = region->pages * space->page <= SPACE_CHUNK
+                     ? page_bitmap_count(region->committed, 0, region->pages) * space->page
+                     : space_held(space);
+    while (step < SPACE_CHUNK && step < has)
         step *= 2;
     while (step >= SPACE_CHUNK && step < region->pages * space->page / REGION_STEPS)
         step *= 2;

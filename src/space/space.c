@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backing/directory.h"
@@ -301,6 +302,18 @@ bool space_is_full(const struct space *space, size_t size)
         return size > space->max_size || held > space->max_size - size;
     }
     return space->backing->is_full != NULL && space->backing->is_full(space);
+}
+
+bool space_shares_store(const struct space *one, const struct space *other)
+{
+    struct stat of_one, of_other;
+    int fd = __atomic_load_n(&one->fd, __ATOMIC_ACQUIRE);
+    int other_fd = __atomic_load_n(&other->fd, __ATOMIC_ACQUIRE);
+
+    if (fd < 0 || other_fd < 0)
+        return fd < 0 && other_fd < 0 && one->backing == other->backing;
+    return fstat(fd, &of_one) == 0 && fstat(other_fd, &of_other) == 0 &&
+           of_one.st_dev == of_other.st_dev;
 }
 
 size_t space_held(const struct space *space)

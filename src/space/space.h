@@ -220,6 +220,9 @@ size_t space_capacity(const struct space *space, size_t needed);
  */
 bool space_is_full(const struct space *space, size_t size);
 
+/* Whether what one of them gives back can be had by the other: their files are on one file system. */
+bool space_shares_store(const struct space *one, const struct space *other);
+
 /* Bytes held. */
 size_t space_held(const struct space *space);
 

@@ -2,7 +2,7 @@
 /* Tests of arena sets: which thread gets which arena, how the process's arenas are shared out, and
  * failures. */
 /* WRAP: jemalloc_ctl_arena_limit jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy */
-/* WRAP: jemalloc_ctl_arena_set_decay jemalloc_ctl_arena_purge malloc free pthread_mutex_init */
+/* WRAP: jemalloc_ctl_arena_set_decay jemalloc_ctl_arena_purge malloc calloc free pthread_mutex_init */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,6 +30,7 @@
 #define THREADS     16u
 #define DECAY_MS    ((ssize_t)123)
 #define SOME_ERRNO  1234
+#define MEETINGS    32u /* after which more slots are used */
 
 static struct arena_set set;
 static extent_hooks_t hooks;
@@ -55,6 +56,8 @@ int __wrap_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
 void __wrap_jemalloc_ctl_arena_purge(unsigned arena);
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
 void __real_free(void *ptr);
 void __wrap_free(void *ptr);
 int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
@@ -111,6 +114,14 @@ void *__wrap_malloc(size_t size)
     return __real_malloc(size);
 }
 
+void *__wrap_calloc(size_t count, size_t size)
+{
+    if (malloc_fault.times > 0 && fault_hits(&malloc_fault))
+        return NULL;
+    allocated += counting;
+    return __real_calloc(count, size);
+}
+
 void __wrap_free(void *ptr)
 {
     allocated -= counting && ptr != NULL;
@@ -138,11 +149,25 @@ static void reset(void)
     arena_set_thread_number = 1;
 }
 
-static int setup(void **state)
+static int setup_new(void **state)
 {
     (void)state;
     reset();
     return arena_set_init(&set, &hooks, SLOTS, DECAY_MS);
+}
+
+/* As if threads had met in all slots. */
+static void use_all_slots(struct arena_set *of)
+{
+    atomic_store(&of->mask, of->limit);
+}
+
+static int setup(void **state)
+{
+    int err = setup_new(state);
+
+    use_all_slots(&set);
+    return err;
 }
 
 static int teardown(void **state)
@@ -171,6 +196,7 @@ static unsigned current_of(struct arena_set *of, unsigned thread_number)
 /* How many arenas a set has when every slot was asked for one. */
 static unsigned grow(struct arena_set *of)
 {
+    use_all_slots(of);
     for (unsigned number = 1; number <= of->mask + 1; number++)
         current_of(of, number);
     return arena_set_count(of);
@@ -182,7 +208,8 @@ static void new_set_has_one_arena(void **state)
 {
     (void)state;
     assert_int_equal(arena_set_count(&set), 1);
-    assert_int_equal(set.mask, SLOTS - 1);
+    assert_int_equal(set.mask, 0);
+    assert_int_equal(set.limit, SLOTS - 1);
     assert_int_equal(set.slots[0], FIRST_ARENA);
     for (unsigned i = 1; i < SLOTS; i++)
         assert_int_equal(set.slots[i], ARENA_SET_EMPTY);
@@ -303,6 +330,77 @@ static void set_knows_its_arenas(void **state)
     assert_false(arena_set_has(&set, ARENA_SET_EMPTY));
 }
 
+/* -- Slots in use ------------------------------------------------------------------------------ */
+
+/* A thread is in the slot of thread 1 already, or not, when others come; each leaves again. */
+static void come(unsigned times, bool meet)
+{
+    struct arena_slot *first = NULL, *use;
+
+    arena_set_thread_number = 1;
+    if (meet)
+        arena_set_enter(&set, &first);
+    for (unsigned i = 0; i < times; i++) {
+        arena_set_enter(&set, &use);
+        arena_set_leave(use);
+    }
+    if (meet)
+        arena_set_leave(first);
+}
+
+static void threads_that_take_turns_share_an_arena(void **state)
+{
+    struct arena_slot *use;
+
+    (void)state;
+    for (unsigned number = 1; number <= 1000; number++) {
+        arena_set_thread_number = number;
+        assert_int_equal(arena_set_enter(&set, &use), FIRST_ARENA);
+        arena_set_leave(use);
+    }
+    assert_int_equal(arena_set_count(&set), 1);
+}
+
+static void threads_that_meet_get_more_arenas(void **state)
+{
+    (void)state;
+    for (unsigned slots = 2; slots <= SLOTS; slots *= 2) {
+        come(MEETINGS - 1, true);
+        assert_int_equal(set.mask, slots / 2 - 1);
+        come(1, true);
+        assert_int_equal(set.mask, slots - 1);
+        assert_int_equal(set.uses[0].state & ARENA_SET_INSIDE, 0);
+    }
+    /* There are no more; nobody is counted any longer. */
+    unsigned long seen = set.uses[0].state;
+    come(1000, true);
+    assert_int_equal(set.mask, SLOTS - 1);
+    assert_int_equal(set.uses[0].state, seen);
+    assert_int_equal(grow(&set), SLOTS);
+}
+
+static void threads_that_seldom_meet_share_an_arena(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        come(1, true);
+        come(20, false);
+    }
+    assert_int_equal(set.mask, 0);
+}
+
+static void child_forgets_who_was_inside(void **state)
+{
+    struct arena_slot *use;
+
+    (void)state;
+    arena_set_thread_number = 1;
+    arena_set_enter(&set, &use);
+    arena_set_adopt(&set);
+    come(1000, false);
+    assert_int_equal(set.mask, 0);
+}
+
 /* -- Sharing ----------------------------------------------------------------------------------- */
 
 static void slot_without_an_arena_shares_one_for_good(void **state)
@@ -379,7 +477,7 @@ static void set_that_cannot_be_made_leaves_nothing(void **state)
     }
     fault_set(&mutex_fault, ENOMEM, 1);
     expect_no_set(-ENOMEM);
-    for (unsigned n = 0; n < 2; n++) {
+    for (unsigned n = 0; n < 3; n++) {
         fault_set(&malloc_fault, ENOMEM, 1);
         malloc_fault.skip = n;
         expect_no_set(-ENOMEM);
@@ -445,9 +543,10 @@ static void purge_is_for_all_arenas(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define NEW(name)  cmocka_unit_test_setup_teardown(name, setup_new, teardown)
 #define BARE(name) cmocka_unit_test_setup(name, setup_nothing)
     const struct CMUnitTest tests[] = {
-        TEST(new_set_has_one_arena),
+        NEW(new_set_has_one_arena),
         TEST(one_thread_has_one_arena),
         TEST(threads_spread_evenly),
         TEST(thread_keeps_its_arena),
@@ -455,6 +554,10 @@ int main(void)
         TEST(threads_at_once_fill_each_slot_once),
         TEST(limit_lowers_the_slots),
         TEST(set_knows_its_arenas),
+        NEW(threads_that_take_turns_share_an_arena),
+        NEW(threads_that_meet_get_more_arenas),
+        NEW(threads_that_seldom_meet_share_an_arena),
+        NEW(child_forgets_who_was_inside),
         TEST(slot_without_an_arena_shares_one_for_good),
         TEST(arena_whose_decay_cannot_be_set_is_given_up),
         BARE(each_heap_can_count_on_one_arena),

@@ -215,7 +215,10 @@ static int start(bool hold)
     reset();
     arena_set_thread_number = 1;
     assert_int_equal(space_init(&space, &store, LIMIT, OWNER), 0);
-    return heap_init(&heap, &space, NULL, SLOTS, hold);
+    int err = heap_init(&heap, &space, NULL, SLOTS, hold);
+    /* As if threads had met: each has an arena of its own. */
+    atomic_store(&heap.arenas.mask, heap.arenas.limit);
+    return err;
 }
 
 static int setup(void **state)
