@@ -406,6 +406,16 @@ int tmpfile_populate(int fd, void *addr, size_t size)
     return error;
 }
 
+bool tmpfile_has_page(int fd, off_t offset)
+{
+    int saved_errno = errno;
+    off_t data = lseek(fd, offset, SEEK_DATA);
+    bool missing = data > offset || (data < 0 && errno == ENXIO);
+
+    errno = saved_errno;
+    return !missing;
+}
+
 /* ---- write, release, map, measure ---- */
 
 int tmpfile_write(int fd, const void *addr, size_t size, off_t offset)
@@ -457,7 +467,8 @@ int tmpfile_release_mapped(void *addr, size_t size)
 
 bool tmpfile_holds(void *addr, size_t size, unsigned char *held)
 {
-    size_t pages = size / (size_t)sysconf(_SC_PAGESIZE);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t pages = (size + page - 1) / page;
     int saved_errno = errno;
     int result = mincore(addr, size, held);
 

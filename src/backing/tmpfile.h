@@ -70,6 +70,13 @@ int tmpfile_extend(int fd, off_t end);
  */
 int tmpfile_populate(int fd, void *addr, size_t size);
 
+/*
+ * Whether a file that is kept in memory has a page at offset, once it is populated: not where madvise(2) is
+ * emulated by doing nothing (qemu-user). Yes where that cannot be told. Waits for others who take or give
+ * back space in the file.
+ */
+bool tmpfile_has_page(int fd, off_t offset);
+
 /* Writes size bytes from addr on to the file at offset, where there is space already. */
 int tmpfile_write(int fd, const void *addr, size_t size, off_t offset);
 
@@ -88,7 +95,8 @@ int tmpfile_release(int fd, off_t offset, size_t size);
 int tmpfile_release_mapped(void *addr, size_t size);
 
 /*
- * Which pages of a mapping of a file that is kept in memory have memory: held[i] is odd for these.
+ * Which pages of a mapping of a file that is kept in memory have memory: held[i] is odd for these. A
+ * part of a page counts as one.
  * Whether there are any; no where that cannot be told.
  */
 bool tmpfile_holds(void *addr, size_t size, unsigned char *held);

@@ -6,6 +6,7 @@
 #include <jemalloc/jemalloc.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "backing/cpus.h"
 #include "heap/fork_gate.h"
@@ -21,12 +22,15 @@
  * any other, and the default heap has no arenas but those below opt.narenas. Threads have no caches
  * of jemalloc's before they use the default heap: see use_default_cache(). Up to 16 threads may give
  * pages back; how many there are is settled when they are started. Slabs of four pages where one
- * page would do, since a slab has a record of 128 bytes in DRAM: 10 MiB instead of 34 for each GiB
- * of 64-byte blocks.
+ * page of 4 KiB would do, since a slab has a record of 128 bytes in DRAM: 10 MiB instead of 34 for each
+ * GiB of 64-byte blocks. One larger page is as good.
  */
-#define SETTINGS                                                   \
-    "oversize_threshold:0,max_background_threads:16,tcache:false," \
-    "slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4"
+#if MEMKIND_JEMALLOC_LG_PAGE < 14
+#    define SLAB_SIZES ",slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4"
+#else
+#    define SLAB_SIZES ""
+#endif
+#define SETTINGS "oversize_threshold:0,max_background_threads:16,tcache:false" SLAB_SIZES
 
 extern const char *JEMALLOC(malloc_conf);
 const char *JEMALLOC(malloc_conf) = SETTINGS;
@@ -61,6 +65,9 @@ __attribute__((constructor(101))) static void prepare_jemalloc(void)
 }
 
 #define CTL_NAME_SIZE 64
+
+/* As jemalloc was built. The kernel's page is no larger, or jemalloc does not start. */
+#define JEMALLOC_PAGE ((size_t)1 << MEMKIND_JEMALLOC_LG_PAGE)
 
 /* Highest number of an arena, plus one; jemalloc has twelve bits for it and keeps the last value.
  */
@@ -195,6 +202,24 @@ int JEMALLOC(pthread_key_create)(pthread_key_t *key, void (*destructor)(void *va
 {
     end_jemalloc_thread = destructor;
     return late_key_create(LATE_KEY_JEMALLOC, key, end_thread);
+}
+
+/* -- Start ------------------------------------------------------------------------------------- */
+
+int jemalloc_ctl_check_start(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    if (jemalloc_ctl_class_size(1) != 0)
+        return 0;
+    if (page > JEMALLOC_PAGE)
+        log_error(
+            "this library is built for pages of up to %zu bytes, and this kernel's have %zu: build "
+            "it with cmake -DMEMKIND_JEMALLOC_LG_PAGE=%d",
+            JEMALLOC_PAGE, page, __builtin_ctzl(page));
+    else
+        log_error("jemalloc does not start");
+    return -ENOTSUP;
 }
 
 /* -- Arenas ------------------------------------------------------------------------------------ */
@@ -382,8 +407,9 @@ int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena)
     return ctl("arenas.lookup", arena, &size, &ptr, sizeof(ptr)) == 0 ? 0 : -ENOENT;
 }
 
-/* No less than jemalloc allocates for a thread's cache. */
-#define DEFAULT_CACHE_SIZE ((size_t)32 << 10)
+/* No less than jemalloc allocates for a thread's cache, which has bins for all sizes of slabs: with larger
+ * pages there are more of these. */
+#define DEFAULT_CACHE_SIZE ((size_t)(MEMKIND_JEMALLOC_LG_PAGE > 12 ? 128 : 32) << 10)
 
 /*
  * Whether jemalloc has memory for a cache. It takes the memory from the first arena, and where there

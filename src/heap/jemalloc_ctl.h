@@ -14,6 +14,12 @@
 
 typedef struct extent_hooks_s extent_hooks_t;
 
+/*
+ * Whether jemalloc works: 0; -ENOTSUP, and a line in the log, where the kernel's pages are larger than
+ * those that it was built for. Then all else here fails.
+ */
+int jemalloc_ctl_check_start(void);
+
 /* -- Arenas ------------------------------------------------------------------------------------ */
 
 /* How many arenas the process can have beside those of the default heap. */
@@ -37,7 +43,7 @@ void jemalloc_ctl_arena_decay(unsigned arena);
 /* The arena's counter of pages in use, for reading while the arena lives. */
 const size_t *jemalloc_ctl_arena_active_pages(unsigned arena);
 
-/* Bytes in one of jemalloc's pages. */
+/* Bytes in one of jemalloc's pages, which are the kernel's or a multiple of these; 0 where it does not start. */
 size_t jemalloc_ctl_page(void);
 
 /* Unused pages go back after so many milliseconds; 0: at once, -1: never. 0 or -errno. */

@@ -14,9 +14,14 @@
 #include "util/madvise.h"
 #include "util/mapping_cache.h"
 
-/* The first block of an arena, its alignment, and what the arena writes to when it is made. */
+/* The first block of an arena, its alignment, and what the arena writes to when it is made: whole pages of
+ * any kernel's that jemalloc works on. */
 #define BLOCK_SIZE ((size_t)2 << 20)
-#define ARENA_SIZE ((size_t)84 << 10)
+#if MEMKIND_JEMALLOC_LG_PAGE > 12
+#    define ARENA_SIZE ((size_t)128 << 10)
+#else
+#    define ARENA_SIZE ((size_t)84 << 10)
+#endif
 
 /* All bytes are zero. */
 static struct mapping_cache spare_blocks = MAPPING_CACHE_INITIALIZER;

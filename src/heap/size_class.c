@@ -18,6 +18,9 @@ static void fill_tables(void)
     size_t done = 0; /* requests up to here have their class */
     unsigned size_class = 0;
 
+    result = jemalloc_ctl_check_start();
+    if (result != 0)
+        return;
     while (done < SIZE_CLASS_LARGEST) {
         size_t size = jemalloc_ctl_class_size(done + 1);
 

@@ -85,6 +85,9 @@ static int status_of(int err)
         return MEMKIND_ERROR_MALLOC;
     case -ENFILE:
         return MEMKIND_ERROR_TOOMANY;
+    case -ENOTSUP:
+        errno = ENOTSUP;
+        return MEMKIND_ERROR_ARENAS_CREATE;
     default:
         return MEMKIND_ERROR_ARENAS_CREATE;
     }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "heap/jemalloc_ctl.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_fixed_internal.h"
@@ -16,8 +17,8 @@
 #include "space/area.h"
 #include "util/log.h"
 
-/* From this size on, a block of jemalloc has pages of its own. */
-#define LARGE_BLOCK ((size_t)16 << 10)
+/* A block of jemalloc that has so many of its pages, or more, has pages of its own. */
+#define LARGE_BLOCK_PAGES 4
 
 struct memkind_ops MEMKIND_FIXED_OPS = {
     .create = memkind_fixed_create,
@@ -115,19 +116,20 @@ void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)
 /* -- Kinds that the program makes -------------------------------------------------------------- */
 
 /*
- * jemalloc knows a block by its first and last page, and one that is smaller than LARGE_BLOCK by all
+ * jemalloc knows a block by its first and last page, and one of fewer than LARGE_BLOCK_PAGES by all
  * of its pages, which it may share. Where the area lies in a block of another kind, these pages must
- * stay as they are: one page cannot have notes of two blocks.
+ * stay as they are: one page cannot have notes of two blocks. Its pages may be larger than the kernel's.
  */
-static void leave_noted_pages(void **addr, size_t *size, size_t page)
+static void leave_noted_pages(void **addr, size_t *size)
 {
+    size_t page = jemalloc_ctl_page();
     uintptr_t first = ((uintptr_t)*addr + page - 1) & ~(page - 1);
     uintptr_t end = ((uintptr_t)*addr + *size) & ~(page - 1);
 
     if (first >= end)
         return;
     if (kind_registry_detect((void *)first) != NULL)
-        first = *size < LARGE_BLOCK ? end : first + page;
+        first = *size < LARGE_BLOCK_PAGES * page ? end : first + page;
     if (first < end && kind_registry_detect((void *)(end - page)) != NULL)
         end -= page;
     *addr = (void *)first;
@@ -139,7 +141,7 @@ static int open_kind(struct memkind *kind, void *addr, size_t size)
     struct area *area = kind->priv;
     size_t given = size;
 
-    leave_noted_pages(&addr, &size, area->space.page);
+    leave_noted_pages(&addr, &size);
     switch (area_open(area, addr, size)) {
     case 0:
         area->size = given;

@@ -22,7 +22,7 @@
 #include "util/cancel.h"
 #include "util/log.h"
 
-/* So many times a file is asked for a large page before it is taken to have none. */
+/* So many times it is looked what populating gives, before a file is taken to have no large pages. */
 #define LOOKS 8
 
 /* -- The file's descriptor --------------------------------------------------------------------- */
@@ -132,17 +132,33 @@ static int allocate_small(struct space *space, int fd, off_t offset, size_t size
     return err;
 }
 
-/* Populates whole chunks; the first times, looks whether the first of them is a large page. */
-static int populate(struct space *space, int fd, char *addr, size_t size)
+static bool may_look(struct space *space)
+{
+    return !atomic_load_explicit(&space->large_pages, memory_order_relaxed) &&
+           atomic_load_explicit(&space->looks, memory_order_relaxed) < LOOKS &&
+           atomic_fetch_add_explicit(&space->looks, 1, memory_order_relaxed) < LOOKS;
+}
+
+/* Populates a page, and looks whether it is there, and the next with it. */
+static void look_at_page(struct space *space, int fd, char *addr, off_t offset)
 {
     unsigned char next;
 
-    if (!atomic_load_explicit(&space->large_pages, memory_order_relaxed) &&
-        atomic_load_explicit(&space->looks, memory_order_relaxed) < LOOKS &&
-        atomic_fetch_add_explicit(&space->looks, 1, memory_order_relaxed) < LOOKS &&
-        tmpfile_populate(fd, addr, space->page) == 0 &&
-        tmpfile_holds(addr + space->page, space->page, &next))
+    if (tmpfile_populate(fd, addr, space->page) != 0)
+        return;
+    if (!tmpfile_has_page(fd, offset))
+        atomic_store_explicit(&space->cannot_populate, true, memory_order_relaxed);
+    else if (tmpfile_holds(addr + space->page, 1, &next))
         atomic_store_explicit(&space->large_pages, true, memory_order_relaxed);
+}
+
+/* Populates whole chunks. The first times, one page goes before the others, to see what comes. */
+static int populate(struct space *space, int fd, char *addr, off_t offset, size_t size)
+{
+    if (may_look(space))
+        look_at_page(space, fd, addr, offset);
+    if (atomic_load_explicit(&space->cannot_populate, memory_order_relaxed))
+        return -EOPNOTSUPP;
     return tmpfile_populate(fd, addr, size);
 }
 
@@ -154,7 +170,7 @@ static int populate_chunks(struct space *space, int fd, char *addr, off_t offset
     if (size < head + SPACE_CHUNK)
         return allocate_small(space, fd, offset, size);
     size_t chunks = (size - head) & ~(SPACE_CHUNK - 1);
-    int err = populate(space, fd, addr + head, chunks);
+    int err = populate(space, fd, addr + head, offset + (off_t)head, chunks);
     if (err == 0)
         err = allocate_small(space, fd, offset, head);
     if (err == 0)

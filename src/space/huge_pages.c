@@ -17,6 +17,15 @@
 #define NS_PER_S    1000000000ll
 #define BELIEVED_NS 10000000ll
 
+/* Whether the huge page of an address is there. */
+static bool is_there(char *addr)
+{
+    unsigned char there = 0;
+
+    addr -= (uintptr_t)addr & (SPACE_CHUNK - 1);
+    return mincore(addr, 1, &there) == 0 && (there & 1) != 0;
+}
+
 int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size)
 {
     char *first = (char *)addr - ((uintptr_t)addr & (SPACE_CHUNK - 1));
@@ -26,9 +35,11 @@ int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size
     (void)offset;
     end += -(uintptr_t)end & (SPACE_CHUNK - 1);
     /* Huge pages that are there already are passed over. */
-    if (madvise(first, (size_t)(end - first), MADV_POPULATE_WRITE) == 0)
+    int err = madvise(first, (size_t)(end - first), MADV_POPULATE_WRITE) == 0 ? 0 : errno;
+    if (err == 0 && is_there(first))
         return 0;
-    if (errno == EINVAL)
+    /* An emulator may answer yes and do nothing. */
+    if (err == EINVAL || err == 0)
         log_error("huge pages cannot be taken safely: this kernel has no MADV_POPULATE_WRITE");
     return -ENOMEM;
 }
@@ -88,15 +99,6 @@ static bool ends_region(const struct space *space, const char *end)
     while (region != NULL && region->base + region->pages * space->page != end)
         region = region->next;
     return region != NULL;
-}
-
-/* Whether the huge page of an address is there. */
-static bool is_there(char *addr)
-{
-    unsigned char there = 0;
-
-    addr -= (uintptr_t)addr & (SPACE_CHUNK - 1);
-    return mincore(addr, 1, &there) == 0 && (there & 1) != 0;
 }
 
 /* Sets to zero what is there: a commit that failed may have left the rest untouchable. */

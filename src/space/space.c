@@ -20,7 +20,7 @@
 /* Where a store cannot give back, what is ahead stays there. */
 #define TRIM_TRIES 8
 
-/* A small kind begins in steps of this size; see space_commit(). */
+/* A small kind begins in steps of this size, or of a page where pages are larger. */
 #define FIRST_STEP ((size_t)16 << 10)
 
 int space_init(struct space *space, const struct space_backing *backing, size_t max_size,
@@ -33,7 +33,7 @@ int space_init(struct space *space, const struct space_backing *backing, size_t 
     space->backing = backing;
     space->owner = owner;
     space->page = (size_t)sysconf(_SC_PAGESIZE);
-    space->first_step = FIRST_STEP;
+    space->first_step = FIRST_STEP > space->page ? FIRST_STEP : space->page;
     int err = -pthread_mutex_init(&space->lock, NULL);
     if (err != 0)
         return err;

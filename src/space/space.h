@@ -137,7 +137,8 @@ struct space {
     atomic_bool cannot_release;         /* the backing store has said so */
     atomic_bool whole_chunks;           /* the same */
     atomic_bool large_pages;            /* it may have to split pages to give a part back */
-    atomic_uint looks;                  /* for these, so far */
+    atomic_bool cannot_populate;        /* memory does not come by populating its mapping */
+    atomic_uint looks;                  /* for these two, so far */
     atomic_size_t ahead;                /* bytes in pages of state ahead */
     atomic_size_t peak;                 /* most bytes that were ever held */
     atomic_ulong purges;                /* how often the store was given something back */

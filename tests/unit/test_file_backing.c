@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of spaces over a file: who owns the directory, what is mapped, what each system call's
  * error becomes. */
-/* WRAP: openat open fallocate mmap fstatvfs madvise ftruncate fstatfs fstat */
+/* WRAP: openat open fallocate mmap fstatvfs madvise ftruncate fstatfs fstat sysconf */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,6 +25,7 @@
 #include "space/file_backing.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
+#include "support/page_size.h"
 
 #define CHUNK SPACE_CHUNK
 #define OWNER (ADDRESS_MAP_FIRST_OWNER + 2u)
@@ -45,6 +46,7 @@ static struct fault fstatfs_fault;
 static struct fault fstat_fault;
 static struct fault again_fault; /* of open(2), when the file is opened again */
 static bool pretend_tmpfs;       /* what fstatfs(2) says */
+static bool populates_in_vain;   /* madvise(2) answers yes and does nothing */
 static const struct statvfs *fake_statvfs;
 
 int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
@@ -93,6 +95,8 @@ int __wrap_madvise(void *addr, size_t size, int advice)
         return -1;
     if (advice == MADV_REMOVE && fault_hits(&remove_fault))
         return -1;
+    if (advice == MADV_POPULATE_WRITE && populates_in_vain)
+        return 0;
     return __real_madvise(addr, size, advice);
 }
 
@@ -141,6 +145,7 @@ static int setup(void **state)
     populate_fault = extend_fault = fstatfs_fault = (struct fault){0};
     fstat_fault = again_fault = (struct fault){0};
     pretend_tmpfs = true;
+    populates_in_vain = false;
     fake_statvfs = NULL;
     test_dir_make(dir_path);
     leftovers_take(&before, dir_path);
@@ -438,7 +443,7 @@ static char *reserved(size_t size)
 
 static void whole_chunks_are_populated(void **state)
 {
-    const size_t page = 4096;
+    const size_t page = space.page;
 
     (void)state;
     space.exact = true;
@@ -461,13 +466,13 @@ static void file_is_never_cut(void **state)
     space.exact = true;
     open_file();
     char *addr = reserved(8 * CHUNK);
-    assert_int_equal(space_commit(&space, addr + 6 * CHUNK, 4096), 0);
+    assert_int_equal(space_commit(&space, addr + 6 * CHUNK, space.page), 0);
     addr[6 * CHUNK] = 'x';
     assert_int_equal(space_commit(&space, addr, CHUNK), 0);
     assert_int_equal(space_commit(&space, addr + 2 * CHUNK, CHUNK), 0);
     assert_int_equal(addr[6 * CHUNK], 'x');
     assert_int_equal(extend_fault.calls, 1);
-    assert_int_equal(file_space_held(space.fd), 2 * CHUNK + 4096);
+    assert_int_equal(file_space_held(space.fd), 2 * CHUNK + space.page);
 }
 
 static void populating_that_finds_no_space_leaves_none_taken(void **state)
@@ -496,6 +501,20 @@ static void kernel_that_cannot_populate_allocates(void **state)
     open_file();
     fault_set(&populate_fault, EINVAL, FAULT_ALWAYS);
     committed(2 * CHUNK);
+    assert_int_equal(file_space_held(space.fd), 2 * CHUNK);
+}
+
+/* As under qemu-user: memory that nobody has taken would be a SIGBUS where there is none left. */
+static void emulator_that_ignores_advice_allocates(void **state)
+{
+    (void)state;
+    open_file();
+    populates_in_vain = true;
+    committed(2 * CHUNK);
+    assert_int_equal(file_space_held(space.fd), 2 * CHUNK);
+    char *block = committed(3 * CHUNK);
+    assert_int_equal(file_space_held(space.fd), 5 * CHUNK);
+    assert_int_equal(space_decommit(&space, block, 3 * CHUNK), 0);
     assert_int_equal(file_space_held(space.fd), 2 * CHUNK);
 }
 
@@ -594,6 +613,7 @@ int main(void)
         TEST(file_is_never_cut),
         TEST(populating_that_finds_no_space_leaves_none_taken),
         TEST(kernel_that_cannot_populate_allocates),
+        TEST(emulator_that_ignores_advice_allocates),
         TEST(file_that_cannot_grow_is_an_error),
         TEST(other_file_systems_allocate),
         TEST(prefault_populates_what_was_allocated),
@@ -601,5 +621,13 @@ int main(void)
         TEST(file_system_without_a_size_limits_nothing),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    static const long page_sizes[] = PAGE_SIZES;
+    int failed = 0;
+
+    for (size_t i = 0; i < sizeof(page_sizes) / sizeof(page_sizes[0]) && failed == 0; i++) {
+        pretended_page = page_sizes[i];
+        if (pretended_page >= __real_sysconf(_SC_PAGESIZE))
+            failed = cmocka_run_group_tests(tests, NULL, NULL);
+    }
+    return failed;
 }

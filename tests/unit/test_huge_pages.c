@@ -28,8 +28,9 @@
 static struct space space;
 static struct fault populate_fault;
 static struct fault release_fault;
-static char *base;            /* of the first chunk */
-static bool is_there[CHUNKS]; /* which huge pages the pool has given */
+static bool populates_in_vain; /* madvise(2) answers yes and does nothing */
+static char *base;             /* of the first chunk */
+static bool is_there[CHUNKS];  /* which huge pages the pool has given */
 
 int __wrap_madvise(void *addr, size_t size, int advice);
 int __wrap_mincore(void *addr, size_t size, unsigned char *there);
@@ -49,6 +50,8 @@ int __wrap_madvise(void *addr, size_t size, int advice)
     assert_true(advice == POPULATE || advice == MADV_DONTNEED);
     assert_int_equal((uintptr_t)addr % CHUNK, 0);
     assert_int_equal(size % CHUNK, 0);
+    if (advice == POPULATE && populates_in_vain)
+        return 0;
     for (size_t i = first; i < first + size / CHUNK; i++) {
         assert_true(i < CHUNKS);
         if (fault_hits(advice == POPULATE ? &populate_fault : &release_fault))
@@ -236,6 +239,18 @@ static void old_kernel_takes_none(void **state)
     assert_int_equal(count_there(), 0);
 }
 
+static void emulator_that_ignores_advice_takes_none(void **state)
+{
+    char *region = reserve(CHUNK);
+
+    (void)state;
+    populates_in_vain = true;
+    assert_int_equal(space_commit(&space, region, PAGE), -ENOMEM);
+    assert_int_equal(space_held(&space), 0);
+    populates_in_vain = false;
+    assert_int_equal(space_commit(&space, region, PAGE), 0);
+}
+
 static void old_kernel_keeps_pages_and_they_are_zero(void **state)
 {
     char *region = reserve(2 * CHUNK);
@@ -278,6 +293,7 @@ int main(void)
         TEST(last_page_of_a_region_goes_back),
         TEST(pool_runs_out),
         TEST(old_kernel_takes_none),
+        TEST(emulator_that_ignores_advice_takes_none),
         TEST(old_kernel_keeps_pages_and_they_are_zero),
         TEST(empty_pool_is_seen),
     };

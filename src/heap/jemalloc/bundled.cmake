@@ -57,6 +57,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
     endif()
 endif()
 
+# Both sizes would else be those of the machine that builds: a large page is 1 GiB on some, and 512 MiB
+# where pages have 64 KiB, and jemalloc takes address space by it.
 set(jemalloc_configure_args
     --with-jemalloc-prefix=jemk_
     --with-private-namespace=jemk_
@@ -64,7 +66,9 @@ set(jemalloc_configure_args
     --disable-initial-exec-tls
     --disable-cxx
     --disable-cache-oblivious
-    --disable-doc)
+    --disable-doc
+    --with-lg-page=${MEMKIND_JEMALLOC_LG_PAGE}
+    --with-lg-hugepage=21)
 separate_arguments(further_args UNIX_COMMAND "${MEMKIND_JEMALLOC_CONFIGURE_ARGS}")
 list(APPEND jemalloc_configure_args ${further_args})
 if(CMAKE_CROSSCOMPILING)

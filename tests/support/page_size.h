@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Kernels with larger pages, for tests that have sysconf in a WRAP line: everybody is told pretended_page. What
+ * is a multiple of such a page is one of the machine's own, so that mappings, holes and files work.
+ */
+#pragma once
+
+#include <unistd.h>
+
+#define PAGE_SIZES                                    \
+    {                                                 \
+        (long)4 << 10, (long)16 << 10, (long)64 << 10 \
+    }
+
+static long pretended_page; /* 0: the machine's */
+
+long __real_sysconf(int name);
+long __wrap_sysconf(int name);
+
+long __wrap_sysconf(int name)
+{
+    return name == _SC_PAGESIZE && pretended_page != 0 ? pretended_page : __real_sysconf(name);
+}
