@@ -13,7 +13,7 @@
 #define KINDS      20
 #define THREADS    8
 #define ROUNDS     3
-#define PAGE       ((size_t)4096)
+#define PAGE       FIXTURE_PAGE
 #define MOST_WASTE (4 * PAGE) /* a run of pages for blocks, and what is less than a page */
 
 /* -- An area with a guard at each end ---------------------------------------------------------- */
@@ -25,13 +25,20 @@ struct guarded {
     memkind_t kind;
 };
 
+/* Aligned to a page of jemalloc's. */
 static char *map(size_t size)
 {
-    char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+    const size_t least = 4096; /* what may end a mapping */
+    size = (size + least - 1) & ~(least - 1);
+    char *memory = mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    size_t head = -(uintptr_t)memory & (PAGE - 1);
 
     assert_ptr_not_equal(memory, MAP_FAILED);
-    return memory;
+    if (head != 0)
+        munmap(memory, head);
+    munmap(memory + head + size, PAGE - head);
+    return memory + head;
 }
 
 /* An area of dirty memory that begins `off` bytes behind a page. */
@@ -239,7 +246,7 @@ static void test_threads(void **state)
 /* Many areas side by side in one piece of memory, and not on pages. */
 static void test_neighbours(void **state)
 {
-    enum { SIZE = 100 * KIB + 8 };
+    enum { SIZE = 25 * PAGE + 8 };
     char *memory = map((size_t)KINDS * SIZE);
     memkind_t kinds[KINDS];
     void *blocks[KINDS];

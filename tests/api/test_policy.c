@@ -17,7 +17,6 @@
 #define DECAY_SECONDS 10
 #define BLOCKS        1000
 #define DIRTY_SIZE    (4 * MIB)
-#define PAGE          ((size_t)sysconf(_SC_PAGESIZE))
 
 /* Mappings that a test may add, whatever it does: segments, jemalloc's metadata, stacks. */
 #define MAPPINGS_FEW 200
@@ -35,8 +34,9 @@ __attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct
 }
 
 static const size_t small_sizes[] = {8, 16, 64, 100, 320, 1000, 2048, 3584, 4096, 10 * KIB, 14336};
-static const size_t large_sizes[] = {16 * KIB, 20 * KIB, 64 * KIB, 100 * KIB, MIB,
-                                     2 * MIB,  3 * MIB,  5 * MIB,  16 * MIB};
+static const size_t large_sizes[] = {
+    4 * FIXTURE_PAGE, 5 * FIXTURE_PAGE, 16 * FIXTURE_PAGE, 25 * FIXTURE_PAGE, MIB,
+    2 * MIB,          3 * MIB,          5 * MIB,           16 * MIB};
 
 /* What the library must hold and what the file system must say, once all is free. */
 static void expect_nothing_held(memkind_t kind)
@@ -121,7 +121,7 @@ static void test_conservative_commits_no_chunk_for_a_small_block(void **state)
         void *block = memkind_malloc(kind, small_sizes[i]);
 
         assert_non_null(block);
-        assert_in_range(fixture_current_size(kind), PAGE, 16 * PAGE);
+        assert_in_range(fixture_current_size(kind), FIXTURE_PAGE, 16 * FIXTURE_PAGE);
         memkind_free(kind, block);
     }
 }
@@ -194,7 +194,7 @@ static void test_memory_that_went_back_reads_as_zero(void **state)
  */
 static void test_holes_do_not_multiply_mappings(void **state)
 {
-    enum { PAGES = 100000 };
+    enum { PAGES = 100000 * (4 * KIB) / FIXTURE_PAGE };
     memkind_t kind = fixture_conservative_pmem(0);
     void **blocks = calloc(PAGES, sizeof(*blocks));
     size_t before = count_maps();
@@ -202,16 +202,16 @@ static void test_holes_do_not_multiply_mappings(void **state)
     (void)state;
     assert_non_null(blocks);
     for (size_t i = 0; i < PAGES; i++) {
-        blocks[i] = memkind_malloc(kind, 4096);
+        blocks[i] = memkind_malloc(kind, FIXTURE_PAGE);
         assert_non_null(blocks[i]);
     }
     for (size_t i = 0; i < PAGES; i += 2)
         memkind_free(kind, blocks[i]);
     assert_true(count_maps() < before + MAPPINGS_FEW);
     assert_true(fixture_file_space(kind) <=
-                fixture_space_for(kind, PAGES / 2 * (size_t)4096) + MIB);
+                fixture_space_for(kind, PAGES / 2 * FIXTURE_PAGE) + MIB);
     for (size_t i = 0; i < PAGES; i += 4) {
-        blocks[i] = memkind_malloc(kind, 4096);
+        blocks[i] = memkind_malloc(kind, FIXTURE_PAGE);
         assert_non_null(blocks[i]);
     }
     void *large = memkind_malloc(kind, 32 * MIB);

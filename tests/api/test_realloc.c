@@ -161,8 +161,9 @@ static void test_realloc_grows_step_by_step(void **state)
 
 /* -- Moving against fragmentation -------------------------------------------------------------- */
 
-#define SMALL_BLOCKS 20000
+#define SMALL_BLOCKS (FIXTURE_PAGE > 4 * KIB ? 100000 : 20000) /* several slabs */
 #define SMALL_SIZE   200
+#define MOST_ROUNDS  32
 #define KEPT_OF      8 /* one of so many stays */
 
 static size_t active_bytes(memkind_t kind)
@@ -178,8 +179,11 @@ static size_t active_bytes(memkind_t kind)
 static size_t move_all(memkind_t kind, void **blocks)
 {
     size_t moved = 0;
+    size_t before;
+    int round = 0;
 
-    for (int round = 0; round < 4; round++)
+    do {
+        before = moved;
         for (size_t i = 0; i < SMALL_BLOCKS; i += KEPT_OF) {
             void *block = memkind_defrag_reallocate(round % 2 == 0 ? kind : NULL, blocks[i]);
 
@@ -189,6 +193,7 @@ static size_t move_all(memkind_t kind, void **blocks)
                 moved++;
             }
         }
+    } while (moved != before && ++round < MOST_ROUNDS);
     return moved;
 }
 
