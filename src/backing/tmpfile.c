@@ -283,6 +283,15 @@ static bool tmpfile_may_exceed_limit(off_t end)
     return limit.rlim_cur != RLIM_INFINITY && (rlim_t)end > limit.rlim_cur;
 }
 
+size_t tmpfile_longest(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur > SIZE_MAX)
+        return SIZE_MAX;
+    return (size_t)limit.rlim_cur;
+}
+
 /*
  * Calls what makes the file end at `end`, without the SIGXFSZ that comes with EFBIG and kills the
  * process.

@@ -60,6 +60,9 @@ bool tmpfile_faults_reserve(int fd);
  */
 int tmpfile_extend(int fd, off_t end);
 
+/* The end of the longest file that the process may write (RLIMIT_FSIZE); SIZE_MAX without a limit. */
+size_t tmpfile_longest(void);
+
 /*
  * Fills the page tables of a mapping of the file, and takes file space where there is none: where
  * the file is kept in memory, that is the only way to the large pages of a tmpfs mounted with

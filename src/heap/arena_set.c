@@ -81,6 +81,8 @@ static int add_arena(struct arena_set *set, bool first, unsigned *arena)
         budget_return(1, first);
         return err;
     }
+    if (set->growth != 0)
+        jemalloc_ctl_arena_set_growth(*arena, set->growth);
     set->arenas[count] = (struct arena){
         .number = *arena,
         .active_pages = jemalloc_ctl_arena_active_pages(*arena),
@@ -99,6 +101,7 @@ int arena_set_init(struct arena_set *set, extent_hooks_t *hooks, unsigned slots,
     set->hooks = hooks;
     set->decay_ms = decay_ms;
     set->page = jemalloc_ctl_page();
+    set->growth = 0;
     atomic_init(&set->arena_count, 0);
     set->slots = malloc(slots * sizeof(*set->slots));
     if (set->slots == NULL)
@@ -184,6 +187,13 @@ void arena_set_meet(struct arena_set *set, struct arena_slot *use, unsigned long
         (void)atomic_compare_exchange_strong(&set->mask, &mask, 2 * mask + 1);
     atomic_store_explicit(&use->since, entries, memory_order_relaxed);
     atomic_store_explicit(&use->meetings, 0, memory_order_relaxed);
+}
+
+void arena_set_limit_growth(struct arena_set *set, size_t growth)
+{
+    set->growth = growth;
+    for (unsigned i = 0; i < arena_set_count(set); i++)
+        jemalloc_ctl_arena_set_growth(set->arenas[i].number, growth);
 }
 
 static unsigned fill_slot_locked(struct arena_set *set, unsigned slot)

@@ -53,6 +53,7 @@ struct arena_set {
     struct arena_slot *uses;
     extent_hooks_t *hooks;
     ssize_t decay_ms;        /* of each arena; guarded by lock */
+    size_t growth;           /* see arena_set_limit_growth(); 0: nothing was said */
     pthread_mutex_t lock;    /* see above */
     struct arena *arenas;    /* those of this set */
     size_t page;             /* bytes in one of jemalloc's */
@@ -77,6 +78,10 @@ void arena_set_adopt(struct arena_set *set);
 
 /* Lowers the most slots that may be in use, a power of two, before a second thread has used the set. */
 void arena_set_limit(struct arena_set *set, unsigned slots);
+
+/* How large the regions of arenas get (jemalloc_ctl_arena_set_growth()), before a second thread has
+ * used the set. */
+void arena_set_limit_growth(struct arena_set *set, size_t growth);
 
 /* Gives the calling thread's slot its arena. */
 unsigned arena_set_fill_slot(struct arena_set *set, unsigned slot);

@@ -15,6 +15,12 @@
 
 #define DEFAULT_DECAY_MS ((ssize_t)10000)
 
+/*
+ * Where the store must not become long, an arena's next region is at most this part of what it may
+ * be: the last one, which does not fit any more, would be lost.
+ */
+#define REGION_SHARE 1024
+
 /* Where other threads allocate and free all the time, something always changes. */
 #define RECLAIM_PASSES 8
 
@@ -46,6 +52,15 @@ static extent_hooks_t *hooks_over(struct heap *heap, struct space *space, bool h
     return &heap->area_hooks.table;
 }
 
+static void limit_growth(struct heap *heap)
+{
+    size_t longest = heap->space != NULL ? space_longest(heap->space) : SIZE_MAX;
+    size_t growth = longest / REGION_SHARE;
+
+    if (longest != SIZE_MAX)
+        arena_set_limit_growth(&heap->arenas, growth < SPACE_CHUNK ? SPACE_CHUNK : growth);
+}
+
 int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, unsigned slots,
               bool hold)
 {
@@ -70,6 +85,7 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
         goto destroy_caches;
     err = arena_set_init(&heap->arenas, hooks, slots, DEFAULT_DECAY_MS);
     if (err == 0) {
+        limit_growth(heap);
         idle_thread_configure();
         heap_list_add(heap);
         return 0;

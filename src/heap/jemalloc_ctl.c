@@ -73,7 +73,7 @@ __attribute__((constructor(101))) static void prepare_jemalloc(void)
  */
 #define ARENA_NUMBERS 4094
 
-/* Regions that an arena asks for double up to this size; larger blocks get larger regions. */
+/* How large regions get unless jemalloc_ctl_arena_set_growth() says less. */
 #define REGION_GROWTH_LIMIT ((size_t)1 << 30)
 
 /* mallctl(3), from outside. */
@@ -265,6 +265,12 @@ int jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_ho
     if (err != 0)
         jemalloc_ctl_arena_destroy(*arena);
     return err;
+}
+
+void jemalloc_ctl_arena_set_growth(unsigned arena, size_t limit)
+{
+    if (limit < REGION_GROWTH_LIMIT)
+        write_ctl(arena_ctl("arena.%u.retain_grow_limit", arena).text, &limit, sizeof(limit));
 }
 
 void jemalloc_ctl_arena_destroy(unsigned arena)

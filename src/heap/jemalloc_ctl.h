@@ -32,6 +32,9 @@ unsigned jemalloc_ctl_arena_limit(void);
 int jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
                               unsigned *arena);
 
+/* The regions that the arena asks for double up to this size; larger blocks get larger ones. */
+void jemalloc_ctl_arena_set_growth(unsigned arena, size_t limit);
+
 /* Ends the arena with all of its blocks. No other thread uses it any more. */
 void jemalloc_ctl_arena_destroy(unsigned arena);
 

@@ -259,6 +259,12 @@ static int file_backing_capacity(const struct space *space, size_t *size)
     return err == 0 && *size == 0 ? -ENODATA : err;
 }
 
+static size_t file_backing_longest(const struct space *space)
+{
+    (void)space;
+    return tmpfile_longest();
+}
+
 static void learn_file_system(struct space *space, int fd)
 {
     space->in_memory = tmpfile_in_memory(fd);
@@ -397,6 +403,7 @@ const struct space_backing file_backing = {
     .release = file_backing_release,
     .kept = file_backing_kept,
     .capacity = file_backing_capacity,
+    .longest = file_backing_longest,
     .renew = file_backing_renew,
     .copy = file_backing_copy,
     .adopt_copy = file_backing_adopt_copy,

@@ -92,32 +92,51 @@ void space_retire(struct space *space)
 
 /* -- Address space ----------------------------------------------------------------------------- */
 
-/* Where in the segment a region of this size and alignment can begin; segment->size where it
- * cannot. */
-static size_t place_in_segment(const struct segment *segment, size_t size, size_t alignment)
+/* What a region is to be like. */
+struct wish {
+    size_t size;      /* in whole pages */
+    size_t span;      /* the same in whole chunks */
+    size_t alignment; /* a chunk or more */
+    size_t longest;   /* offsets end here */
+};
+
+/* Where in the segment such a region can begin; segment->size where it cannot. */
+static size_t place_in_segment(const struct segment *segment, const struct wish *wish)
 {
     uintptr_t start =
-        ((uintptr_t)segment->base + segment->taken + alignment - 1) & ~(alignment - 1);
+        ((uintptr_t)segment->base + segment->taken + wish->alignment - 1) & ~(wish->alignment - 1);
     size_t at = start - (uintptr_t)segment->base;
 
-    return at <= segment->size && size <= segment->size - at ? at : segment->size;
+    if (at > segment->size || wish->span > segment->size - at ||
+        (size_t)segment->offset + at + wish->size > wish->longest)
+        return segment->size;
+    return at;
 }
 
-static struct segment *find_segment(struct space *space, size_t size, size_t alignment, int *err)
+/* A new segment that has room for the region. */
+static struct segment *add_segment(struct space *space, const struct wish *wish, int *err)
 {
-    struct segment *newest = atomic_load_explicit(&space->segments, memory_order_relaxed);
-    struct segment *segment = newest;
+    *err = -EFBIG;
+    if (wish->size > wish->longest || (size_t)space->offset > wish->longest - wish->size)
+        return NULL;
+    struct segment *segment = segment_new(space, wish->span + wish->alignment - SPACE_CHUNK, err);
+    if (segment == NULL)
+        return NULL;
+    segment->next = atomic_load_explicit(&space->segments, memory_order_relaxed);
+    atomic_store_explicit(&space->segments, segment, memory_order_release);
+    if (place_in_segment(segment, wish) != segment->size)
+        return segment;
+    *err = -EFBIG;
+    return NULL;
+}
 
-    while (segment != NULL && place_in_segment(segment, size, alignment) == segment->size)
+static struct segment *find_segment(struct space *space, const struct wish *wish, int *err)
+{
+    struct segment *segment = atomic_load_explicit(&space->segments, memory_order_relaxed);
+
+    while (segment != NULL && place_in_segment(segment, wish) == segment->size)
         segment = segment->next;
-    if (segment == NULL) {
-        segment = segment_new(space, size + alignment - SPACE_CHUNK, err);
-        if (segment == NULL)
-            return NULL;
-        segment->next = newest;
-        atomic_store_explicit(&space->segments, segment, memory_order_release);
-    }
-    return segment;
+    return segment != NULL ? segment : add_segment(space, wish, err);
 }
 
 /* A region that was handed back and is large enough, but not so large that most of it would be
@@ -147,20 +166,25 @@ static int reserve_locked(struct space *space, size_t size, size_t alignment, vo
         *addr = spare->base;
         return 0;
     }
-    size_t chunks = (size + SPACE_CHUNK - 1) >> SPACE_CHUNK_SHIFT;
+    const struct wish wish = {
+        .size = size,
+        .span = (size + SPACE_CHUNK - 1) & ~(SPACE_CHUNK - 1),
+        .alignment = alignment,
+        .longest = space_longest(space),
+    };
     int err = 0;
-    struct segment *segment = find_segment(space, chunks << SPACE_CHUNK_SHIFT, alignment, &err);
+    struct segment *segment = find_segment(space, &wish, &err);
 
     if (segment == NULL)
         return err;
-    size_t at = place_in_segment(segment, chunks << SPACE_CHUNK_SHIFT, alignment);
+    size_t at = place_in_segment(segment, &wish);
     struct region *region =
         region_new(space, segment->base + at, segment->offset + (off_t)at, size);
     if (region == NULL)
         return -ENOMEM;
-    for (size_t i = 0; i < chunks; i++)
-        segment->regions[(at >> SPACE_CHUNK_SHIFT) + i] = region;
-    segment->taken = at + (chunks << SPACE_CHUNK_SHIFT);
+    for (size_t i = at; i < at + wish.span; i += SPACE_CHUNK)
+        segment->regions[i >> SPACE_CHUNK_SHIFT] = region;
+    segment->taken = at + wish.span;
     region->next = atomic_load_explicit(&space->regions, memory_order_relaxed);
     atomic_store_explicit(&space->regions, region, memory_order_release);
     *addr = region->base;
@@ -314,6 +338,11 @@ bool space_shares_store(const struct space *one, const struct space *other)
         return fd < 0 && other_fd < 0 && one->backing == other->backing;
     return fstat(fd, &of_one) == 0 && fstat(other_fd, &of_other) == 0 &&
            of_one.st_dev == of_other.st_dev;
+}
+
+size_t space_longest(const struct space *space)
+{
+    return space->backing->longest != NULL ? space->backing->longest(space) : SIZE_MAX;
 }
 
 size_t space_held(const struct space *space)

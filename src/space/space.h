@@ -95,6 +95,9 @@ struct space_backing {
 
     /* Whether the store has no page left for anybody; NULL where only trying tells. */
     bool (*is_full)(const struct space *space);
+
+    /* The offset from which on nothing can be committed at present; NULL where there is none. */
+    size_t (*longest)(const struct space *space);
 };
 
 struct space {
@@ -180,9 +183,9 @@ bool space_contains(const struct space *space, const void *addr);
 
 /*
  * Address space for size bytes, all pages empty, in chunks of its own: aligned to the larger of
- * alignment (a power of two) and a chunk. -ENOMEM where there is none, -EBADF where the space needs
- * a file and has none, -EINVAL for size 0. The kernel gets it back when the space is destroyed.
- * Thread-safe.
+ * alignment (a power of two) and a chunk. -ENOMEM where there is none, -EFBIG where the store must
+ * not become so long, -EBADF where the space needs a file and has none, -EINVAL for size 0. The
+ * kernel gets it back when the space is destroyed. Thread-safe.
  */
 int space_reserve(struct space *space, size_t size, size_t alignment, void **addr);
 
@@ -223,6 +226,9 @@ bool space_is_full(const struct space *space, size_t size);
 
 /* Whether what one of them gives back can be had by the other: their files are on one file system. */
 bool space_shares_store(const struct space *one, const struct space *other);
+
+/* The offset from which on nothing can be committed at present; SIZE_MAX where there is none. */
+size_t space_longest(const struct space *space);
 
 /* Bytes held. */
 size_t space_held(const struct space *space);

@@ -200,6 +200,20 @@ static const struct space_backing fake_backing = {
     .release = fake_release,
 };
 
+static size_t fake_longest(const struct space *of)
+{
+    (void)of;
+    return GRANULE - CHUNK / 2;
+}
+
+/* A store that must not become long. */
+static const struct space_backing short_backing = {
+    .map = fake_map,
+    .commit = fake_commit,
+    .release = fake_release,
+    .longest = fake_longest,
+};
+
 /* -- Fixture ----------------------------------------------------------------------------------- */
 
 static void reset(void)
@@ -483,6 +497,23 @@ static void no_file_is_ebadf(void **state)
     size_t mapped_often = mapped;
     space_destroy(&other);
     assert_int_equal(mapped_often, mapped_once);
+}
+
+static void regions_end_where_the_store_must(void **state)
+{
+    void *addr;
+
+    (void)state;
+    assert_int_equal(space_longest(&space), SIZE_MAX);
+    space.backing = &short_backing;
+    assert_int_equal(space_longest(&space), GRANULE - CHUNK / 2);
+    assert_int_equal(space_reserve(&space, GRANULE, CHUNK, &addr), -EFBIG);
+    assert_int_equal(mapped, 0);
+    char *first = reserve(GRANULE - CHUNK, CHUNK);
+    assert_int_equal(space_reserve(&space, CHUNK / 2 + page, CHUNK, &addr), -EFBIG);
+    assert_ptr_equal(reserve(CHUNK / 2, CHUNK), first + GRANULE - CHUNK);
+    assert_int_equal(space_reserve(&space, page, CHUNK, &addr), -EFBIG);
+    assert_int_equal(space.reserved, GRANULE);
 }
 
 static void returned_region_is_used_again(void **state)
@@ -1013,6 +1044,7 @@ int main(void)
         FAKE(no_lock_for_a_region_is_enomem),
         REAL(store_that_cannot_be_mapped_is_its_error),
         FAKE(no_file_is_ebadf),
+        FAKE(regions_end_where_the_store_must),
         FAKE(returned_region_is_used_again),
         FAKE(returned_region_is_not_wasted_or_misaligned),
         FAKE(commit_takes_a_chunk),
