@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -474,18 +475,32 @@ int tmpfile_release_mapped(void *addr, size_t size)
     return tmpfile_is_unsupported(error) ? -EOPNOTSUPP : error;
 }
 
-bool tmpfile_holds(void *addr, size_t size, unsigned char *held)
+bool tmpfile_holds(int fd, off_t offset, size_t size, unsigned char *held)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t pages = (size + page - 1) / page;
+    off_t end = offset + (off_t)size;
+    off_t next = offset;
     int saved_errno = errno;
-    int result = mincore(addr, size, held);
+    bool any = false;
 
+    memset(held, 0, pages);
+    for (;;) {
+        off_t data = lseek(fd, next, SEEK_DATA);
+
+        if (data < 0 || data >= end)
+            break;
+        next = lseek(fd, data, SEEK_HOLE);
+        if (next <= data)
+            break;
+        if (next > end)
+            next = end;
+        size_t first = (size_t)(data - offset) / page;
+        memset(held + first, 1, ((size_t)(next - offset) + page - 1) / page - first);
+        any = true;
+    }
     errno = saved_errno;
-    for (size_t i = 0; result == 0 && i < pages; i++)
-        if ((held[i] & 1) != 0)
-            return true;
-    return false;
+    return any;
 }
 
 /*

@@ -98,11 +98,12 @@ int tmpfile_release(int fd, off_t offset, size_t size);
 int tmpfile_release_mapped(void *addr, size_t size);
 
 /*
- * Which pages of a mapping of a file that is kept in memory have memory: held[i] is odd for these. A
- * part of a page counts as one.
- * Whether there are any; no where that cannot be told.
+ * Which pages of the range of a file that is kept in memory were written and hold memory: held[i] is
+ * 1 for these, else 0. A part of a page counts as one. Whether there are any; no where that cannot be told. Moves the file's
+ * position. mincore(2) would do, but tells who may not write to the inode, as after setuid(2), that
+ * all pages are there.
  */
-bool tmpfile_holds(void *addr, size_t size, unsigned char *held);
+bool tmpfile_holds(int fd, off_t offset, size_t size, unsigned char *held);
 
 /*
  * Maps the range of the file at addr, shared, readable and writable, in place of what is mapped

@@ -148,7 +148,7 @@ static void look_at_page(struct space *space, int fd, char *addr, off_t offset)
         return;
     if (!tmpfile_has_page(fd, offset))
         atomic_store_explicit(&space->cannot_populate, true, memory_order_relaxed);
-    else if (tmpfile_holds(addr + space->page, 1, &next))
+    else if (tmpfile_holds(fd, offset + (off_t)space->page, 1, &next))
         atomic_store_explicit(&space->large_pages, true, memory_order_relaxed);
 }
 
@@ -224,11 +224,13 @@ static int file_backing_release(struct space *space, void *addr, off_t offset, s
     return fd >= 0 ? tmpfile_release(fd, offset, size) : err;
 }
 
-static bool file_backing_kept(const struct space *space, void *addr, size_t size,
+static bool file_backing_kept(const struct space *space, off_t offset, size_t size,
                               unsigned char *kept)
 {
+    int fd = __atomic_load_n(&space->fd, __ATOMIC_ACQUIRE);
+
     return atomic_load_explicit(&space->large_pages, memory_order_relaxed) &&
-           tmpfile_holds(addr, size, kept);
+           descriptor_is(fd, &space->file) && tmpfile_holds(fd, offset, size, kept);
 }
 
 int file_backing_file_system(const struct space *space, size_t *bytes)

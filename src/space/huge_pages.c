@@ -101,13 +101,23 @@ static bool ends_region(const struct space *space, const char *end)
     return region != NULL;
 }
 
+/*
+ * Whether the huge page of an address can be touched. To a process that has given up its user id,
+ * mincore(2) says that all pages are there: then one is taken, or nothing is touched.
+ */
+static bool can_be_touched(char *addr)
+{
+    addr -= (uintptr_t)addr & (SPACE_CHUNK - 1);
+    return is_there(addr) && madvise(addr, SPACE_CHUNK, MADV_POPULATE_WRITE) == 0;
+}
+
 /* Sets to zero what is there: a commit that failed may have left the rest untouchable. */
 static void clear(char *start, char *end)
 {
     while (start < end) {
         char *next = start + SPACE_CHUNK - ((uintptr_t)start & (SPACE_CHUNK - 1));
 
-        if (is_there(start))
+        if (can_be_touched(start))
             memset(start, 0, (size_t)((next < end ? next : end) - start));
         start = next;
     }

@@ -193,11 +193,11 @@ static size_t drop_part(struct region *region, size_t first, size_t end)
     size_t dropped = 0;
 
     if (space->backing->kept == NULL ||
-        !space->backing->kept(space, region->base + first * space->page,
+        !space->backing->kept(space, region->offset + (off_t)(first * space->page),
                               (end - first) * space->page, kept))
         return drop_pages(region, first, end);
     for (size_t i = first; i < end; i++)
-        if ((kept[i - first] & 1) == 0)
+        if (kept[i - first] == 0)
             dropped += drop_pages(region, i, i + 1);
     return dropped;
 }

@@ -65,11 +65,11 @@ struct space_backing {
     int (*release)(struct space *space, void *addr, off_t offset, size_t size);
 
     /*
-     * Which pages of a released range within one chunk, at addr, are held nevertheless, since they
-     * are part of a large page that could not be split: kept[i] is not 0 for these, and they read as
-     * zero. False where there are none. The function is NULL where that cannot be.
+     * Which pages of a released range within one chunk are held nevertheless, since they are part of
+     * a large page that could not be split: kept[i] is not 0 for these, and they read as zero. False
+     * where there are none. The function is NULL where that cannot be.
      */
-    bool (*kept)(const struct space *space, void *addr, size_t size, unsigned char *kept);
+    bool (*kept)(const struct space *space, off_t offset, size_t size, unsigned char *kept);
 
     /*
      * In the child of a fork: an empty space like `inherited` over a store of the child's own, from
