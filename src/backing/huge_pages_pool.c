@@ -10,7 +10,9 @@
 
 #include "util/cancel.h"
 
-#define POOL      "hugepages/hugepages-2048kB/nr_hugepages"
+#define FOLDER    "hugepages/hugepages-2048kB/"
+#define POOL      FOLDER "nr_hugepages"
+#define SYSTEM    "/sys/kernel/mm/"
 #define PATH_SIZE 128
 #define TEXT_SIZE 32
 
@@ -37,7 +39,7 @@ size_t huge_pages_pool_size(const unsigned long *mask, unsigned long maxnode)
     size_t pages = 0;
 
     if (mask == NULL)
-        return read_number("/sys/kernel/mm/" POOL);
+        return read_number(SYSTEM POOL);
     for (unsigned long node = 0; node < maxnode; node++) {
         char path[PATH_SIZE];
 
@@ -47,4 +49,13 @@ size_t huge_pages_pool_size(const unsigned long *mask, unsigned long maxnode)
         pages += read_number(path);
     }
     return pages;
+}
+
+size_t huge_pages_pool_free(void)
+{
+    size_t most = read_number(SYSTEM FOLDER "nr_overcommit_hugepages");
+    size_t taken = read_number(SYSTEM FOLDER "surplus_hugepages");
+    size_t free_pages = read_number(SYSTEM FOLDER "free_hugepages");
+
+    return free_pages + (most > taken ? most - taken : 0);
 }

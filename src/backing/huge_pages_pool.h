@@ -12,3 +12,9 @@
  * asked. Thread-safe.
  */
 size_t huge_pages_pool_size(const unsigned long *mask, unsigned long maxnode);
+
+/*
+ * How many could be taken at this moment, from the pool or beyond it (nr_overcommit_hugepages), if
+ * nobody else took any. Thread-safe.
+ */
+size_t huge_pages_pool_free(void);

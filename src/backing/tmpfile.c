@@ -28,6 +28,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysinfo.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -517,7 +518,7 @@ int tmpfile_map(int fd, void *addr, size_t size, off_t offset, bool in_memory)
     const int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE;
     int saved_errno = errno;
 
-    if (mmap(addr, size, PROT_READ | PROT_WRITE, flags, fd, offset) == MAP_FAILED)
+    if (mmap(addr, size, PROT_NONE, flags, fd, offset) == MAP_FAILED)
         return -errno;
     (void)madvise(addr, size, in_memory ? MADV_HUGEPAGE : MADV_RANDOM);
     errno = saved_errno;
@@ -555,4 +556,31 @@ int tmpfile_capacity(int fd, size_t *bytes)
         return -EOVERFLOW;
     *bytes = capacity;
     return 0;
+}
+
+int tmpfile_room(int fd, size_t *bytes, size_t *total)
+{
+    struct statvfs fs;
+    size_t room;
+    size_t capacity;
+
+    if (fstatvfs(fd, &fs) != 0)
+        return -errno;
+    if (__builtin_mul_overflow(fs.f_bfree, fs.f_frsize, &room) ||
+        __builtin_mul_overflow(fs.f_blocks, fs.f_frsize, &capacity))
+        return -EOVERFLOW;
+    *bytes = room;
+    *total = capacity;
+    return 0;
+}
+
+size_t tmpfile_memory(void)
+{
+    struct sysinfo info;
+    size_t bytes;
+
+    if (sysinfo(&info) != 0 ||
+        __builtin_mul_overflow(info.totalram + info.totalswap, (size_t)info.mem_unit, &bytes))
+        return SIZE_MAX;
+    return bytes;
 }

@@ -106,8 +106,8 @@ int tmpfile_release_mapped(void *addr, size_t size);
 bool tmpfile_holds(int fd, off_t offset, size_t size, unsigned char *held);
 
 /*
- * Maps the range of the file at addr, shared, readable and writable, in place of what is mapped
- * there: address space that the caller has reserved. in_memory: what tmpfile_in_memory() says. On
+ * Maps the range of the file at addr, shared, in place of what is mapped there: address space that
+ * the caller has reserved. Nothing can be read or written before mprotect(2) allows it. in_memory: what tmpfile_in_memory() says. On
  * error the range may be mapped no longer (mmap(2)).
  */
 int tmpfile_map(int fd, void *addr, size_t size, off_t offset, bool in_memory);
@@ -123,3 +123,12 @@ int tmpfile_blocks(int fd, size_t *bytes);
  * tmpfs mounted with size=0). -EOVERFLOW, or what statvfs(3) says; on error *bytes is untouched.
  */
 int tmpfile_capacity(int fd, size_t *bytes);
+
+/*
+ * *bytes is what is free in that file system, whoever may have it, and *total its size, as above. On
+ * error neither is changed.
+ */
+int tmpfile_room(int fd, size_t *bytes, size_t *total);
+
+/* The bytes of memory and swap that the machine has: no file in memory holds more. */
+size_t tmpfile_memory(void);

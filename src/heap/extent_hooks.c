@@ -25,14 +25,38 @@ static struct extent_hooks *hooks_of(extent_hooks_t *table)
  */
 static _Thread_local enum { NOTHING_FAILED, NO_STORE, NO_ADDRESSES } last_failure;
 
-void extent_hooks_begin(void)
+/* The block that this thread asks jemalloc for. */
+static _Thread_local struct {
+    size_t size;
+    bool is_huge; /* or so aligned */
+} wanted;
+
+/*
+ * A block as large as regions grow, or of large alignment, gets the third step only: the region and
+ * its store are had together or not at all, and nothing is left of it in jemalloc.
+ */
+#define HUGE_SIZE      ((size_t)1 << 30)
+#define HUGE_ALIGNMENT ((size_t)64 << 20)
+
+void extent_hooks_begin(size_t size, size_t alignment)
 {
     last_failure = NOTHING_FAILED;
+    wanted.size = size;
+    wanted.is_huge = size > HUGE_SIZE || alignment > HUGE_ALIGNMENT;
 }
 
-static bool try_alloc(bool exact)
+/* Whether a new region may help; if not, why not is noted. */
+static bool try_alloc(const struct space *space, bool exact)
 {
-    return exact ? last_failure == NO_ADDRESSES : last_failure != NO_STORE;
+    if (last_failure == NO_STORE)
+        return false;
+    if (!space_has_room(space, wanted.size)) {
+        last_failure = NO_STORE;
+        return false;
+    }
+    if (!exact && wanted.is_huge)
+        last_failure = NO_ADDRESSES;
+    return exact == (last_failure == NO_ADDRESSES);
 }
 
 /* Space for a region, committed if that is asked for; NULL. */
@@ -58,9 +82,10 @@ static void *alloc_hook(extent_hooks_t *table, void *new_addr, size_t size, size
     int saved_errno = errno;
 
     (void)arena;
-    if (new_addr != NULL || !try_alloc(*commit))
-        return NULL;
-    void *addr = new_region(hooks_of(table)->space, size, alignment, *commit);
+    struct space *space = hooks_of(table)->space;
+    void *addr = NULL;
+    if (new_addr == NULL && try_alloc(space, *commit))
+        addr = new_region(space, size, alignment, *commit);
     if (addr != NULL)
         *zero = true;
     errno = saved_errno;

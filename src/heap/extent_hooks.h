@@ -30,8 +30,12 @@ struct extent_hooks {
 
 void extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold);
 
-/* To be called before this thread asks jemalloc for a block: forgets what failed the last time. */
-void extent_hooks_begin(void);
+/*
+ * To be called before this thread asks jemalloc for a block of this size and alignment: forgets what
+ * failed the last time. Who goes on to another arena for the same block need not know whether there
+ * was room for it in a new region.
+ */
+void extent_hooks_begin(size_t size, size_t alignment);
 
 /* Hooks for jemalloc's metadata: private anonymous memory, unmapped when the arena ends. */
 extern extent_hooks_t extent_hooks_metadata;

@@ -121,12 +121,17 @@ void heap_adopt(struct heap *heap)
 
 /* -- Allocation -------------------------------------------------------------------------------- */
 
-static void *attempt(unsigned arena, const struct request *request)
+static void *attempt_in(unsigned arena, const struct request *request)
 {
-    extent_hooks_begin();
     if (request->ptr != NULL)
         return jemalloc_ctl_realloc(arena, request->ptr, request->size);
     return jemalloc_ctl_alloc(arena, request->size, request->alignment, request->zero);
+}
+
+static void *attempt(unsigned arena, const struct request *request)
+{
+    extent_hooks_begin(request->size, request->alignment);
+    return attempt_in(arena, request);
 }
 
 /*
@@ -178,6 +183,7 @@ static bool is_refused(struct heap *heap, const struct request *request)
     return false;
 }
 
+/* If there is no store for a new region, then for none of any arena: what others have is asked for. */
 static void *attempt_in_all(struct heap *heap, const struct request *request)
 {
     unsigned own = arena_set_current(&heap->arenas);
@@ -185,7 +191,7 @@ static void *attempt_in_all(struct heap *heap, const struct request *request)
 
     for (unsigned i = 0; block == NULL && i < arena_set_count(&heap->arenas); i++)
         if (arena_set_get(&heap->arenas, i) != own)
-            block = attempt(arena_set_get(&heap->arenas, i), request);
+            block = attempt_in(arena_set_get(&heap->arenas, i), request);
     return block;
 }
 

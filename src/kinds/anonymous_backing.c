@@ -3,8 +3,10 @@
 #include "kinds/anonymous_backing.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <sys/mman.h>
 
+#include "backing/huge_pages_pool.h"
 #include "space/huge_pages.h"
 #include "space/space.h"
 
@@ -50,12 +52,22 @@ static const struct space_backing small_pages = {
     .release = anonymous_release,
 };
 
+static int room_for_huge_pages(const struct space *space, size_t *size)
+{
+    size_t pages = huge_pages_pool_free();
+
+    (void)space;
+    *size = pages < SIZE_MAX / HUGE_PAGES_POOL_PAGE ? pages * HUGE_PAGES_POOL_PAGE : SIZE_MAX;
+    return 0;
+}
+
 /* The same with huge pages, which may be touched only once they are there. */
 static const struct space_backing huge_pages = {
     .map = anonymous_map,
     .commit = huge_pages_commit,
     .release = huge_pages_release,
     .is_full = huge_pages_are_used_up,
+    .room = room_for_huge_pages,
 };
 
 const struct space_backing *anonymous_backing_of(struct memkind *kind)

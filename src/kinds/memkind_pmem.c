@@ -116,7 +116,7 @@ int memkind_pmem_destroy(struct memkind *kind)
 static int map_file(struct space *space, size_t size, void **mapped)
 {
     /* What can never be had must not use up addresses. */
-    if (size > space_capacity(space, size))
+    if (size > space_capacity(space, size) || !space_has_room(space, size))
         return -ENOMEM;
     int err = space_reserve(space, size, SPACE_CHUNK, mapped);
     if (err != 0)

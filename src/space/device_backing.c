@@ -95,7 +95,8 @@ static int map_locked(struct device_space *device_space)
     size_t alignment = device_space->device.alignment;
     size_t slack = alignment > ADDRESS_MAP_GRANULE ? alignment - ADDRESS_MAP_GRANULE : 0;
     int err = 0;
-    struct segment *segment = segment_new(space, space->max_size + slack, &err);
+    struct segment *segment =
+        segment_new(space, space->max_size + slack, ADDRESS_MAP_GRANULE, &err);
 
     if (segment == NULL)
         return err;

@@ -18,6 +18,7 @@
 #include "backing/directory.h"
 #include "backing/tmpfile.h"
 #include "space/region.h"
+#include "space/segment.h"
 #include "space/snapshot.h"
 #include "util/cancel.h"
 #include "util/log.h"
@@ -182,6 +183,8 @@ static int commit_in_memory(struct space *space, int fd, void *addr, off_t offse
 {
     int err = extend(space, fd, (size_t)offset + size);
 
+    if (err == 0)
+        err = segment_open(space, addr, size);
     if (err != 0)
         return err;
     err = populate_chunks(space, fd, addr, offset, size);
@@ -194,7 +197,17 @@ static int commit_mapped(struct space *space, void *addr, off_t offset, size_t s
     if (!space->faults_reserve)
         return -ENOSPC;
     int err = space->in_memory ? extend(space, -1, (size_t)offset + size) : 0;
+    if (err == 0)
+        err = segment_open(space, addr, size);
     return err == 0 ? tmpfile_populate(-1, addr, size) : err;
+}
+
+/* Opened last: until then, the file may not be so long. */
+static int commit_on_disk(struct space *space, int fd, void *addr, off_t offset, size_t size)
+{
+    int err = tmpfile_allocate_aligned(fd, offset, size);
+
+    return err == 0 ? segment_open(space, addr, size) : err;
 }
 
 static int file_backing_commit(struct space *space, void *addr, off_t offset, size_t size)
@@ -204,7 +217,7 @@ static int file_backing_commit(struct space *space, void *addr, off_t offset, si
     if (fd < 0)
         return commit_mapped(space, addr, offset, size);
     int err = space->in_memory ? commit_in_memory(space, fd, addr, offset, size)
-                               : tmpfile_allocate_aligned(fd, offset, size);
+                               : commit_on_disk(space, fd, addr, offset, size);
 
     /* Space was the point: where only the page tables could not be filled, page faults do it. */
     if (err == 0 && space->prefault)
@@ -253,12 +266,39 @@ int file_backing_file_system(const struct space *space, size_t *bytes)
     return err;
 }
 
+/*
+ * What a file system has said about itself in *size, or err; total is 0 where it says nothing. A
+ * file in memory is never larger than the memory.
+ */
+static int bound(const struct space *space, int err, size_t total, size_t *size)
+{
+    if (err != 0)
+        return err;
+    if (!space->in_memory)
+        return total == 0 ? -ENODATA : 0;
+    size_t memory = tmpfile_memory();
+    if (total == 0 || *size > memory)
+        *size = memory;
+    return 0;
+}
+
 static int file_backing_capacity(const struct space *space, size_t *size)
 {
-    int err = file_backing_file_system(space, size);
+    size_t total = 0;
+    int err = file_backing_file_system(space, &total);
 
-    /* A file system that does not say how large it is has no limit that we know of. */
-    return err == 0 && *size == 0 ? -ENODATA : err;
+    if (err == 0)
+        *size = total;
+    return bound(space, err, total, size);
+}
+
+static int file_backing_room(const struct space *space, size_t *size)
+{
+    int fd = __atomic_load_n(&space->fd, __ATOMIC_ACQUIRE);
+    size_t total = 0;
+    int err = descriptor_is(fd, &space->file) ? tmpfile_room(fd, size, &total) : -EBADF;
+
+    return bound(space, err, total, size);
 }
 
 static size_t file_backing_longest(const struct space *space)
@@ -405,6 +445,7 @@ const struct space_backing file_backing = {
     .release = file_backing_release,
     .kept = file_backing_kept,
     .capacity = file_backing_capacity,
+    .room = file_backing_room,
     .longest = file_backing_longest,
     .renew = file_backing_renew,
     .copy = file_backing_copy,

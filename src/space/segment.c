@@ -3,6 +3,7 @@
 #include "space/segment.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -26,37 +27,37 @@ static char *reserve_at(char *hint, size_t size)
 }
 
 /*
- * Address space of size bytes, aligned to a granule: reserved a granule too long, then cut.
+ * Address space of size bytes, aligned: reserved too long, then cut.
  *
  *    |<- head ->|<-------- size -------->|<- tail ->|
  *    reserved   base
  */
-static char *reserve_and_cut(size_t size)
+static char *reserve_and_cut(size_t size, size_t alignment)
 {
-    size_t length = size + ADDRESS_MAP_GRANULE;
+    size_t length = size + alignment;
     char *reserved = length < size ? NULL : reserve_at(NULL, length);
 
     if (reserved == NULL)
         return NULL;
-    size_t head = -(uintptr_t)reserved & (ADDRESS_MAP_GRANULE - 1);
+    size_t head = -(uintptr_t)reserved & (alignment - 1);
     char *base = reserved + head;
     if (head != 0)
         munmap(reserved, head);
-    munmap(base + size, ADDRESS_MAP_GRANULE - head);
+    munmap(base + size, alignment - head);
     return base;
 }
 
-static char *reserve(size_t size)
+static char *reserve(size_t size, size_t alignment)
 {
     char *hint = atomic_exchange(&vacant, NULL);
     char *base = hint != NULL ? reserve_at(hint, size) : NULL;
 
-    if (base != NULL && ((uintptr_t)base & (ADDRESS_MAP_GRANULE - 1)) != 0) {
+    if (base != NULL && ((uintptr_t)base & (alignment - 1)) != 0) {
         munmap(base, size);
         base = NULL;
     }
     if (base == NULL)
-        base = reserve_and_cut(size);
+        base = reserve_and_cut(size, alignment);
     if (base == NULL)
         return NULL;
     if (!address_map_covers(base, size)) {
@@ -67,18 +68,24 @@ static char *reserve(size_t size)
 }
 
 /* The largest size that can be reserved, from `wanted` down to `least`. */
-static char *reserve_between(size_t wanted, size_t least, size_t *size)
+static char *reserve_between(size_t wanted, size_t least, size_t alignment, size_t *size)
 {
     for (*size = wanted;; *size = *size / 2 / ADDRESS_MAP_GRANULE * ADDRESS_MAP_GRANULE) {
         if (*size < least)
             *size = least;
-        char *base = reserve(*size);
+        char *base = reserve(*size, alignment);
         if (base != NULL || *size == least)
             return base;
     }
 }
 
-struct segment *segment_new(struct space *space, size_t need, int *err)
+/* Of the segment itself, without the bytes for the class map. */
+static size_t record_size(size_t size)
+{
+    return sizeof(struct segment) + (size >> SPACE_CHUNK_SHIFT) * sizeof(struct region *);
+}
+
+struct segment *segment_new(struct space *space, size_t need, size_t alignment, int *err)
 {
     size_t least = (need + ADDRESS_MAP_GRANULE - 1) & ~(ADDRESS_MAP_GRANULE - 1);
     size_t wanted = space->reserved < SEGMENT_LARGEST ? space->reserved : SEGMENT_LARGEST;
@@ -87,7 +94,12 @@ struct segment *segment_new(struct space *space, size_t need, int *err)
     *err = -ENOMEM;
     if (least < need)
         return NULL;
-    char *base = reserve_between(wanted > least ? wanted : least, least, &size);
+    /* One that is there for its alignment is not the beginning of more. */
+    if (alignment > ADDRESS_MAP_GRANULE)
+        wanted = 0;
+    else
+        alignment = ADDRESS_MAP_GRANULE;
+    char *base = reserve_between(wanted > least ? wanted : least, least, alignment, &size);
     if (base == NULL)
         return NULL;
     if (size > (size_t)(INT64_MAX - space->offset)) {
@@ -98,7 +110,7 @@ struct segment *segment_new(struct space *space, size_t need, int *err)
     if (*err != 0)
         goto unmap;
     /* Last of what can fail, since metadata cannot be given back piece by piece. */
-    size_t record = sizeof(struct segment) + (size >> SPACE_CHUNK_SHIFT) * sizeof(struct region *);
+    size_t record = record_size(size);
     struct segment *segment = metadata_take(&space->metadata, record + class_map_bytes(size));
     if (segment == NULL) {
         *err = -ENOMEM;
@@ -106,7 +118,7 @@ struct segment *segment_new(struct space *space, size_t need, int *err)
     }
     class_map_set(base, size, (uint8_t *)segment + record);
     segment->base = base;
-    segment->size = size;
+    atomic_init(&segment->size, size);
     segment->offset = space->offset;
     address_map_set(base, size, space->owner);
     space->offset += (off_t)size;
@@ -118,6 +130,51 @@ unmap:
     return NULL;
 }
 
+struct segment *segment_of(const struct space *space, const void *addr)
+{
+    struct segment *segment = atomic_load_explicit(&space->segments, memory_order_acquire);
+
+    while (segment != NULL && (uintptr_t)addr - (uintptr_t)segment->base >= segment->size)
+        segment = segment->next;
+    return segment;
+}
+
+/* -- Access ------------------------------------------------------------------------------------ */
+
+static int open_locked(struct segment *segment, size_t end)
+{
+    size_t open = atomic_load_explicit(&segment->open, memory_order_relaxed);
+
+    if (open >= end)
+        return 0;
+    if (mprotect(segment->base + open, end - open, PROT_READ | PROT_WRITE) != 0)
+        return -ENOMEM;
+    atomic_store_explicit(&segment->open, end, memory_order_release);
+    return 0;
+}
+
+int segment_open(struct space *space, const void *addr, size_t size)
+{
+    struct segment *segment = segment_of(space, addr);
+    size_t end = (size_t)((const char *)addr - segment->base) + size;
+
+    if (atomic_load_explicit(&segment->open, memory_order_acquire) >= end)
+        return 0;
+    pthread_mutex_lock(&space->extend_lock);
+    int err = open_locked(segment, end);
+    pthread_mutex_unlock(&space->extend_lock);
+    return err;
+}
+
+int segment_reopen(const struct segment *segment)
+{
+    size_t open = atomic_load(&segment->open);
+
+    return open == 0 || mprotect(segment->base, open, PROT_READ | PROT_WRITE) == 0 ? 0 : -ENOMEM;
+}
+
+/* -- The end ----------------------------------------------------------------------------------- */
+
 void segment_unmap(struct segment *segment)
 {
     /* First, since another thread may be given the addresses as soon as they are free. */
@@ -125,4 +182,26 @@ void segment_unmap(struct segment *segment)
     class_map_set(segment->base, segment->size, NULL);
     munmap(segment->base, segment->size);
     atomic_store(&vacant, segment->base);
+}
+
+/* The whole pages of what stands behind the record's fixed part. */
+static void forget_record(struct segment *segment, size_t page, size_t size)
+{
+    uintptr_t first = ((uintptr_t)segment->regions + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)segment + record_size(size)) & ~(page - 1);
+
+    if (first < end)
+        (void)madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
+void segment_abandon(struct space *space, struct segment *segment)
+{
+    size_t size = atomic_load(&segment->size);
+
+    segment_unmap(segment);
+    atomic_store(&segment->size, 0);
+    forget_record(segment, space->page, size);
+    if (space->offset == segment->offset + (off_t)size)
+        space->offset = segment->offset;
+    space->reserved -= size;
 }

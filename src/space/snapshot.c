@@ -100,6 +100,13 @@ void space_snapshot_begin(struct space *space)
     set_outcome(space, make_copy(space));
 }
 
+static int map_segment(struct space *space, const struct segment *segment)
+{
+    int err = space->backing->map(space, segment->base, segment->size, segment->offset);
+
+    return err == 0 ? segment_reopen(segment) : err;
+}
+
 static int map_copy(struct space *space)
 {
     descriptor_close(space->fd, &space->file);
@@ -109,7 +116,8 @@ static int map_copy(struct space *space)
     int err = space->backing->adopt_copy(space);
     for (const struct segment *segment = atomic_load(&space->segments); segment != NULL && err == 0;
          segment = segment->next)
-        err = space->backing->map(space, segment->base, segment->size, segment->offset);
+        if (segment->size != 0)
+            err = map_segment(space, segment);
     return err;
 }
 
@@ -129,7 +137,7 @@ static void bar_access(const struct space *space)
 {
     for (const struct segment *segment = atomic_load(&space->segments); segment != NULL;
          segment = segment->next)
-        if (!bar_segment(segment)) {
+        if (segment->size != 0 && !bar_segment(segment)) {
             log_error("a child that could read its parent's blocks is ended (%s)",
                       strerrordesc_np(errno));
             abort();

@@ -17,6 +17,12 @@
 /* From here on, asking the file system for its size is nothing beside finding out by trying. */
 #define LARGE_NEED ((size_t)1 << 30)
 
+/* The same, for what is free at the moment. */
+#define LARGE_COMMIT ((size_t)64 << 20)
+
+/* A segment of this size that was reserved in vain goes back; smaller ones are used again. */
+#define LARGE_SEGMENT ((size_t)1 << 30)
+
 /* Where a store cannot give back, what is ahead stays there. */
 #define TRIM_TRIES 8
 
@@ -59,7 +65,8 @@ void space_destroy(struct space *space)
     for (; region != NULL; region = region->next)
         pthread_mutex_destroy(&region->lock);
     for (; segment != NULL; segment = segment->next)
-        segment_unmap(segment);
+        if (segment->size != 0)
+            segment_unmap(segment);
     metadata_release(&space->metadata);
     close_file(space);
     if (space->pin != NULL)
@@ -100,16 +107,17 @@ struct wish {
     size_t longest;   /* offsets end here */
 };
 
-/* Where in the segment such a region can begin; segment->size where it cannot. */
+/* Where in the segment such a region can begin; SIZE_MAX where it cannot. */
 static size_t place_in_segment(const struct segment *segment, const struct wish *wish)
 {
+    size_t size = segment->size;
     uintptr_t start =
         ((uintptr_t)segment->base + segment->taken + wish->alignment - 1) & ~(wish->alignment - 1);
     size_t at = start - (uintptr_t)segment->base;
 
-    if (at > segment->size || wish->span > segment->size - at ||
+    if (at > size || wish->span > size - at ||
         (size_t)segment->offset + at + wish->size > wish->longest)
-        return segment->size;
+        return SIZE_MAX;
     return at;
 }
 
@@ -119,22 +127,19 @@ static struct segment *add_segment(struct space *space, const struct wish *wish,
     *err = -EFBIG;
     if (wish->size > wish->longest || (size_t)space->offset > wish->longest - wish->size)
         return NULL;
-    struct segment *segment = segment_new(space, wish->span + wish->alignment - SPACE_CHUNK, err);
+    struct segment *segment = segment_new(space, wish->span, wish->alignment, err);
     if (segment == NULL)
         return NULL;
     segment->next = atomic_load_explicit(&space->segments, memory_order_relaxed);
     atomic_store_explicit(&space->segments, segment, memory_order_release);
-    if (place_in_segment(segment, wish) != segment->size)
-        return segment;
-    *err = -EFBIG;
-    return NULL;
+    return segment;
 }
 
 static struct segment *find_segment(struct space *space, const struct wish *wish, int *err)
 {
     struct segment *segment = atomic_load_explicit(&space->segments, memory_order_relaxed);
 
-    while (segment != NULL && place_in_segment(segment, wish) == segment->size)
+    while (segment != NULL && place_in_segment(segment, wish) == SIZE_MAX)
         segment = segment->next;
     return segment != NULL ? segment : add_segment(space, wish, err);
 }
@@ -206,16 +211,6 @@ int space_reserve(struct space *space, size_t size, size_t alignment, void **add
     return err;
 }
 
-/* The segment that addr lies in, NULL where it is in none. */
-static const struct segment *segment_of(const struct space *space, const void *addr)
-{
-    const struct segment *segment = atomic_load_explicit(&space->segments, memory_order_acquire);
-
-    while (segment != NULL && (uintptr_t)addr - (uintptr_t)segment->base >= segment->size)
-        segment = segment->next;
-    return segment;
-}
-
 bool space_contains(const struct space *space, const void *addr)
 {
     return segment_of(space, addr) != NULL;
@@ -228,13 +223,46 @@ static struct region *region_of(const struct space *space, const void *addr)
     return segment->regions[((uintptr_t)addr - (uintptr_t)segment->base) >> SPACE_CHUNK_SHIFT];
 }
 
+/* Takes the pages away from a region whose chunks are to be those of others. */
+static void forget_region(struct region *region)
+{
+    pthread_mutex_lock(&region->lock);
+    region->pages = 0;
+    pthread_mutex_unlock(&region->lock);
+}
+
+/* Whether the region is the last of its segment, which is then as if it had never been made. */
+static bool undo_reserve_locked(struct space *space, struct segment *segment, struct region *region)
+{
+    size_t at = (size_t)(region->base - segment->base);
+    size_t size = region->pages * space->page;
+
+    if (at + ((size + SPACE_CHUNK - 1) & ~(SPACE_CHUNK - 1)) != segment->taken)
+        return false;
+    forget_region(region);
+    segment->taken = at;
+    if (at == 0 && segment->size >= LARGE_SEGMENT)
+        segment_abandon(space, segment);
+    return true;
+}
+
+static void return_locked(struct space *space, struct region *region)
+{
+    struct segment *segment = segment_of(space, region->base);
+
+    /* One that is small will soon be asked for again, and its record is there already. */
+    if (region->pages * space->page >= LARGE_COMMIT && undo_reserve_locked(space, segment, region))
+        return;
+    region->spare = space->spare;
+    space->spare = region;
+}
+
 void space_return(struct space *space, void *addr)
 {
     struct region *region = region_of(space, addr);
 
     pthread_mutex_lock(&space->lock);
-    region->spare = space->spare;
-    space->spare = region;
+    return_locked(space, region);
     pthread_mutex_unlock(&space->lock);
 }
 
@@ -305,14 +333,29 @@ size_t space_trim(struct space *space)
 
 size_t space_capacity(const struct space *space, size_t needed)
 {
+    size_t limit = space->max_size != 0 ? space->max_size : SIZE_MAX;
     size_t size;
 
-    if (space->max_size != 0)
-        return space->max_size;
     if (needed < LARGE_NEED || space->backing->capacity == NULL ||
         space->backing->capacity(space, &size) != 0)
-        return SIZE_MAX;
-    return size;
+        return limit;
+    return size < limit ? size : limit;
+}
+
+bool space_has_room(const struct space *space, size_t size)
+{
+    /* What is ahead is given back when it is needed. */
+    size_t ahead = atomic_load_explicit(&space->ahead, memory_order_relaxed);
+    size_t held = space_held(space);
+    size_t used = held > ahead ? held - ahead : 0;
+    size_t room;
+
+    if (space->max_size != 0 && (used > space->max_size || size > space->max_size - used))
+        return false;
+    if (size < LARGE_COMMIT || space->backing->room == NULL ||
+        space->backing->room(space, &room) != 0)
+        return true;
+    return size <= room || size - room <= ahead;
 }
 
 bool space_is_full(const struct space *space, size_t size)

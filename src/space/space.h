@@ -50,7 +50,8 @@ struct space;
  */
 struct space_backing {
     /* Replaces the reservation [addr, addr + size) by the store from offset on. No store is used up
-     * yet. */
+     * yet; a store that cannot be read before it is committed need not be accessible: see
+     * segment_open(). */
     int (*map)(struct space *space, void *addr, size_t size, off_t offset);
 
     /*
@@ -95,6 +96,9 @@ struct space_backing {
 
     /* Whether the store has no page left for anybody; NULL where only trying tells. */
     bool (*is_full)(const struct space *space);
+
+    /* How much more could be committed at this moment, at most, for *size; NULL where nobody knows. */
+    int (*room)(const struct space *space, size_t *size);
 
     /* The offset from which on nothing can be committed at present; NULL where there is none. */
     size_t (*longest)(const struct space *space);
@@ -190,7 +194,7 @@ bool space_contains(const struct space *space, const void *addr);
 int space_reserve(struct space *space, size_t size, size_t alignment, void **addr);
 
 /* Takes back address space that space_reserve() gave at addr, for its next caller; all pages are
- * empty. */
+ * empty. A large segment of which nothing else is in use goes back to the kernel. Thread-safe. */
 void space_return(struct space *space, void *addr);
 
 /*
@@ -229,6 +233,13 @@ bool space_shares_store(const struct space *one, const struct space *other);
 
 /* The offset from which on nothing can be committed at present; SIZE_MAX where there is none. */
 size_t space_longest(const struct space *space);
+
+/*
+ * Whether it may be possible to commit `size` bytes of a new region: no where the limit or the store
+ * is certain to refuse, so that no addresses need be taken in vain. The store is asked only where
+ * `size` is so large that this costs less than trying. Thread-safe.
+ */
+bool space_has_room(const struct space *space, size_t size);
 
 /* Bytes held. */
 size_t space_held(const struct space *space);

@@ -13,7 +13,7 @@
 #define LIMIT    (32 * MIB)
 #define FS_SIZE  "size=48m"
 #define BLOCKS   64
-#define ROUNDS   2000
+#define ROUNDS   300
 #define LIVE     200
 #define BEHAVED  0
 #define COUNTED  1 /* what is held is not what the file holds */

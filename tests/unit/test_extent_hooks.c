@@ -100,7 +100,7 @@ static int start(bool hold)
     assert_int_equal(space_init(&space, &fake_backing, 0, OWNER), 0);
     space.exact = true;
     extent_hooks_init(&hooks, &space, hold);
-    extent_hooks_begin();
+    extent_hooks_begin(PAGE, 0);
     errno = SOME_ERRNO;
     return 0;
 }
@@ -219,7 +219,7 @@ static char *alloc_exactly(size_t size)
     bool zero = false;
     bool commit = false;
 
-    extent_hooks_begin();
+    extent_hooks_begin(PAGE, 0);
     fault_set(&map_fault, ENOMEM, 1);
     assert_null(alloc(NULL, GIB, PAGE, &zero, &commit));
     fault_set(&map_fault, 0, 0);
@@ -254,7 +254,43 @@ static void no_region_is_taken_where_file_space_is_short(void **state)
     commit = true;
     assert_null(alloc(NULL, CHUNK, PAGE, &zero, &commit));
     /* That was for this one block. */
-    extent_hooks_begin();
+    extent_hooks_begin(PAGE, 0);
+    region(CHUNK);
+}
+
+static void nothing_is_taken_for_what_the_limit_forbids(void **state)
+{
+    bool zero = false;
+    bool commit = false;
+
+    (void)state;
+    space.max_size = 4 * CHUNK;
+    extent_hooks_begin(5 * CHUNK, 0);
+    assert_null(alloc(NULL, 5 * CHUNK, PAGE, &zero, &commit));
+    commit = true;
+    assert_null(alloc(NULL, 5 * CHUNK, PAGE, &zero, &commit));
+    assert_int_equal(mapped, 0);
+}
+
+/* For other sizes one after the other, in vain each. */
+static void huge_region_without_file_space_leaves_no_addresses(void **state)
+{
+    (void)state;
+    for (int aligned = 0; aligned <= 1; aligned++)
+        for (size_t size = 2 * GIB; size <= 64 * GIB; size += size / 4) {
+            bool zero = false;
+            bool commit = false;
+
+            extent_hooks_begin(size, aligned ? 2 * GIB : 0);
+            assert_null(alloc(NULL, size + size / 8, PAGE, &zero, &commit));
+            fault_set(&commit_fault, ENOSPC, FAULT_ALWAYS);
+            commit = true;
+            assert_null(alloc(NULL, size, aligned ? 2 * GIB : PAGE, &zero, &commit));
+            assert_int_equal(space.reserved, 0);
+            assert_int_equal(space.offset, 0);
+            fault_set(&commit_fault, 0, 0);
+        }
+    extent_hooks_begin(PAGE, 0);
     region(CHUNK);
 }
 
@@ -423,6 +459,8 @@ int main(void)
         TEST(committed_region_is_had_when_addresses_are_short),
         TEST(committed_region_without_file_space_is_handed_back),
         TEST(no_region_is_taken_where_file_space_is_short),
+        TEST(nothing_is_taken_for_what_the_limit_forbids),
+        TEST(huge_region_without_file_space_leaves_no_addresses),
         TEST(impossible_region_is_null),
         TEST(part_of_a_region_is_committed),
         TEST(failures_are_true),

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A program that asked for 2 TiB in vain waited 50 s for its NULL, and had no addresses left for
+ * anything else.
+ */
+#include "api/fixture.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+#define TIB     ((size_t)1 << 40)
+#define THREADS 16
+/* Of addresses that a process may take for all of the requests. The first heap takes some. */
+#define FEW (64 * GIB)
+
+static size_t addresses(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    unsigned long pages = 0;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void *use_arena(void *kind)
+{
+    void *block = memkind_malloc(kind, 100 * KIB);
+
+    assert_non_null(block);
+    memkind_free(kind, block);
+    return NULL;
+}
+
+/* So that the kind has as many arenas as it may have. */
+static void use_all_arenas(memkind_t kind)
+{
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, use_arena, kind), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
+static void ask_in_vain(memkind_t kind, size_t size)
+{
+    void *aligned = &kind;
+
+    errno = 0;
+    assert_null(memkind_malloc(kind, size));
+    assert_int_equal(errno, ENOMEM);
+    assert_null(memkind_calloc(kind, size / 8, 8));
+    assert_int_equal(memkind_posix_memalign(kind, &aligned, 4 * KIB, size), ENOMEM);
+    assert_ptr_equal(kind->ops->mmap(kind, NULL, size), MAP_FAILED);
+    char *block = memkind_malloc(kind, 100 * KIB);
+    assert_non_null(block);
+    memset(block, 1, 100 * KIB);
+    assert_null(memkind_realloc(kind, block, size));
+    memkind_free(kind, block);
+}
+
+static void ask_for_all_sizes(memkind_t kind)
+{
+    use_all_arenas(kind);
+    size_t before = addresses();
+    for (size_t size = TIB / 8; size < 128 * TIB; size += size / 5)
+        ask_in_vain(kind, size);
+    assert_true(addresses() - before < FEW);
+    /* What there is can be had. */
+    char *large = memkind_malloc(kind, 80 * MIB);
+    assert_non_null(large);
+    memset(large, 1, 80 * MIB);
+    memkind_free(kind, large);
+}
+
+static void test_kind_larger_than_its_file_system(void **state)
+{
+    (void)state;
+    memkind_t kind = fixture_pmem(200 * TIB);
+    ask_for_all_sizes(kind);
+    fixture_destroy(kind);
+}
+
+static void test_kind_without_limit(void **state)
+{
+    (void)state;
+    memkind_t kind = fixture_pmem(0);
+    ask_for_all_sizes(kind);
+    fixture_destroy(kind);
+}
+
+/* A tmpfs that is mounted with size=0 has no size. */
+static void test_file_system_without_size(void **state)
+{
+    (void)state;
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0 ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", fixture_dir, "tmpfs", 0, "size=0") != 0)
+        skip();
+    memkind_t kind = fixture_pmem(0);
+    ask_for_all_sizes(kind);
+    fixture_destroy(kind);
+    assert_int_equal(umount2(fixture_dir, MNT_DETACH), 0);
+}
+
+/* Of an alignment, addresses are cut off; neither they nor offsets of the file are kept. */
+static void test_huge_alignment(void **state)
+{
+    (void)state;
+    memkind_t kind = fixture_pmem(0);
+    use_all_arenas(kind);
+    size_t before = addresses();
+    for (size_t alignment = GIB; alignment <= 128 * TIB; alignment *= 2) {
+        void *block = NULL;
+        int err = memkind_posix_memalign(kind, &block, alignment, 100);
+
+        assert_true(err == 0 || (err == ENOMEM && alignment > TIB));
+        if (err == 0) {
+            assert_int_equal((uintptr_t)block % alignment, 0);
+            memset(block, 1, 100);
+        }
+        memkind_free(kind, block);
+    }
+    assert_true(addresses() - before < FEW);
+    fixture_destroy(kind);
+}
+
+/* Kinds whose memory is not in a file: whether the kernel promises so much is its business. */
+static void test_kinds_in_memory(void **state)
+{
+    static const memkind_t *kinds[] = {&MEMKIND_REGULAR, &MEMKIND_INTERLEAVE, &MEMKIND_HUGETLB};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        memkind_t kind = *kinds[i];
+        size_t before = addresses();
+
+        for (size_t size = 100 * TIB; size < 1000 * TIB; size += size / 5) {
+            assert_null(memkind_malloc(kind, size));
+            if (kind == MEMKIND_HUGETLB)
+                assert_null(memkind_malloc(kind, size / 1000));
+        }
+        assert_true(addresses() - before < FEW);
+    }
+}
+
+int main(void)
+{
+    setenv("MEMKIND_ARENA_NUM_PER_KIND", "16", 1);
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(test_kind_larger_than_its_file_system),
+        FIXTURE_TEST(test_kind_without_limit),
+        FIXTURE_TEST(test_file_system_without_size),
+        FIXTURE_TEST(test_huge_alignment),
+        FIXTURE_TEST(test_kinds_in_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
