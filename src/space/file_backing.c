@@ -199,6 +199,8 @@ static int commit_mapped(struct space *space, void *addr, off_t offset, size_t s
     int err = space->in_memory ? extend(space, -1, (size_t)offset + size) : 0;
     if (err == 0)
         err = segment_open(space, addr, size);
+    if (err == 0)
+        err = segment_open(space, addr, size);
     return err == 0 ? tmpfile_populate(-1, addr, size) : err;
 }
 

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "backing/directory.h"
+#include "backing/tmpfile.h"
 #include "space/address_map.h"
 #include "space/file_backing.h"
 #include "support/faults.h"
@@ -569,7 +570,15 @@ static void capacity_is_that_of_the_file_system(void **state)
     open_file();
     assert_int_equal(statvfs(dir_path, &fs), 0);
     assert_int_equal(file_backing.capacity(&space, &size), 0);
-    assert_int_equal(size, fs.f_blocks * fs.f_frsize);
+    if (space.in_memory && fs.f_blocks * fs.f_frsize > tmpfile_memory())
+        assert_int_equal(size, tmpfile_memory());
+    else
+        assert_int_equal(size, fs.f_blocks * fs.f_frsize);
+    assert_int_equal(file_backing.room(&space, &size), 0);
+    assert_true(size <= fs.f_blocks * fs.f_frsize);
+    fault_set(&fstatvfs_fault, EIO, 1);
+    assert_int_equal(file_backing.room(&space, &size), -EIO);
+    assert_true(space_has_room(&space, SIZE_MAX / 2) == false);
     fault_set(&fstatvfs_fault, EIO, 1);
     assert_int_equal(file_backing.capacity(&space, &size), -EIO);
 }
@@ -582,8 +591,15 @@ static void file_system_without_a_size_limits_nothing(void **state)
     (void)state;
     open_file();
     fake_statvfs = &unlimited;
+    /* But a file in memory is no larger than that. */
+    space.in_memory = true;
+    assert_int_equal(space_capacity(&space, SIZE_MAX / 2), tmpfile_memory());
+    assert_false(space_has_room(&space, tmpfile_memory() + 1));
+    assert_true(space_has_room(&space, tmpfile_memory()));
+    space.in_memory = false;
     assert_true(file_backing.capacity(&space, &size) < 0);
     assert_true(space_capacity(&space, SIZE_MAX / 2) == SIZE_MAX);
+    assert_true(space_has_room(&space, SIZE_MAX / 2));
     fake_statvfs = NULL;
     assert_true(space_capacity(&space, SIZE_MAX / 2) < SIZE_MAX);
     space.max_size = CHUNK;

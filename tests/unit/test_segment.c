@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "space/address_map.h"
 #include "space/segment.h"
@@ -92,10 +93,22 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Whether the byte can be read: the kernel is asked to. */
+static bool is_readable(const char *addr)
+{
+    int pipe_fds[2];
+
+    assert_int_equal(pipe(pipe_fds), 0);
+    bool readable = write(pipe_fds[1], addr, 1) == 1;
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    return readable;
+}
+
 static struct segment *segment(size_t size)
 {
     int err = -1;
-    struct segment *made = segment_new(&space, size, &err);
+    struct segment *made = segment_new(&space, size, SPACE_CHUNK, &err);
 
     assert_non_null(made);
     assert_int_equal(err, 0);
@@ -202,7 +215,7 @@ static void expect_none(size_t size, int wanted)
     off_t offset = space.offset;
     int err = 0;
 
-    assert_null(segment_new(&space, size, &err));
+    assert_null(segment_new(&space, size, SPACE_CHUNK, &err));
     assert_int_equal(err, wanted);
     assert_int_equal(space.reserved, reserved);
     assert_int_equal(space.offset, offset);
@@ -275,10 +288,68 @@ static void failing_again_and_again_takes_no_more_memory(void **state)
     assert_int_equal(mapped, once);
 }
 
+static void segment_is_opened_from_its_beginning(void **state)
+{
+    struct segment *made = segment(GRANULE);
+
+    (void)state;
+    atomic_store(&space.segments, made);
+    assert_ptr_equal(segment_of(&space, made->base + GRANULE - 1), made);
+    assert_null(segment_of(&space, made->base + GRANULE));
+    assert_false(is_readable(made->base));
+    assert_int_equal(segment_open(&space, made->base + SPACE_CHUNK, space.page), 0);
+    assert_true(is_readable(made->base));
+    assert_true(is_readable(made->base + SPACE_CHUNK + space.page - 1));
+    assert_false(is_readable(made->base + SPACE_CHUNK + space.page));
+    /* What is open stays so. */
+    assert_int_equal(segment_open(&space, made->base, space.page), 0);
+    assert_true(is_readable(made->base + SPACE_CHUNK));
+    assert_int_equal(mprotect(made->base, GRANULE, PROT_NONE), 0);
+    assert_int_equal(segment_reopen(made), 0);
+    assert_true(is_readable(made->base + SPACE_CHUNK));
+    assert_false(is_readable(made->base + SPACE_CHUNK + space.page));
+}
+
+static void abandoned_segment_leaves_nothing(void **state)
+{
+    struct segment *first = segment(GRANULE);
+    struct segment *made = segment(64 * GRANULE);
+    char *base = made->base;
+
+    (void)state;
+    first->next = NULL;
+    made->next = first;
+    atomic_store(&space.segments, made);
+    segment_abandon(&space, made);
+    assert_null(segment_of(&space, base));
+    assert_int_equal(address_map_owner(base), ADDRESS_MAP_NONE);
+    assert_int_equal(space.reserved, GRANULE);
+    assert_int_equal(space.offset, GRANULE);
+    /* The records stay, without the pages that were written. */
+    assert_true(mapped < 2 * GRANULE);
+    assert_ptr_equal(segment_of(&space, first->base), first);
+}
+
+static void large_alignment_takes_no_more(void **state)
+{
+    int err;
+    struct segment *made = segment_new(&space, 1, 64 * GRANULE, &err);
+
+    (void)state;
+    assert_non_null(made);
+    made->next = NULL;
+    atomic_store(&space.segments, made);
+    assert_int_equal((uintptr_t)made->base % (64 * GRANULE), 0);
+    assert_int_equal(made->size, GRANULE);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(segment_is_opened_from_its_beginning),
+        TEST(abandoned_segment_leaves_nothing),
+        TEST(large_alignment_takes_no_more),
         TEST(segment_is_whole_granules),
         TEST(store_is_mapped_over_the_segment),
         TEST(segments_double),

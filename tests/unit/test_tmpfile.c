@@ -793,6 +793,7 @@ static void test_map_and_release(void **state)
     assert_int_equal(tmpfile_allocate(file, 0, 2 * CHUNK), 0);
     assert_int_equal(tmpfile_map(file, addr, CHUNK, (off_t)CHUNK, false), 0);
     assert_int_equal(tmpfile_map(file, addr + CHUNK, CHUNK, 0, false), 0);
+    assert_int_equal(mprotect(addr, 2 * CHUNK, PROT_READ | PROT_WRITE), 0);
     addr[0] = 'b'; /* in the second half of the file */
     addr[CHUNK] = 'a';
     assert_int_equal(pread(file, &read_back, 1, (off_t)CHUNK), 1);
