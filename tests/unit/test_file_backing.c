@@ -578,7 +578,7 @@ static void capacity_is_that_of_the_file_system(void **state)
     assert_true(size <= fs.f_blocks * fs.f_frsize);
     fault_set(&fstatvfs_fault, EIO, 1);
     assert_int_equal(file_backing.room(&space, &size), -EIO);
-    assert_true(space_has_room(&space, SIZE_MAX / 2) == false);
+    assert_false(space_has_room(&space, SIZE_MAX / 2));
     fault_set(&fstatvfs_fault, EIO, 1);
     assert_int_equal(file_backing.capacity(&space, &size), -EIO);
 }
