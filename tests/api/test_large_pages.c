@@ -19,6 +19,23 @@
 
 static bool mounted;
 
+/* How often the kernel has made a large page of small ones, for any process; -1: it does not tell. */
+static long collapses(void)
+{
+    FILE *file = fopen("/proc/vmstat", "re");
+    char line[256];
+    long count = -1;
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL)
+        if (sscanf(line, "thp_collapse_alloc %ld", &count) == 1)
+            break;
+    fclose(file);
+    return count;
+}
+
+static long collapses_before;
+
 static int mount_setup(void **state)
 {
     /* Before the fixture looks around, and for the whole process: see test_limits.c. */
@@ -80,23 +97,6 @@ static bool has_large_pages(void)
     close(fd);
     return all;
 }
-
-/* How often the kernel has made a large page of small ones, for any process; -1: it does not tell. */
-static long collapses(void)
-{
-    FILE *file = fopen("/proc/vmstat", "re");
-    char line[256];
-    long count = -1;
-
-    assert_non_null(file);
-    while (fgets(line, sizeof(line), file) != NULL)
-        if (sscanf(line, "thp_collapse_alloc %ld", &count) == 1)
-            break;
-    fclose(file);
-    return count;
-}
-
-static long collapses_before;
 
 /* The kernel thread khugepaged fills the holes around pages that are in use: the file holds more then. */
 static void check_accounts(memkind_t kind)

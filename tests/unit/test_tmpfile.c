@@ -837,6 +837,7 @@ static void test_release_of_what_is_mapped(void **state)
     (void)state;
     assert_int_equal(tmpfile_allocate(file, 0, 2 * CHUNK), 0);
     assert_int_equal(tmpfile_map(file, addr, 2 * CHUNK, 0, false), 0);
+    assert_int_equal(mprotect(addr, 2 * CHUNK, PROT_READ | PROT_WRITE), 0);
     memset(addr, 'a', 2 * CHUNK);
     for (size_t i = 0; i < sizeof(unsupported) / sizeof(unsupported[0]); i++) {
         fault_set(&remove_fault, unsupported[i], 1);
