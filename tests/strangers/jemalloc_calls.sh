@@ -29,8 +29,9 @@ info()
 
 cd "$work"
 # No other process of the machine can connect.
-preloaded redis-server --port 0 --unixsocket "$work/redis" --save '' --enable-debug-command local \
-    >"$work/redis.log" 2>&1 &
+# Not by the function: its shell would be what is ended.
+env LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT=1 redis-server --port 0 \
+    --unixsocket "$work/redis" --save '' --enable-debug-command local >"$work/redis.log" 2>&1 &
 server=$!
 trap 'kill $server 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 for ((i = 0; i < 600; i++)); do
