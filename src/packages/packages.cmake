@@ -22,10 +22,11 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME libmemkind-pmem0)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION libs)
 set(CPACK_COMPONENT_RUNTIME_DESCRIPTION
 "Stands in for libmemkind0 in programs that use its PMEM, fixed, huge page,
-interleaved and default kinds, and of memkind_memtier.h. The functions of
-hbwmalloc.h are not in it; a program that calls them needs libmemkind0.")
-set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONFLICTS libmemkind0)
-set(CPACK_DEBIAN_RUNTIME_PACKAGE_REPLACES libmemkind0)
+interleaved, default and NUMA node kinds, of hbwmalloc.h, and of
+memkind_memtier.h.")
+# Of libmemkind-progs, memtier(1) is not here: its files are replaced, its name is not taken.
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONFLICTS "libmemkind0, libmemkind-progs")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_REPLACES "libmemkind0, libmemkind-progs")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_PROVIDES "libmemkind0 (= ${PROJECT_VERSION})")
 
 find_program(MEMKIND_DPKG_SHLIBDEPS dpkg-shlibdeps)
