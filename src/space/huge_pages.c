@@ -91,6 +91,11 @@ bool huge_pages_are_used_up(const struct space *space)
     return true;
 }
 
+void huge_pages_look_again(void)
+{
+    atomic_store(&found_empty, 0);
+}
+
 /* Where the region ends within its last chunk, nobody else has the rest of that. */
 static bool ends_region(const struct space *space, const char *end)
 {

@@ -50,21 +50,29 @@ void tier_builder_destroy(struct memtier_builder *builder)
     free(builder);
 }
 
+/* A copy of the array with room for one element more, in its place. */
+static int grow_array(void **array, size_t count, size_t element)
+{
+    void *grown = malloc((count + 1) * element);
+
+    if (grown == NULL)
+        return -ENOMEM;
+    if (count != 0)
+        memcpy(grown, *array, count * element);
+    free(*array);
+    *array = grown;
+    return 0;
+}
+
 /* Room for one tier and one threshold more. */
 static int grow(struct memtier_builder *builder)
 {
-    size_t count = builder->count + 1;
-    struct tier *tiers = reallocarray(builder->tiers, count, sizeof(*tiers));
+    int err = grow_array((void **)&builder->tiers, builder->count, sizeof(*builder->tiers));
 
-    if (tiers == NULL)
-        return -ENOMEM;
-    builder->tiers = tiers;
-    struct tier_threshold *thresholds =
-        reallocarray(builder->thresholds, count, sizeof(*thresholds));
-    if (thresholds == NULL)
-        return -ENOMEM;
-    builder->thresholds = thresholds;
-    return 0;
+    if (err == 0)
+        err =
+            grow_array((void **)&builder->thresholds, builder->count, sizeof(*builder->thresholds));
+    return err;
 }
 
 int tier_builder_add(struct memtier_builder *builder, struct memkind *kind, unsigned ratio)

@@ -271,6 +271,46 @@ static void test_threads(void **state)
     }
 }
 
+static pthread_key_t late_key;
+static struct memtier_memory *late_memory;
+
+/* Allocates and frees in each round of destructors. */
+static void use_late(void *value)
+{
+    memtier_free(memtier_malloc(late_memory, 100));
+    memtier_free(value);
+    pthread_setspecific(late_key, memtier_malloc(late_memory, 200));
+}
+
+static void *end_late(void *argument)
+{
+    (void)argument;
+    pthread_setspecific(late_key, memtier_malloc(late_memory, 200));
+    return NULL;
+}
+
+static void test_late_destructors(void **state)
+{
+    enum { LIVES = 50 };
+    memkind_t pmem = *state;
+
+    /* The second tier has no share, so that all blocks end with the kind. */
+    late_memory = memory_of(MEMTIER_POLICY_STATIC_RATIO, pmem, MEMKIND_REGULAR, 0);
+    assert_int_equal(pthread_key_create(&late_key, use_late), 0);
+    for (int i = 0; i < LIVES; i++) {
+        pthread_t thread;
+
+        assert_int_equal(pthread_create(&thread, NULL, end_late, NULL), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    /* Each thread's last block has lost its owner, and is counted. */
+    assert_int_equal(memtier_kind_allocated_size(MEMKIND_REGULAR) +
+                         memtier_kind_allocated_size(pmem),
+                     LIVES * 224);
+    pthread_key_delete(late_key);
+    memtier_delete_memtier_memory(late_memory);
+}
+
 static void test_child(void **state)
 {
     memkind_t pmem = *state;
@@ -401,6 +441,7 @@ int main(void)
         FIXTURE_TEST_ON_PMEM(test_threshold_follows_ratio),
         FIXTURE_TEST_ON_PMEM(test_threshold_limits),
         FIXTURE_TEST_ON_PMEM(test_threads),
+        FIXTURE_TEST_ON_PMEM(test_late_destructors),
         FIXTURE_TEST_ON_PMEM(test_child),
         FIXTURE_TEST(test_own_operations),
         FIXTURE_TEST(test_wrong_arguments),

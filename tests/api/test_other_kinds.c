@@ -167,12 +167,12 @@ static void test_huge_pages_run_out(void **state)
         memkind_free(&kind, list);
         list = block;
     }
-    assert_int_equal(pool_free(), before);
+    assert_true(pool_free() >= before);
     char *large = memkind_calloc(&kind, 1, 12 * MIB);
     assert_non_null(large);
     assert_true(fixture_is_zero(large, 12 * MIB));
     assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
-    assert_int_equal(pool_free(), before);
+    assert_true(pool_free() >= before);
 }
 
 static int no_nodes(struct memkind *kind, unsigned long *mask, unsigned long maxnode)

@@ -96,7 +96,11 @@ def maps_of(fd):
     count = 0
     with open("/proc/self/maps", errors="replace") as maps:
         for line in maps:
-            device, inode = line.split()[3:5]
+            addresses, access, _, device, inode = line.split()[:5]
+            start, end = (int(part, 16) for part in addresses.split("-"))
+            # The page by which the library knows its file again.
+            if access == "---s" and end - start == os.sysconf("SC_PAGESIZE"):
+                continue
             major, minor = (int(part, 16) for part in device.split(":"))
             count += os.makedev(major, minor) == status.st_dev and int(inode) == status.st_ino
     return count

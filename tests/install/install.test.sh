@@ -27,7 +27,7 @@ only_public()
     local names foreign
     names=$(cat)
     grep -qx memkind_malloc <<<"$names" || fail "$1 does not export memkind_malloc"
-    foreign=$(grep -vE '^(memkind_|MEMKIND_)' <<<"$names" || true)
+    foreign=$(grep -vE '^(memkind_|MEMKIND_|memtier_|hbw_)' <<<"$names" || true)
     [ -z "$foreign" ] || fail "$1 exports" $foreign
 }
 
@@ -57,7 +57,7 @@ for file in libmemkind.so libmemkind.so.0 libmemkind.so.0.0.1 libmemkind.a pkgco
 done
 [ "$(readlink "$lib/libmemkind.so.0")" = libmemkind.so.0.0.1 ] || fail "libmemkind.so.0 is no link"
 strange=$(cd "$prefix" && find . -type f ! -name '*.h' ! -name '*.[1-9]' ! -name '*.cmake' \
-    ! -name memkind.pc ! -name 'libmemkind.*' ! -name libmemkind-preload.so ! -path './bin/memkind-pmem' \
+    ! -name memkind.pc ! -name 'libmemkind.*' ! -name libmemkind-preload.so ! -path './bin/memkind-*' \
     ! -path '*/bash-completion/completions/memkind-pmem')
 [ -z "$strange" ] || fail "installed but unknown:" $strange
 

@@ -73,8 +73,8 @@ field()
     value=$(dpkg-deb -f "$1" "$2")
     [ "$value" = "$3" ] || fail "$(basename "$1"): $2 is $value"
 }
-field "$runtime" Conflicts libmemkind0
-field "$runtime" Replaces libmemkind0
+field "$runtime" Conflicts "libmemkind0, libmemkind-progs"
+field "$runtime" Replaces "libmemkind0, libmemkind-progs"
 field "$runtime" Provides "libmemkind0 (= 1.14.0)"
 field "$development" Conflicts libmemkind-dev
 field "$development" Replaces libmemkind-dev

@@ -140,7 +140,9 @@ void full()
 
 #ifdef REPLACED
 /* A program's own operators: all other forms are to use them. */
-#    pragma GCC diagnostic ignored "-Wsized-deallocation"
+#    ifndef __clang__
+#        pragma GCC diagnostic ignored "-Wsized-deallocation"
+#    endif
 namespace
 {
 int news, deletes;
