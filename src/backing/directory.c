@@ -63,7 +63,7 @@ static bool directory_is(const struct directory *dir, const struct descriptor_fi
  */
 static bool directory_has_fd(const struct directory *dir)
 {
-    struct descriptor_file file;
+    struct descriptor_file file = {0};
     int flags = fcntl(dir->fd, F_GETFL);
 
     if (flags < 0 || (flags & O_PATH) == 0)
@@ -136,7 +136,7 @@ static struct directory *directory_record(const char *path, int fd)
 
 static int directory_new(const char *path, struct directory **dir)
 {
-    struct descriptor_file file;
+    struct descriptor_file file = {0};
     int fd = directory_open_to_keep(path, &file);
 
     if (fd < 0)

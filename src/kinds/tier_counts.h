@@ -45,11 +45,11 @@ struct tier_turn {
 _Static_assert(sizeof(struct tier_turn) == 128, "a turn is found by a shift");
 
 struct tier_counts {
-    _Atomic long
-        bytes[KIND_REGISTRY_PARTITIONS]; /* by partition; negative where others allocated */
     struct tier_turn turns[TIER_TURNS] __attribute__((aligned(64)));
     struct tier_counts *next; /* in the list of all records, which only grows */
     _Atomic uint64_t owner;   /* the thread: its id and fork_generation; 0 for a free record */
+    /* By partition; negative where other threads allocated what this one freed. */
+    _Atomic long bytes[KIND_REGISTRY_PARTITIONS];
 };
 
 /* The calling thread's record; NULL before the first use and after the thread gave the record back. */

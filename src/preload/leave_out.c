@@ -45,6 +45,7 @@ static void take_out(char *list, const char *name)
 static void forget_library(void)
 {
     static const char here[] = "";
+    /* The program has not begun. NOLINTNEXTLINE(concurrency-mt-unsafe) */
     const char *before = getenv("LD_PRELOAD");
     Dl_info own;
 
@@ -55,9 +56,9 @@ static void forget_library(void)
         return;
     take_out(list, last_part(own.dli_fname));
     if (*list == '\0')
-        unsetenv("LD_PRELOAD");
+        unsetenv("LD_PRELOAD"); /* NOLINT(concurrency-mt-unsafe) */
     else
-        (void)setenv("LD_PRELOAD", list, 1);
+        (void)setenv("LD_PRELOAD", list, 1); /* NOLINT(concurrency-mt-unsafe) */
     free(list);
 }
 

@@ -54,7 +54,7 @@ static void *calloc_aligned(size_t num, size_t size, size_t alignment)
     {                                                      \
         __typeof__(name) *next = PRELOAD_NEXT(name);       \
                                                            \
-        return next != NULL ? next arguments : ours;       \
+        return next != NULL ? next arguments : (ours);     \
     }
 
 ALLOCATES(void *, mi_malloc, (size_t size), (size), malloc(size))
@@ -75,6 +75,7 @@ ALLOCATES(void *, mi_aligned_alloc, (size_t alignment, size_t size), (alignment,
           aligned_alloc(alignment, size))
 ALLOCATES(int, mi_posix_memalign, (void **memptr, size_t alignment, size_t size),
           (memptr, alignment, size), posix_memalign(memptr, alignment, size))
+/* The page size that it reads never changes. NOLINTNEXTLINE(concurrency-mt-unsafe) */
 ALLOCATES(void *, mi_valloc, (size_t size), (size), valloc(size))
 ALLOCATES(void *, mi_pvalloc, (size_t size), (size), pvalloc(size))
 ALLOCATES(char *, mi_strdup, (const char *text), (text), text != NULL ? strdup(text) : NULL)
@@ -116,7 +117,7 @@ TAKES(mi_free_size_aligned, (void *ptr, size_t size, size_t alignment), (ptr, si
     {                                                                           \
         __typeof__(name) *next = is_in_kind(ptr) ? NULL : PRELOAD_BEHIND(name); \
                                                                                 \
-        return next != NULL ? next arguments : ours;                            \
+        return next != NULL ? next arguments : (ours);                          \
     }
 
 static size_t usable(const void *ptr)
@@ -152,7 +153,7 @@ static void *move(void *ptr, const struct wish *wish, size_t before)
     void *block = next != NULL ? next(wish->size, wish->alignment, wish->offset)
                                : memalign(wish->alignment, wish->size);
 
-    if (block != NULL) {
+    if (block != NULL && ptr != NULL) {
         memcpy(block, ptr, before < wish->size ? before : wish->size);
         free(ptr);
     }

@@ -61,7 +61,7 @@ enum { TC_OWNED = 1, TC_NOT_OWNED = 2 };
     {                                                      \
         __typeof__(name) *next = PRELOAD_NEXT(name);       \
                                                            \
-        return next != NULL ? next arguments : ours;       \
+        return next != NULL ? next arguments : (ours);     \
     }
 
 ALLOCATES(void *, tc_malloc, (size_t size), (size), malloc(size))
@@ -71,6 +71,7 @@ ALLOCATES(void *, tc_memalign, (size_t alignment, size_t size), (alignment, size
           memalign(alignment, size))
 ALLOCATES(int, tc_posix_memalign, (void **memptr, size_t alignment, size_t size),
           (memptr, alignment, size), posix_memalign(memptr, alignment, size))
+/* The page size that it reads never changes. NOLINTNEXTLINE(concurrency-mt-unsafe) */
 ALLOCATES(void *, tc_valloc, (size_t size), (size), valloc(size))
 ALLOCATES(void *, tc_pvalloc, (size_t size), (size), pvalloc(size))
 
@@ -117,7 +118,7 @@ TAKES(tc_deletearray_aligned_nothrow, (void *ptr, size_t alignment, const void *
         void *block = (void *)(uintptr_t)ptr;                                                      \
         __typeof__(name) *next = memkind_detect_kind(block) == NULL ? PRELOAD_BEHIND(name) : NULL; \
                                                                                                    \
-        return next != NULL ? next arguments : ours;                                               \
+        return next != NULL ? next arguments : (ours);                                             \
     }
 
 ASKS(void *, tc_realloc, (void *ptr, size_t size), (ptr, size), realloc(block, size))

@@ -116,21 +116,21 @@ struct space {
     /* Of the file, or of the device. */
     struct descriptor_file file;      /* what fd stands for, unless the program has closed it */
     struct descriptor_file copy_file; /* what copy_fd stands for */
-    int spare_fd;                     /* another one of the file's, -1: none; see snapshot.c */
     void *pin;                        /* a page of the file that stays mapped; NULL: none */
-    bool faults_reserve;              /* tmpfile_faults_reserve() */
-    atomic_bool lost;                 /* fd is closed, and the file cannot be opened again */
 
     struct directory *directory; /* where the file was made, NULL where there is no file */
     const struct space_backing *backing;
-    void *backing_arg; /* for the backing's own use */
-    unsigned owner;    /* in the address map */
-    size_t page;       /* bytes */
-    bool in_memory;    /* the file system keeps the file in memory; set with fd */
-    bool on_disk;      /* it does not, and gives whole chunks aligned, if asked for them */
-    bool prefault;     /* no page fault is to come after a commit */
-    bool is_area;      /* of pages instead of regions, see area.h */
-    size_t file_size;  /* bytes; guarded by extend_lock */
+    void *backing_arg;   /* for the backing's own use */
+    unsigned owner;      /* in the address map */
+    int spare_fd;        /* another descriptor of the file, -1: none; see snapshot.c */
+    size_t page;         /* bytes */
+    bool in_memory;      /* the file system keeps the file in memory; set with fd */
+    bool on_disk;        /* it does not, and gives whole chunks aligned, if asked for them */
+    bool prefault;       /* no page fault is to come after a commit */
+    bool is_area;        /* of pages instead of regions, see area.h */
+    bool faults_reserve; /* tmpfile_faults_reserve() */
+    atomic_bool lost;    /* fd is closed, and the file cannot be opened again */
+    size_t file_size;    /* bytes; guarded by extend_lock */
     pthread_mutex_t extend_lock; /* taken last */
     size_t first_step; /* bytes committed at once at first; then as many as are held, to a chunk */
     atomic_bool snapshots; /* children get a copy; set when the space has its file */

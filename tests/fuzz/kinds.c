@@ -177,7 +177,7 @@ void operation_create_wrongly(struct model_world *world, const struct input_reco
         {NULL, 0, 0},
         {"", 1, 0},
         {"", MEMKIND_PMEM_MIN_SIZE - 1, 0},
-        {"", SIZE_MAX, 0},
+        {"", MEMKIND_PMEM_CHUNK_SIZE, 0},
         {"", MEMKIND_PMEM_MIN_SIZE, MEMKIND_MEM_USAGE_POLICY_MAX_VALUE},
         {"", 0, -1},
         {"/dev/null", 0, 0},
