@@ -105,17 +105,17 @@ static int descriptor_compare(int fd, const struct descriptor_file *file)
 
 bool descriptor_is(int fd, const struct descriptor_file *file)
 {
-    return descriptor_compare(fd, file) == 0;
+    int error = descriptor_compare(fd, file);
+
+    return error != -EBADF && error != -ENOENT;
 }
 
 void descriptor_close(int fd, const struct descriptor_file *file)
 {
     int saved_errno = errno;
     int cancel = cancel_hold();
-    int error = descriptor_compare(fd, file);
 
-    /* A file that nothing can be learnt about any more is ours: few such are there. */
-    if (error != -EBADF && error != -ENOENT)
+    if (descriptor_is(fd, file))
         close(fd);
     cancel_restore(cancel);
     errno = saved_errno;
@@ -128,7 +128,7 @@ static int descriptor_open_mapped_held(const char *path, const struct descriptor
     if (fd < 0)
         return -errno;
     /* Whatever the program may have mapped there meanwhile. */
-    if (!descriptor_is(fd, file)) {
+    if (descriptor_compare(fd, file) != 0) {
         close(fd);
         return -ENOENT;
     }

@@ -43,7 +43,10 @@ int descriptor_duplicate(int fd);
 /* Notes which file it is. 0, or -errno of fstat(2). errno is kept here and below. */
 int descriptor_identify(int fd, struct descriptor_file *file);
 
-/* Whether the number is open and stands for the file. */
+/*
+ * Whether the number is open and stands for the file. A number that fstat(2) says nothing about is
+ * taken to: a filter of system calls may forbid to ask.
+ */
 bool descriptor_is(int fd, const struct descriptor_file *file);
 
 /* Closes the number where it stands for the file. No cancellation point. */
