@@ -242,6 +242,10 @@ static void test_idle(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        children[i] = 0;
+        /* What the main thread's stack leads to is a leak for the sanitizer once that thread has ended. */
+        if (FIXTURE_ASAN && parts[i].run == main_thread_ends_first)
+            continue;
         children[i] = fork();
         assert_true(children[i] >= 0);
         if (children[i] == 0)
@@ -250,6 +254,8 @@ static void test_idle(void **state)
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         int status;
 
+        if (children[i] == 0)
+            continue;
         assert_int_equal(waitpid(children[i], &status, 0), children[i]);
         if (status != 0) {
             print_error("failed: %s (status %#x)\n", parts[i].name, (unsigned)status);
