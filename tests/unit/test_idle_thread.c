@@ -110,7 +110,6 @@ static int setup(void **state)
 {
     (void)state;
     alarm(HANG_SECONDS);
-    test_thread = pthread_self();
     create_fault = (struct fault){0};
     atomic_store(&created, 0);
     atomic_store(&looks, 0);
@@ -243,6 +242,7 @@ static void thread_ends_with_the_main_thread(void **state)
 
 int main(void)
 {
+    test_thread = pthread_self();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(thread_ends_when_there_is_nothing_to_do, setup),
         cmocka_unit_test_setup(thread_stays_while_there_is_something_to_do, setup),
