@@ -43,15 +43,15 @@ struct memtier_builder *memtier_builder_new(memtier_policy_t policy);
 void memtier_builder_delete(struct memtier_builder *builder);
 
 /*
- * Adds a tier behind those that the builder has. kind_ratio is the tier's share: of 1 and 4 the second
- * gets four bytes for each of the first. A tier of share 0 gets nothing while another has a share.
- * 0; -1 with errno EINVAL (no builder or kind), EEXIST (the builder has the kind), ENOMEM.
+ * Adds a tier behind those that the builder has. kind_ratio is the tier's share: of 1 and 4 the
+ * second gets four bytes for each of the first. A tier of share 0 gets nothing while another has a
+ * share. 0; -1 with errno EINVAL (no builder or kind), EEXIST (the builder has the kind), ENOMEM.
  */
 int memtier_builder_add_tier(struct memtier_builder *builder, memkind_t kind, unsigned kind_ratio);
 
 /*
- * A memory of the builder's tiers as they are now. NULL: errno is EINVAL (no tier; fewer than two for
- * MEMTIER_POLICY_DYNAMIC_THRESHOLD; settings that do not fit each other) or ENOMEM.
+ * A memory of the builder's tiers as they are now. NULL: errno is EINVAL (no tier; fewer than two
+ * for MEMTIER_POLICY_DYNAMIC_THRESHOLD; settings that do not fit each other) or ENOMEM.
  */
 struct memtier_memory *memtier_builder_construct_memtier_memory(struct memtier_builder *builder);
 
@@ -71,8 +71,8 @@ int memtier_posix_memalign(struct memtier_memory *memory, void **memptr, size_t 
 void *memtier_realloc(struct memtier_memory *memory, void *ptr, size_t size);
 
 /*
- * The functions of memkind(3), counted. memtier_kind_realloc() and memtier_kind_free() find the kind
- * from the block where kind is NULL; the others fail then (EINVAL).
+ * The functions of memkind(3), counted. memtier_kind_realloc() and memtier_kind_free() find the
+ * kind from the block where kind is NULL; the others fail then (EINVAL).
  */
 void *memtier_kind_malloc(memkind_t kind, size_t size);
 void *memtier_kind_calloc(memkind_t kind, size_t num, size_t size);
@@ -90,15 +90,15 @@ static inline void memtier_free(void *ptr)
 }
 
 /*
- * Usable bytes in the kind that the functions of this header allocated and have not freed. Exact where
- * no other thread is allocating or freeing.
+ * Usable bytes in the kind that the functions of this header allocated and have not freed. Exact
+ * where no other thread is allocating or freeing.
  */
 size_t memtier_kind_allocated_size(memkind_t kind);
 
 /*
  * Sets a property of MEMTIER_POLICY_DYNAMIC_THRESHOLD. val points to a size_t, for check_cnt to an
- * unsigned int, for trigger and degree to a float. The threshold N is the one between the tiers N and
- * N + 1 that the builder has, counted from 0.
+ * unsigned int, for trigger and degree to a float. The threshold N is the one between the tiers N
+ * and N + 1 that the builder has, counted from 0.
  *
  *     policy.dynamic_threshold.thresholds[N].val   policy.dynamic_threshold.check_cnt
  *     policy.dynamic_threshold.thresholds[N].min   policy.dynamic_threshold.trigger

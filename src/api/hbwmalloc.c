@@ -183,7 +183,10 @@ size_t hbw_malloc_usable_size(void *ptr)
 
 /* -- Verifying --------------------------------------------------------------------------------- */
 
-/* Whether the nodes of all pages from `page` on, at most PAGES_AT_ONCE, are in the set: 0, -1, EFAULT. */
+/*
+ * Whether the nodes of all pages from `page` on, at most PAGES_AT_ONCE, are in the set: 0, -1,
+ * EFAULT.
+ */
 static int verify_pages(uintptr_t page, size_t count, size_t page_size, const struct node_set *set)
 {
     void *pages[PAGES_AT_ONCE];
@@ -204,8 +207,9 @@ static int verify_pages(uintptr_t page, size_t count, size_t page_size, const st
 }
 
 /*
- * Has pages as a write would, without changing what another thread writes. The kernel says where that
- * cannot be; before Linux 5.14, and where a container's filter forbids the call, it is a signal.
+ * Has pages as a write would, without changing what another thread writes. The kernel says where
+ * that cannot be; before Linux 5.14, and where a container's filter forbids the call, it is a
+ * signal.
  */
 static int touch(uintptr_t page, size_t count, size_t page_size)
 {

@@ -128,7 +128,9 @@ int memtier_kind_posix_memalign(memkind_t kind, void **memptr, size_t alignment,
     return err;
 }
 
-/* A block that grows may be another's afterwards where it was inherited from the parent of a fork. */
+/*
+ * A block that grows may be another's afterwards where it was inherited from the parent of a fork.
+ */
 static void *realloc_counted(struct memkind *kind, void *ptr, size_t size)
 {
     struct memkind *owner = kind_registry_kind_of(ptr);
@@ -172,7 +174,9 @@ static __attribute__((noinline)) void free_slowly(struct memkind *kind, void *pt
     kind->ops->free(kind, ptr);
 }
 
-/* Puts a block whose kind is not named into this thread's cache; false where there is more to do. */
+/*
+ * Puts a block whose kind is not named into this thread's cache; false where there is more to do.
+ */
 static inline bool push_counted(void *ptr)
 {
     unsigned owner = address_map_owner(ptr);
@@ -218,7 +222,9 @@ static __attribute__((noinline)) void *malloc_slowly(struct memtier_memory *memo
     return memtier_kind_malloc(tier_memory_choose(memory, size), size);
 }
 
-/* A block from this thread's cache for the kind whose turn it is; NULL where there is more to do. */
+/*
+ * A block from this thread's cache for the kind whose turn it is; NULL where there is more to do.
+ */
 static inline void *pop_in_turn(const struct memtier_memory *memory, size_t size)
 {
     struct tier_counts *own = tier_counts_own;

@@ -18,7 +18,7 @@
 struct dax_device;
 
 struct dax_range {
-    int fd; /* the device, open for reading and writing; as descriptor_raise(); the caller closes it */
+    int fd; /* the device, for reading and writing; by descriptor_raise(); the caller closes it */
     struct descriptor_file file; /* the device, for descriptor_close() */
     off_t offset;
 };

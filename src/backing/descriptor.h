@@ -27,10 +27,10 @@ struct descriptor_file {
 
 /*
  * Moves a descriptor of the caller's to a high number: one of the last below the soft RLIMIT_NOFILE
- * and 1,024. The kernel keeps, and copies at each fork, a table as long as the highest number, so it
- * does not follow the limit. Where these numbers are taken, to the next that is free, or to a lower
- * one, but never to one of the standard streams'. The new descriptor is close-on-exec. Returns its
- * number, or -EMFILE: then the descriptor is closed. A cancellation point.
+ * and 1,024. The kernel keeps, and copies at each fork, a table as long as the highest number, so
+ * it does not follow the limit. Where these numbers are taken, to the next that is free, or to a
+ * lower one, but never to one of the standard streams'. The new descriptor is close-on-exec.
+ * Returns its number, or -EMFILE: then the descriptor is closed. A cancellation point.
  */
 int descriptor_raise(int fd);
 

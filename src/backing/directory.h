@@ -29,10 +29,11 @@ void directory_before_fork(void);
 void directory_after_fork(void);
 
 /*
- * A descriptor of the directory (O_PATH, close-on-exec), for openat(2) and the like only; the caller
- * gives it to directory_give_fd(). Where the program has closed the one that was opened, the path
- * (from the working directory of then) is opened again: -ENOENT where another directory is there
- * now, or what open(2) says. Safe from any thread; opening and closing are cancellation points.
+ * A descriptor of the directory (O_PATH, close-on-exec), for openat(2) and the like only; the
+ * caller gives it to directory_give_fd(). Where the program has closed the one that was opened, the
+ * path (from the working directory of then) is opened again: -ENOENT where another directory is
+ * there now, or what open(2) says. Safe from any thread; opening and closing are cancellation
+ * points.
  */
 int directory_take_fd(const struct directory *dir);
 void directory_give_fd(const struct directory *dir, int fd);

@@ -3,8 +3,8 @@
  * The NUMA nodes by their memory: how much it is, how far away, how fast, and which is that of DAX
  * devices or of high bandwidth.
  *
- * Looking takes time and may allocate memory; what is derived from it does neither. Distances are the
- * kernel's: 10 is the same node, and what is unknown is as far as can be.
+ * Looking takes time and may allocate memory; what is derived from it does neither. Distances are
+ * the kernel's: 10 is the same node, and what is unknown is as far as can be.
  */
 #pragma once
 
@@ -39,8 +39,8 @@ struct memory_nodes_wishes {
 /*
  * Describes the nodes below `root` (NODE_FILES_ROOT) in *nodes, which is all zero. Without a list,
  * nodes of DAX devices are those of devices in system-ram mode, and nodes of high bandwidth those
- * that reach the threshold by what the firmware says, or those without processors on a Xeon Phi. On a
- * kernel without nodes, there are none.
+ * that reach the threshold by what the firmware says, or those without processors on a Xeon Phi. On
+ * a kernel without nodes, there are none.
  */
 void memory_nodes_look(struct memory_nodes *nodes, const char *root,
                        const struct memory_nodes_wishes *wishes);
@@ -61,8 +61,8 @@ struct node_set memory_nodes_smallest(const struct memory_nodes *nodes,
                                       const struct node_set *among);
 
 /*
- * Those members of a set that have the highest bandwidth, or the lowest latency, for processors of the
- * node `from`: of those of which that is known.
+ * Those members of a set that have the highest bandwidth, or the lowest latency, for processors of
+ * the node `from`: of those of which that is known.
  */
 struct node_set memory_nodes_of_most_bandwidth(const struct memory_nodes *nodes,
                                                const struct node_set *among, unsigned from);

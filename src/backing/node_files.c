@@ -29,8 +29,10 @@ static size_t read_open_file(int fd, char *text)
     return length;
 }
 
-/* The contents of a file in the node's directory, without a newline at the end; "" where it cannot be
- * read. */
+/*
+ * The contents of a file in the node's directory, without a newline at the end; "" where it cannot
+ * be read.
+ */
 static void read_file(const char *path, char text[TEXT_SIZE])
 {
     int state = cancel_hold();

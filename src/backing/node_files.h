@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What sysfs says of NUMA nodes, below /sys/devices/system/node. Nothing is allocated, and nothing is
- * remembered: nodes come and go. What cannot be read is not there.
+ * What sysfs says of NUMA nodes, below /sys/devices/system/node. Nothing is allocated, and nothing
+ * is remembered: nodes come and go. What cannot be read is not there.
  */
 #pragma once
 
@@ -22,8 +22,8 @@ size_t node_files_memory(const char *root, unsigned node);
 bool node_files_has_cpus(const char *root, unsigned node);
 
 /*
- * Distances from the node to those of `online`, in rising order, for distances[], which is indexed by
- * node. What the kernel does not tell is left as it is.
+ * Distances from the node to those of `online`, in rising order, for distances[], which is indexed
+ * by node. What the kernel does not tell is left as it is.
  */
 void node_files_distances(const char *root, unsigned node, const struct node_set *online,
                           uint8_t *distances);
@@ -36,7 +36,7 @@ struct node_speed {
 };
 
 /*
- * What the firmware's table (HMAT) says of the node; the kernel passes on the figures of the nearest
- * nodes only. Those of processors are taken where other initiators are nearer.
+ * What the firmware's table (HMAT) says of the node; the kernel passes on the figures of the
+ * nearest nodes only. Those of processors are taken where other initiators are nearer.
  */
 struct node_speed node_files_speed(const char *root, unsigned node, const struct node_set *among);

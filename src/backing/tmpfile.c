@@ -8,8 +8,8 @@
  * - Interrupted by a signal: half the piece, since the tmpfs of most kernels undoes the whole call
  *   then, and a periodic timer would starve a long one. Pieces that succeed double again.
  * - A large piece refused, as by NFS: half the piece, and none as large again.
- * - The smallest piece refused because there is no fallocate(2), or a container's filter forbids it:
- *   zeroes are written, as posix_fallocate(3) does for the first of the two reasons alone.
+ * - The smallest piece refused because there is no fallocate(2), or a container's filter forbids
+ *   it: zeroes are written, as posix_fallocate(3) does for the first of the two reasons alone.
  * - No space: the answer.
  */
 #include "backing/tmpfile.h"
@@ -187,7 +187,7 @@ static bool tmpfile_is_final(int error)
            error == -EBADF;
 }
 
-/* Whether the call is not to be had here: of containers' filters, some answer EPERM, some ENOSYS. */
+/* Whether the call is refused as a whole: filters of containers answer EPERM or ENOSYS. */
 static bool tmpfile_is_unsupported(int error)
 {
     return error == -EOPNOTSUPP || error == -ENOSYS || error == -EPERM;

@@ -18,8 +18,8 @@ struct directory;
  * open for reading and writing, close-on-exec. Returns a descriptor that the caller closes, with a
  * number as descriptor_raise() gives it, or -errno of the call that failed: -EACCES, -EROFS,
  * -ENOSPC, -EMFILE ..., or, where the program has closed the directory's descriptor, what
- * directory_take_fd() says. The directory is left as it was, unless the file system has no O_TMPFILE
- * and refuses to remove a name that it just gave.
+ * directory_take_fd() says. The directory is left as it was, unless the file system has no
+ * O_TMPFILE and refuses to remove a name that it just gave.
  */
 int tmpfile_create(const struct directory *dir);
 
@@ -39,12 +39,14 @@ int tmpfile_allocate(int fd, off_t offset, size_t size);
 
 /*
  * The same, in pieces that end at each multiple of 2 MiB: that is how file systems give extents
- * which one PMD entry can map. Of a long piece, an ext4 that is not empty gives what it has, aligned
- * or not.
+ * which one PMD entry can map. Of a long piece, an ext4 that is not empty gives what it has,
+ * aligned or not.
  */
 int tmpfile_allocate_aligned(int fd, off_t offset, size_t size);
 
-/* Whether the file is kept in memory (tmpfs), so that its pages can be had by tmpfile_populate(). */
+/*
+ * Whether the file is kept in memory (tmpfs), so that its pages can be had by tmpfile_populate().
+ */
 bool tmpfile_in_memory(int fd);
 
 /*
@@ -60,7 +62,9 @@ bool tmpfile_faults_reserve(int fd);
  */
 int tmpfile_extend(int fd, off_t end);
 
-/* The end of the longest file that the process may write (RLIMIT_FSIZE); SIZE_MAX without a limit. */
+/*
+ * The end of the longest file that the process may write (RLIMIT_FSIZE); SIZE_MAX without a limit.
+ */
 size_t tmpfile_longest(void);
 
 /*
@@ -74,9 +78,9 @@ size_t tmpfile_longest(void);
 int tmpfile_populate(int fd, void *addr, size_t size);
 
 /*
- * Whether a file that is kept in memory has a page at offset, once it is populated: not where madvise(2) is
- * emulated by doing nothing (qemu-user). Yes where that cannot be told. Waits for others who take or give
- * back space in the file.
+ * Whether a file that is kept in memory has a page at offset, once it is populated: not where
+ * madvise(2) is emulated by doing nothing (qemu-user). Yes where that cannot be told. Waits for
+ * others who take or give back space in the file.
  */
 bool tmpfile_has_page(int fd, off_t offset);
 
@@ -92,23 +96,23 @@ int tmpfile_release(int fd, off_t offset, size_t size);
 
 /*
  * The same with a range of a shared mapping of the file, by madvise(2): without a descriptor, and
- * where fallocate(2) is forbidden. -EINVAL where pages are locked (mlock(2)), -EACCES where they may
- * not be written.
+ * where fallocate(2) is forbidden. -EINVAL where pages are locked (mlock(2)), -EACCES where they
+ * may not be written.
  */
 int tmpfile_release_mapped(void *addr, size_t size);
 
 /*
- * Which pages of the range of a file that is kept in memory were written and hold memory: held[i] is
- * 1 for these, else 0. A part of a page counts as one. Whether there are any; no where that cannot be told. Moves the file's
- * position. mincore(2) would do, but tells who may not write to the inode, as after setuid(2), that
- * all pages are there.
+ * Which pages of the range of a file that is kept in memory were written and hold memory: held[i]
+ * is 1 for these, else 0. A part of a page counts as one. Whether there are any; no where that
+ * cannot be told. Moves the file's position. mincore(2) would do, but tells who may not write to
+ * the inode, as after setuid(2), that all pages are there.
  */
 bool tmpfile_holds(int fd, off_t offset, size_t size, unsigned char *held);
 
 /*
  * Maps the range of the file at addr, shared, in place of what is mapped there: address space that
- * the caller has reserved. Nothing can be read or written before mprotect(2) allows it. in_memory: what tmpfile_in_memory() says. On
- * error the range may be mapped no longer (mmap(2)).
+ * the caller has reserved. Nothing can be read or written before mprotect(2) allows it. in_memory:
+ * what tmpfile_in_memory() says. On error the range may be mapped no longer (mmap(2)).
  */
 int tmpfile_map(int fd, void *addr, size_t size, off_t offset, bool in_memory);
 
@@ -125,8 +129,8 @@ int tmpfile_blocks(int fd, size_t *bytes);
 int tmpfile_capacity(int fd, size_t *bytes);
 
 /*
- * *bytes is what is free in that file system, whoever may have it, and *total its size, as above. On
- * error neither is changed.
+ * *bytes is what is free in that file system, whoever may have it, and *total its size, as above.
+ * On error neither is changed.
  */
 int tmpfile_room(int fd, size_t *bytes, size_t *total);
 

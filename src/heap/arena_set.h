@@ -2,12 +2,12 @@
 /*
  * The jemalloc arenas of one heap, and which thread uses which.
  *
- * A set has a number of slots, a power of two, of which one is in use at first. Threads are numbered
- * as they first allocate, and thread n uses slot n modulo the number of slots in use: threads spread
- * evenly, without a hash. Arenas do not share space: what one has held, another takes anew. So
- * threads share an arena until they meet in it: while one allocates, `state` of the slot counts it,
- * and when that shows others too often, the slots in use double. Threads that take turns, or
- * allocate seldom, have one arena however many they are.
+ * A set has a number of slots, a power of two, of which one is in use at first. Threads are
+ * numbered as they first allocate, and thread n uses slot n modulo the number of slots in use:
+ * threads spread evenly, without a hash. Arenas do not share space: what one has held, another
+ * takes anew. So threads share an arena until they meet in it: while one allocates, `state` of the
+ * slot counts it, and when that shows others too often, the slots in use double. Threads that take
+ * turns, or allocate seldom, have one arena however many they are.
  *
  * A slot gets its arena when a thread first needs it. jemalloc has about 4,000 arenas for the whole
  * process. A set takes a further one only while enough are left for each heap that may yet be made
@@ -76,7 +76,10 @@ void arena_set_after_fork(void);
 /* In the child of a fork: makes a set that another thread may have been changing usable. */
 void arena_set_adopt(struct arena_set *set);
 
-/* Lowers the most slots that may be in use, a power of two, before a second thread has used the set. */
+/*
+ * Lowers the most slots that may be in use, a power of two, before a second thread has used the
+ * set.
+ */
 void arena_set_limit(struct arena_set *set, unsigned slots);
 
 /* How large the regions of arenas get (jemalloc_ctl_arena_set_growth()), before a second thread has
@@ -117,8 +120,8 @@ static inline unsigned arena_set_current(struct arena_set *set)
 void arena_set_meet(struct arena_set *set, struct arena_slot *use, unsigned long state);
 
 /*
- * The same, for a thread that is about to allocate from it. *use is for arena_set_leave(). Nobody is
- * counted any more when all slots are in use.
+ * The same, for a thread that is about to allocate from it. *use is for arena_set_leave(). Nobody
+ * is counted any more when all slots are in use.
  */
 static inline unsigned arena_set_enter(struct arena_set *set, struct arena_slot **use)
 {

@@ -31,9 +31,9 @@ struct extent_hooks {
 void extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold);
 
 /*
- * To be called before this thread asks jemalloc for a block of this size and alignment: forgets what
- * failed the last time. Who goes on to another arena for the same block need not know whether there
- * was room for it in a new region.
+ * To be called before this thread asks jemalloc for a block of this size and alignment: forgets
+ * what failed the last time. Who goes on to another arena for the same block need not know whether
+ * there was room for it in a new region.
  */
 void extent_hooks_begin(size_t size, size_t alignment);
 

@@ -48,7 +48,10 @@ static void add_to_list(struct fork_gate_thread *thread)
     thread->state = FORK_GATE_LISTED;
 }
 
-/* When the thread ends, last of all that a round does. Destructors of a later round may still go in. */
+/*
+ * When the thread ends, last of all that a round does. Destructors of a later round may still go
+ * in.
+ */
 static void take_off_list(void *value)
 {
     struct fork_gate_thread *thread = value;

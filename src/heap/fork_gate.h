@@ -2,12 +2,12 @@
 /*
  * Keeps threads out of jemalloc while the process forks.
  *
- * jemalloc's own fork handlers take and leave each lock of each arena. In the parent, all pages with
- * locks have then been written to while the child has them too, and each is copied: some ten pages for
- * an arena. With nobody inside no lock is held, and the parent writes to none.
+ * jemalloc's own fork handlers take and leave each lock of each arena. In the parent, all pages
+ * with locks have then been written to while the child has them too, and each is copied: some ten
+ * pages for an arena. With nobody inside no lock is held, and the parent writes to none.
  *
- * Whoever calls jemalloc is between enter and leave, and waits there for no lock that the thread which
- * forks has taken before (see fork_handlers.c). Enter and leave may be nested.
+ * Whoever calls jemalloc is between enter and leave, and waits there for no lock that the thread
+ * which forks has taken before (see fork_handlers.c). Enter and leave may be nested.
  */
 #pragma once
 
@@ -38,9 +38,9 @@ void fork_gate_enter_slowly(struct fork_gate_thread *thread);
 void fork_gate_leave_slowly(struct fork_gate_thread *thread);
 
 /*
- * Counts a listed thread in, and says whether the gate is open. No locked instruction and no fence: the
- * thread that closes the gate has the kernel order what the others do. Either this sees that it is
- * closed, or that thread sees that this one is inside.
+ * Counts a listed thread in, and says whether the gate is open. No locked instruction and no fence:
+ * the thread that closes the gate has the kernel order what the others do. Either this sees that it
+ * is closed, or that thread sees that this one is inside.
  */
 static inline bool fork_gate_try(struct fork_gate_thread *thread)
 {
@@ -77,8 +77,9 @@ static inline void fork_gate_leave(struct fork_gate_thread *thread)
 }
 
 /*
- * Closes the gate and waits until nobody is inside but this thread, which may go in and out until it
- * opens the gate again. One thread at a time. False where the kernel does not help: then it is open.
+ * Closes the gate and waits until nobody is inside but this thread, which may go in and out until
+ * it opens the gate again. One thread at a time. False where the kernel does not help: then it is
+ * open.
  */
 bool fork_gate_close(void);
 void fork_gate_open(void);

@@ -158,8 +158,8 @@ static long now_in_ms(void)
 }
 
 /*
- * Whether the heap's own limit leaves room for so much more. Then what it was refused is with others,
- * who do not say when they give it back: files, kinds, processes.
+ * Whether the heap's own limit leaves room for so much more. Then what it was refused is with
+ * others, who do not say when they give it back: files, kinds, processes.
  */
 static bool may_be_helped(const struct heap *heap, size_t size)
 {
@@ -183,7 +183,9 @@ static bool is_refused(struct heap *heap, const struct request *request)
     return false;
 }
 
-/* If there is no store for a new region, then for none of any arena: what others have is asked for. */
+/*
+ * If there is no store for a new region, then for none of any arena: what others have is asked for.
+ */
 static void *attempt_in_all(struct heap *heap, const struct request *request)
 {
     unsigned own = arena_set_current(&heap->arenas);

@@ -4,13 +4,13 @@
  * when there is no room.
  *
  * Before an allocation fails, the caches of all threads are emptied, the unused pages of all arenas
- * are given back and every arena is asked; and if it is the store that has no room, other heaps over
- * the same store give back what they do not use. That is worth doing again only when a block has
- * been freed since, or others may have given something back to the store. So the sizes that were
- * refused in vain are noted, by class; a free makes all of them worth a try again, and so do some
- * milliseconds where the limit is not the heap's own. From the moment that there is no room until the next free, threads keep
- * no blocks, so that this free is seen; while there is room, threads only read what says so, and
- * share no written line.
+ * are given back and every arena is asked; and if it is the store that has no room, other heaps
+ * over the same store give back what they do not use. That is worth doing again only when a block
+ * has been freed since, or others may have given something back to the store. So the sizes that
+ * were refused in vain are noted, by class; a free makes all of them worth a try again, and so do
+ * some milliseconds where the limit is not the heap's own. From the moment that there is no room
+ * until the next free, threads keep no blocks, so that this free is seen; while there is room,
+ * threads only read what says so, and share no written line.
  */
 #pragma once
 
@@ -55,9 +55,9 @@ struct heap {
 };
 
 /*
- * Makes a heap of up to `slots` arenas, a power of two, over the space, or, where that is NULL, over
- * hooks; either outlives it. hold: file space is never given back. 0;
- * -EAGAIN where there is no arena, -ENOMEM.
+ * Makes a heap of up to `slots` arenas, a power of two, over the space, or, where that is NULL,
+ * over hooks; either outlives it. hold: file space is never given back. 0; -EAGAIN where there is
+ * no arena, -ENOMEM.
  */
 int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, unsigned slots,
               bool hold);
@@ -113,13 +113,15 @@ void heap_purge(struct heap *heap);
 /* Whether what is unused can go back, some time or other. */
 bool heap_can_give_back(const struct heap *heap);
 
-/* Bytes in pages that were handed out and that no block uses, at about this time. Of a heap that can
- * give back. Takes no lock. */
+/*
+ * Bytes in pages that were handed out and that no block uses, at about this time. Of a heap that
+ * can give back. Takes no lock.
+ */
 size_t heap_unused_bytes(const struct heap *heap);
 
 /*
- * Tells caches and arenas that time has passed, so that they give back what has been unused for long
- * enough. Whether there may be more to give back later. For one thread, the idle thread.
+ * Tells caches and arenas that time has passed, so that they give back what has been unused for
+ * long enough. Whether there may be more to give back later. For one thread, the idle thread.
  */
 bool heap_look_after(struct heap *heap);
 

@@ -2,8 +2,8 @@
 /*
  * All heaps of the process, for whoever looks after more than one of them.
  *
- * A visitor holds no lock while a heap is visited, so a visit may take its time. The heap cannot end
- * meanwhile: heap_list_remove() waits until its visitors have left.
+ * A visitor holds no lock while a heap is visited, so a visit may take its time. The heap cannot
+ * end meanwhile: heap_list_remove() waits until its visitors have left.
  */
 #pragma once
 

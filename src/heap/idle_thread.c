@@ -27,9 +27,9 @@ static bool forbidden; /* written before there is a heap */
 /* -- The thread -------------------------------------------------------------------------------- */
 
 /*
- * Whether the main thread has called pthread_exit(3): then the process is to end with the last thread
- * of the program, and must not wait for this one. The main thread's executable is gone then, another
- * thread's is not. No descriptor is opened, since the program may count on the next number.
+ * Whether the main thread has called pthread_exit(3): then the process is to end with the last
+ * thread of the program, and must not wait for this one. The main thread's executable is gone then,
+ * another thread's is not. No descriptor is opened, since the program may count on the next number.
  */
 static bool main_thread_has_ended(void)
 {
@@ -97,7 +97,10 @@ static int create(size_t stack_size)
     return err;
 }
 
-/* With all signals blocked: the new thread inherits that, and the program's handlers never run there. */
+/*
+ * With all signals blocked: the new thread inherits that, and the program's handlers never run
+ * there.
+ */
 static int create_without_signals(void)
 {
     sigset_t all, before;

@@ -20,10 +20,10 @@
 /*
  * What jemalloc reads at its start. A large extent that is freed is kept for the decay time like
  * any other, and the default heap has no arenas but those below opt.narenas. Threads have no caches
- * of jemalloc's before they use the default heap: see use_default_cache(). Up to 16 threads may give
- * pages back; how many there are is settled when they are started. Slabs of four pages where one
- * page of 4 KiB would do, since a slab has a record of 128 bytes in DRAM: 10 MiB instead of 34 for each
- * GiB of 64-byte blocks. One larger page is as good.
+ * of jemalloc's before they use the default heap: see use_default_cache(). Up to 16 threads may
+ * give pages back; how many there are is settled when they are started. Slabs of four pages where
+ * one page of 4 KiB would do, since a slab has a record of 128 bytes in DRAM: 10 MiB instead of 34
+ * for each GiB of 64-byte blocks. One larger page is as good.
  */
 #if MEMKIND_JEMALLOC_LG_PAGE < 14
 #    define SLAB_SIZES ",slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4"
@@ -36,8 +36,8 @@ extern const char *JEMALLOC(malloc_conf);
 const char *JEMALLOC(malloc_conf) = SETTINGS;
 
 /*
- * jemalloc makes four arenas for each processor, and has 4,094 numbers in all: with 1,000 processors
- * there would be none left for the kinds.
+ * jemalloc makes four arenas for each processor, and has 4,094 numbers in all: with 1,000
+ * processors there would be none left for the kinds.
  */
 #define DEFAULT_ARENAS_PER_CPU 4u
 #define DEFAULT_ARENAS_MOST    1024
@@ -96,9 +96,9 @@ static int write_ctl(const char *name, void *value, size_t size)
 }
 
 /*
- * Held while the report is made and while an arena ends: jemalloc ends the process when an arena that
- * it reports on is no longer there. Taken before the way into the fork gate, and by a fork before the
- * gate is closed; nobody waits for another lock of the library while holding it.
+ * Held while the report is made and while an arena ends: jemalloc ends the process when an arena
+ * that it reports on is no longer there. Taken before the way into the fork gate, and by a fork
+ * before the gate is closed; nobody waits for another lock of the library while holding it.
  */
 static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -123,8 +123,9 @@ arena_ctl(const char *format, unsigned arena)
 
 /*
  * What jemalloc calls in the place of pthread_atfork(3) and pthread_key_create(3); see
- * jemalloc/CMakeLists.txt. Its handlers for the parent are needed where it runs threads itself, or where
- * the gate cannot be closed. The one for the child always is: it forgets the threads that are gone.
+ * jemalloc/CMakeLists.txt. Its handlers for the parent are needed where it runs threads itself, or
+ * where the gate cannot be closed. The one for the child always is: it forgets the threads that are
+ * gone.
  */
 int JEMALLOC(pthread_atfork)(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 int JEMALLOC(pthread_key_create)(pthread_key_t *key, void (*destructor)(void *value));
@@ -183,8 +184,8 @@ int JEMALLOC(pthread_atfork)(void (*prepare)(void), void (*parent)(void), void (
 static void (*end_jemalloc_thread)(void *value);
 
 /*
- * A thread of jemalloc's own does not wait for the gate: one that is inside, to end it, waits for it.
- * They are seen to before a fork, as long as there are any.
+ * A thread of jemalloc's own does not wait for the gate: one that is inside, to end it, waits for
+ * it. They are seen to before a fork, as long as there are any.
  */
 static void end_thread(void *value)
 {
@@ -322,9 +323,9 @@ static int arena_flags(unsigned arena)
 }
 
 /*
- * Once jemalloc has ended a thread, mallocx gives it blocks of the first arena, whichever it asks for.
- * rallocx keeps to the arena: so a block of the first one is moved. A block moves when its class
- * changes, so there are two sizes to begin with.
+ * Once jemalloc has ended a thread, mallocx gives it blocks of the first arena, whichever it asks
+ * for. rallocx keeps to the arena: so a block of the first one is moved. A block moves when its
+ * class changes, so there are two sizes to begin with.
  */
 static __attribute__((noinline)) void *alloc_after_end(size_t size, int flags)
 {
@@ -413,14 +414,16 @@ int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena)
     return ctl("arenas.lookup", arena, &size, &ptr, sizeof(ptr)) == 0 ? 0 : -ENOENT;
 }
 
-/* No less than jemalloc allocates for a thread's cache, which has bins for all sizes of slabs: with larger
- * pages there are more of these. */
+/*
+ * No less than jemalloc allocates for a thread's cache, which has bins for all sizes of slabs: with
+ * larger pages there are more of these.
+ */
 #define DEFAULT_CACHE_SIZE ((size_t)(MEMKIND_JEMALLOC_LG_PAGE > 12 ? 128 : 32) << 10)
 
 /*
- * Whether jemalloc has memory for a cache. It takes the memory from the first arena, and where there
- * is none it follows a pointer that is not there: so a block as large is allocated there and freed,
- * whose pages that arena then has.
+ * Whether jemalloc has memory for a cache. It takes the memory from the first arena, and where
+ * there is none it follows a pointer that is not there: so a block as large is allocated there and
+ * freed, whose pages that arena then has.
  */
 static bool has_room_for_cache(void)
 {

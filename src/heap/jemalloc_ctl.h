@@ -15,8 +15,8 @@
 typedef struct extent_hooks_s extent_hooks_t;
 
 /*
- * Whether jemalloc works: 0; -ENOTSUP, and a line in the log, where the kernel's pages are larger than
- * those that it was built for. Then all else here fails.
+ * Whether jemalloc works: 0; -ENOTSUP, and a line in the log, where the kernel's pages are larger
+ * than those that it was built for. Then all else here fails.
  */
 int jemalloc_ctl_check_start(void);
 
@@ -46,7 +46,10 @@ void jemalloc_ctl_arena_decay(unsigned arena);
 /* The arena's counter of pages in use, for reading while the arena lives. */
 const size_t *jemalloc_ctl_arena_active_pages(unsigned arena);
 
-/* Bytes in one of jemalloc's pages, which are the kernel's or a multiple of these; 0 where it does not start. */
+/*
+ * Bytes in one of jemalloc's pages, which are the kernel's or a multiple of these; 0 where it does
+ * not start.
+ */
 size_t jemalloc_ctl_page(void);
 
 /* Unused pages go back after so many milliseconds; 0: at once, -1: never. 0 or -errno. */
@@ -73,8 +76,8 @@ bool jemalloc_ctl_moving_helps(const void *ptr);
 
 /*
  * The arena that owns ptr. -ENOENT where it is in no block, nor in memory that jemalloc keeps.
- * Takes a global lock; jemalloc must have memory in the same GiB, from a multiple of a GiB on, or it
- * follows a pointer that is not there.
+ * Takes a global lock; jemalloc must have memory in the same GiB, from a multiple of a GiB on, or
+ * it follows a pointer that is not there.
  */
 int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena);
 
@@ -113,9 +116,9 @@ int jemalloc_ctl_total_stats(struct jemalloc_stats *stats);
 unsigned jemalloc_ctl_default_arenas(void);
 
 /*
- * jemalloc's report, in pieces, with its letters for what to leave out. The report is made before the
- * first piece is written, and no lock is held while write_cb runs, which may do as it likes. 0; -ENOMEM,
- * and nothing is written.
+ * jemalloc's report, in pieces, with its letters for what to leave out. The report is made before
+ * the first piece is written, and no lock is held while write_cb runs, which may do as it likes. 0;
+ * -ENOMEM, and nothing is written.
  */
 int jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
                              const char *options);

@@ -14,8 +14,10 @@
 #include "util/madvise.h"
 #include "util/mapping_cache.h"
 
-/* The first block of an arena, its alignment, and what the arena writes to when it is made: whole pages of
- * any kernel's that jemalloc works on. */
+/*
+ * The first block of an arena, its alignment, and what the arena writes to when it is made: whole
+ * pages of any kernel's that jemalloc works on.
+ */
 #define BLOCK_SIZE ((size_t)2 << 20)
 #if MEMKIND_JEMALLOC_LG_PAGE > 12
 #    define ARENA_SIZE ((size_t)128 << 10)
@@ -54,9 +56,9 @@ static char *map_aligned(size_t size, size_t alignment)
 }
 
 /*
- * Metadata in pages of their own size: where large pages are made unasked (transparent_hugepage=always),
- * the first touch of a block would take 2 MiB for the sake of 84 KiB. A kernel without large pages
- * knows no such advice, and needs none.
+ * Metadata in pages of their own size: where large pages are made unasked
+ * (transparent_hugepage=always), the first touch of a block would take 2 MiB for the sake of 84
+ * KiB. A kernel without large pages knows no such advice, and needs none.
  */
 static char *map_for_metadata(size_t size, size_t alignment)
 {

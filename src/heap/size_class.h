@@ -18,8 +18,10 @@ extern uint8_t size_class_table[SIZE_CLASS_LARGEST / SIZE_CLASS_QUANTUM + 1];
 extern uint32_t size_class_sizes[SIZE_CLASS_LIMIT];
 extern unsigned size_class_count; /* classes are 1 ... size_class_count */
 
-/* Asks jemalloc, once. 0; -ENOTSUP where it does not work on this kernel, or its classes do not fit the
- * tables. Thread-safe. */
+/*
+ * Asks jemalloc, once. 0; -ENOTSUP where it does not work on this kernel, or its classes do not fit
+ * the tables. Thread-safe.
+ */
 int size_class_init(void);
 
 /* The class of a request of 1 ... SIZE_CLASS_LARGEST bytes. */

@@ -147,8 +147,8 @@ static void free_cache(struct owned_cache *owned)
 }
 
 /*
- * Ends all caches of the heap, without emptying them. Those of an ancestor's heap are in no thread's
- * table any more: see thread_caches_after_fork(). The list's lock is held.
+ * Ends all caches of the heap, without emptying them. Those of an ancestor's heap are in no
+ * thread's table any more: see thread_caches_after_fork(). The list's lock is held.
  */
 static void free_caches(struct thread_caches *caches)
 {
@@ -347,8 +347,8 @@ static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t 
 
 /*
  * Gets up to `wanted` blocks, of which all but the first go into the bin; blocks[0] stays NULL
- * where there is no space. Fresh blocks ascend, next to each other, and are handed out so. No lock is held here: the heap may have to empty the caches of others,
- * and they this one.
+ * where there is no space. Fresh blocks ascend, next to each other, and are handed out so. No lock
+ * is held here: the heap may have to empty the caches of others, and they this one.
  */
 static void refill(struct owned_cache *owned, unsigned size_class, void **blocks, size_t wanted)
 {

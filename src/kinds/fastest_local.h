@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations of kinds in the memory of the local NUMA nodes of the most bandwidth or least latency. */
+/*
+ * Operations of kinds in the memory of the local NUMA nodes of the most bandwidth or least latency.
+ */
 #pragma once
 
 #include "memkind/internal/memkind_private.h"

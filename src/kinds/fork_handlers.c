@@ -12,8 +12,8 @@
  *    realloc      of an inherited block that is to grow: a new block, and the contents copied
  *    destroy      unmaps, closes, and forgets; nothing is given back to the file
  *
- * Kinds in private memory are copied by the fork, and used on; so are those that children get a copy
- * of (fork_snapshot).
+ * Kinds in private memory are copied by the fork, and used on; so are those that children get a
+ * copy of (fork_snapshot).
  *
  * fork(2) leaves the child with one thread, and locks that others held, held for ever. Those that
  * guard what the child goes on using are taken before the fork, in the order in which they nest,

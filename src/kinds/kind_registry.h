@@ -3,8 +3,8 @@
  * All kinds by their partition, and from an address to its kind.
  *
  * Partitions below MEMKIND_NUM_BASE_KIND are for the kinds that are part of the library;
- * MEMKIND_MAX_KIND more are for those that the program makes, and KIND_REGISTRY_PARTS for parts of the
- * library's kinds, which the program does not see. A partition is free again when its kind is
+ * MEMKIND_MAX_KIND more are for those that the program makes, and KIND_REGISTRY_PARTS for parts of
+ * the library's kinds, which the program does not see. A partition is free again when its kind is
  * removed. Reading takes no lock.
  */
 #pragma once
@@ -23,8 +23,8 @@ struct directory;
 int kind_registry_add(struct memkind *kind);
 
 /*
- * Gives a free partition to a part of a kind of the library: kind_registry_detect() answers with the
- * kind for its blocks, kind_registry_kind_of() with the part. 0 or -ENFILE. Thread-safe.
+ * Gives a free partition to a part of a kind of the library: kind_registry_detect() answers with
+ * the kind for its blocks, kind_registry_kind_of() with the part. 0 or -ENFILE. Thread-safe.
  */
 int kind_registry_add_part(struct memkind *part, struct memkind *kind);
 

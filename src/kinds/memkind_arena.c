@@ -268,7 +268,9 @@ free_kind:
     return NULL;
 }
 
-/* Gives the kind a heap over a store of this process's own, beside the one that it has inherited. */
+/*
+ * Gives the kind a heap over a store of this process's own, beside the one that it has inherited.
+ */
 static void renew_heap(struct memkind *kind, struct arena_kind *inherited)
 {
     struct space *old = inherited->heap.space;

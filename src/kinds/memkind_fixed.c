@@ -117,8 +117,9 @@ void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)
 
 /*
  * jemalloc knows a block by its first and last page, and one of fewer than LARGE_BLOCK_PAGES by all
- * of its pages, which it may share. Where the area lies in a block of another kind, these pages must
- * stay as they are: one page cannot have notes of two blocks. Its pages may be larger than the kernel's.
+ * of its pages, which it may share. Where the area lies in a block of another kind, these pages
+ * must stay as they are: one page cannot have notes of two blocks. Its pages may be larger than the
+ * kernel's.
  */
 static void leave_noted_pages(void **addr, size_t *size)
 {

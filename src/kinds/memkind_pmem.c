@@ -127,7 +127,9 @@ static int map_file(struct space *space, size_t size, void **mapped)
     return err;
 }
 
-/* Pages of the device, which is mapped already; of what was in them before, nothing must be seen. */
+/*
+ * Pages of the device, which is mapped already; of what was in them before, nothing must be seen.
+ */
 static int map_device(struct space *space, size_t size, void **mapped)
 {
     if (size == 0)
@@ -188,7 +190,10 @@ int memkind_pmem_validate_dir(const char *dir)
 
 /* -- Kinds that the program makes -------------------------------------------------------------- */
 
-/* Rounds max_size up to a chunk; beyond the last chunk, to 0, which is no limit. -EINVAL where it is too small. */
+/*
+ * Rounds max_size up to a chunk; beyond the last chunk, to 0, which is no limit. -EINVAL where it
+ * is too small.
+ */
 static int round_max_size(size_t *max_size)
 {
     if (*max_size == 0)

@@ -8,8 +8,10 @@
 #include "backing/memory_nodes.h"
 
 struct node_choice {
-    /* Stores the nodes for a thread on the node `from`. MEMKIND_SUCCESS, and the set is not empty; or
-     * the error that the kind answers with. */
+    /*
+     * Stores the nodes for a thread on the node `from`. MEMKIND_SUCCESS, and the set is not empty;
+     * or the error that the kind answers with.
+     */
     int (*choose)(const struct memory_nodes *nodes, unsigned from, struct node_set *set);
     bool is_local; /* whether `from` matters */
 };

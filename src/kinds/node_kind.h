@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What kinds in the memory of certain NUMA nodes have in common: anonymous memory, bound to nodes that
- * are chosen when a thread asks for a block (node_heaps.h), or, for a kind that the program has made of
- * their operations, when address space is mapped, 64 MiB or more at a time.
+ * What kinds in the memory of certain NUMA nodes have in common: anonymous memory, bound to nodes
+ * that are chosen when a thread asks for a block (node_heaps.h), or, for a kind that the program
+ * has made of their operations, when address space is mapped, 64 MiB or more at a time.
  */
 #pragma once
 
@@ -36,8 +36,10 @@ int node_kind_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value);
 void node_kind_purge(struct memkind *kind);
 void node_kind_ready(struct memkind *kind);
 
-/* The operations of a kind, with those that tell its nodes, say how it is bound to them, and advise the
- * kernel (or NULL). */
+/*
+ * The operations of a kind, with those that tell its nodes, say how it is bound to them, and advise
+ * the kernel (or NULL).
+ */
 #define NODE_KIND_OPS(nodemask, mode, advice)                            \
     NODE_KIND_OPS_WITH(nodemask, mode, advice, node_kind_get_mmap_flags, \
                        node_kind_check_available, memkind_default_init_once)

@@ -91,7 +91,9 @@ int stats_print(void (*write_cb)(void *, const char *), void *opaque, unsigned o
     letters[used] = '\0';
     if (options != 0)
         return MEMKIND_ERROR_INVALID;
-    /* jemalloc brings its counters up to date for its report: what is held against them goes along. */
+    /*
+     * jemalloc brings its counters up to date for its report: what is held against them goes along.
+     */
     kind_registry_update_stats();
     if (jemalloc_ctl_print_stats(stats_report_jemalloc, &report, letters) != 0)
         return MEMKIND_ERROR_MALLOC;

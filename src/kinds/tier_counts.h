@@ -2,14 +2,15 @@
 /*
  * How many bytes the functions of memtier hold in each kind.
  *
- * Each thread counts in a record of its own, which no other thread writes. A reader adds all records
- * up: with 1,000 threads that is 1,000 cache lines, so policies read seldom. A record outlives its
- * thread, with its numbers, and serves a later thread: no count is moved when a thread ends.
+ * Each thread counts in a record of its own, which no other thread writes. A reader adds all
+ * records up: with 1,000 threads that is 1,000 cache lines, so policies read seldom. A record
+ * outlives its thread, with its numbers, and serves a later thread: no count is moved when a thread
+ * ends.
  *
- * A thread gives its record back by a thread-specific destructor. A thread that allocates in a later
- * destructor counts among the threads without a record, by atomic operations. A thread that counts for
- * the first time in its last destructor cannot give its record back: the record is taken from it when
- * another thread needs one and finds that thread gone.
+ * A thread gives its record back by a thread-specific destructor. A thread that allocates in a
+ * later destructor counts among the threads without a record, by atomic operations. A thread that
+ * counts for the first time in its last destructor cannot give its record back: the record is taken
+ * from it when another thread needs one and finds that thread gone.
  *
  * Nothing here is locked, so that a fork finds nothing held. In the child, all records but the
  * forking thread's are free.
@@ -27,8 +28,8 @@
 #define TIER_TURN_TIERS 11 /* tiers of a memory whose sums a thread remembers */
 
 /*
- * Where a thread stands with one memory (tiers/tier_memory.h); the thread's own. 128 bytes, which an
- * index reaches by a shift.
+ * Where a thread stands with one memory (tiers/tier_memory.h); the thread's own. 128 bytes, which
+ * an index reaches by a shift.
  */
 struct tier_turn {
     uint64_t memory; /* number of the memory; 0 for none */
@@ -52,7 +53,9 @@ struct tier_counts {
     _Atomic long bytes[KIND_REGISTRY_PARTITIONS];
 };
 
-/* The calling thread's record; NULL before the first use and after the thread gave the record back. */
+/*
+ * The calling thread's record; NULL before the first use and after the thread gave the record back.
+ */
 extern _Thread_local struct tier_counts *tier_counts_own;
 
 /* Gets the calling thread a record. NULL: no memory, or the thread is ending. errno is kept. */
@@ -84,7 +87,7 @@ void tier_counts_forget(unsigned partition);
 void tier_counts_after_fork(void);
 
 /*
- * Bytes that all threads together hold in the partition. Exact where no other thread is allocating or
- * freeing at this moment.
+ * Bytes that all threads together hold in the partition. Exact where no other thread is allocating
+ * or freeing at this moment.
  */
 long tier_counts_total(unsigned partition);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Kinds of huge pages of 1 GiB, which memkind 1.14 calls deprecated. Their names must be there, or a
- * program that mentions one does not load; they answer as memkind does where there are no such pages.
+ * Kinds of huge pages of 1 GiB, which memkind 1.14 calls deprecated. Their names must be there, or
+ * a program that mentions one does not load; they answer as memkind does where there are no such
+ * pages.
  */
 #include "kinds/unavailable_kinds.h"
 

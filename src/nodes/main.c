@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * memkind-hbw-nodes and memkind-auto-dax-kmem-nodes: print NUMA nodes for numactl --membind, with the
- * options and exit statuses of memkind 1.14's. Which of the two it is, the build says (NODES_*).
+ * memkind-hbw-nodes and memkind-auto-dax-kmem-nodes: print NUMA nodes for numactl --membind, with
+ * the options and exit statuses of memkind 1.14's. Which of the two it is, the build says
+ * (NODES_*).
  */
 #include <stdio.h>
 #include <string.h>

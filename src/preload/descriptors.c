@@ -2,9 +2,9 @@
 /*
  * The descriptors of the preload library in the program's way.
  *
- * All of this may run in a signal handler, and in a child of vfork(2), which has its parent's memory
- * and a table of descriptors of its own: what happens to that table is not noted. The functions that
- * come next in line may be those of another library that is preloaded.
+ * All of this may run in a signal handler, and in a child of vfork(2), which has its parent's
+ * memory and a table of descriptors of its own: what happens to that table is not noted. The
+ * functions that come next in line may be those of another library that is preloaded.
  */
 #include "preload/descriptors.h"
 

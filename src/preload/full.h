@@ -2,9 +2,10 @@
 /*
  * What a thread remembers of a kind that had no room, where libc serves instead.
  *
- * To find out that there is no room, the library empties the caches of all threads and gives back all
- * that is unused. So a thread that was told so does not ask for as much again until it has freed some
- * of the kind's blocks, or libc has served many requests, since other threads may have freed as well.
+ * To find out that there is no room, the library empties the caches of all threads and gives back
+ * all that is unused. So a thread that was told so does not ask for as much again until it has
+ * freed some of the kind's blocks, or libc has served many requests, since other threads may have
+ * freed as well.
  */
 #pragma once
 

@@ -312,8 +312,9 @@ static void *realloc_from_kind(void *ptr, const struct request *request)
 }
 
 /*
- * Whether a block of libc goes to the kind by its new size. The ratio alone is no reason: a block that
- * grows would be copied from one heap to the other and back, so the ratio decides about new blocks.
+ * Whether a block of libc goes to the kind by its new size. The ratio alone is no reason: a block
+ * that grows would be copied from one heap to the other and back, so the ratio decides about new
+ * blocks.
  */
 static bool moves_to_kind(void *ptr, const struct request *request)
 {

@@ -4,5 +4,7 @@
 
 #include <stdbool.h>
 
-/* Whether the program is one of them; then the library is out of LD_PRELOAD. Before threads begin. */
+/*
+ * Whether the program is one of them; then the library is out of LD_PRELOAD. Before threads begin.
+ */
 bool leave_out(void);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* malloc_trim(3), which programs call when they have freed much: both heaps give back what is unused. */
+/*
+ * malloc_trim(3), which programs call when they have freed much: both heaps give back what is
+ * unused.
+ */
 #include <errno.h>
 #include <malloc.h>
 

@@ -23,7 +23,9 @@
 #include "util/cancel.h"
 #include "util/log.h"
 
-/* So many times it is looked what populating gives, before a file is taken to have no large pages. */
+/*
+ * So many times it is looked what populating gives, before a file is taken to have no large pages.
+ */
 #define LOOKS 8
 
 /* -- The file's descriptor --------------------------------------------------------------------- */
@@ -163,7 +165,9 @@ static int populate(struct space *space, int fd, char *addr, off_t offset, size_
     return tmpfile_populate(fd, addr, size);
 }
 
-/* Whole chunks by populating them, so that they can be large pages; what is around them is small. */
+/*
+ * Whole chunks by populating them, so that they can be large pages; what is around them is small.
+ */
 static int populate_chunks(struct space *space, int fd, char *addr, off_t offset, size_t size)
 {
     size_t head = -(size_t)offset & (SPACE_CHUNK - 1);
@@ -436,7 +440,9 @@ static int file_backing_adopt_copy(struct space *space)
         return err;
     atomic_store(&space->lost, false);
     learn_file_system(space, space->fd);
-    /* It may be in DRAM where the original was not: its length counts now, and so do large pages. */
+    /*
+     * It may be in DRAM where the original was not: its length counts now, and so do large pages.
+     */
     atomic_store(&space->looks, 0);
     return space->in_memory ? tmpfile_size(space->fd, &space->file_size) : 0;
 }

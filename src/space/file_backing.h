@@ -13,8 +13,8 @@ extern const struct space_backing file_backing;
 int file_backing_open(struct space *space, struct directory *directory);
 
 /*
- * The descriptor of the space's file, as space->fd is from here on: where the program has closed it,
- * the file is opened again. -EBADF where that cannot be done, and where there is no file.
+ * The descriptor of the space's file, as space->fd is from here on: where the program has closed
+ * it, the file is opened again. -EBADF where that cannot be done, and where there is no file.
  * Thread-safe.
  */
 int file_backing_file(struct space *space);

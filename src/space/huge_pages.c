@@ -60,7 +60,9 @@ static long long now(void)
     return time.tv_sec * NS_PER_S + time.tv_nsec;
 }
 
-/* A private map of a huge page reserves it, or there is none: that is one call, and touches none. */
+/*
+ * A private map of a huge page reserves it, or there is none: that is one call, and touches none.
+ */
 static bool is_pool_empty(void)
 {
     int saved_errno = errno;
@@ -85,7 +87,9 @@ bool huge_pages_are_used_up(const struct space *space)
     if (!is_pool_empty())
         return false;
     atomic_store(&found_empty, time);
-    /* Whoever gives back counts first: either that is seen here, or the note is taken away there. */
+    /*
+     * Whoever gives back counts first: either that is seen here, or the note is taken away there.
+     */
     if (atomic_load(&given_back) != given)
         atomic_store(&found_empty, 0);
     return true;

@@ -16,5 +16,8 @@ int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size
 int huge_pages_release(struct space *space, void *addr, off_t offset, size_t size);
 bool huge_pages_are_used_up(const struct space *space);
 
-/* The program asks whether there are huge pages: an empty pool is looked at again at once. Thread-safe. */
+/*
+ * The program asks whether there are huge pages: an empty pool is looked at again at once.
+ * Thread-safe.
+ */
 void huge_pages_look_again(void);

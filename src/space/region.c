@@ -182,9 +182,9 @@ static size_t drop_pages(struct region *region, size_t first, size_t end)
 }
 
 /*
- * The same within one chunk, of which a part was released. If the chunk was a large page, the kernel
- * had to split it, which fails while it is busy with that page: then it keeps pages of that part,
- * filled with zeroes.
+ * The same within one chunk, of which a part was released. If the chunk was a large page, the
+ * kernel had to split it, which fails while it is busy with that page: then it keeps pages of that
+ * part, filled with zeroes.
  */
 static size_t drop_part(struct region *region, size_t first, size_t end)
 {

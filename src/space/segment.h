@@ -20,16 +20,16 @@ struct segment {
 };
 
 /*
- * Maps a segment of at least size bytes over the store from space->offset on, aligned to the larger of
- * alignment and a granule, and enters it into the address map; the space's lock is held. NULL with
- * *err -errno, and nothing left, where that fails.
+ * Maps a segment of at least size bytes over the store from space->offset on, aligned to the larger
+ * of alignment and a granule, and enters it into the address map; the space's lock is held. NULL
+ * with *err -errno, and nothing left, where that fails.
  */
 struct segment *segment_new(struct space *space, size_t size, size_t alignment, int *err);
 
 /*
  * Makes the segment of the range, which a store has mapped without access, readable and writable up
- * to the range's end, where it is not yet. So nobody who reads all that can be read, as memcheck does
- * at exit, gets beyond the end of a file. 0 or -ENOMEM. Thread-safe.
+ * to the range's end, where it is not yet. So nobody who reads all that can be read, as memcheck
+ * does at exit, gets beyond the end of a file. 0 or -ENOMEM. Thread-safe.
  */
 int segment_open(struct space *space, const void *addr, size_t size);
 
@@ -43,7 +43,7 @@ struct segment *segment_of(const struct space *space, const void *addr);
 void segment_unmap(struct segment *segment);
 
 /*
- * The same with one that no region is in, whose space lives on and whose lock is held: no address is
- * in it any more, and the memory of its record is given back but for what others may be reading.
+ * The same with one that no region is in, whose space lives on and whose lock is held: no address
+ * is in it any more, and the memory of its record is given back but for what others may be reading.
  */
 void segment_abandon(struct space *space, struct segment *segment);

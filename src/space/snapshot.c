@@ -130,8 +130,8 @@ static bool bar_segment(const struct segment *segment)
 }
 
 /*
- * The parent goes on writing to these blocks: whoever takes them for a copy had better stop; at once
- * where reading them cannot be prevented.
+ * The parent goes on writing to these blocks: whoever takes them for a copy had better stop; at
+ * once where reading them cannot be prevented.
  */
 static void bar_access(const struct space *space)
 {

@@ -66,9 +66,9 @@ struct space_backing {
     int (*release)(struct space *space, void *addr, off_t offset, size_t size);
 
     /*
-     * Which pages of a released range within one chunk are held nevertheless, since they are part of
-     * a large page that could not be split: kept[i] is not 0 for these, and they read as zero. False
-     * where there are none. The function is NULL where that cannot be.
+     * Which pages of a released range within one chunk are held nevertheless, since they are part
+     * of a large page that could not be split: kept[i] is not 0 for these, and they read as zero.
+     * False where there are none. The function is NULL where that cannot be.
      */
     bool (*kept)(const struct space *space, off_t offset, size_t size, unsigned char *kept);
 
@@ -97,7 +97,9 @@ struct space_backing {
     /* Whether the store has no page left for anybody; NULL where only trying tells. */
     bool (*is_full)(const struct space *space);
 
-    /* How much more could be committed at this moment, at most, for *size; NULL where nobody knows. */
+    /*
+     * How much more could be committed at this moment, at most, for *size; NULL where nobody knows.
+     */
     int (*room)(const struct space *space, size_t *size);
 
     /* The offset from which on nothing can be committed at present; NULL where there is none. */
@@ -228,16 +230,18 @@ size_t space_capacity(const struct space *space, size_t needed);
  */
 bool space_is_full(const struct space *space, size_t size);
 
-/* Whether what one of them gives back can be had by the other: their files are on one file system. */
+/*
+ * Whether what one of them gives back can be had by the other: their files are on one file system.
+ */
 bool space_shares_store(const struct space *one, const struct space *other);
 
 /* The offset from which on nothing can be committed at present; SIZE_MAX where there is none. */
 size_t space_longest(const struct space *space);
 
 /*
- * Whether it may be possible to commit `size` bytes of a new region: no where the limit or the store
- * is certain to refuse, so that no addresses need be taken in vain. The store is asked only where
- * `size` is so large that this costs less than trying. Thread-safe.
+ * Whether it may be possible to commit `size` bytes of a new region: no where the limit or the
+ * store is certain to refuse, so that no addresses need be taken in vain. The store is asked only
+ * where `size` is so large that this costs less than trying. Thread-safe.
  */
 bool space_has_room(const struct space *space, size_t size);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions that a program may define to see, or change, each call of memtier: libmemtier(3). NULL where
- * it does not. They are called after the function of their name, with its result, or (free) before it.
+ * Functions that a program may define to see, or change, each call of memtier: libmemtier(3). NULL
+ * where it does not. They are called after the function of their name, with its result, or (free)
+ * before it.
  */
 #pragma once
 

@@ -11,8 +11,9 @@
 #include "tiers/tier_decorators.h"
 
 /*
- * For how many bytes a thread stays with a tier. The least is by how much a thread may leave the ratio
- * so as not to decide for each small block; the most keeps threads from deciding alike for long.
+ * For how many bytes a thread stays with a tier. The least is by how much a thread may leave the
+ * ratio so as not to decide for each small block; the most keeps threads from deciding alike for
+ * long.
  */
 #define SHORTEST_TURN 1024.0
 #define LONGEST_TURN  4096.0
@@ -126,8 +127,10 @@ static size_t moved(const struct tier_threshold *threshold, size_t value, float 
     return wanted >= (double)threshold->max ? threshold->max : (size_t)wanted;
 }
 
-/* Moves the i-th threshold towards the ratio of its two tiers. Threads that meet here overwrite each
- * other's value, which is as good. */
+/*
+ * Moves the i-th threshold towards the ratio of its two tiers. Threads that meet here overwrite
+ * each other's value, which is as good.
+ */
 static void follow_ratio(struct memtier_memory *memory, size_t i, const struct tier_turn *turn,
                          const struct tier_counts *own)
 {

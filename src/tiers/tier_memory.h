@@ -3,13 +3,14 @@
  * Which kind of several serves an allocation, so that the bytes in the kinds keep a ratio:
  * libmemtier(3).
  *
- * A static ratio gives the next bytes to the tier that holds the least of its share. A thread stays with
- * that tier for a kilobyte or more, so that most small blocks cost no arithmetic. A dynamic threshold
- * gives blocks below the n-th threshold to the n-th tier, and moves a threshold when the bytes of its
- * two tiers leave the ratio.
+ * A static ratio gives the next bytes to the tier that holds the least of its share. A thread stays
+ * with that tier for a kilobyte or more, so that most small blocks cost no arithmetic. A dynamic
+ * threshold gives blocks below the n-th threshold to the n-th tier, and moves a threshold when the
+ * bytes of its two tiers leave the ratio.
  *
- * A turn is a tier that a thread stays with. Each thread decides by its own count and by what the others held when it last added their counts
- * up, every few operations: no two threads write the same cache line.
+ * A turn is a tier that a thread stays with. Each thread decides by its own count and by what the
+ * others held when it last added their counts up, every few operations: no two threads write the
+ * same cache line.
  */
 #pragma once
 
@@ -49,7 +50,7 @@ struct memtier_memory {
 };
 
 /*
- * The kind for a block of `size` bytes: the slow way of memtier_malloc(), which looks at the thread's
- * turn first. Thread-safe.
+ * The kind for a block of `size` bytes: the slow way of memtier_malloc(), which looks at the
+ * thread's turn first. Thread-safe.
  */
 struct memkind *tier_memory_choose(struct memtier_memory *memory, size_t size);

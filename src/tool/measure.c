@@ -108,7 +108,9 @@ static enum place_answer is_aligned(int fd, size_t size)
     return pieces > size / HUGE_PAGE / 2 ? PLACE_YES : PLACE_NO;
 }
 
-/* Address space for size bytes, at a multiple of 2 MiB, with the file in it; it is never unmapped. */
+/*
+ * Address space for size bytes, at a multiple of 2 MiB, with the file in it; it is never unmapped.
+ */
 static char *map_file(int fd, size_t size)
 {
     char *base = mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -301,7 +301,9 @@ static const char *device_remedy(int error)
     }
 }
 
-/* Memory without a file system: all of it is the kind's, and nothing is written to find out more. */
+/*
+ * Memory without a file system: all of it is the kind's, and nothing is written to find out more.
+ */
 static void examine_device(struct place *place, dev_t device)
 {
     long long size, alignment = 0;

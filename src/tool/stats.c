@@ -23,7 +23,9 @@
 #define TRIES    20       /* to meet the numbers while nobody changes them */
 #define PAUSE_NS 1000000L /* between two of them */
 
-/* Characters that terminals obey: this one of ASCII, and in UTF-8 U+0080 to U+009F, as two bytes. */
+/*
+ * Characters that terminals obey: this one of ASCII, and in UTF-8 U+0080 to U+009F, as two bytes.
+ */
 #define DELETE        0x7f
 #define C1_FIRST_BYTE 0xc2
 #define C1_BEGIN      0x80
@@ -129,7 +131,9 @@ static bool read_part(int fd, void *part, size_t size, size_t offset)
     return pread(fd, part, size, (off_t)offset) == (ssize_t)size;
 }
 
-/* A copy of what is there; it is settled if nobody changed it meanwhile. False: there is no page. */
+/*
+ * A copy of what is there; it is settled if nobody changed it meanwhile. False: there is no page.
+ */
 static bool copy_page(int fd, struct numbers_page *page, bool *settled)
 {
     const size_t offset = offsetof(struct numbers_page, sequence);
@@ -159,7 +163,9 @@ static bool read_page(int fd, struct numbers_page *page, bool *settled)
     return there;
 }
 
-/* What the process says goes to a terminal: it ends, and has no controls, those of UTF-8 included. */
+/*
+ * What the process says goes to a terminal: it ends, and has no controls, those of UTF-8 included.
+ */
 static void clean_text(char *text, size_t size)
 {
     text[size - 1] = '\0';

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Text that comes in pieces and is kept until it can be handed on: in memory of its own, outside any
- * heap, so that a report on a heap does not change it.
+ * Text that comes in pieces and is kept until it can be handed on: in memory of its own, outside
+ * any heap, so that a report on a heap does not change it.
  */
 #pragma once
 
