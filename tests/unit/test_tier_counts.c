@@ -19,13 +19,6 @@
 #define PARTITION 3
 #define LIVES     100
 
-/* The thread sanitizer ends a thread in the last round, and then knows it no more. */
-#ifdef __SANITIZE_THREAD__
-#    define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
-#else
-#    define LAST_ROUND PTHREAD_DESTRUCTOR_ITERATIONS
-#endif
-
 static bool mmap_fails, setspecific_fails;
 static unsigned records_mapped;
 
@@ -86,7 +79,7 @@ static void add_in_last_round(void *value)
 {
     uintptr_t round = (uintptr_t)value;
 
-    if (round < LAST_ROUND)
+    if (round < PTHREAD_DESTRUCTOR_ITERATIONS)
         __real_pthread_setspecific(late_key, (void *)(round + 1));
     else
         tier_counts_add(PARTITION, 10);
@@ -104,6 +97,9 @@ static void test_first_use_in_last_destructor(void **state)
     long before = tier_counts_total(PARTITION);
 
     (void)state;
+#ifdef __SANITIZE_THREAD__
+    skip(); /* The sanitizer has ended the thread before the last round. */
+#endif
     assert_int_equal(pthread_key_create(&late_key, add_in_last_round), 0);
     run(end_late);
     unsigned mapped = records_mapped;
