@@ -7,9 +7,14 @@
  * the file with malloc, where a compiler might call that one directly.
  */
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
 #include <wchar.h>
+
+#include "preload/preload.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -82,4 +87,69 @@ EXPORT wchar_t *wcsdup(const wchar_t *text)
     wchar_t *block = malloc(size);
 
     return block != NULL ? memcpy(block, text, size) : NULL;
+}
+
+/* -- Of malloc and free ------------------------------------------------------------------------ */
+
+void *preload_calloc_derived(size_t num, size_t size)
+{
+    size_t bytes;
+
+    if (__builtin_mul_overflow(num, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *block = malloc(bytes);
+    return block != NULL ? memset(block, 0, bytes) : NULL;
+}
+
+/* Copies bytes of a page, unless there is none; the kernel copies, so that this is no SIGSEGV. */
+static bool copy_if_there(void *to, const void *from, size_t bytes)
+{
+    const struct iovec there = {.iov_base = (void *)(uintptr_t)from, .iov_len = bytes};
+    const struct iovec here = {.iov_base = to, .iov_len = bytes};
+
+    if (process_vm_readv(getpid(), &here, 1, &there, 1, 0) == (ssize_t)bytes)
+        return true;
+    if (errno == EFAULT)
+        return false;
+    /* Where a filter refuses the call, nearly always there is one. */
+    memcpy(to, from, bytes);
+    return true;
+}
+
+/*
+ * Copies a block of unknown size, and what lies behind it, up to the size of the new one. At its
+ * end there may be no page any more.
+ */
+static void copy_block(char *to, const char *from, size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t rest = page - (uintptr_t)from % page;
+    size_t done = size < rest ? size : rest;
+
+    memcpy(to, from, done);
+    while (done < size) {
+        size_t bytes = size - done < page ? size - done : page;
+        if (!copy_if_there(to + done, from + done, bytes))
+            return;
+        done += bytes;
+    }
+}
+
+void *preload_realloc_derived(void *ptr, size_t size)
+{
+    int saved_errno = errno;
+
+    if (ptr != NULL && size == 0) {
+        free(ptr);
+        return NULL;
+    }
+    char *block = malloc(size);
+    if (block == NULL || ptr == NULL)
+        return block;
+    copy_block(block, ptr, size);
+    free(ptr);
+    errno = saved_errno;
+    return block;
 }

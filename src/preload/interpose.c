@@ -243,6 +243,8 @@ EXPORT void *calloc(size_t num, size_t size)
         if (LIKELY(block != NULL))
             return block;
     }
+    if (UNLIKELY(!preload_has_malloc()))
+        return preload_calloc_derived(num, size);
     return alloc(&(struct request){.caller = CALLER(), .size = bytes, .zero = true});
 }
 
@@ -343,6 +345,8 @@ static void *realloc_block(void *ptr, const struct request *request)
 
 EXPORT void *realloc(void *ptr, size_t size)
 {
+    if (UNLIKELY(!preload_has_malloc()))
+        return preload_realloc_derived(ptr, size);
     return realloc_block(ptr, &(struct request){.caller = CALLER(), .size = size});
 }
 

@@ -93,6 +93,17 @@ static inline memkind_t preload_kind(void)
 bool preload_serves(void);
 
 /*
+ * The same for malloc and free alone. A program may have these two of its own and no calloc and
+ * realloc, as long as nothing calls those on its blocks. But libraries that come with this one do:
+ * so what arrives here is then made of the two.
+ */
+bool preload_has_malloc(void);
+
+/* calloc(3) and realloc(3), made of the process's malloc and free. */
+void *preload_calloc_derived(size_t num, size_t size);
+void *preload_realloc_derived(void *ptr, size_t size);
+
+/*
  * The function of that name in the libraries behind this one, looked up once; NULL: there is none.
  */
 void *preload_find_next(_Atomic(void *) *cache, const char *name);

@@ -24,13 +24,47 @@ static bool arrives(void *block, unsigned visits)
     return arrived && preload_visits != visits;
 }
 
-static bool is_reached(void)
+static bool is_malloc_reached(void)
 {
     unsigned visits = preload_visits;
 
-    if (!arrives(malloc(SOME_BYTES), visits))
+    return arrives(malloc(SOME_BYTES), visits);
+}
+
+/*
+ * While a thread finds out, what its calls of malloc come to is not known: a malloc that is made of
+ * calloc comes here.
+ */
+static _Thread_local bool finding_out;
+
+enum answer { UNKNOWN, YES, NO };
+
+/* The answer, found out once. */
+static bool is_so(atomic_int *answer, bool (*find_out)(void))
+{
+    int known = atomic_load_explicit(answer, memory_order_relaxed);
+
+    if (known == UNKNOWN) {
+        finding_out = true;
+        known = find_out() ? YES : NO;
+        finding_out = false;
+        atomic_store_explicit(answer, known, memory_order_relaxed);
+    }
+    return known == YES;
+}
+
+bool preload_has_malloc(void)
+{
+    static atomic_int answer = UNKNOWN;
+
+    return preload_kind() != NULL || finding_out || is_so(&answer, is_malloc_reached);
+}
+
+static bool is_reached(void)
+{
+    if (!is_malloc_reached())
         return false;
-    visits = preload_visits;
+    unsigned visits = preload_visits;
     if (!arrives(calloc(1, SOME_BYTES), visits))
         return false;
     visits = preload_visits;
@@ -39,14 +73,9 @@ static bool is_reached(void)
 
 bool preload_serves(void)
 {
-    enum { UNKNOWN, SERVES, STANDS_ASIDE };
-    static atomic_int known = UNKNOWN;
+    static atomic_int answer = UNKNOWN;
 
-    if (preload_kind() != NULL)
-        return true;
-    if (atomic_load_explicit(&known, memory_order_relaxed) == UNKNOWN)
-        atomic_store_explicit(&known, is_reached() ? SERVES : STANDS_ASIDE, memory_order_relaxed);
-    return atomic_load_explicit(&known, memory_order_relaxed) == SERVES;
+    return preload_kind() != NULL || is_so(&answer, is_reached);
 }
 
 void *preload_find_next(_Atomic(void *) *cache, const char *name)

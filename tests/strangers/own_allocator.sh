@@ -38,6 +38,8 @@ served()
 
 "$STRANGERS/own_malloc" >/dev/null || fail "own_malloc does not even run on libc"
 aside own_malloc "$library" "$STRANGERS/own_malloc"
+"$STRANGERS/malloc_and_free" >/dev/null || fail "malloc_and_free does not even run on libc"
+aside malloc_and_free "$library" "$STRANGERS/malloc_and_free" all
 
 # The program itself: what is found by its name may be a script that looks for it.
 python=$(python3 -c 'import sys; print(sys.executable)') || skip "no python3 here"
