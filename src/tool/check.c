@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* memkind-pmem check: a table, or JSON, on places for PMEM kinds. */
+/* memkind-pmem check: tables, or JSON, on places for PMEM kinds and on memory nodes. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -8,18 +8,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tool/check_nodes.h"
+#include "tool/nodes.h"
+#include "tool/output.h"
 #include "tool/place.h"
 #include "tool/tool.h"
 
-#define GIGA      1e9
-#define TEXT_SIZE 32
-#define STEP      1024.0
-
 static const char help[] =
-    "usage: " TOOL_NAME " check [--json] PATH...\n"
+    "usage: " TOOL_NAME " check [--json] [--nodes] [PATH...]\n"
     "\n"
     "Tells what heaps in these directories or DAX devices would have; takes about a second for "
     "each.\n"
+    "Without a path, and with --nodes: what memory nodes there are.\n"
     "\n"
     "  DAX      memory is used in place (MAP_SYNC is granted)\n"
     "  holes    what is freed goes back to the file system\n"
@@ -27,11 +27,18 @@ static const char help[] =
     "  touch    bandwidth of writing for the first time, in GB/s\n"
     "  copy     bandwidth of copying to memory that is there, in GB/s\n"
     "\n"
+    "  read, write, ns   bandwidth in GB/s, and latency of reading, of the nearest processors,\n"
+    "           as the firmware says (HMAT)\n"
+    "  to N     distance to the processors of node N; 10 is the node itself\n"
+    "  kinds    hbw, dax-kmem: the node counts as high bandwidth memory, or as a DAX device's\n"
+    "\n"
+    "  --nodes  the memory nodes after the places\n"
     "  --json   for programs: sizes in bytes, bandwidth in bytes a second, null where unknown\n"
     "  --help   this text\n"
     "\n"
     "Exit status: 0 where all of them have DAX, 1 where one works without, 2 where one is of no "
-    "use.\n";
+    "use\n"
+    "or there are no memory nodes to list.\n";
 
 /* -- For people -------------------------------------------------------------------------------- */
 
@@ -42,40 +49,23 @@ static const char *word(enum place_answer answer)
     return words[answer];
 }
 
-/* Three figures and a unit. */
-static const char *print_size(char text[TEXT_SIZE], size_t size)
+static const char *print_node(char text[OUTPUT_TEXT_SIZE], int node)
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-    double value = (double)size;
-    size_t unit = 0;
-
-    for (; value >= STEP && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
-        value /= STEP;
-    snprintf(text, TEXT_SIZE, size == 0 ? "?" : "%.*f %s", value < 10 ? 1 : 0, value, units[unit]);
-    return text;
-}
-
-static const char *print_rate(char text[TEXT_SIZE], double rate)
-{
-    snprintf(text, TEXT_SIZE, rate > 0 ? "%.2f" : "?", rate / GIGA);
-    return text;
-}
-
-static const char *print_node(char text[TEXT_SIZE], int node)
-{
-    snprintf(text, TEXT_SIZE, node != PLACE_NO_NODE ? "%d" : "?", node);
+    snprintf(text, OUTPUT_TEXT_SIZE, node != PLACE_NO_NODE ? "%d" : "?", node);
     return text;
 }
 
 static void print_row(const struct place *place, int width)
 {
-    char size[TEXT_SIZE], available[TEXT_SIZE], touch[TEXT_SIZE], copy[TEXT_SIZE], node[TEXT_SIZE];
+    char size[OUTPUT_TEXT_SIZE], available[OUTPUT_TEXT_SIZE], node[OUTPUT_TEXT_SIZE];
+    char touch[OUTPUT_TEXT_SIZE], copy[OUTPUT_TEXT_SIZE];
+    bool known = place->size != 0;
 
     printf("%-*s  %-8.8s  %-3s  %-5s  %-5s  %4s  %8s  %8s  %5s  %5s\n", width, place->path,
            place->type[0] != '\0' ? place->type : "?", word(place->map_sync), word(place->punch),
-           word(place->huge), print_node(node, place->node), print_size(size, place->size),
-           print_size(available, place->available), print_rate(touch, place->touch),
-           print_rate(copy, place->copy));
+           word(place->huge), print_node(node, place->node), output_size(size, place->size, known),
+           output_size(available, place->available, known), output_rate(touch, place->touch),
+           output_rate(copy, place->copy));
 }
 
 static void print_verdict(const struct place *place, bool colours)
@@ -113,66 +103,61 @@ static void print_table(const struct place *places, size_t count)
 
 /* -- For programs ------------------------------------------------------------------------------ */
 
-static void print_text(const char *name, const char *text)
-{
-    printf("    \"%s\": \"", name);
-    for (; *text != '\0'; text++)
-        if (*text == '"' || *text == '\\')
-            printf("\\%c", *text);
-        else if ((unsigned char)*text < ' ')
-            printf("\\u%04x", (unsigned)(unsigned char)*text);
-        else
-            putchar(*text);
-    printf("\",\n");
-}
-
 static void print_answer(const char *name, enum place_answer answer)
 {
-    static const char *const words[] = {"null", "false", "true"};
-
-    printf("    \"%s\": %s,\n", name, words[answer]);
+    output_json_truth(name, answer == PLACE_YES, answer != PLACE_UNKNOWN);
 }
 
-static void print_number(const char *name, double number, bool known, const char *end)
-{
-    if (known)
-        printf("    \"%s\": %.0f%s\n", name, number, end);
-    else
-        printf("    \"%s\": null%s\n", name, end);
-}
-
-static void print_json(const struct place *place, const char *separator)
+static void print_json(const struct place *place)
 {
     static const char *const verdicts[] = {"dax", "works", "useless"};
 
-    printf("  {\n");
-    print_text("path", place->path);
-    print_text("verdict", verdicts[place->verdict]);
-    print_text("type", place->type);
-    print_text("options", place->options);
-    print_text("source", place->source);
+    output_json_begin_object();
+    output_json_text("path", place->path);
+    output_json_text("verdict", verdicts[place->verdict]);
+    output_json_text("type", place->type);
+    output_json_text("options", place->options);
+    output_json_text("source", place->source);
     print_answer("map_sync", place->map_sync);
     print_answer("hole_punching", place->punch);
     print_answer("huge_pages", place->huge);
-    print_text("reason", place->reason);
-    print_text("advice", place->advice);
-    print_number("numa_node", place->node, place->node != PLACE_NO_NODE, ",");
-    print_number("size", (double)place->size, place->size != 0, ",");
-    print_number("free", (double)place->available, place->size != 0, ",");
-    print_number("first_touch_bandwidth", place->touch, place->touch > 0, ",");
-    print_number("copy_bandwidth", place->copy, place->copy > 0, "");
-    printf("  }%s\n", separator);
+    output_json_text("reason", place->reason);
+    output_json_text("advice", place->advice);
+    output_json_number("numa_node", place->node, place->node != PLACE_NO_NODE);
+    output_json_number("size", (double)place->size, place->size != 0);
+    output_json_number("free", (double)place->available, place->size != 0);
+    output_json_number("first_touch_bandwidth", place->touch, place->touch > 0);
+    output_json_number("copy_bandwidth", place->copy, place->copy > 0);
+    output_json_end_object();
 }
 
 /* -- The command ------------------------------------------------------------------------------- */
 
-static int check_places(char **paths, size_t count, bool json)
+static void print_all(const struct place *places, size_t count, const struct nodes *nodes,
+                      bool json)
 {
-    struct place *places = calloc(count, sizeof(*places));
+    if (json) {
+        output_json_begin();
+        for (size_t i = 0; i < count; i++)
+            print_json(&places[i]);
+        if (nodes != NULL)
+            check_nodes_json(nodes);
+        output_json_end();
+        return;
+    }
+    if (count != 0)
+        print_table(places, count);
+    if (count != 0 && nodes != NULL)
+        putchar('\n');
+    if (nodes != NULL)
+        check_nodes_table(nodes);
+}
+
+/* The worst verdict. */
+static int examine(char **paths, struct place *places, size_t count)
+{
     int status = PLACE_DAX;
 
-    if (places == NULL)
-        return tool_error("no memory");
     /* A limit to the size of files is then an error like others. */
     signal(SIGXFSZ, SIG_IGN);
     /* What children would have is no matter here, and not all values do everywhere. */
@@ -182,32 +167,41 @@ static int check_places(char **paths, size_t count, bool json)
         if ((int)places[i].verdict > status)
             status = (int)places[i].verdict;
     }
-    if (json) {
-        printf("[\n");
-        for (size_t i = 0; i < count; i++)
-            print_json(&places[i], i + 1 < count ? "," : "");
-        printf("]\n");
-    } else {
-        print_table(places, count);
-    }
+    return status;
+}
+
+static int check(char **paths, size_t count, bool list_nodes, bool json)
+{
+    struct place *places = calloc(count + 1, sizeof(*places));
+    struct nodes nodes;
+
+    if (places == NULL)
+        return tool_error("no memory");
+    int status = examine(paths, places, count);
+    if (list_nodes && !nodes_find(&nodes))
+        status = PLACE_USELESS;
+    print_all(places, count, list_nodes ? &nodes : NULL, json);
     free(places);
     return status;
 }
 
 int check_main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
-    bool json = false;
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"nodes", no_argument, NULL, 'n'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    bool json = false, nodes = false;
 
     for (;;)
         switch (getopt_long(argc, argv, "", options, NULL)) {
         case -1:
-            if (optind == argc)
-                return tool_error("no path is given; name a directory, such as /mnt/pmem");
-            return check_places(argv + optind, (size_t)(argc - optind), json);
+            return check(argv + optind, (size_t)(argc - optind), nodes || optind == argc, json);
         case 'j':
             json = true;
+            break;
+        case 'n':
+            nodes = true;
             break;
         case 'h':
             fputs(help, stdout);

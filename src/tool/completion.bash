@@ -14,7 +14,7 @@ _memkind_pmem()
     case ${COMP_WORDS[1]} in
     check)
         if [[ $word == -* ]]; then
-            mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$word")
+            mapfile -t COMPREPLY < <(compgen -W '--json --nodes --help' -- "$word")
         else
             mapfile -t COMPREPLY < <(compgen -d -- "$word"; compgen -G "$word*" | grep '^/dev/dax')
         fi

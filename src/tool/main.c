@@ -20,7 +20,8 @@ static const struct {
 static const char help[] =
     "usage: " TOOL_NAME " COMMAND [ARGUMENT...]\n"
     "\n"
-    "  check PATH...                     what a heap in these directories would have\n"
+    "  check [PATH...]                   what a heap in these directories would have; memory "
+    "nodes\n"
     "  run [OPTION...] -- COMMAND...     runs a program with its heap in a directory\n"
     "  stats PID                         what a running program uses of it\n"
     "\n"

@@ -18,17 +18,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MIB            ((size_t)1 << 20)
-#define HUGE_PAGE      (2 * MIB)
-#define SMALL_PAGE     ((size_t)4096)
-#define MOST           (64 * MIB)
-#define LEAST          HUGE_PAGE
-#define SHARE          4 /* of what is free, no more than one part of so many is used */
-#define COPY_SECONDS   0.5
-#define LINE_SIZE      256
-#define OWNER_ONLY     0600
-#define EXTENTS        32                     /* asked for at once */
-#define MOST_FAULTS(n) ((n) / 2 / SMALL_PAGE) /* of pages of 4 KiB: for no more than half of it */
+#define MIB          ((size_t)1 << 20)
+#define HUGE_PAGE    (2 * MIB)
+#define MOST         (64 * MIB)
+#define LEAST        HUGE_PAGE
+#define SHARE        4 /* of what is free, no more than one part of so many is used */
+#define COPY_SECONDS 0.5
+#define LINE_SIZE    256
+#define OWNER_ONLY   0600
+#define EXTENTS      32         /* asked for at once */
+#define ZEROES       (MIB / 16) /* written at once */
 
 static double now(void)
 {
@@ -141,10 +140,16 @@ static size_t count_huge(void)
     return kib << 10;
 }
 
+/* Faults of the system's own pages, which have several sizes, in half of it. */
+static size_t most_faults(size_t size)
+{
+    return size / 2 / (size_t)sysconf(_SC_PAGESIZE);
+}
+
 /* Whether most of it is; for DAX no count tells, but there are few faults. */
 static bool is_huge(const struct place *place, size_t size, long faults)
 {
-    return place->map_sync == PLACE_YES ? (size_t)faults <= MOST_FAULTS(size)
+    return place->map_sync == PLACE_YES ? (size_t)faults <= most_faults(size)
                                         : count_huge() >= size / 2;
 }
 
@@ -184,7 +189,7 @@ static void time_copies(struct place *place, char *base, size_t size)
 /* Returns 0 or an errno. */
 static int write_zeroes(int fd, size_t at, size_t size)
 {
-    static const char zeroes[16 * SMALL_PAGE];
+    static const char zeroes[ZEROES];
 
     for (size_t end = at + size; at < end;) {
         size_t rest = end - at < sizeof(zeroes) ? end - at : sizeof(zeroes);

@@ -11,12 +11,12 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "memkind.h"
 #include "tool/measure.h"
 
 #define SECTOR          ((size_t)512)
-#define EXT4_BLOCK      ((size_t)4096) /* no other size can have DAX */
 #define HUGE_PAGE       ((size_t)2 << 20)
 #define SYSFS_PATH_SIZE 128
 #define DECIMAL         10
@@ -156,6 +156,7 @@ static void find_space(struct place *place)
         return;
     place->size = (size_t)space.f_blocks * space.f_frsize;
     place->available = (size_t)space.f_bavail * space.f_frsize;
+    place->block = space.f_bsize;
 }
 
 /* -- What follows from it ---------------------------------------------------------------------- */
@@ -177,7 +178,7 @@ static size_t option_number(const struct place *place, const char *option)
 static bool is_made_for_huge_pages(const struct place *place)
 {
     size_t stripe =
-        option_number(place, ",stripe=") * EXT4_BLOCK + option_number(place, ",sunit=") * SECTOR;
+        option_number(place, ",stripe=") * place->block + option_number(place, ",sunit=") * SECTOR;
 
     return stripe != 0 && stripe % HUGE_PAGE == 0;
 }
@@ -209,15 +210,17 @@ static void advise_dax(struct place *place)
     else if (strcmp(place->reason, REASON_PIECES) == 0)
         say(place->advice, "For pages of 2 MiB, delete files that lie between the pieces, or make "
                            "the file system anew with the same options.");
-    else if (strcmp(place->type, "ext4") == 0)
-        say(place->advice, "For pages of 2 MiB, make the file system with \"mkfs.ext4 -E "
-                           "stride=512,stripe_width=512\" on an aligned partition.");
+    else if (strcmp(place->type, "ext4") == 0 && place->block != 0)
+        say(place->advice,
+            "For pages of 2 MiB, make the file system with \"mkfs.ext4 -E "
+            "stride=%zu,stripe_width=%zu\" on an aligned partition.",
+            HUGE_PAGE / place->block, HUGE_PAGE / place->block);
     else if (strcmp(place->type, "xfs") == 0)
         say(place->advice,
             "For pages of 2 MiB, make the file system with \"mkfs.xfs -d su=2m,sw=1\" "
             "on an aligned partition.");
     else
-        say(place->advice, "It works, by pages of 4 KiB.");
+        say(place->advice, "It works, by pages of %ld KiB.", sysconf(_SC_PAGESIZE) >> 10);
 }
 
 static void advise_no_dax(struct place *place)

@@ -25,7 +25,8 @@ struct place {
     char reason[PLACE_TEXT_SIZE];  /* why there are few such pages, or why it is of no use */
     char advice[PLACE_TEXT_SIZE];  /* one sentence */
     int node;                      /* of NUMA, PLACE_NO_NODE where that is unknown */
-    size_t size, available;        /* bytes; 0: unknown */
+    size_t size, available;        /* bytes; a size of 0: unknown */
+    size_t block;                  /* of the file system, bytes; 0: unknown */
     double touch, copy;            /* bytes a second; 0: not measured */
 };
 

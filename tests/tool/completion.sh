@@ -23,6 +23,7 @@ completes 'check' c
 completes 'run' r
 completes "$$" stats $$
 completes '--json' check --j
+completes '--nodes' check --n
 completes "$work/pmem" check "$work/pm"
 completes '--size' run --s'ize'
 completes '--except' run --e

@@ -34,6 +34,8 @@
 # QEMU: -numa hmat-lb,initiator=3,target=5,hierarchy=memory,data-type=access-bandwidth,bandwidth=30G
 # SECONDS: 180
 
+run check/nodes check_nodes 3:to0=20 3:to3=10 3:read=102.40 3:processors=3 4:to0=30 4:to1=40 4:to2=45 4:to3=45 \
+    4:read=30.72 4:ns=250 4:processors=- 5:to0=45 5:to3=30
 run local/hbw /tests/guest/test_local hbw none none none none
 run local/highest_bandwidth_local /tests/guest/test_local highest_bandwidth_local 0 1 2 3
 run local/lowest_latency_local /tests/guest/test_local lowest_latency_local 0 1 2 3

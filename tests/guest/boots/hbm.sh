@@ -22,6 +22,8 @@
 # QEMU: -numa hmat-lb,initiator=1,target=3,hierarchy=memory,data-type=access-bandwidth,bandwidth=400G
 # SECONDS: 180
 
+run check/nodes check_nodes 0:to0=10 0:to1=21 0:read=102.40 0:ns=90 0:kinds=- 0:processors=0 \
+    2:to0=13 2:to1=24 2:read=409.60 2:write=409.60 2:ns=120 2:kinds=hbw 2:processors=- 3:to1=13
 run local/hbw /tests/guest/test_local hbw 2 3
 run local/hbw_all /tests/guest/test_local hbw_all 2/3 2/3
 run local/hbw_preferred /tests/guest/test_local hbw_preferred 2 3
