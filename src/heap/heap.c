@@ -12,6 +12,7 @@
 #include "space/area.h"
 #include "space/class_map.h"
 #include "space/space.h"
+#include "space/surplus.h"
 
 #define DEFAULT_DECAY_MS ((ssize_t)10000)
 
@@ -214,6 +215,8 @@ static void *reclaim_and_retry(struct heap *heap, const struct request *request,
     reclaiming = true;
     *all_emptied = thread_caches_reclaim(&heap->caches);
     reclaiming = false;
+    if (heap->space != NULL)
+        surplus_release(heap->space);
     do {
         held = heap->space != NULL ? space_held(heap->space) : 0;
         arena_set_purge(&heap->arenas);
@@ -233,7 +236,8 @@ struct help {
 static bool holds_unused(struct heap *heap)
 {
     return atomic_load_explicit(&heap->space->ahead, memory_order_relaxed) != 0 ||
-           heap_unused_bytes(heap) != 0 || thread_caches_bytes(&heap->caches) != 0;
+           heap_unused_bytes(heap) != 0 || thread_caches_bytes(&heap->caches) != 0 ||
+           surplus_bytes(heap->space) != 0;
 }
 
 /* Has the other heap give back what no block uses, if that is of use here; whether there is a block
@@ -246,10 +250,11 @@ static bool ask_for_help(struct heap *other, void *argument)
         !space_shares_store(other->space, help->heap->space) || !holds_unused(other))
         return false;
     size_t held = space_held(other->space);
+    bool has_surplus = surplus_bytes(other->space) != 0;
     reclaiming = true;
     heap_purge(other);
     reclaiming = false;
-    if (space_held(other->space) < held)
+    if (has_surplus || space_held(other->space) < held)
         help->block = attempt_in_all(help->heap, help->request);
     return help->block != NULL;
 }
@@ -561,8 +566,10 @@ void heap_purge(struct heap *heap)
 {
     (void)thread_caches_reclaim(&heap->caches);
     arena_set_purge(&heap->arenas);
-    if (heap->space != NULL)
+    if (heap->space != NULL) {
         (void)space_trim(heap->space);
+        surplus_release(heap->space);
+    }
 }
 
 void heap_update_stats(struct heap *heap)

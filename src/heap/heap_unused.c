@@ -23,8 +23,9 @@ bool heap_can_give_back(const struct heap *heap)
 
 size_t heap_unused_bytes(const struct heap *heap)
 {
-    size_t held = space_held(heap->space);
-    size_t rest = atomic_load_explicit(&heap->space->ahead, memory_order_relaxed) +
+    const struct space *space = heap->space;
+    size_t held = space_held(space) + atomic_load_explicit(&space->stale, memory_order_relaxed);
+    size_t rest = atomic_load_explicit(&space->ahead, memory_order_relaxed) +
                   arena_set_active_bytes(&heap->arenas);
 
     return held > rest ? held - rest : 0;
@@ -58,6 +59,7 @@ bool heap_look_after(struct heap *heap)
     if (!heap_can_give_back(heap))
         return false;
     thread_caches_look_after(&heap->caches);
+    space_retry(heap->space);
     size_t unused = heap_unused_bytes(heap) + thread_caches_bytes(&heap->caches);
     heap->quiet_looks = unused == heap->unused_seen ? heap->quiet_looks + 1 : 0;
     heap->unused_seen = unused;

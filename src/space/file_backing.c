@@ -307,6 +307,13 @@ static int file_backing_room(const struct space *space, size_t *size)
     return bound(space, err, total, size);
 }
 
+static int file_backing_holds(const struct space *space, size_t *bytes)
+{
+    int fd = __atomic_load_n(&space->fd, __ATOMIC_ACQUIRE);
+
+    return descriptor_is(fd, &space->file) ? tmpfile_blocks(fd, bytes) : -EBADF;
+}
+
 static size_t file_backing_longest(const struct space *space)
 {
     (void)space;
@@ -454,6 +461,7 @@ const struct space_backing file_backing = {
     .kept = file_backing_kept,
     .capacity = file_backing_capacity,
     .room = file_backing_room,
+    .holds = file_backing_holds,
     .longest = file_backing_longest,
     .renew = file_backing_renew,
     .copy = file_backing_copy,

@@ -17,13 +17,16 @@
 #define NS_PER_S    1000000000ll
 #define BELIEVED_NS 10000000ll
 
-/* Whether the huge page of an address is there. */
-static bool is_there(char *addr)
+/*
+ * Whether it is certain that the huge page of an address is not there. mincore(2) may be forbidden,
+ * or tell a process that has given up its user id that all pages are there.
+ */
+static bool is_missing(char *addr)
 {
     unsigned char there = 0;
 
     addr -= (uintptr_t)addr & (SPACE_CHUNK - 1);
-    return mincore(addr, 1, &there) == 0 && (there & 1) != 0;
+    return mincore(addr, 1, &there) == 0 && (there & 1) == 0;
 }
 
 int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size)
@@ -36,7 +39,7 @@ int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size
     end += -(uintptr_t)end & (SPACE_CHUNK - 1);
     /* Huge pages that are there already are passed over. */
     int err = madvise(first, (size_t)(end - first), MADV_POPULATE_WRITE) == 0 ? 0 : errno;
-    if (err == 0 && is_there(first))
+    if (err == 0 && !is_missing(first))
         return 0;
     /* An emulator may answer yes and do nothing. */
     if (err == EINVAL || err == 0)
@@ -111,25 +114,35 @@ static bool ends_region(const struct space *space, const char *end)
 }
 
 /*
- * Whether the huge page of an address can be touched. To a process that has given up its user id,
- * mincore(2) says that all pages are there: then one is taken, or nothing is touched.
+ * Sets to zero what is there of one huge page: a commit that failed may have left none. It is taken
+ * first, which it need not be where it is there; EFAULT says that there is none, and none left. 0 or
+ * -errno, where it may be there and has its contents.
  */
-static bool can_be_touched(char *addr)
+static int clear_in_page(char *start, char *end)
 {
-    addr -= (uintptr_t)addr & (SPACE_CHUNK - 1);
-    return is_there(addr) && madvise(addr, SPACE_CHUNK, MADV_POPULATE_WRITE) == 0;
+    if (is_missing(start))
+        return 0;
+    char *page = start - ((uintptr_t)start & (SPACE_CHUNK - 1));
+    if (madvise(page, SPACE_CHUNK, MADV_POPULATE_WRITE) != 0)
+        return errno == EFAULT ? 0 : -errno;
+    memset(start, 0, (size_t)(end - start));
+    return 0;
 }
 
-/* Sets to zero what is there: a commit that failed may have left the rest untouchable. */
-static void clear(char *start, char *end)
+/* The same with any range. Goes on where a page fails; the last error. */
+static int clear(char *start, char *end)
 {
+    int err = 0;
+
     while (start < end) {
         char *next = start + SPACE_CHUNK - ((uintptr_t)start & (SPACE_CHUNK - 1));
+        int page_err = clear_in_page(start, next < end ? next : end);
 
-        if (can_be_touched(start))
-            memset(start, 0, (size_t)((next < end ? next : end) - start));
+        if (page_err != 0)
+            err = page_err;
         start = next;
     }
+    return err;
 }
 
 int huge_pages_release(struct space *space, void *addr, off_t offset, size_t size)
@@ -143,14 +156,11 @@ int huge_pages_release(struct space *space, void *addr, off_t offset, size_t siz
     if (first <= last && last != end && ends_region(space, end))
         last += SPACE_CHUNK;
     /* Huge pages cannot be given back before Linux 5.18: then they stay. */
-    if (first >= last || madvise(first, (size_t)(last - first), MADV_DONTNEED) != 0) {
-        clear(start, end);
-        return 0;
-    }
+    if (first >= last || madvise(first, (size_t)(last - first), MADV_DONTNEED) != 0)
+        return clear(start, end);
     atomic_fetch_add(&given_back, 1);
     atomic_store(&found_empty, 0);
-    clear(start, first);
-    if (last < end)
-        clear(last, end);
-    return 0;
+    int err = clear(start, first);
+    int tail_err = last < end ? clear(last, end) : 0;
+    return err != 0 ? err : tail_err;
 }

@@ -3,6 +3,7 @@
 #include "space/region.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "space/page_bitmap.h"
 #include "space/space.h"
@@ -15,7 +16,7 @@ struct region *region_new(struct space *space, char *base, off_t offset, size_t 
     size_t pages = size / space->page;
     size_t map_size = page_bitmap_words(pages) * sizeof(uint64_t);
     struct region *region = metadata_take(&space->metadata, sizeof(*region));
-    uint64_t *maps = metadata_take(&space->metadata, 2 * map_size);
+    uint64_t *maps = metadata_take(&space->metadata, 3 * map_size);
 
     if (region == NULL || maps == NULL || pthread_mutex_init(&region->lock, NULL) != 0)
         return NULL;
@@ -25,6 +26,7 @@ struct region *region_new(struct space *space, char *base, off_t offset, size_t 
     region->pages = pages;
     region->committed = maps;
     region->used = maps + page_bitmap_words(pages);
+    region->stale = maps + 2 * page_bitmap_words(pages);
     return region;
 }
 
@@ -76,6 +78,35 @@ static void note_peak(struct space *space, size_t held)
 static void uncharge(struct space *space, size_t bytes)
 {
     __atomic_sub_fetch(&space->held, bytes, __ATOMIC_RELAXED);
+}
+
+/*
+ * The committed pages of [first, end), none of them used, were to be given back, and were not: the
+ * store may have some of them, and these have their old contents.
+ */
+static void mark_stale(struct region *region, size_t first, size_t end)
+{
+    size_t before = page_bitmap_count(region->stale, first, end);
+    size_t run = page_bitmap_next_set(region->committed, first, end);
+
+    while (run < end) {
+        size_t run_end = page_bitmap_next_clear(region->committed, run, end);
+
+        page_bitmap_set(region->stale, run, run_end);
+        run = page_bitmap_next_set(region->committed, run_end, end);
+    }
+    size_t added = page_bitmap_count(region->stale, first, end) - before;
+    atomic_fetch_add_explicit(&region->space->stale, added * region->space->page,
+                              memory_order_relaxed);
+}
+
+static void unmark_stale(struct region *region, size_t first, size_t end)
+{
+    size_t count = page_bitmap_count(region->stale, first, end);
+
+    page_bitmap_clear(region->stale, first, end);
+    atomic_fetch_sub_explicit(&region->space->stale, count * region->space->page,
+                              memory_order_relaxed);
 }
 
 /* -- Asking the backing store ------------------------------------------------------------------ */
@@ -224,15 +255,21 @@ static size_t drop_released(struct region *region, size_t first, size_t end)
     return first < end ? dropped + drop_part(region, first, end) : dropped;
 }
 
-/* Makes [first, end) empty: the committed pages among them are all ahead, and those that the store
- * keeps stay so. */
+/*
+ * Makes [first, end) empty: the committed pages among them are all ahead or stale, and those that
+ * the store keeps stay ahead. Where it fails for now, they are stale.
+ */
 static int empty_locked(struct region *region, size_t first, size_t end)
 {
     struct space *space = region->space;
     int err = release_store(region, first, end);
 
-    if (err != 0)
+    if (err != 0) {
+        if (err != -EOPNOTSUPP)
+            mark_stale(region, first, end);
         return err;
+    }
+    unmark_stale(region, first, end);
     size_t bytes = drop_released(region, first, end) * space->page;
     atomic_fetch_sub_explicit(&space->ahead, bytes, memory_order_relaxed);
     uncharge(space, bytes);
@@ -276,10 +313,46 @@ static int fill_ahead_locked(struct region *region, size_t first, size_t end)
     return err;
 }
 
+/* A run of stale pages, within one chunk. What the store has kept of it is not known. */
+static int clean_run(struct region *region, size_t first, size_t end)
+{
+    size_t page = region->space->page;
+    int err = commit_store(region, first, end);
+
+    if (err != 0)
+        return err;
+    memset(region->base + first * page, 0, (end - first) * page);
+    unmark_stale(region, first, end);
+    return 0;
+}
+
+/*
+ * Makes the stale pages of [first, end) ahead. A chunk at a time, since a long range is refused
+ * where the store has no room for all of it, and it needs none.
+ */
+static int clean_locked(struct region *region, size_t first, size_t end)
+{
+    size_t run = page_bitmap_next_set(region->stale, first, end);
+    int err = 0;
+
+    while (run < end && err == 0) {
+        size_t chunk_end = widen(region, run, run + 1, SPACE_CHUNK).end;
+        size_t limit = chunk_end < end ? chunk_end : end;
+        size_t run_end = page_bitmap_next_clear(region->stale, run, limit);
+
+        err = clean_run(region, run, run_end);
+        run = page_bitmap_next_set(region->stale, run_end, end);
+    }
+    return err;
+}
+
 static int commit_locked(struct region *region, size_t first, size_t end, bool ahead)
 {
-    int err = -ENOMEM;
+    int err = clean_locked(region, first, end);
 
+    if (err != 0)
+        return err;
+    err = -ENOMEM;
     if (page_bitmap_next_clear(region->committed, first, end) == end)
         err = 0;
     else if (ahead || atomic_load_explicit(&region->space->whole_chunks, memory_order_relaxed))
@@ -322,12 +395,32 @@ static int decommit_locked(struct region *region, size_t first, size_t end)
     atomic_fetch_add_explicit(&region->space->ahead, (end - first) * region->space->page,
                               memory_order_relaxed);
     int err = empty_locked(region, range.first, range.end);
-    if (err != 0) {
-        page_bitmap_set(region->used, first, end);
-        atomic_fetch_sub_explicit(&region->space->ahead, (end - first) * region->space->page,
-                                  memory_order_relaxed);
-    }
+    if (err != -EOPNOTSUPP)
+        return err;
+    page_bitmap_set(region->used, first, end);
+    atomic_fetch_sub_explicit(&region->space->ahead, (end - first) * region->space->page,
+                              memory_order_relaxed);
     return err;
+}
+
+static void retry_locked(struct region *region)
+{
+    size_t run = page_bitmap_next_set(region->stale, 0, region->pages);
+
+    while (run < region->pages) {
+        size_t run_end = page_bitmap_next_clear(region->stale, run, region->pages);
+
+        if (empty_locked(region, run, run_end) != 0)
+            return;
+        run = page_bitmap_next_set(region->stale, run_end, region->pages);
+    }
+}
+
+void region_retry(struct region *region)
+{
+    pthread_mutex_lock(&region->lock);
+    retry_locked(region);
+    pthread_mutex_unlock(&region->lock);
 }
 
 int region_decommit(struct region *region, size_t first, size_t end)
@@ -365,6 +458,14 @@ size_t region_trim(struct region *region)
     size_t released = trim_locked(region);
     pthread_mutex_unlock(&region->lock);
     return released;
+}
+
+void region_release_surplus(struct region *region)
+{
+    pthread_mutex_lock(&region->lock);
+    release_surplus(region, 0, region->pages);
+    release_tail(region);
+    pthread_mutex_unlock(&region->lock);
 }
 
 int region_for_each_run(const struct region *region, bool ahead,

@@ -20,6 +20,7 @@ struct region {
     pthread_mutex_t lock; /* guards the bitmaps */
     uint64_t *committed;  /* pages that are used or ahead */
     uint64_t *used;       /* a subset */
+    uint64_t *stale;      /* of those that are not used: they have their old contents */
 };
 
 /* A region of `size` bytes, all empty; from the space's metadata, whose lock the caller holds.
@@ -33,8 +34,11 @@ struct region *region_new(struct space *space, char *base, off_t offset, size_t 
  */
 int region_commit(struct region *region, size_t first, size_t end, bool ahead);
 
-/* Makes the used pages [first, end) empty, and with the last used page of a chunk also those that
- * are ahead. */
+/*
+ * Makes the used pages [first, end) empty, and with the last used page of a chunk also those that
+ * are ahead. -EOPNOTSUPP where the store never gives back: they stay used. On any other error, they
+ * are stale.
+ */
 int region_decommit(struct region *region, size_t first, size_t end);
 
 /*
@@ -45,8 +49,14 @@ int region_decommit(struct region *region, size_t first, size_t end);
 int region_for_each_run(const struct region *region, bool ahead,
                         int (*call)(void *arg, char *addr, off_t offset, size_t size), void *arg);
 
-/* Makes all pages that are ahead empty; returns how many bytes that were. */
+/* Makes all pages that are ahead or stale empty; returns how many bytes that were. */
 size_t region_trim(struct region *region);
+
+/* Makes the stale pages empty, up to the first that the store refuses again. */
+void region_retry(struct region *region);
+
+/* Gives back what the store holds in empty pages, and in the rest of the region's last chunk. */
+void region_release_surplus(struct region *region);
 
 /* How many chunks have committed pages. */
 size_t region_chunks(struct region *region);

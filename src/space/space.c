@@ -316,7 +316,11 @@ int space_decommit(struct space *space, void *addr, size_t size)
     struct region *region = region_of(space, addr);
     size_t first = (size_t)((char *)addr - region->base) / space->page;
 
-    return region_decommit(region, first, first + size / space->page);
+    int err = region_decommit(region, first, first + size / space->page);
+    /* Where this could be given back, so may be what could not before. */
+    if (err == 0)
+        space_retry(space);
+    return err == -EOPNOTSUPP ? err : 0;
 }
 
 size_t space_trim(struct space *space)
@@ -329,6 +333,16 @@ size_t space_trim(struct space *space)
         region = region->next;
     }
     return released;
+}
+
+void space_retry(struct space *space)
+{
+    struct region *region = atomic_load_explicit(&space->regions, memory_order_acquire);
+
+    while (region != NULL && atomic_load_explicit(&space->stale, memory_order_relaxed) != 0) {
+        region_retry(region);
+        region = region->next;
+    }
 }
 
 size_t space_capacity(const struct space *space, size_t needed)

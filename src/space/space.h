@@ -7,16 +7,21 @@
  *              offset on; at least one granule of the address map, each as large as all before it
  *              together, so that terabytes need a few dozen maps; given back with the space
  *    region    what one call of space_reserve() hands out: whole chunks of a segment, to one arena
- *    page      is in one of three states:
+ *    page      is in one of four states:
  *
  *              empty   no file space
  *              ahead   committed along with others around it, not handed out
  *              used    committed and handed out
+ *              stale   handed back, but the store did not take it: it has its old contents
  *
  *              empty --commit--> used      empty --commit of a page near by--> ahead
  *              ahead --commit--> used      ahead --trim, or no page of its chunk is used--> empty
  *              used --decommit--> empty    and reads as zero when it is committed again
  *              used --decommit--> ahead    where the store could not give back part of a large page
+ *              used --decommit--> stale    where it failed to give it back: an error of the disk, no
+ *                                          room to note a hole, locked pages
+ *              stale --trim, or a later decommit near by--> empty
+ *              stale --commit--> used      after its store was taken again, and set to zero
  *
  * Address and offset are congruent modulo a chunk, so that one PMD entry can map a chunk on DAX.
  * File space is committed before it is touched, so a full file system is an error here and never a
@@ -102,6 +107,9 @@ struct space_backing {
      */
     int (*room)(const struct space *space, size_t *size);
 
+    /* How much the store holds for the space, for *bytes; NULL where nobody else can fill it. */
+    int (*holds)(const struct space *space, size_t *bytes);
+
     /* The offset from which on nothing can be committed at present; NULL where there is none. */
     size_t (*longest)(const struct space *space);
 };
@@ -148,7 +156,9 @@ struct space {
     atomic_bool large_pages;            /* it may have to split pages to give a part back */
     atomic_bool cannot_populate;        /* memory does not come by populating its mapping */
     atomic_uint looks;                  /* for these two, so far */
-    atomic_size_t ahead;                /* bytes in pages of state ahead */
+    atomic_size_t ahead;                /* bytes in pages of state ahead or stale */
+    atomic_size_t stale;                /* of these, in stale ones */
+    atomic_size_t surplus_in_vain;      /* bytes that surplus_release() could not give back */
     atomic_size_t peak;                 /* most bytes that were ever held */
     atomic_ulong purges;                /* how often the store was given something back */
     size_t reserved;                    /* bytes of all segments; guarded by lock */
@@ -207,13 +217,18 @@ void space_return(struct space *space, void *addr);
 int space_commit(struct space *space, void *addr, size_t size);
 
 /*
- * Makes the used pages of a range within one region empty. -EOPNOTSUPP and the like where the
- * backing store cannot give back: then they stay used, with their contents. Thread-safe.
+ * Makes the used pages of a range within one region empty, or stale where the backing store does
+ * not give them back now. -EOPNOTSUPP where it never does: then they stay used, with their
+ * contents. Thread-safe.
  */
 int space_decommit(struct space *space, void *addr, size_t size);
 
-/* Makes all pages that are ahead empty; returns how many bytes that gave back. Thread-safe. */
+/* Makes all pages that are ahead or stale empty; returns how many bytes that gave back.
+ * Thread-safe. */
 size_t space_trim(struct space *space);
+
+/* The same with stale pages alone, up to the first of each region that fails again. Thread-safe. */
+void space_retry(struct space *space);
 
 /* Whether a region begins at addr, an address in a region of the space. */
 bool space_is_region_start(const struct space *space, const void *addr);

@@ -330,7 +330,7 @@ static void failures_are_true(void **state)
     space.max_size = CHUNK / 2;
     assert_true(commit_fails(addr, CHUNK, 0, CHUNK));
     assert_false(commit_fails(addr, CHUNK, 0, CHUNK / 2));
-    fault_set(&release_fault, EIO, 1);
+    fault_set(&release_fault, EOPNOTSUPP, 1);
     assert_true(decommit_fails(addr, CHUNK, 0, PAGE));
     assert_int_equal(space_held(&space), CHUNK / 2);
     errno = SOME_ERRNO;
@@ -348,7 +348,10 @@ static void errno_is_kept_by_failures(void **state)
     fault_set(&commit_fault, 0, 0);
     assert_false(commit_fails(addr, CHUNK, 0, CHUNK));
     fault_set(&release_fault, EIO, 1);
-    assert_true(decommit_fails(addr, CHUNK, 0, CHUNK));
+    assert_false(decommit_fails(addr, CHUNK, 0, PAGE));
+    assert_int_equal(errno, SOME_ERRNO);
+    fault_set(&release_fault, EOPNOTSUPP, 1);
+    assert_true(decommit_fails(addr, CHUNK, PAGE, CHUNK - PAGE));
 }
 
 static void held_pages_are_not_given_back(void **state)

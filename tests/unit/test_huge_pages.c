@@ -28,6 +28,7 @@
 static struct space space;
 static struct fault populate_fault;
 static struct fault release_fault;
+static struct fault mincore_fault;
 static bool populates_in_vain; /* madvise(2) answers yes and does nothing */
 static char *base;             /* of the first chunk */
 static bool is_there[CHUNKS];  /* which huge pages the pool has given */
@@ -67,6 +68,8 @@ int __wrap_mincore(void *addr, size_t size, unsigned char *there)
 {
     assert_int_equal((uintptr_t)addr % PAGE, 0);
     assert_true(size <= PAGE);
+    if (fault_hits(&mincore_fault))
+        return -1;
     *there = is_there[(size_t)((char *)addr - base) / CHUNK];
     return 0;
 }
@@ -122,7 +125,7 @@ static int setup(void **state)
     void *addr;
 
     (void)state;
-    populate_fault = release_fault = (struct fault){0};
+    populate_fault = release_fault = mincore_fault = (struct fault){0};
     memset(is_there, 0, sizeof(is_there));
     assert_int_equal(space_init(&space, &backing, 0, OWNER), 0);
     assert_int_equal(space_reserve(&space, ADDRESS_MAP_GRANULE, CHUNK, &addr), 0);
@@ -265,6 +268,51 @@ static void old_kernel_keeps_pages_and_they_are_zero(void **state)
     assert_true(is_zero(region, 2 * CHUNK));
 }
 
+/* A part of a huge page that is set to zero whatever mincore(2) says. */
+static void forbidden_mincore_clears_nevertheless(void **state)
+{
+    static const int errors[] = {EAGAIN, EPERM, ENOSYS};
+    char *region = reserve(CHUNK);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+        fault_set(&mincore_fault, errors[i], FAULT_ALWAYS);
+        assert_int_equal(space_commit(&space, region, CHUNK), 0);
+        memset(region, DIRT, CHUNK);
+        assert_int_equal(space_decommit(&space, region + PAGE, 3 * PAGE), 0);
+        assert_true(is_zero(region + PAGE, 3 * PAGE));
+        assert_int_equal(region[0], DIRT);
+        assert_int_equal(region[4 * PAGE], DIRT);
+        assert_int_equal(space_decommit(&space, region, PAGE), 0);
+        assert_int_equal(space_decommit(&space, region + 4 * PAGE, CHUNK - 4 * PAGE), 0);
+        assert_int_equal(count_there(), 0);
+    }
+}
+
+/* Nobody tells whether the page is there, and it cannot be taken: it is cleared before its next
+ * use. */
+static void what_cannot_be_cleared_is_cleared_later(void **state)
+{
+    char *region = reserve(CHUNK);
+
+    (void)state;
+    assert_int_equal(space_commit(&space, region, CHUNK), 0);
+    memset(region, DIRT, CHUNK);
+    fault_set(&mincore_fault, EPERM, FAULT_ALWAYS);
+    fault_set(&populate_fault, EPERM, FAULT_ALWAYS);
+    assert_int_equal(space_decommit(&space, region + PAGE, 3 * PAGE), 0);
+    assert_int_equal(region[PAGE], DIRT);
+    assert_int_equal(space_commit(&space, region + PAGE, PAGE), -ENOMEM);
+    fault_set(&populate_fault, 0, 0);
+    assert_int_equal(space_commit(&space, region + PAGE, 2 * PAGE), 0);
+    assert_true(is_zero(region + PAGE, 2 * PAGE));
+    assert_int_equal(region[0], DIRT);
+    assert_int_equal(space_decommit(&space, region, 3 * PAGE), 0);
+    assert_int_equal(space_decommit(&space, region + 4 * PAGE, CHUNK - 4 * PAGE), 0);
+    assert_int_equal(count_there(), 0);
+    assert_int_equal(space_held(&space), 0);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 static void empty_pool_is_seen(void **state)
@@ -295,6 +343,8 @@ int main(void)
         TEST(old_kernel_takes_none),
         TEST(emulator_that_ignores_advice_takes_none),
         TEST(old_kernel_keeps_pages_and_they_are_zero),
+        TEST(forbidden_mincore_clears_nevertheless),
+        TEST(what_cannot_be_cleared_is_cleared_later),
         TEST(empty_pool_is_seen),
     };
 

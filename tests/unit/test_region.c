@@ -4,7 +4,7 @@
  * whatever fails.
  *
  * The store is a fake: an array of pages, of which commit and release can be made to fail, also in
- * the middle.
+ * the middle. Behind it is memory, so that a page that is committed can be seen to be zero.
  */
 /* WRAP: pthread_mutex_init mmap */
 #include <setjmp.h>
@@ -32,8 +32,9 @@
 #define OWNER         9
 #define ROUNDS        4000
 #define SEED          7u
+#define DIRT          0x5a
 
-enum state { EMPTY, AHEAD, USED };
+enum state { EMPTY, AHEAD, USED, STALE };
 
 static struct space space;
 static struct region *region;
@@ -41,6 +42,7 @@ static bool store[STORE_PAGES]; /* which pages of the region the store holds */
 static size_t store_held;       /* pages */
 static size_t largest_held;     /* most pages at any time */
 static bool commit_in_part;     /* a commit that fails has taken half of the pages */
+static bool release_in_part;    /* a release that fails has given back half of them */
 static bool refuse_chunks;      /* a commit of more than is asked for fails */
 static size_t refuse_above;     /* pages; with refuse_chunks */
 static struct fault commit_fault;
@@ -81,6 +83,8 @@ static void store_write(off_t offset, size_t size, bool value)
         store_held = store_held - store[i] + value;
         store[i] = value;
     }
+    if (!value)
+        memset(region->base + first * space.page, 0, size);
     if (store_held > largest_held)
         largest_held = store_held;
 }
@@ -106,8 +110,13 @@ static int fake_release(struct space *of, void *addr, off_t offset, size_t size)
 {
     assert_ptr_equal(of, &space);
     assert_int_equal((char *)addr - region->base, offset - REGION_OFFSET);
-    if (fault_hits(&release_fault))
+    if (fault_hits(&release_fault)) {
+        size_t half = size / 2 / space.page * space.page;
+
+        if (release_in_part && half > 0)
+            store_write(offset, half, false);
         return -release_fault.error;
+    }
     store_write(offset, size, false);
     return 0;
 }
@@ -116,16 +125,18 @@ static const struct space_backing fake_backing = {.commit = fake_commit, .releas
 
 /* -- Fixture ----------------------------------------------------------------------------------- */
 
-static void *const base =
-    (void *)(uintptr_t)(64 * SPACE_CHUNK); /* nothing is there, nobody touches it */
+static void *const base = (void *)(uintptr_t)(64 * SPACE_CHUNK); /* nothing else is there */
 
 static int setup(void **state)
 {
     (void)state;
     commit_fault = release_fault = mutex_fault = mmap_fault = (struct fault){0};
-    commit_in_part = refuse_chunks = false;
+    commit_in_part = release_in_part = refuse_chunks = false;
     store_held = largest_held = 0;
     memset(store, 0, sizeof(store));
+    assert_ptr_equal(mmap(base, CHUNKS * SPACE_CHUNK, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+                     base);
     assert_int_equal(space_init(&space, &fake_backing, 0, OWNER), 0);
     space.first_step = SPACE_CHUNK;
     region = region_new(&space, base, REGION_OFFSET, MODEL_SIZE);
@@ -138,6 +149,7 @@ static int teardown(void **state)
     (void)state;
     pthread_mutex_destroy(&region->lock);
     space_destroy(&space);
+    munmap(base, CHUNKS * SPACE_CHUNK);
     return 0;
 }
 
@@ -151,8 +163,11 @@ static enum state state_of(size_t page)
     bool committed = page_bitmap_count(region->committed, page, page + 1) != 0;
     bool used = page_bitmap_count(region->used, page, page + 1) != 0;
 
+    bool stale = page_bitmap_count(region->stale, page, page + 1) != 0;
+
     assert_true(committed || !used);
-    return used ? USED : committed ? AHEAD : EMPTY;
+    assert_true((committed && !used) || !stale);
+    return used ? USED : stale ? STALE : committed ? AHEAD : EMPTY;
 }
 
 static void check_state(size_t first, size_t end, enum state wanted)
@@ -162,17 +177,18 @@ static void check_state(size_t first, size_t end, enum state wanted)
             fail_msg("page %zu is in state %d and not %d", i, (int)state_of(i), (int)wanted);
 }
 
-/* The counters say what the bitmaps say, and the store holds that. */
+/* The counters say what the bitmaps say, and the store holds that; of stale pages, some or none. */
 static void check_accounts(void)
 {
     size_t committed = page_bitmap_count(region->committed, 0, region->pages);
     size_t used = page_bitmap_count(region->used, 0, region->pages);
 
     for (size_t i = 0; i < region->pages; i++)
-        if (store[i] != (state_of(i) != EMPTY))
+        if (state_of(i) != STALE && store[i] != (state_of(i) != EMPTY))
             fail_msg("page %zu: store %d, state %d", i, (int)store[i], (int)state_of(i));
     assert_int_equal(space_held(&space), committed * space.page);
     assert_int_equal(space.ahead, (committed - used) * space.page);
+    assert_int_equal(space.stale, page_bitmap_count(region->stale, 0, region->pages) * space.page);
 }
 
 static void commit(size_t first, size_t end, bool ahead)
@@ -459,18 +475,97 @@ static void ahead_stays_while_its_chunk_has_used_pages(void **state)
     check_state(301, chunk_pages(), AHEAD);
 }
 
-static void failed_decommit_changes_nothing(void **state)
+/* The pages [10, 11) of [10, 12), which a failed decommit leaves stale and dirty. */
+static void make_stale(void)
 {
-    (void)state;
     commit(10, 12, true);
+    memset(region->base + 10 * space.page, DIRT, 2 * space.page);
     fault_set(&release_fault, EIO, 1);
     assert_int_equal(region_decommit(region, 10, 11), -EIO);
-    check_state(10, 12, USED);
+    check_state(10, 11, STALE);
+    check_state(11, 12, USED);
     check_state(0, 10, AHEAD);
     check_accounts();
-    /* That was for once. */
-    decommit(10, 12);
+}
+
+static void check_zero(size_t first, size_t end)
+{
+    const char *bytes = region->base + first * space.page;
+
+    assert_true(bytes[0] == 0 && memcmp(bytes, bytes + 1, (end - first) * space.page - 1) == 0);
+}
+
+static void failed_decommit_is_tried_again_by_trim(void **state)
+{
+    (void)state;
+    make_stale();
+    assert_int_equal(region_trim(region), (chunk_pages() - 1) * space.page);
+    check_state(0, 11, EMPTY);
+    check_state(11, 12, USED);
+    check_accounts();
+    assert_int_equal(store_held, 1);
+}
+
+static void failed_decommit_is_tried_again_alone(void **state)
+{
+    (void)state;
+    make_stale();
+    fault_set(&release_fault, EIO, 1);
+    region_retry(region);
+    check_state(10, 11, STALE);
+    region_retry(region);
+    check_state(0, 10, AHEAD);
+    check_state(10, 11, EMPTY);
+    check_state(11, 12, USED);
+    check_accounts();
+}
+
+static void last_used_page_takes_what_is_stale_with_it(void **state)
+{
+    (void)state;
+    make_stale();
+    decommit(11, 12);
+    check_state(0, chunk_pages(), EMPTY);
     assert_int_equal(store_held, 0);
+}
+
+static void stale_pages_are_used_again_and_are_zero(void **state)
+{
+    (void)state;
+    make_stale();
+    commit(9, 11, false);
+    check_zero(9, 11);
+    assert_int_equal(region->base[11 * space.page], DIRT);
+    assert_int_equal(space.stale, 0);
+}
+
+/* What was ahead before the release that failed in the middle may have lost its store. */
+static void pages_of_a_release_that_failed_in_part_are_taken_again(void **state)
+{
+    (void)state;
+    release_in_part = true;
+    commit(10, 12, true);
+    memset(region->base + 10 * space.page, DIRT, 2 * space.page);
+    fault_set(&release_fault, EIO, 1);
+    assert_int_equal(region_decommit(region, 10, 12), -EIO);
+    check_state(0, chunk_pages(), STALE);
+    assert_int_equal(store_held, chunk_pages() / 2);
+    commit(5, chunk_pages() - 5, false);
+    check_zero(5, chunk_pages() - 5);
+    for (size_t i = 5; i < chunk_pages() - 5; i++)
+        assert_true(store[i]);
+}
+
+static void full_store_leaves_stale_pages_as_they_are(void **state)
+{
+    (void)state;
+    make_stale();
+    fault_set(&commit_fault, ENOSPC, 1);
+    assert_int_equal(region_commit(region, 10, 11, false), -ENOSPC);
+    check_state(10, 11, STALE);
+    check_accounts();
+    commit(10, 11, false);
+    check_zero(10, 11);
 }
 
 static void store_that_cannot_release_is_not_asked_again(void **state)
@@ -513,7 +608,7 @@ static void trim_goes_on_where_a_run_cannot_be_released(void **state)
     fault_set(&release_fault, EIO, 1);
     assert_int_equal(region_trim(region), (chunk_pages() - 20) * space.page);
     check_accounts();
-    check_state(0, 10, AHEAD);
+    check_state(0, 10, STALE);
     check_state(20, chunk_pages(), EMPTY);
     assert_int_equal(region_trim(region), 10 * space.page);
 }
@@ -555,10 +650,14 @@ static void random_operation(unsigned *seed, bool *model)
     if (first == end)
         return;
     if (decommits) {
-        if (region_decommit(region, first, end) == 0)
-            model_write(model, first, end, false);
+        int err = region_decommit(region, first, end);
+
+        assert_true(err == 0 || err == -EIO);
+        model_write(model, first, end, false);
     } else if (region_commit(region, first, end, rand_r(seed) % 2 == 0) == 0) {
         model_write(model, first, end, true);
+        check_zero(first, end);
+        memset(region->base + first * space.page, DIRT, (end - first) * space.page);
     }
 }
 
@@ -571,6 +670,7 @@ static void random_operations_keep_the_accounts(void **state)
     memset(model, 0, sizeof(model));
     space.max_size = 2 * SPACE_CHUNK;
     commit_in_part = true;
+    release_in_part = true;
     for (int i = 0; i < ROUNDS; i++) {
         fault_set(&commit_fault, ENOSPC, rand_r(&seed) % 8 == 0);
         fault_set(&release_fault, EIO, 0);
@@ -611,7 +711,12 @@ int main(void)
         TEST(last_used_pages_of_several_chunks),
         TEST(other_chunks_keep_what_is_ahead),
         TEST(ahead_stays_while_its_chunk_has_used_pages),
-        TEST(failed_decommit_changes_nothing),
+        TEST(failed_decommit_is_tried_again_by_trim),
+        TEST(failed_decommit_is_tried_again_alone),
+        TEST(last_used_page_takes_what_is_stale_with_it),
+        TEST(stale_pages_are_used_again_and_are_zero),
+        TEST(pages_of_a_release_that_failed_in_part_are_taken_again),
+        TEST(full_store_leaves_stale_pages_as_they_are),
         TEST(store_that_cannot_release_is_not_asked_again),
         TEST(trim_empties_what_is_ahead),
         TEST(trim_goes_on_where_a_run_cannot_be_released),

@@ -618,7 +618,7 @@ static void peak_chunks_and_purges_are_counted(void **state)
     assert_int_equal(space.peak, most);
     /* What could not be had or given back does not count. */
     fault_set(&release_fault, EIO, 1);
-    assert_int_equal(space_decommit(&space, addr, page), -EIO);
+    assert_int_equal(space_decommit(&space, addr, page), 0);
     assert_int_equal(space.purges, 1);
     space.max_size = 2 * CHUNK;
     assert_int_equal(space_commit(&space, addr + CHUNK, 2 * CHUNK), -ENOMEM);
@@ -700,11 +700,30 @@ static void released_store_is_needed_first(void **state)
     (void)state;
     commit(addr, page);
     fault_set(&release_fault, EIO, FAULT_ALWAYS);
-    assert_int_equal(space_decommit(&space, addr, page), -EIO);
+    assert_int_equal(space_decommit(&space, addr, page), 0);
     assert_int_equal(space_held(&space), CHUNK);
     assert_int_equal(space_trim(&space), 0);
+    space_retry(&space);
+    assert_int_equal(space_held(&space), CHUNK);
     fault_set(&release_fault, 0, 0);
-    decommit(addr, page);
+    space_retry(&space);
+    assert_int_equal(space_held(&space), 0);
+    assert_int_equal(space.stale, 0);
+}
+
+static void later_decommit_takes_what_failed_with_it(void **state)
+{
+    char *addr = reserve(CHUNK, CHUNK);
+    char *other = reserve(CHUNK, CHUNK);
+
+    (void)state;
+    commit(addr, 2 * page);
+    commit(other, page);
+    fault_set(&release_fault, EIO, 1);
+    assert_int_equal(space_decommit(&space, addr, 2 * page), 0);
+    assert_int_equal(space.stale, CHUNK);
+    decommit(other, page);
+    assert_int_equal(space.stale, 0);
     assert_int_equal(space_held(&space), 0);
 }
 
@@ -1056,6 +1075,7 @@ int main(void)
         FAKE(full_space_is_known_without_trying),
         FAKE(full_store_is_its_error),
         FAKE(released_store_is_needed_first),
+        FAKE(later_decommit_takes_what_failed_with_it),
         FAKE(closing_space_releases_nothing),
         REAL(committed_pages_are_zero_again),
         REAL(store_without_holes_keeps_the_pages),

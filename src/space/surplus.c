@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a space's store holds beyond what is accounted for. */
+#include "space/surplus.h"
+
+#include "space/region.h"
+#include "space/segment.h"
+#include "space/space.h"
+
+/* Less than this may be what a file system notes about the file. */
+#define LITTLE ((size_t)64 << 10)
+
+/* All that is not accounted for. */
+static size_t excess(const struct space *space)
+{
+    size_t bytes;
+
+    if (space->backing->holds == NULL ||
+        atomic_load_explicit(&space->cannot_release, memory_order_relaxed) ||
+        space->backing->holds(space, &bytes) != 0)
+        return 0;
+    size_t held = space_held(space);
+    return bytes > held ? bytes - held : 0;
+}
+
+size_t surplus_bytes(const struct space *space)
+{
+    size_t bytes = excess(space);
+    size_t in_vain = atomic_load_explicit(&space->surplus_in_vain, memory_order_relaxed);
+
+    return bytes >= LITTLE && bytes - LITTLE >= in_vain ? bytes - in_vain : 0;
+}
+
+static void release_between(struct space *space, const struct segment *segment, size_t from,
+                            size_t to)
+{
+    if (from < to)
+        (void)space->backing->release(space, segment->base + from, segment->offset + (off_t)from,
+                                      to - from);
+}
+
+/*
+ * The chunks that no region has: between two of them for the sake of alignment, and behind the last
+ * as far as the segment was ever open.
+ */
+static void release_without_region(struct space *space, const struct segment *segment)
+{
+    size_t open = atomic_load_explicit(&segment->open, memory_order_acquire);
+    size_t end = (open + SPACE_CHUNK - 1) & ~(SPACE_CHUNK - 1);
+    size_t from = 0;
+
+    if (end > segment->size)
+        end = segment->size;
+    for (size_t at = 0; at < end && at < segment->taken; at += SPACE_CHUNK)
+        if (segment->regions[at >> SPACE_CHUNK_SHIFT] != NULL) {
+            release_between(space, segment, from, at);
+            from = at + SPACE_CHUNK;
+        }
+    release_between(space, segment, from, end);
+}
+
+/* With the space's lock, so that no chunk becomes a region's meanwhile. */
+static void release_locked(struct space *space)
+{
+    for (const struct segment *segment = atomic_load(&space->segments); segment != NULL;
+         segment = segment->next)
+        release_without_region(space, segment);
+    for (struct region *region = atomic_load(&space->regions); region != NULL;
+         region = region->next)
+        region_release_surplus(region);
+}
+
+void surplus_release(struct space *space)
+{
+    if (surplus_bytes(space) == 0) {
+        /* It can also become less by itself. */
+        size_t bytes = excess(space);
+
+        if (bytes < atomic_load_explicit(&space->surplus_in_vain, memory_order_relaxed))
+            atomic_store_explicit(&space->surplus_in_vain, bytes, memory_order_relaxed);
+        return;
+    }
+    pthread_mutex_lock(&space->lock);
+    release_locked(space);
+    pthread_mutex_unlock(&space->lock);
+    atomic_store_explicit(&space->surplus_in_vain, excess(space), memory_order_relaxed);
+}
