@@ -10,6 +10,7 @@
 #include "heap/thread_cache.h"
 #include "kinds/kind_registry.h"
 #include "kinds/tier_counts.h"
+#include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_private.h"
 #include "space/address_map.h"
 #include "space/class_map.h"
@@ -92,7 +93,26 @@ static void *no_kind(void)
     return NULL;
 }
 
-void *memtier_kind_malloc(memkind_t kind, size_t size)
+/*
+ * A block from this thread's cache, counted; NULL where there is more to do. Neither a kind's own
+ * operations nor a program's decorator may be passed over.
+ */
+static inline void *pop_counted(const struct thread_own *thread, const struct memkind *kind,
+                                size_t size)
+{
+    struct tier_counts *own = thread->counts;
+
+    if (UNLIKELY(own == NULL || size - 1 >= SIZE_CLASS_LARGEST) ||
+        UNLIKELY(kind->ops->malloc != memkind_arena_malloc || memtier_kind_malloc_post != NULL))
+        return NULL;
+    unsigned size_class = size_class_of(size);
+    void *block = thread_cache_pop_from(thread->caches[kind_registry_owner(kind)], size_class);
+    if (LIKELY(block != NULL))
+        tier_counts_add_to(&own->bytes[kind->partition], (long)size_class_size(size_class));
+    return block;
+}
+
+static __attribute__((noinline)) void *kind_malloc_slowly(struct memkind *kind, size_t size)
 {
     if (kind == NULL)
         return no_kind();
@@ -102,6 +122,13 @@ void *memtier_kind_malloc(memkind_t kind, size_t size)
     if (memtier_kind_malloc_post != NULL)
         memtier_kind_malloc_post(kind, size, &block);
     return block;
+}
+
+void *memtier_kind_malloc(memkind_t kind, size_t size)
+{
+    void *block = LIKELY(kind != NULL) ? pop_counted(&thread_own, kind, size) : NULL;
+
+    return LIKELY(block != NULL) ? block : kind_malloc_slowly(kind, size);
 }
 
 void *memtier_kind_calloc(memkind_t kind, size_t num, size_t size)
@@ -175,28 +202,29 @@ static __attribute__((noinline)) void free_slowly(struct memkind *kind, void *pt
 }
 
 /*
- * Puts a block whose kind is not named into this thread's cache; false where there is more to do.
+ * Puts a block into this thread's cache; false where there is more to do. The kind is NULL where it
+ * is not named.
  */
-static inline bool push_counted(void *ptr)
+static inline bool push_counted(const struct memkind *kind, void *ptr)
 {
     unsigned owner = address_map_owner(ptr);
 
-    if (UNLIKELY(owner < ADDRESS_MAP_FIRST_OWNER))
+    if (UNLIKELY(owner < ADDRESS_MAP_FIRST_OWNER) ||
+        UNLIKELY(kind != NULL && kind_registry_owner(kind) != owner))
         return false;
     unsigned size_class = class_map_get_owned(ptr);
-    struct tier_counts *own = tier_counts_own;
-    if (UNLIKELY(own == NULL || size_class == 0 || memtier_kind_free_pre != NULL) ||
+    struct tier_counts *own = thread_own.counts;
+    if (UNLIKELY(own == NULL || memtier_kind_free_pre != NULL) ||
         UNLIKELY(!thread_cache_push(owner, size_class, ptr)))
         return false;
-    _Atomic long *count = &own->bytes[owner - ADDRESS_MAP_FIRST_OWNER];
-    long bytes = atomic_load_explicit(count, memory_order_relaxed);
-    atomic_store_explicit(count, bytes - (long)size_class_size(size_class), memory_order_relaxed);
+    tier_counts_add_to(&own->bytes[owner - ADDRESS_MAP_FIRST_OWNER],
+                       -(long)size_class_size(size_class));
     return true;
 }
 
 void memtier_kind_free(memkind_t kind, void *ptr)
 {
-    if (UNLIKELY(kind != NULL) || UNLIKELY(!push_counted(ptr)))
+    if (UNLIKELY(!push_counted(kind, ptr)))
         free_slowly(kind, ptr);
 }
 
@@ -222,24 +250,34 @@ static __attribute__((noinline)) void *malloc_slowly(struct memtier_memory *memo
     return memtier_kind_malloc(tier_memory_choose(memory, size), size);
 }
 
+/* What a thread does between two looks at the ratio, where the size decides. */
+static __attribute__((noinline)) void *malloc_by_size(struct memtier_memory *memory, size_t size,
+                                                      const struct thread_own *thread,
+                                                      struct tier_turn *turn)
+{
+    if (UNLIKELY(turn->memory != memory->number || turn->countdown == 0))
+        return malloc_slowly(memory, size);
+    turn->countdown--;
+    struct memkind *kind = tier_memory_by_size(memory, size);
+    void *block = pop_counted(thread, kind, size);
+    return LIKELY(block != NULL) ? block : kind_malloc_slowly(kind, size);
+}
+
 /*
  * A block from this thread's cache for the kind whose turn it is; NULL where there is more to do.
  */
-static inline void *pop_in_turn(const struct memtier_memory *memory, size_t size)
+static inline void *pop_in_turn(const struct thread_own *thread, const struct tier_turn *turn,
+                                size_t size)
 {
-    struct tier_counts *own = tier_counts_own;
-    uint64_t number = memory->number;
-
-    if (UNLIKELY(own == NULL || size - 1 >= SIZE_CLASS_LARGEST))
+    if (UNLIKELY(size - 1 >= SIZE_CLASS_LARGEST))
         return NULL;
-    const struct tier_turn *turn = &own->turns[number % TIER_TURNS];
     unsigned size_class = size_class_of(size);
-    _Atomic long *count = &own->bytes[turn->partition];
+    _Atomic long *count = turn->count;
     long bytes =
         atomic_load_explicit(count, memory_order_relaxed) + (long)size_class_size(size_class);
-    if (UNLIKELY(turn->memory != number || bytes > turn->limit))
+    if (UNLIKELY(bytes > turn->limit))
         return NULL;
-    void *block = thread_cache_pop(turn->cache, size_class);
+    void *block = thread_cache_pop_from(thread->caches[turn->cache], size_class);
     if (LIKELY(block != NULL))
         atomic_store_explicit(count, bytes, memory_order_relaxed);
     return block;
@@ -247,8 +285,14 @@ static inline void *pop_in_turn(const struct memtier_memory *memory, size_t size
 
 void *memtier_malloc(struct memtier_memory *memory, size_t size)
 {
-    void *block = LIKELY(memory != NULL) ? pop_in_turn(memory, size) : NULL;
+    const struct thread_own *thread = &thread_own;
 
+    if (UNLIKELY(memory == NULL || thread->counts == NULL))
+        return malloc_slowly(memory, size);
+    struct tier_turn *turn = tier_memory_turn(memory, thread->counts);
+    if (turn->memory != memory->ratio_number)
+        return malloc_by_size(memory, size, thread, turn);
+    void *block = pop_in_turn(thread, turn, size);
     return LIKELY(block != NULL) ? block : malloc_slowly(memory, size);
 }
 

@@ -51,7 +51,7 @@ static struct thread_cache *first_table[THREAD_CACHE_HEAPS] = {
     [0 ... THREAD_CACHE_HEAPS - 1] = &closed_cache,
 };
 #pragma GCC diagnostic pop
-_Thread_local struct thread_cache **thread_cache_table = first_table;
+_Thread_local struct thread_own thread_own = {.caches = first_table};
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -184,8 +184,8 @@ static void close_table(struct thread_table *table)
 
 static struct thread_table *own_table(void)
 {
-    if (thread_cache_table != first_table)
-        return (struct thread_table *)thread_cache_table;
+    if (thread_own.caches != first_table)
+        return (struct thread_table *)thread_own.caches;
     struct thread_table *table = mapping_cache_take(&spare_tables, sizeof(*table));
     if (table == NULL)
         return NULL;
@@ -195,7 +195,7 @@ static struct thread_table *own_table(void)
     }
     atomic_init(&table->closed.closed, true);
     close_table(table);
-    thread_cache_table = table->entries;
+    thread_own.caches = table->entries;
     return table;
 }
 
@@ -205,7 +205,7 @@ static void end_thread(void *ended)
 {
     struct thread_table *table = ended;
 
-    thread_cache_table = first_table;
+    thread_own.caches = first_table;
     pthread_mutex_lock(&list_lock);
     for (size_t i = 0; i < THREAD_CACHE_HEAPS; i++)
         if (table->entries[i] != &table->closed) {
@@ -288,8 +288,8 @@ void thread_caches_after_fork(bool child)
         return;
     mapping_cache_after_fork(&spare_tables);
     mapping_cache_after_fork(&spare_caches);
-    if (thread_cache_table != first_table)
-        close_table((struct thread_table *)thread_cache_table);
+    if (thread_own.caches != first_table)
+        close_table((struct thread_table *)thread_own.caches);
 }
 
 void thread_caches_adopt(struct thread_caches *caches)
@@ -449,7 +449,7 @@ static void claim_cache(struct owned_cache *owned)
 
 static bool is_own(const struct owned_cache *owned)
 {
-    return &owned->cache == thread_cache_table[owned->caches->number];
+    return &owned->cache == thread_own.caches[owned->caches->number];
 }
 
 static bool owner_is_away(const struct owned_cache *owned)

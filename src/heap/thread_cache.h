@@ -63,19 +63,28 @@ struct thread_cache {
     atomic_bool busy;   /* the owner is between the two stores of its fast way */
     atomic_bool closed; /* the owner must go the slow way */
     unsigned countdown; /* pops until the owner takes the slow way for once, to look after things */
-    struct cache_bin bins[SIZE_CLASS_LIMIT];
+    struct cache_bin bins[SIZE_CLASS_LIMIT]; /* that of class 0 never has room for a block */
 };
 
-/* The calling thread's caches, by number of the heap; never NULL. */
-extern _Thread_local struct thread_cache **thread_cache_table;
+struct tier_counts;
+
+/*
+ * What the library has for the calling thread. It is together, since finding a thread's variables
+ * is a large part of what an allocation costs.
+ */
+struct thread_own {
+    struct thread_cache **caches; /* by number of the heap; never NULL */
+    struct tier_counts *counts;   /* of kinds/tier_counts.h; NULL: none */
+};
+
+extern _Thread_local struct thread_own thread_own;
 
 /*
  * A block of the class, or NULL where the fast way is closed or the cache has none: then
  * heap_alloc() knows more.
  */
-static inline void *thread_cache_pop(unsigned heap_number, unsigned size_class)
+static inline void *thread_cache_pop_from(struct thread_cache *cache, unsigned size_class)
 {
-    struct thread_cache *cache = thread_cache_table[heap_number];
     struct cache_bin *bin = &cache->bins[size_class];
     void *block = NULL;
 
@@ -93,11 +102,17 @@ static inline void *thread_cache_pop(unsigned heap_number, unsigned size_class)
     return block;
 }
 
-/* Takes a block of the class; false where the fast way is closed or the bin is full: then
- * heap_free() takes it. */
+/* The same from the calling thread's cache of the heap. */
+static inline void *thread_cache_pop(unsigned heap_number, unsigned size_class)
+{
+    return thread_cache_pop_from(thread_own.caches[heap_number], size_class);
+}
+
+/* Takes a block of the class; false where the fast way is closed, the bin is full, or the class
+ * is 0: then heap_free() takes it. */
 static inline bool thread_cache_push(unsigned heap_number, unsigned size_class, void *block)
 {
-    struct thread_cache *cache = thread_cache_table[heap_number];
+    struct thread_cache *cache = thread_own.caches[heap_number];
     struct cache_bin *bin = &cache->bins[size_class];
     bool pushed = false;
 

@@ -15,8 +15,6 @@
 /* Threads that one search asks the kernel about: a new record costs no more than the questions. */
 #define THREADS_ASKED_ABOUT 8
 
-_Thread_local struct tier_counts *tier_counts_own;
-
 /* The thread has given its record back, or can have none. */
 static _Thread_local bool has_none;
 
@@ -43,7 +41,7 @@ static void give_back(void *value)
 {
     struct tier_counts *record = value;
 
-    tier_counts_own = NULL;
+    thread_own.counts = NULL;
     has_none = true;
     atomic_store_explicit(&record->owner, 0, memory_order_release);
 }
@@ -128,8 +126,8 @@ struct tier_counts *tier_counts_get(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     int saved_errno = errno;
 
-    if (tier_counts_own != NULL || has_none)
-        return tier_counts_own;
+    if (thread_own.counts != NULL || has_none)
+        return thread_own.counts;
     pthread_once(&once, make_end_key);
     struct tier_counts *record = has_end_key ? find_or_make() : NULL;
     if (record != NULL && pthread_setspecific(end_key, record) != 0) {
@@ -139,15 +137,15 @@ struct tier_counts *tier_counts_get(void)
     if (record != NULL)
         forget_turns(record);
     has_none = record == NULL;
-    tier_counts_own = record;
+    thread_own.counts = record;
     errno = saved_errno;
     return record;
 }
 
 void tier_counts_after_fork(void)
 {
-    if (tier_counts_own != NULL)
-        atomic_store(&tier_counts_own->owner, this_thread());
+    if (thread_own.counts != NULL)
+        atomic_store(&thread_own.counts->owner, this_thread());
 }
 
 /* -- Counting ---------------------------------------------------------------------------------- */

@@ -21,22 +21,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "heap/thread_cache.h"
 #include "kinds/kind_registry.h"
 
 #define TIER_TURNS \
     8 /* memories that a thread can alternate between at full speed; a power of two */
-#define TIER_TURN_TIERS 11 /* tiers of a memory whose sums a thread remembers */
+#define TIER_TURN_TIERS 12 /* tiers of a memory whose sums a thread remembers */
 
 /*
  * Where a thread stands with one memory (tiers/tier_memory.h); the thread's own. 128 bytes, which
  * an index reaches by a shift.
  */
 struct tier_turn {
-    uint64_t memory; /* number of the memory; 0 for none */
-    struct memkind
-        *kind; /* of the tier that serves until its count of this thread reaches the limit */
+    uint64_t memory;     /* number of the memory; 0 for none */
+    _Atomic long *count; /* this thread's of the tier that serves until it reaches the limit */
     long limit;
-    unsigned partition; /* of the kind */
     unsigned cache;     /* number of the thread cache to allocate from; 0 for none */
     unsigned countdown; /* decisions until the counts of the others are added up again */
     long others
@@ -54,20 +53,27 @@ struct tier_counts {
 };
 
 /*
- * The calling thread's record; NULL before the first use and after the thread gave the record back.
+ * Gets the calling thread a record, thread_own.counts, which is NULL before that and after the
+ * thread gave the record back. NULL: no memory, or the thread is ending.
+ * errno is kept.
  */
-extern _Thread_local struct tier_counts *tier_counts_own;
-
-/* Gets the calling thread a record. NULL: no memory, or the thread is ending. errno is kept. */
 struct tier_counts *tier_counts_get(void);
 
 /* Adds to the count of a thread that has no record. */
 void tier_counts_add_shared(unsigned partition, long bytes);
 
+/* Adds to a count of the calling thread's own record. */
+static inline void tier_counts_add_to(_Atomic long *count, long bytes)
+{
+    long before = atomic_load_explicit(count, memory_order_relaxed);
+
+    atomic_store_explicit(count, before + bytes, memory_order_relaxed);
+}
+
 /* The calling thread has `bytes` more, or less, in the partition. */
 static inline void tier_counts_add(unsigned partition, long bytes)
 {
-    struct tier_counts *own = tier_counts_own;
+    struct tier_counts *own = thread_own.counts;
 
     if (__builtin_expect(own == NULL, 0)) {
         own = tier_counts_get();
@@ -76,8 +82,7 @@ static inline void tier_counts_add(unsigned partition, long bytes)
             return;
         }
     }
-    long before = atomic_load_explicit(&own->bytes[partition], memory_order_relaxed);
-    atomic_store_explicit(&own->bytes[partition], before + bytes, memory_order_relaxed);
+    tier_counts_add_to(&own->bytes[partition], bytes);
 }
 
 /* The kind of the partition is gone, with what it held. No thread uses the kind any more. */

@@ -203,6 +203,10 @@ static struct memtier_memory *copy(const struct memtier_builder *builder)
     if (memory == NULL)
         return NULL;
     memory->number = atomic_fetch_add(&last_number, 1) + 1;
+    memory->ratio_number =
+        builder->policy == MEMTIER_POLICY_STATIC_RATIO ? memory->number : TIER_MEMORY_NO_RATIO;
+    memory->turn = offsetof(struct tier_counts, turns) +
+                   memory->number % TIER_TURNS * sizeof(struct tier_turn);
     memory->policy = builder->policy;
     memory->settings = builder->settings;
     memory->count = builder->count;

@@ -25,12 +25,11 @@
 
 static struct tier_turn *turn_of(struct tier_counts *own, const struct memtier_memory *memory)
 {
-    struct tier_turn *turn = &own->turns[memory->number % TIER_TURNS];
+    struct tier_turn *turn = tier_memory_turn(memory, own);
 
     if (turn->memory != memory->number) {
         memset(turn, 0, sizeof(*turn));
         turn->memory = memory->number;
-        turn->limit = LONG_MIN;
     }
     return turn;
 }
@@ -100,14 +99,13 @@ static unsigned cache_of(const struct memkind *kind)
 }
 
 static struct memkind *decide_by_ratio(const struct memtier_memory *memory, struct tier_turn *turn,
-                                       const struct tier_counts *own)
+                                       struct tier_counts *own)
 {
     double left;
     const struct tier *tier = least_filled(memory, turn, own, &left);
 
     if (turn != NULL) {
-        turn->kind = tier->kind;
-        turn->partition = tier->kind->partition;
+        turn->count = &own->bytes[tier->kind->partition];
         turn->cache = cache_of(tier->kind);
         turn->limit = own_bytes(own, tier) + (long)fmin(fmax(left, SHORTEST_TURN), LONGEST_TURN);
     }
@@ -151,16 +149,6 @@ static void follow_ratio(struct memtier_memory *memory, size_t i, const struct t
                           memory_order_relaxed);
 }
 
-static struct memkind *decide_by_size(struct memtier_memory *memory, size_t size)
-{
-    size_t i = 0;
-
-    while (i + 1 < memory->count &&
-           size >= atomic_load_explicit(&memory->thresholds[i].value, memory_order_relaxed))
-        i++;
-    return memory->tiers[i].kind;
-}
-
 /* ---------------------------------------------------------------------------------------------- */
 
 /* Whether the thread is to add the counts up: the first time, and then every few operations. */
@@ -187,5 +175,5 @@ struct memkind *tier_memory_choose(struct memtier_memory *memory, size_t size)
         return decide_by_ratio(memory, turn, own);
     for (size_t i = 0; due && i + 1 < memory->count; i++)
         follow_ratio(memory, i, turn, own);
-    return decide_by_size(memory, size);
+    return tier_memory_by_size(memory, size);
 }

@@ -41,7 +41,9 @@ struct tier_settings {
 };
 
 struct memtier_memory {
-    uint64_t number; /* from 1; no two memories of a process have the same */
+    uint64_t number;       /* from 1; no two memories of a process have the same */
+    uint64_t ratio_number; /* the same where the policy is the static ratio; else of no memory */
+    size_t turn;           /* where in a thread's record its turn lies, in bytes */
     memtier_policy_t policy;
     struct tier_settings settings;
     size_t count; /* of tiers; there is one threshold less */
@@ -49,8 +51,29 @@ struct memtier_memory {
     struct tier_threshold *thresholds;
 };
 
+/* The ratio_number of a memory whose policy is another one. */
+#define TIER_MEMORY_NO_RATIO UINT64_MAX
+
 /*
  * The kind for a block of `size` bytes: the slow way of memtier_malloc(), which looks at the
  * thread's turn first. Thread-safe.
  */
 struct memkind *tier_memory_choose(struct memtier_memory *memory, size_t size);
+
+/* The turn of the thread with this record; it may be another memory's. */
+static inline struct tier_turn *tier_memory_turn(const struct memtier_memory *memory,
+                                                 struct tier_counts *own)
+{
+    return (struct tier_turn *)((char *)own + memory->turn);
+}
+
+/* The kind by the thresholds as they are. */
+static inline struct memkind *tier_memory_by_size(const struct memtier_memory *memory, size_t size)
+{
+    size_t i = 0;
+
+    while (i + 1 < memory->count &&
+           size >= atomic_load_explicit(&memory->thresholds[i].value, memory_order_relaxed))
+        i++;
+    return memory->tiers[i].kind;
+}

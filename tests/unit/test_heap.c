@@ -716,7 +716,7 @@ static void *be_interrupted(void *arg)
     if (block == NULL)
         return &heap;
     heap_free(&heap, block);
-    struct thread_cache *cache = thread_cache_table[heap.caches.number];
+    struct thread_cache *cache = thread_own.caches[heap.caches.number];
     atomic_store(&cache->busy, true);
     sem_post(&owner_is_busy);
     while (sem_wait(&owner_may_go_on) != 0)

@@ -350,7 +350,7 @@ static void give_many(void **blocks, size_t count)
 
 static struct cache_bin *own_bin(unsigned size_class)
 {
-    return &thread_cache_table[NUMBER]->bins[size_class];
+    return &thread_own.caches[NUMBER]->bins[size_class];
 }
 
 static size_t own_count(unsigned size_class)
@@ -989,7 +989,7 @@ static void membarrier_that_fails_spares_the_others(void **state)
 
 static void do_be_busy(void *arg)
 {
-    atomic_store(&thread_cache_table[NUMBER]->busy, *(bool *)arg);
+    atomic_store(&thread_own.caches[NUMBER]->busy, *(bool *)arg);
 }
 
 /* As an owner that is interrupted on its fast way and does not run for long. */
