@@ -13,6 +13,7 @@
 #include "memkind.h"
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_hbw.h"
+#include "util/lock.h"
 #include "util/madvise.h"
 
 #define GIB           ((size_t)1 << 30)
@@ -50,18 +51,18 @@ int hbw_set_policy(hbw_policy_t mode)
     default:
         return EINVAL;
     }
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_HBW_POLICY);
     int err = set_policy_locked(mode);
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     return err;
 }
 
 static hbw_policy_t fixed_policy(void)
 {
     if (__builtin_expect(!atomic_load_explicit(&is_fixed, memory_order_acquire), 0)) {
-        pthread_mutex_lock(&lock);
+        lock_acquire(&lock, LOCK_HBW_POLICY);
         atomic_store(&is_fixed, true);
-        pthread_mutex_unlock(&lock);
+        lock_release(&lock);
     }
     return policy;
 }

@@ -27,6 +27,7 @@
 
 #include "backing/descriptor.h"
 #include "util/cancel.h"
+#include "util/lock.h"
 
 struct directory {
     struct directory *next;      /* in directory_list */
@@ -181,9 +182,9 @@ static int directory_open_held(const char *path, struct directory **dir)
 
     if (fresh == NULL)
         return error;
-    pthread_mutex_lock(&directory_mutex);
+    lock_acquire(&directory_mutex, LOCK_DIRECTORY);
     *dir = directory_enter_locked(fresh);
-    pthread_mutex_unlock(&directory_mutex);
+    lock_release(&directory_mutex);
     if (*dir != fresh)
         directory_delete(fresh);
     return 0;
@@ -204,9 +205,9 @@ int directory_open(const char *path, struct directory **dir)
 
 struct directory *directory_ref(struct directory *dir)
 {
-    pthread_mutex_lock(&directory_mutex);
+    lock_acquire(&directory_mutex, LOCK_DIRECTORY);
     dir->references++;
-    pthread_mutex_unlock(&directory_mutex);
+    lock_release(&directory_mutex);
     return dir;
 }
 
@@ -232,9 +233,9 @@ void directory_close(struct directory *dir)
     if (dir == NULL)
         return;
     cancel = cancel_hold();
-    pthread_mutex_lock(&directory_mutex);
+    lock_acquire(&directory_mutex, LOCK_DIRECTORY);
     last = directory_leave_locked(dir);
-    pthread_mutex_unlock(&directory_mutex);
+    lock_release(&directory_mutex);
     if (last)
         directory_delete(dir);
     cancel_restore(cancel);
@@ -243,12 +244,12 @@ void directory_close(struct directory *dir)
 
 void directory_before_fork(void)
 {
-    pthread_mutex_lock(&directory_mutex);
+    lock_acquire(&directory_mutex, LOCK_DIRECTORY);
 }
 
 void directory_after_fork(void)
 {
-    pthread_mutex_unlock(&directory_mutex);
+    lock_release(&directory_mutex);
 }
 
 int directory_take_fd(const struct directory *dir)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "heap/extent_hooks.h"
+#include "util/lock.h"
 
 /* As many heaps as a process may have, the library's among them; each can count on an arena. */
 #define HEAPS_EXPECTED 513u
@@ -42,7 +43,7 @@ static bool budget_take(bool first)
     static unsigned limit;
     bool granted;
 
-    pthread_mutex_lock(&budget_lock);
+    lock_acquire(&budget_lock, LOCK_ARENA_BUDGET);
     if (limit == 0)
         limit = jemalloc_ctl_arena_limit();
     unsigned sets_to_come = budget_sets < HEAPS_EXPECTED ? HEAPS_EXPECTED - budget_sets : 0;
@@ -51,16 +52,16 @@ static bool budget_take(bool first)
         budget_arenas++;
         budget_sets += first;
     }
-    pthread_mutex_unlock(&budget_lock);
+    lock_release(&budget_lock);
     return granted;
 }
 
 static void budget_return(unsigned arenas, bool first)
 {
-    pthread_mutex_lock(&budget_lock);
+    lock_acquire(&budget_lock, LOCK_ARENA_BUDGET);
     budget_arenas -= arenas;
     budget_sets -= first;
-    pthread_mutex_unlock(&budget_lock);
+    lock_release(&budget_lock);
 }
 
 /* -- Making arenas ----------------------------------------------------------------------------- */
@@ -112,7 +113,7 @@ int arena_set_init(struct arena_set *set, extent_hooks_t *hooks, unsigned slots,
     set->uses = calloc(slots, sizeof(*set->uses));
     if (set->uses == NULL)
         goto free_arenas;
-    err = -pthread_mutex_init(&set->lock, NULL);
+    err = lock_init(&set->lock);
     if (err != 0)
         goto free_uses;
     err = add_arena(set, true, &arena);
@@ -124,7 +125,7 @@ int arena_set_init(struct arena_set *set, extent_hooks_t *hooks, unsigned slots,
     return 0;
 
 destroy_lock:
-    pthread_mutex_destroy(&set->lock);
+    lock_destroy(&set->lock);
 free_uses:
     free(set->uses);
 free_arenas:
@@ -141,7 +142,7 @@ void arena_set_destroy(struct arena_set *set)
     for (unsigned i = 0; i < count; i++)
         jemalloc_ctl_arena_destroy(arena_set_get(set, i));
     budget_return(count, true);
-    pthread_mutex_destroy(&set->lock);
+    lock_destroy(&set->lock);
     free(set->uses);
     free(set->arenas);
     free(set->slots);
@@ -149,17 +150,17 @@ void arena_set_destroy(struct arena_set *set)
 
 void arena_set_before_fork(void)
 {
-    pthread_mutex_lock(&budget_lock);
+    lock_acquire(&budget_lock, LOCK_ARENA_BUDGET);
 }
 
 void arena_set_after_fork(void)
 {
-    pthread_mutex_unlock(&budget_lock);
+    lock_release(&budget_lock);
 }
 
 void arena_set_adopt(struct arena_set *set)
 {
-    pthread_mutex_init(&set->lock, NULL);
+    (void)lock_init(&set->lock);
     /* Those that were inside are threads of the parent. */
     memset(set->uses, 0, (set->limit + 1) * sizeof(*set->uses));
 }
@@ -214,9 +215,9 @@ unsigned arena_set_fill_slot(struct arena_set *set, unsigned slot)
 {
     int saved_errno = errno;
 
-    pthread_mutex_lock(&set->lock);
+    lock_acquire(&set->lock, LOCK_ARENA_SET);
     unsigned arena = fill_slot_locked(set, slot);
-    pthread_mutex_unlock(&set->lock);
+    lock_release(&set->lock);
     errno = saved_errno;
     return arena;
 }
@@ -254,9 +255,9 @@ static int decay_locked(struct arena_set *set, ssize_t ms)
 
 int arena_set_decay(struct arena_set *set, ssize_t ms)
 {
-    pthread_mutex_lock(&set->lock);
+    lock_acquire(&set->lock, LOCK_ARENA_SET);
     int err = decay_locked(set, ms);
-    pthread_mutex_unlock(&set->lock);
+    lock_release(&set->lock);
     return err;
 }
 

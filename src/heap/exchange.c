@@ -9,6 +9,7 @@
 
 #include "heap/size_class.h"
 #include "heap/thread_cache.h"
+#include "util/lock.h"
 
 #define SHELF_BYTES  ((size_t)128 << 10) /* most of a class, in bytes and in blocks */
 #define SHELF_BLOCKS ((size_t)512)
@@ -44,7 +45,7 @@ struct exchange *exchange_new(void)
     void **slot = exchange->slots;
     for (unsigned c = 1; c <= size_class_count; c++) {
         /* Without attributes, this cannot fail on Linux. */
-        pthread_mutex_init(&exchange->shelves[c].lock, NULL);
+        (void)lock_init(&exchange->shelves[c].lock);
         exchange->shelves[c].count = 0;
         exchange->shelves[c].used = false;
         exchange->shelves[c].blocks = slot;
@@ -56,14 +57,14 @@ struct exchange *exchange_new(void)
 void exchange_delete(struct exchange *exchange)
 {
     for (unsigned c = 1; c <= size_class_count; c++)
-        pthread_mutex_destroy(&exchange->shelves[c].lock);
+        lock_destroy(&exchange->shelves[c].lock);
     free(exchange);
 }
 
 void exchange_after_fork(struct exchange *exchange)
 {
     for (unsigned c = 1; c <= size_class_count; c++) {
-        pthread_mutex_init(&exchange->shelves[c].lock, NULL);
+        (void)lock_init(&exchange->shelves[c].lock);
         exchange->shelves[c].count = 0;
     }
 }
@@ -72,13 +73,13 @@ size_t exchange_take(struct exchange *exchange, unsigned size_class, void **bloc
 {
     struct shelf *shelf = &exchange->shelves[size_class];
 
-    if (pthread_mutex_trylock(&shelf->lock) != 0)
+    if (!lock_try_acquire(&shelf->lock, LOCK_EXCHANGE))
         return 0;
     size_t count = wanted < shelf->count ? wanted : shelf->count;
     shelf->count -= count;
     memcpy(blocks, shelf->blocks + shelf->count, count * sizeof(*blocks));
     shelf->used = true;
-    pthread_mutex_unlock(&shelf->lock);
+    lock_release(&shelf->lock);
     return count;
 }
 
@@ -87,7 +88,7 @@ size_t exchange_give(struct exchange *exchange, unsigned size_class, void *const
 {
     struct shelf *shelf = &exchange->shelves[size_class];
 
-    if (count == 0 || pthread_mutex_trylock(&shelf->lock) != 0)
+    if (count == 0 || !lock_try_acquire(&shelf->lock, LOCK_EXCHANGE))
         return 0;
     size_t room = shelf_capacity(size_class) - shelf->count;
     if (count > room)
@@ -95,7 +96,7 @@ size_t exchange_give(struct exchange *exchange, unsigned size_class, void *const
     memcpy(shelf->blocks + shelf->count, blocks, count * sizeof(*blocks));
     shelf->count += count;
     shelf->used = true;
-    pthread_mutex_unlock(&shelf->lock);
+    lock_release(&shelf->lock);
     return count;
 }
 
@@ -104,13 +105,13 @@ static void empty_shelves(struct exchange *exchange, struct heap *heap, bool unu
     for (unsigned c = 1; c <= size_class_count; c++) {
         struct shelf *shelf = &exchange->shelves[c];
 
-        pthread_mutex_lock(&shelf->lock);
+        lock_acquire(&shelf->lock, LOCK_EXCHANGE);
         if (!unused_only || !shelf->used) {
             heap_drain(heap, shelf->blocks, shelf->count);
             shelf->count = 0;
         }
         shelf->used = false;
-        pthread_mutex_unlock(&shelf->lock);
+        lock_release(&shelf->lock);
     }
 }
 
@@ -131,9 +132,9 @@ size_t exchange_bytes(struct exchange *exchange)
     for (unsigned c = 1; c <= size_class_count; c++) {
         struct shelf *shelf = &exchange->shelves[c];
 
-        pthread_mutex_lock(&shelf->lock);
+        lock_acquire(&shelf->lock, LOCK_EXCHANGE);
         bytes += shelf->count * size_class_size(c);
-        pthread_mutex_unlock(&shelf->lock);
+        lock_release(&shelf->lock);
     }
     return bytes;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "util/late_key.h"
+#include "util/lock.h"
 #include "util/membarrier.h"
 
 _Thread_local struct fork_gate_thread fork_gate_thread;
@@ -42,9 +43,9 @@ static void list(struct fork_gate_thread *thread)
 
 static void add_to_list(struct fork_gate_thread *thread)
 {
-    pthread_mutex_lock(&gate_lock);
+    lock_acquire(&gate_lock, LOCK_FORK_GATE);
     list(thread);
-    pthread_mutex_unlock(&gate_lock);
+    lock_release(&gate_lock);
     thread->state = FORK_GATE_LISTED;
 }
 
@@ -56,11 +57,11 @@ static void take_off_list(void *value)
 {
     struct fork_gate_thread *thread = value;
 
-    pthread_mutex_lock(&gate_lock);
+    lock_acquire(&gate_lock, LOCK_FORK_GATE);
     *thread->link = thread->next;
     if (thread->next != NULL)
         thread->next->link = thread->link;
-    pthread_mutex_unlock(&gate_lock);
+    lock_release(&gate_lock);
     thread->state = FORK_GATE_UNLISTED;
 }
 
@@ -92,8 +93,8 @@ static void get_known(struct fork_gate_thread *thread)
 
 static void wait_until_open(void)
 {
-    pthread_mutex_lock(&gate_lock);
-    pthread_mutex_unlock(&gate_lock);
+    lock_acquire(&gate_lock, LOCK_FORK_GATE);
+    lock_release(&gate_lock);
 }
 
 static void enter_listed(struct fork_gate_thread *thread)
@@ -157,7 +158,7 @@ static void wait_for(atomic_uint *word)
 static void open_and_unlock(void)
 {
     atomic_store(&fork_gate_is_closed, false);
-    pthread_mutex_unlock(&gate_lock);
+    lock_release(&gate_lock);
 }
 
 static bool close_locked(void)
@@ -176,7 +177,7 @@ bool fork_gate_close(void)
 {
     int saved_errno = errno;
 
-    pthread_mutex_lock(&gate_lock);
+    lock_acquire(&gate_lock, LOCK_FORK_GATE);
     bool closed = close_locked();
     if (closed)
         fork_gate_thread.depth++;
@@ -199,5 +200,5 @@ void fork_gate_adopt(void)
     if (fork_gate_thread.state == FORK_GATE_LISTED)
         list(&fork_gate_thread);
     atomic_store(&unlisted_inside, 0);
-    pthread_mutex_init(&gate_lock, NULL);
+    (void)lock_init(&gate_lock);
 }

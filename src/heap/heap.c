@@ -13,6 +13,7 @@
 #include "space/class_map.h"
 #include "space/space.h"
 #include "space/surplus.h"
+#include "util/lock.h"
 
 #define DEFAULT_DECAY_MS ((ssize_t)10000)
 
@@ -81,7 +82,7 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
     atomic_init(&heap->settled, 0);
     if (space != NULL)
         hooks = hooks_over(heap, space, hold);
-    err = -pthread_mutex_init(&heap->reclaim_lock, NULL);
+    err = lock_init(&heap->reclaim_lock);
     if (err != 0)
         goto destroy_caches;
     err = arena_set_init(&heap->arenas, hooks, slots, DEFAULT_DECAY_MS);
@@ -91,7 +92,7 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
         heap_list_add(heap);
         return 0;
     }
-    pthread_mutex_destroy(&heap->reclaim_lock);
+    lock_destroy(&heap->reclaim_lock);
 destroy_caches:
     thread_caches_destroy(&heap->caches);
     return err;
@@ -105,12 +106,12 @@ void heap_destroy(struct heap *heap)
     if (heap->space != NULL)
         atomic_store(&heap->space->closing, true);
     arena_set_destroy(&heap->arenas);
-    pthread_mutex_destroy(&heap->reclaim_lock);
+    lock_destroy(&heap->reclaim_lock);
 }
 
 void heap_adopt(struct heap *heap)
 {
-    pthread_mutex_init(&heap->reclaim_lock, NULL);
+    (void)lock_init(&heap->reclaim_lock);
     thread_caches_adopt(&heap->caches);
     arena_set_adopt(&heap->arenas);
     if (heap->space != NULL)
@@ -336,9 +337,9 @@ static void *alloc_when_short(struct heap *heap, const struct request *request)
 {
     if (is_refused(heap, request))
         return NULL;
-    pthread_mutex_lock(&heap->reclaim_lock);
+    lock_acquire(&heap->reclaim_lock, LOCK_RECLAIM);
     void *block = reclaim_locked(heap, request);
-    pthread_mutex_unlock(&heap->reclaim_lock);
+    lock_release(&heap->reclaim_lock);
     return block;
 }
 

@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 #include "heap/heap.h"
+#include "util/lock.h"
 
-/* No other lock is taken while this one is held. */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t visitor_left = PTHREAD_COND_INITIALIZER;
 static struct heap *first;
@@ -22,9 +22,9 @@ static void add_locked(struct heap *heap)
 
 void heap_list_add(struct heap *heap)
 {
-    pthread_mutex_lock(&list_lock);
+    lock_acquire(&list_lock, LOCK_HEAP_LIST);
     add_locked(heap);
-    pthread_mutex_unlock(&list_lock);
+    lock_release(&list_lock);
 }
 
 static void remove_locked(struct heap *heap)
@@ -41,18 +41,18 @@ static void remove_locked(struct heap *heap)
 
 void heap_list_remove(struct heap *heap)
 {
-    pthread_mutex_lock(&list_lock);
+    lock_acquire(&list_lock, LOCK_HEAP_LIST);
     remove_locked(heap);
-    pthread_mutex_unlock(&list_lock);
+    lock_release(&list_lock);
 }
 
 static bool visit_unlocked(struct heap *heap, bool (*visit)(struct heap *heap, void *argument),
                            void *argument)
 {
     heap->entry.visitors++;
-    pthread_mutex_unlock(&list_lock);
+    lock_release(&list_lock);
     bool stop = visit(heap, argument);
-    pthread_mutex_lock(&list_lock);
+    lock_acquire(&list_lock, LOCK_HEAP_LIST);
     if (--heap->entry.visitors == 0 && heap->entry.leaving)
         pthread_cond_broadcast(&visitor_left);
     return stop;
@@ -62,17 +62,17 @@ bool heap_list_visit(bool (*visit)(struct heap *heap, void *argument), void *arg
 {
     bool stop = false;
 
-    pthread_mutex_lock(&list_lock);
+    lock_acquire(&list_lock, LOCK_HEAP_LIST);
     for (struct heap *heap = first; heap != NULL && !stop; heap = heap->entry.next)
         if (!heap->entry.leaving)
             stop = visit_unlocked(heap, visit, argument);
-    pthread_mutex_unlock(&list_lock);
+    lock_release(&list_lock);
     return stop;
 }
 
 void heap_list_before_fork(void)
 {
-    pthread_mutex_lock(&list_lock);
+    lock_acquire(&list_lock, LOCK_HEAP_LIST);
 }
 
 void heap_list_after_fork(bool child)
@@ -85,5 +85,5 @@ void heap_list_after_fork(bool child)
         }
         pthread_cond_init(&visitor_left, NULL);
     }
-    pthread_mutex_unlock(&list_lock);
+    lock_release(&list_lock);
 }

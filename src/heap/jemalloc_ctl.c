@@ -11,6 +11,7 @@
 #include "backing/cpus.h"
 #include "heap/fork_gate.h"
 #include "util/late_key.h"
+#include "util/lock.h"
 #include "util/log.h"
 #include "util/text_buffer.h"
 
@@ -97,8 +98,7 @@ static int write_ctl(const char *name, void *value, size_t size)
 
 /*
  * Held while the report is made and while an arena ends: jemalloc ends the process when an arena
- * that it reports on is no longer there. Taken before the way into the fork gate, and by a fork
- * before the gate is closed; nobody waits for another lock of the library while holding it.
+ * that it reports on is no longer there. A fork acquires it before it closes the gate.
  */
 static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -148,7 +148,7 @@ static bool has_background_threads(void)
 
 static void before_fork(void)
 {
-    pthread_mutex_lock(&report_lock);
+    lock_acquire(&report_lock, LOCK_REPORT);
     jemalloc_fork.gate_is_closed = fork_gate_close();
     jemalloc_fork.is_prepared = !jemalloc_fork.gate_is_closed || has_background_threads();
     if (jemalloc_fork.is_prepared)
@@ -161,7 +161,7 @@ static void in_parent(void)
         jemalloc_fork.parent();
     if (jemalloc_fork.gate_is_closed)
         fork_gate_open();
-    pthread_mutex_unlock(&report_lock);
+    lock_release(&report_lock);
 }
 
 static void in_child(void)
@@ -170,7 +170,7 @@ static void in_child(void)
     if (jemalloc_fork.gate_is_closed)
         fork_gate_open();
     fork_gate_adopt();
-    pthread_mutex_unlock(&report_lock);
+    lock_release(&report_lock);
 }
 
 int JEMALLOC(pthread_atfork)(void (*prepare)(void), void (*parent)(void), void (*child)(void))
@@ -276,9 +276,9 @@ void jemalloc_ctl_arena_set_growth(unsigned arena, size_t limit)
 
 void jemalloc_ctl_arena_destroy(unsigned arena)
 {
-    pthread_mutex_lock(&report_lock);
+    lock_acquire(&report_lock, LOCK_REPORT);
     write_ctl(arena_ctl("arena.%u.destroy", arena).text, NULL, 0);
-    pthread_mutex_unlock(&report_lock);
+    lock_release(&report_lock);
 }
 
 void jemalloc_ctl_arena_purge(unsigned arena)
@@ -558,11 +558,11 @@ static void keep_piece(void *buffer, const char *text)
 
 static void collect_stats(struct text_buffer *buffer, const char *options)
 {
-    pthread_mutex_lock(&report_lock);
+    lock_acquire(&report_lock, LOCK_REPORT);
     struct fork_gate_thread *self = fork_gate_enter();
     JEMALLOC(malloc_stats_print)(keep_piece, buffer, options);
     fork_gate_leave(self);
-    pthread_mutex_unlock(&report_lock);
+    lock_release(&report_lock);
 }
 
 int jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,

@@ -14,6 +14,7 @@
 #include "heap/exchange.h"
 #include "util/fork_generation.h"
 #include "util/late_key.h"
+#include "util/lock.h"
 #include "util/mapping_cache.h"
 #include "util/membarrier.h"
 
@@ -81,9 +82,9 @@ static int init_process_locked(void)
 
 static int init_process(void)
 {
-    pthread_mutex_lock(&list_lock);
+    lock_acquire(&list_lock, LOCK_CACHE_LIST);
     int err = init_process_locked();
-    pthread_mutex_unlock(&list_lock);
+    lock_release(&list_lock);
     return err;
 }
 
@@ -117,7 +118,7 @@ static struct owned_cache *new_cache(struct thread_caches *caches)
     if (owned == NULL)
         return NULL;
     /* Without attributes, this cannot fail on Linux. */
-    pthread_mutex_init(&owned->lock, NULL);
+    (void)lock_init(&owned->lock);
     /* Opened by the slow way, which looks whether it may be. */
     atomic_init(&owned->cache.closed, true);
     owned->caches = caches;
@@ -142,7 +143,7 @@ static void unlink_cache(struct owned_cache *owned)
 
 static void free_cache(struct owned_cache *owned)
 {
-    pthread_mutex_destroy(&owned->lock);
+    lock_destroy(&owned->lock);
     mapping_cache_put(&spare_caches, owned, cache_size());
 }
 
@@ -206,7 +207,7 @@ static void end_thread(void *ended)
     struct thread_table *table = ended;
 
     thread_own.caches = first_table;
-    pthread_mutex_lock(&list_lock);
+    lock_acquire(&list_lock, LOCK_CACHE_LIST);
     for (size_t i = 0; i < THREAD_CACHE_HEAPS; i++)
         if (table->entries[i] != &table->closed) {
             struct owned_cache *owned = (struct owned_cache *)table->entries[i];
@@ -216,7 +217,7 @@ static void end_thread(void *ended)
             free_cache(owned);
         }
     mapping_cache_put(&spare_tables, table, sizeof(*table));
-    pthread_mutex_unlock(&list_lock);
+    lock_release(&list_lock);
 }
 
 static void link_cache(struct owned_cache *owned, struct thread_cache **entry)
@@ -248,9 +249,9 @@ static struct owned_cache *find_or_make_cache(struct thread_caches *caches)
         return NULL;
     struct owned_cache *owned = new_cache(caches);
     if (owned != NULL) {
-        pthread_mutex_lock(&list_lock);
+        lock_acquire(&list_lock, LOCK_CACHE_LIST);
         link_cache(owned, entry);
-        pthread_mutex_unlock(&list_lock);
+        lock_release(&list_lock);
     }
     return owned;
 }
@@ -267,9 +268,9 @@ static struct owned_cache *own_cache(struct thread_caches *caches)
 
 void thread_caches_destroy(struct thread_caches *caches)
 {
-    pthread_mutex_lock(&list_lock);
+    lock_acquire(&list_lock, LOCK_CACHE_LIST);
     free_caches(caches);
-    pthread_mutex_unlock(&list_lock);
+    lock_release(&list_lock);
     if (caches->exchange != NULL)
         exchange_delete(caches->exchange);
 }
@@ -278,12 +279,12 @@ void thread_caches_destroy(struct thread_caches *caches)
 
 void thread_caches_before_fork(void)
 {
-    pthread_mutex_lock(&list_lock);
+    lock_acquire(&list_lock, LOCK_CACHE_LIST);
 }
 
 void thread_caches_after_fork(bool child)
 {
-    pthread_mutex_unlock(&list_lock);
+    lock_release(&list_lock);
     if (!child)
         return;
     mapping_cache_after_fork(&spare_tables);
@@ -294,9 +295,9 @@ void thread_caches_after_fork(bool child)
 
 void thread_caches_adopt(struct thread_caches *caches)
 {
-    pthread_mutex_lock(&list_lock);
+    lock_acquire(&list_lock, LOCK_CACHE_LIST);
     free_caches(caches);
-    pthread_mutex_unlock(&list_lock);
+    lock_release(&list_lock);
     caches->generation = fork_generation;
     atomic_fetch_and(&caches->off, ~(unsigned)THREAD_CACHES_STARVED);
     if (caches->exchange != NULL)
@@ -312,13 +313,13 @@ void thread_caches_adopt(struct thread_caches *caches)
  */
 static bool lock_and_open(struct owned_cache *owned)
 {
-    pthread_mutex_lock(&owned->lock);
+    lock_acquire(&owned->lock, LOCK_THREAD_CACHE);
     if (atomic_load(&owned->caches->off) == 0) {
         atomic_store_explicit(&owned->cache.closed, false, memory_order_relaxed);
         return true;
     }
     empty_cache(owned);
-    pthread_mutex_unlock(&owned->lock);
+    lock_release(&owned->lock);
     return false;
 }
 
@@ -368,7 +369,7 @@ static void refill(struct owned_cache *owned, unsigned size_class, void **blocks
     size_t room = (size_t)(bin->end - bin->base) - cache_bin_count(bin);
     size_t kept = count - 1 < room ? count - 1 : room;
     cache_bin_push_reversed(bin, blocks + 1, kept);
-    pthread_mutex_unlock(&owned->lock);
+    lock_release(&owned->lock);
     heap_drain(caches->heap, blocks + 1 + kept, count - 1 - kept);
 }
 
@@ -381,7 +382,7 @@ void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class)
     if (owned == NULL || !lock_and_open(owned))
         return alloc_one(caches, size_class);
     blocks[0] = pop_or_plan(owned, size_class, &wanted);
-    pthread_mutex_unlock(&owned->lock);
+    lock_release(&owned->lock);
     if (blocks[0] == NULL)
         refill(owned, size_class, blocks, wanted);
     thread_caches_look_after(caches);
@@ -417,7 +418,7 @@ void thread_caches_free(struct thread_caches *caches, unsigned size_class, void 
         return;
     }
     size_t overflow = push_or_overflow(owned, size_class, block, blocks);
-    pthread_mutex_unlock(&owned->lock);
+    lock_release(&owned->lock);
     size_t taken = exchange_give(caches->exchange, size_class, blocks, overflow);
     heap_drain(caches->heap, blocks + taken, overflow - taken);
     /* Whoever turned the caches off and emptied the exchange meanwhile came too early for these. */
@@ -442,7 +443,7 @@ void thread_caches_turn_on(struct thread_caches *caches, unsigned reason)
 /* Closes the cache to its owner; the lock stays held until release_cache(). */
 static void claim_cache(struct owned_cache *owned)
 {
-    pthread_mutex_lock(&owned->lock);
+    lock_acquire(&owned->lock, LOCK_THREAD_CACHE);
     owned->claimed = true;
     atomic_store(&owned->cache.closed, true);
 }
@@ -474,7 +475,7 @@ static bool release_cache(struct owned_cache *owned, bool barrier)
     if (away)
         empty_cache(owned);
     owned->claimed = false;
-    pthread_mutex_unlock(&owned->lock);
+    lock_release(&owned->lock);
     return away || !barrier;
 }
 
@@ -532,9 +533,9 @@ bool thread_caches_reclaim(struct thread_caches *caches)
 {
     if (caches->number == 0)
         return true;
-    pthread_mutex_lock(&list_lock);
+    lock_acquire(&list_lock, LOCK_CACHE_LIST);
     bool all = empty_caches_locked(caches, NULL);
-    pthread_mutex_unlock(&list_lock);
+    lock_release(&list_lock);
     exchange_empty(caches->exchange, caches->heap);
     return all;
 }
@@ -544,10 +545,10 @@ static size_t bytes_in(struct owned_cache *owned)
 {
     size_t bytes = 0;
 
-    pthread_mutex_lock(&owned->lock);
+    lock_acquire(&owned->lock, LOCK_THREAD_CACHE);
     for (unsigned c = 1; c <= size_class_count; c++)
         bytes += cache_bin_count(&owned->cache.bins[c]) * size_class_size(c);
-    pthread_mutex_unlock(&owned->lock);
+    lock_release(&owned->lock);
     return bytes;
 }
 
@@ -574,9 +575,9 @@ void thread_caches_look_after(struct thread_caches *caches)
     if (now.tv_sec - last < LOOK_AFTER_SECONDS ||
         !atomic_compare_exchange_strong(&caches->looked_after, &last, now.tv_sec))
         return;
-    if (pthread_mutex_trylock(&list_lock) == 0) {
+    if (lock_try_acquire(&list_lock, LOCK_CACHE_LIST)) {
         (void)empty_caches_locked(caches, is_idle);
-        pthread_mutex_unlock(&list_lock);
+        lock_release(&list_lock);
     }
     exchange_age(caches->exchange, caches->heap);
     heap_age(caches->heap);
@@ -588,9 +589,9 @@ size_t thread_caches_bytes(struct thread_caches *caches)
 
     if (caches->number == 0)
         return 0;
-    pthread_mutex_lock(&list_lock);
+    lock_acquire(&list_lock, LOCK_CACHE_LIST);
     for (struct owned_cache *owned = caches->list; owned != NULL; owned = owned->next)
         bytes += bytes_in(owned);
-    pthread_mutex_unlock(&list_lock);
+    lock_release(&list_lock);
     return bytes + exchange_bytes(caches->exchange);
 }

@@ -37,8 +37,8 @@
  * With 128 processors, threads meet in the exchange once in a batch, and only if it is not busy;
  * else they go to their arenas. A bin holds at most 256 blocks and 64 KiB.
  *
- * Locks, in this order: the list of caches (one for the process: caches are made and ended seldom),
- * a cache's lock, the exchange's, then jemalloc's.
+ * Caches are made and ended seldom, so one lock guards the list of all caches of the process. The
+ * order of this lock, a cache's and the exchange's stands in util/lock.h.
  */
 #pragma once
 

@@ -41,6 +41,7 @@
 #include "space/area_map.h"
 #include "space/metadata.h"
 #include "util/fork_generation.h"
+#include "util/lock.h"
 
 static atomic_bool installed;
 
@@ -100,8 +101,8 @@ int fork_handlers_install(void)
     /* A fork may leave the lock held: once they are there, nobody takes it. */
     if (atomic_load(&installed))
         return 0;
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_FORK_INSTALL);
     int err = install_locked();
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     return err;
 }

@@ -14,6 +14,7 @@
 #include "kinds/unavailable_kinds.h"
 #include "space/area_map.h"
 #include "space/space.h"
+#include "util/lock.h"
 
 #define PARTITIONS KIND_REGISTRY_PARTITIONS
 
@@ -47,20 +48,20 @@ static int add_locked(struct memkind *kind, unsigned first, unsigned end)
 
 int kind_registry_add(struct memkind *kind)
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_REGISTRY);
     int err = add_locked(kind, MEMKIND_NUM_BASE_KIND, KIND_REGISTRY_FIRST_PART);
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     return err;
 }
 
 int kind_registry_add_part(struct memkind *part, struct memkind *kind)
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_REGISTRY);
     int err = add_locked(part, KIND_REGISTRY_FIRST_PART, PARTITIONS);
     /* Read for blocks only, of which there are none yet. */
     if (err == 0)
         kinds_of_parts[part->partition - KIND_REGISTRY_FIRST_PART] = kind;
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     return err;
 }
 
@@ -69,12 +70,12 @@ void kind_registry_remove(struct memkind *kind)
     if (kind_registry_is_static(kind))
         return;
     /* With the lock: whoever holds it may be looking at the kind, which can be freed after this. */
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_REGISTRY);
     if (kind_registry_has(kind)) {
         tier_counts_forget(kind->partition);
         atomic_store_explicit(&kinds[kind->partition], NULL, memory_order_release);
     }
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
 }
 
 bool kind_registry_has(const struct memkind *kind)
@@ -119,41 +120,41 @@ static struct memkind *kind_of_arena(unsigned arena)
 {
     struct memkind *found = &static_kind_default;
 
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_REGISTRY);
     for (unsigned i = 0; i < PARTITIONS; i++) {
         const struct heap *heap = heap_at(i);
 
         if (heap != NULL && arena_set_has(&heap->arenas, arena))
             found = kind_registry_get(i);
     }
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     return found;
 }
 
 void kind_registry_update_stats(void)
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_REGISTRY);
     for (unsigned i = 0; i < PARTITIONS; i++) {
         struct heap *heap = heap_at(i);
 
         if (heap != NULL && !heap_is_inherited(heap))
             heap_update_stats(heap);
     }
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
 }
 
 size_t kind_registry_cached_bytes(void)
 {
     size_t bytes = 0;
 
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_REGISTRY);
     for (unsigned i = 0; i < PARTITIONS; i++) {
         const struct heap *heap = heap_at(i);
 
         if (heap != NULL && !heap_is_inherited(heap))
             bytes += atomic_load(&heap->cached_bytes);
     }
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     return bytes;
 }
 
@@ -175,33 +176,33 @@ static void read_usage(const struct memkind *kind, const struct heap *heap,
 
 bool kind_registry_usage(unsigned partition, struct kind_usage *usage)
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_REGISTRY);
     const struct heap *heap = heap_at(partition);
     bool found = heap != NULL && !heap_is_inherited(heap) && heap->space != NULL &&
                  __atomic_load_n(&heap->space->fd, __ATOMIC_ACQUIRE) >= 0;
     if (found)
         read_usage(kind_registry_get(partition), heap, usage);
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     return found;
 }
 
 struct heap *kind_registry_take_heap(struct memkind *kind)
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_REGISTRY);
     struct heap *heap = heap_of(kind);
     __atomic_store_n(&kind->heap, NULL, __ATOMIC_RELEASE);
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     return heap;
 }
 
 void kind_registry_before_fork(void)
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_REGISTRY);
 }
 
 void kind_registry_after_fork(void)
 {
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
 }
 
 static unsigned owner_of(const void *ptr)

@@ -19,6 +19,7 @@
 #include "space/class_map.h"
 #include "space/space.h"
 #include "util/env.h"
+#include "util/lock.h"
 #include "util/log.h"
 
 #define ARENAS_PER_CPU    4u
@@ -236,12 +237,12 @@ static pthread_mutex_t heap_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void memkind_arena_before_fork(void)
 {
-    pthread_mutex_lock(&heap_lock);
+    lock_acquire(&heap_lock, LOCK_KIND_HEAP);
 }
 
 void memkind_arena_after_fork(void)
 {
-    pthread_mutex_unlock(&heap_lock);
+    lock_release(&heap_lock);
 }
 
 /* Makes a heap over the space, with the settings of the inherited one. */
@@ -316,13 +317,13 @@ static struct heap *make_heap(struct memkind *kind)
 {
     int saved_errno = errno;
 
-    pthread_mutex_lock(&heap_lock);
+    lock_acquire(&heap_lock, LOCK_KIND_HEAP);
     if (kind->heap == NULL && kind_registry_is_static(kind) && kind->ops->get_arena != NULL)
         (void)memkind_arena_create_map(kind, NULL);
     else if (kind->heap != NULL && heap_is_inherited(kind->heap))
         take_over(kind, kind->heap);
     struct heap *heap = kind->heap;
-    pthread_mutex_unlock(&heap_lock);
+    lock_release(&heap_lock);
     errno = is_usable(heap) ? saved_errno : ENOMEM;
     return is_usable(heap) ? heap : NULL;
 }

@@ -11,6 +11,7 @@
 
 #include "kinds/kind_registry.h"
 #include "kinds/node_kind.h"
+#include "util/lock.h"
 #include "util/log.h"
 
 #define LOOK_AGAIN_SECONDS 1
@@ -39,12 +40,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void node_heaps_before_fork(void)
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_NODE_HEAPS);
 }
 
 void node_heaps_after_fork(void)
 {
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
 }
 
 static long now(void)
@@ -154,9 +155,9 @@ static __attribute__((noinline)) struct memkind *part_slowly(struct memkind *kin
     }
     /* The first look allocates memory, and takes a lock of its own. */
     (void)node_choice_nodes();
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_NODE_HEAPS);
     struct part *part = part_locked(kind, choice, from);
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     errno = saved_errno;
     if (part == &whole)
         return kind;
@@ -193,7 +194,7 @@ void node_heaps_set_policy(struct memkind *kind, memkind_mem_usage_policy policy
 {
     if (node_choice_of(kind->partition) == NULL)
         return;
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_NODE_HEAPS);
     heaps[kind->partition].policy = policy;
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
 }

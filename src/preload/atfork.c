@@ -18,6 +18,8 @@
 
 #include "preload/preload.h"
 
+#include "util/lock.h"
+
 #define ATFORK_MOST 256 /* that can wait */
 
 /* What pthread_atfork(3) calls, with what tells the library that it was called from. */
@@ -80,17 +82,17 @@ int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)
     /* A fork may leave the lock held: once all are released, nobody takes it. */
     if (atomic_load(&released) || is_ours(library))
         return register_now(&handlers);
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_ATFORK);
     int err = wait_or_register(&handlers);
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     return err;
 }
 
 void preload_release_atfork(void)
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_ATFORK);
     atomic_store(&released, true);
     for (size_t i = 0; i < waiting_count; i++)
         (void)register_now(&waiting[i]);
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
 }

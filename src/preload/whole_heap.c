@@ -7,6 +7,7 @@
 
 #include "preload/numbers.h"
 #include "preload/preload.h"
+#include "util/lock.h"
 
 /* Guards the two. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -15,7 +16,7 @@ static uint64_t epoch;
 
 void whole_heap_begin_child(void)
 {
-    pthread_mutex_init(&lock, NULL);
+    (void)lock_init(&lock);
 }
 
 /* What is asked of libmemkind may make it allocate. */
@@ -52,26 +53,26 @@ static void refresh_locked(void)
 
 void whole_heap_refresh(void)
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_WHOLE_HEAP);
     refresh_locked();
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
 }
 
 struct whole_heap whole_heap_numbers(void)
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_WHOLE_HEAP);
     if (epoch == 0)
         refresh_locked();
     struct whole_heap copy = heap;
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     return copy;
 }
 
 uint64_t whole_heap_epoch(void)
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_WHOLE_HEAP);
     uint64_t now = epoch;
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     return now;
 }
 

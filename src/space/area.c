@@ -8,6 +8,7 @@
 #include "space/area_map.h"
 #include "space/class_map.h"
 #include "space/page_bitmap.h"
+#include "util/lock.h"
 
 /* No segment is ever made, so nothing is asked of the backing. */
 static const struct space_backing no_backing = {.map = NULL};
@@ -116,9 +117,9 @@ static void *take_locked(struct area *area, size_t count, size_t alignment)
 
 void *area_take(struct area *area, size_t size, size_t alignment)
 {
-    pthread_mutex_lock(&area->space.lock);
+    lock_acquire(&area->space.lock, LOCK_SPACE);
     void *addr = take_locked(area, size / area->space.page, alignment);
-    pthread_mutex_unlock(&area->space.lock);
+    lock_release(&area->space.lock);
     return addr;
 }
 
@@ -137,7 +138,7 @@ void area_give(struct area *area, void *addr, size_t size)
     /* In the child of a fork, nobody may be left to let go of the lock of an ancestor's area. */
     if (atomic_load_explicit(&area->space.closing, memory_order_relaxed))
         return;
-    pthread_mutex_lock(&area->space.lock);
+    lock_acquire(&area->space.lock, LOCK_SPACE);
     give_locked(area, (size_t)((char *)addr - area->base) / page, size / page);
-    pthread_mutex_unlock(&area->space.lock);
+    lock_release(&area->space.lock);
 }

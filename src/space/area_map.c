@@ -7,6 +7,7 @@
 
 #include "space/address_map.h"
 #include "space/class_map.h"
+#include "util/lock.h"
 
 struct entry {
     _Atomic uintptr_t base;
@@ -43,32 +44,32 @@ int area_map_add(const void *base, size_t size, unsigned owner, _Atomic uint8_t 
 
     if (last < (uintptr_t)base || last >> ADDRESS_MAP_BITS != 0)
         return -EINVAL;
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_AREA_MAP);
     int err = add_locked((uintptr_t)base, size, owner, classes);
     if (err == 0)
         address_map_mark_areas(base, size);
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     return err;
 }
 
 void area_map_remove(const void *base, unsigned owner)
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_AREA_MAP);
     for (size_t i = 0; i < atomic_load(&entries_used); i++)
         if (atomic_load(&entries[i].base) == (uintptr_t)base &&
             atomic_load(&entries[i].owner) == owner)
             atomic_store(&entries[i].end, 0);
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
 }
 
 void area_map_before_fork(void)
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_AREA_MAP);
 }
 
 void area_map_after_fork(void)
 {
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
 }
 
 /* The smallest area that ptr is in; NULL. */

@@ -13,6 +13,7 @@
 #include "space/address_map.h"
 #include "space/area.h"
 #include "space/segment.h"
+#include "util/lock.h"
 #include "util/madvise.h"
 
 struct device_space {
@@ -122,8 +123,8 @@ int device_backing_open(struct space *space, const char *path, const struct dax_
     space->file = range.file;
     space->offset = range.offset;
     space->max_size = size;
-    pthread_mutex_lock(&space->lock);
+    lock_acquire(&space->lock, LOCK_SPACE);
     err = map_locked(device_space);
-    pthread_mutex_unlock(&space->lock);
+    lock_release(&space->lock);
     return err;
 }

@@ -21,6 +21,7 @@
 #include "space/segment.h"
 #include "space/snapshot.h"
 #include "util/cancel.h"
+#include "util/lock.h"
 #include "util/log.h"
 
 /*
@@ -108,9 +109,9 @@ static int extend_locked(struct space *space, int fd, size_t end)
  */
 static int extend(struct space *space, int fd, size_t end)
 {
-    pthread_mutex_lock(&space->extend_lock);
+    lock_acquire(&space->extend_lock, LOCK_EXTEND);
     int err = extend_locked(space, fd, end);
-    pthread_mutex_unlock(&space->extend_lock);
+    lock_release(&space->extend_lock);
     return err;
 }
 

@@ -7,6 +7,7 @@
 
 #include "space/page_bitmap.h"
 #include "space/space.h"
+#include "util/lock.h"
 
 /* A region is committed in about so many steps of a chunk or more. */
 #define REGION_STEPS 32
@@ -18,7 +19,7 @@ struct region *region_new(struct space *space, char *base, off_t offset, size_t 
     struct region *region = metadata_take(&space->metadata, sizeof(*region));
     uint64_t *maps = metadata_take(&space->metadata, 3 * map_size);
 
-    if (region == NULL || maps == NULL || pthread_mutex_init(&region->lock, NULL) != 0)
+    if (region == NULL || maps == NULL || lock_init(&region->lock) != 0)
         return NULL;
     region->space = space;
     region->base = base;
@@ -369,9 +370,9 @@ static int commit_locked(struct region *region, size_t first, size_t end, bool a
 
 int region_commit(struct region *region, size_t first, size_t end, bool ahead)
 {
-    pthread_mutex_lock(&region->lock);
+    lock_acquire(&region->lock, LOCK_REGION);
     int err = commit_locked(region, first, end, ahead);
-    pthread_mutex_unlock(&region->lock);
+    lock_release(&region->lock);
     return err;
 }
 
@@ -418,16 +419,16 @@ static void retry_locked(struct region *region)
 
 void region_retry(struct region *region)
 {
-    pthread_mutex_lock(&region->lock);
+    lock_acquire(&region->lock, LOCK_REGION);
     retry_locked(region);
-    pthread_mutex_unlock(&region->lock);
+    lock_release(&region->lock);
 }
 
 int region_decommit(struct region *region, size_t first, size_t end)
 {
-    pthread_mutex_lock(&region->lock);
+    lock_acquire(&region->lock, LOCK_REGION);
     int err = decommit_locked(region, first, end);
-    pthread_mutex_unlock(&region->lock);
+    lock_release(&region->lock);
     return err;
 }
 
@@ -454,18 +455,18 @@ static size_t trim_locked(struct region *region)
 
 size_t region_trim(struct region *region)
 {
-    pthread_mutex_lock(&region->lock);
+    lock_acquire(&region->lock, LOCK_REGION);
     size_t released = trim_locked(region);
-    pthread_mutex_unlock(&region->lock);
+    lock_release(&region->lock);
     return released;
 }
 
 void region_release_surplus(struct region *region)
 {
-    pthread_mutex_lock(&region->lock);
+    lock_acquire(&region->lock, LOCK_REGION);
     release_surplus(region, 0, region->pages);
     release_tail(region);
-    pthread_mutex_unlock(&region->lock);
+    lock_release(&region->lock);
 }
 
 int region_for_each_run(const struct region *region, bool ahead,
@@ -490,13 +491,13 @@ size_t region_chunks(struct region *region)
 {
     size_t chunks = 0;
 
-    pthread_mutex_lock(&region->lock);
+    lock_acquire(&region->lock, LOCK_REGION);
     size_t page = page_bitmap_next_set(region->committed, 0, region->pages);
     while (page < region->pages) {
         chunks++;
         page = widen(region, page, page + 1, SPACE_CHUNK).end;
         page = page_bitmap_next_set(region->committed, page, region->pages);
     }
-    pthread_mutex_unlock(&region->lock);
+    lock_release(&region->lock);
     return chunks;
 }

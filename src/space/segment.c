@@ -11,6 +11,7 @@
 #include "space/address_map.h"
 #include "space/class_map.h"
 #include "space/space.h"
+#include "util/lock.h"
 
 /* Segments double up to this size; larger ones would only hold more page tables. */
 #define SEGMENT_LARGEST ((size_t)1 << 40)
@@ -160,9 +161,9 @@ int segment_open(struct space *space, const void *addr, size_t size)
 
     if (atomic_load_explicit(&segment->open, memory_order_acquire) >= end)
         return 0;
-    pthread_mutex_lock(&space->extend_lock);
+    lock_acquire(&space->extend_lock, LOCK_EXTEND);
     int err = open_locked(segment, end);
-    pthread_mutex_unlock(&space->extend_lock);
+    lock_release(&space->extend_lock);
     return err;
 }
 

@@ -11,6 +11,7 @@
 #include "space/segment.h"
 #include "space/space.h"
 #include "util/cancel.h"
+#include "util/lock.h"
 #include "util/log.h"
 
 /* So that a fork looks at all kinds only in programs that have asked for copies. */
@@ -58,18 +59,18 @@ bool space_snapshot_is_wanted_by_any(void)
 /* Of all regions at once, which nobody else does; their holders wait for nothing but the store. */
 static void lock_all(struct space *space)
 {
-    pthread_mutex_lock(&space->lock);
+    lock_acquire(&space->lock, LOCK_SPACE);
     for (struct region *region = atomic_load(&space->regions); region != NULL;
          region = region->next)
-        pthread_mutex_lock(&region->lock);
+        lock_acquire(&region->lock, LOCK_REGION);
 }
 
 static void unlock_all(struct space *space)
 {
     for (struct region *region = atomic_load(&space->regions); region != NULL;
          region = region->next)
-        pthread_mutex_unlock(&region->lock);
-    pthread_mutex_unlock(&space->lock);
+        lock_release(&region->lock);
+    lock_release(&space->lock);
 }
 
 /* -- Before and after -------------------------------------------------------------------------- */

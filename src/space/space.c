@@ -13,6 +13,7 @@
 #include "space/class_map.h"
 #include "space/region.h"
 #include "space/segment.h"
+#include "util/lock.h"
 
 /* From here on, asking the file system for its size is nothing beside finding out by trying. */
 #define LARGE_NEED ((size_t)1 << 30)
@@ -40,12 +41,12 @@ int space_init(struct space *space, const struct space_backing *backing, size_t 
     space->owner = owner;
     space->page = (size_t)sysconf(_SC_PAGESIZE);
     space->first_step = FIRST_STEP > space->page ? FIRST_STEP : space->page;
-    int err = -pthread_mutex_init(&space->lock, NULL);
+    int err = lock_init(&space->lock);
     if (err != 0)
         return err;
-    err = -pthread_mutex_init(&space->extend_lock, NULL);
+    err = lock_init(&space->extend_lock);
     if (err != 0)
-        pthread_mutex_destroy(&space->lock);
+        lock_destroy(&space->lock);
     return err;
 }
 
@@ -63,7 +64,7 @@ void space_destroy(struct space *space)
     struct segment *segment = atomic_load(&space->segments);
 
     for (; region != NULL; region = region->next)
-        pthread_mutex_destroy(&region->lock);
+        lock_destroy(&region->lock);
     for (; segment != NULL; segment = segment->next)
         if (segment->size != 0)
             segment_unmap(segment);
@@ -73,19 +74,19 @@ void space_destroy(struct space *space)
         munmap(space->pin, space->page);
     if (space->directory != NULL)
         directory_close(space->directory);
-    pthread_mutex_destroy(&space->extend_lock);
-    pthread_mutex_destroy(&space->lock);
+    lock_destroy(&space->extend_lock);
+    lock_destroy(&space->lock);
 }
 
 /* -- Fork -------------------------------------------------------------------------------------- */
 
 void space_adopt(struct space *space)
 {
-    pthread_mutex_init(&space->lock, NULL);
-    pthread_mutex_init(&space->extend_lock, NULL);
+    (void)lock_init(&space->lock);
+    (void)lock_init(&space->extend_lock);
     for (struct region *region = atomic_load(&space->regions); region != NULL;
          region = region->next)
-        pthread_mutex_init(&region->lock, NULL);
+        (void)lock_init(&region->lock);
     atomic_store(&space->in_need, 0);
 }
 
@@ -205,9 +206,9 @@ int space_reserve(struct space *space, size_t size, size_t alignment, void **add
     size = (size + space->page - 1) & ~(space->page - 1);
     if (alignment < SPACE_CHUNK)
         alignment = SPACE_CHUNK;
-    pthread_mutex_lock(&space->lock);
+    lock_acquire(&space->lock, LOCK_SPACE);
     int err = reserve_locked(space, size, alignment, addr);
-    pthread_mutex_unlock(&space->lock);
+    lock_release(&space->lock);
     return err;
 }
 
@@ -226,9 +227,9 @@ static struct region *region_of(const struct space *space, const void *addr)
 /* Takes the pages away from a region whose chunks are to be those of others. */
 static void forget_region(struct region *region)
 {
-    pthread_mutex_lock(&region->lock);
+    lock_acquire(&region->lock, LOCK_REGION);
     region->pages = 0;
-    pthread_mutex_unlock(&region->lock);
+    lock_release(&region->lock);
 }
 
 /* Whether the region is the last of its segment, which is then as if it had never been made. */
@@ -261,9 +262,9 @@ void space_return(struct space *space, void *addr)
 {
     struct region *region = region_of(space, addr);
 
-    pthread_mutex_lock(&space->lock);
+    lock_acquire(&space->lock, LOCK_SPACE);
     return_locked(space, region);
-    pthread_mutex_unlock(&space->lock);
+    lock_release(&space->lock);
 }
 
 bool space_is_region_start(const struct space *space, const void *addr)

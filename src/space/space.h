@@ -27,11 +27,11 @@
  * File space is committed before it is touched, so a full file system is an error here and never a
  * SIGBUS.
  *
- * Locks: `lock` guards segments and regions being made; each region has a lock of its own for the
- * states of its pages, held while the backing store is asked. A region belongs to one arena, so
- * arenas meet only at the atomic counter of bytes held and, in the kernel, at the file's inode:
- * with many processors that is where commits wait, and why they are made a chunk or more at a time.
- * A region's lock is the innermost: no two are held at once.
+ * Locks (util/lock.h): `lock` guards segments and regions being made; each region has a lock of its
+ * own for the states of its pages, held while the backing store is asked, and `extend_lock` guards
+ * the length of the file. A region belongs to one arena, so arenas meet only at the atomic counter
+ * of bytes held and, in the kernel, at the file's inode: with many processors that is where commits
+ * wait, and why they are made a chunk or more at a time.
  */
 #pragma once
 
@@ -141,7 +141,7 @@ struct space {
     bool faults_reserve; /* tmpfile_faults_reserve() */
     atomic_bool lost;    /* fd is closed, and the file cannot be opened again */
     size_t file_size;    /* bytes; guarded by extend_lock */
-    pthread_mutex_t extend_lock; /* taken last */
+    pthread_mutex_t extend_lock;
     size_t first_step; /* bytes committed at once at first; then as many as are held, to a chunk */
     atomic_bool snapshots; /* children get a copy; set when the space has its file */
     int copy_fd;           /* of the child's, during a fork */

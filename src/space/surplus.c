@@ -5,6 +5,7 @@
 #include "space/region.h"
 #include "space/segment.h"
 #include "space/space.h"
+#include "util/lock.h"
 
 /* Less than this may be what a file system notes about the file. */
 #define LITTLE ((size_t)64 << 10)
@@ -79,8 +80,8 @@ void surplus_release(struct space *space)
             atomic_store_explicit(&space->surplus_in_vain, bytes, memory_order_relaxed);
         return;
     }
-    pthread_mutex_lock(&space->lock);
+    lock_acquire(&space->lock, LOCK_SPACE);
     release_locked(space);
-    pthread_mutex_unlock(&space->lock);
+    lock_release(&space->lock);
     atomic_store_explicit(&space->surplus_in_vain, excess(space), memory_order_relaxed);
 }

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "util/lock.h"
+
 /* The lowest number that will do. To look for a free one costs as much as there are below. */
 #define LATE_ENOUGH 256u
 
@@ -72,12 +74,12 @@ static int create_locked(void)
 
 int late_key_create(enum late_key which, pthread_key_t *key, void (*destructor)(void *value))
 {
-    pthread_mutex_lock(&lock);
+    lock_acquire(&lock, LOCK_LATE_KEY);
     int err = create_locked();
     if (err == 0) {
         destructors[which] = destructor;
         *key = keys[which];
     }
-    pthread_mutex_unlock(&lock);
+    lock_release(&lock);
     return err;
 }

@@ -6,11 +6,13 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 
+#include "util/lock.h"
+
 void *mapping_cache_find(struct mapping_cache *cache)
 {
-    pthread_mutex_lock(&cache->lock);
+    lock_acquire(&cache->lock, LOCK_MAPPING_CACHE);
     void *piece = cache->count != 0 ? cache->pieces[--cache->count] : NULL;
-    pthread_mutex_unlock(&cache->lock);
+    lock_release(&cache->lock);
     return piece;
 }
 
@@ -27,11 +29,11 @@ void mapping_cache_put(struct mapping_cache *cache, void *piece, size_t size)
 {
     int saved_errno = errno;
 
-    pthread_mutex_lock(&cache->lock);
+    lock_acquire(&cache->lock, LOCK_MAPPING_CACHE);
     bool kept = cache->count < MAPPING_CACHE_PIECES;
     if (kept)
         cache->pieces[cache->count++] = piece;
-    pthread_mutex_unlock(&cache->lock);
+    lock_release(&cache->lock);
     if (!kept)
         munmap(piece, size);
     errno = saved_errno;
@@ -39,10 +41,10 @@ void mapping_cache_put(struct mapping_cache *cache, void *piece, size_t size)
 
 void mapping_cache_after_fork(struct mapping_cache *cache)
 {
-    if (pthread_mutex_trylock(&cache->lock) == 0) {
-        pthread_mutex_unlock(&cache->lock);
+    if (lock_try_acquire(&cache->lock, LOCK_MAPPING_CACHE)) {
+        lock_release(&cache->lock);
         return;
     }
-    pthread_mutex_init(&cache->lock, NULL);
+    (void)lock_init(&cache->lock);
     cache->count = 0;
 }

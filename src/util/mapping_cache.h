@@ -11,7 +11,7 @@
 #define MAPPING_CACHE_PIECES 16
 
 struct mapping_cache {
-    pthread_mutex_t lock; /* taken last */
+    pthread_mutex_t lock;
     size_t count;
     void *pieces[MAPPING_CACHE_PIECES];
 };
