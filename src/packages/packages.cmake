@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Debian packages, made by `cpack` in the build folder: runtime, development, documentation. They
-# take the place of the distribution's libmemkind0 and libmemkind-dev.
+# take the place of the distribution's libmemkind0, libmemkind-progs and libmemkind-dev.
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_VENDOR "libmemkind")
@@ -24,10 +24,10 @@ set(CPACK_COMPONENT_RUNTIME_DESCRIPTION
 "Stands in for libmemkind0 in programs that use its PMEM, fixed, huge page,
 interleaved, default and NUMA node kinds, of hbwmalloc.h, and of
 memkind_memtier.h.")
-# Of libmemkind-progs, memtier(1) is not here: its files are replaced, its name is not taken.
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONFLICTS "libmemkind0, libmemkind-progs")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_REPLACES "libmemkind0, libmemkind-progs")
-set(CPACK_DEBIAN_RUNTIME_PACKAGE_PROVIDES "libmemkind0 (= ${PROJECT_VERSION})")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_PROVIDES
+    "libmemkind0 (= ${PROJECT_VERSION}), libmemkind-progs (= ${PROJECT_VERSION})")
 
 find_program(MEMKIND_DPKG_SHLIBDEPS dpkg-shlibdeps)
 mark_as_advanced(MEMKIND_DPKG_SHLIBDEPS)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# What tests of the Debian packages share. Sourced with the script's arguments; sets $here, $cmake, $cc, $work, which goes
+# at the end, $memory, for kinds, and $root, of a system of its own.
+# Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CC, CMAKE, MEMKIND_TEST_DIR (optional).
+
+skip()
+{
+    echo "skipped: $*"
+    exit 77
+}
+
+# need TOOL...
+need()
+{
+    local tool
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null || PATH=$PATH:/usr/sbin:/sbin
+        command -v "$tool" >/dev/null || skip "no $tool"
+    done
+}
+
+need dpkg dpkg-deb dpkg-shlibdeps cpack ldconfig busybox pkg-config
+if [ "$(id -u)" -ne 0 ]; then
+    unshare -r true 2>/dev/null || skip "neither root nor user namespaces"
+    exec unshare -r bash "$0" "$@"
+fi
+
+here=$(cd "$(dirname "$0")" && pwd)
+cmake=${CMAKE:-cmake}
+cc=${CC:-cc}
+work=$(mktemp -d "$MEMKIND_BUILD_DIR/packages-test.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+memory=${MEMKIND_TEST_DIR:-/tmp}
+root=$work/root
+architecture=$(dpkg --print-architecture)
+
+fail()
+{
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# quietly COMMAND...: shows what it says only where it fails.
+quietly()
+{
+    "$@" >"$work/log" 2>&1 || { cat "$work/log"; fail "$*"; }
+}
+
+# stub NAME VERSION [FIELD...]: an empty package, in place of one of the distribution's.
+stub()
+{
+    mkdir -p "$work/stub/DEBIAN"
+    printf '%s\n' "Package: $1" "Version: $2" "Architecture: $architecture" \
+        "Maintainer: nobody <root@localhost>" "Description: stands for $1" "${@:3}" >"$work/stub/DEBIAN/control"
+    quietly dpkg-deb --build --root-owner-group "$work/stub" "$work/stubs/$1.deb"
+}
+
+in_root()
+{
+    quietly dpkg --root="$root" --log=/dev/null "$@"
+}
+
+state()
+{
+    dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${db:Status-Status}' "$1" 2>/dev/null || echo unknown
+}
+
+# A system without packages, with all that the packages' scripts need.
+make_root()
+{
+    mkdir -p "$root/var/lib/dpkg"/{info,updates,triggers} "$root"/{bin,sbin,etc,tmp} "$work/stubs"
+    : >"$root/var/lib/dpkg/status"
+    cp "$(command -v busybox)" "$root/bin/sh"
+    cp "$(command -v ldconfig)" "$root/sbin/ldconfig"
+}
+
+# Sets $debs, a folder, and the packages in it: $runtime, $development, $documentation.
+make_packages()
+{
+    # The other generator's name, so that it does not build the tree that other tests are using.
+    quietly "$(dirname "$cmake")/cpack" --config "$MEMKIND_BUILD_DIR/CPackConfig.cmake" \
+        -D CPACK_CMAKE_GENERATOR=Ninja -B "$work/packages"
+    debs=$work/packages
+    runtime=$debs/libmemkind-pmem0_1.14.0-1_$architecture.deb
+    development=$debs/libmemkind-pmem-dev_1.14.0-1_$architecture.deb
+    documentation=$debs/libmemkind-pmem-doc_1.14.0-1_all.deb
+    [ "$(ls "$debs"/*.deb | wc -l)" -eq 3 ] || fail "not three packages:" "$debs"/*.deb
+}
+
+# Our packages in place of memkind's: those named are gone afterwards.
+replace_by_ours()
+{
+    local package
+    in_root --auto-deconfigure --install "$runtime" "$development" "$documentation"
+    for package in "$@"; do
+        [ "$(state "$package")" != installed ] || fail "$package is still there"
+    done
+    quietly dpkg --root="$root" --audit
+    [ ! -s "$work/log" ] || { cat "$work/log"; fail "dpkg --audit"; }
+}
