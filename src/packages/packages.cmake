@@ -3,6 +3,9 @@
 # take the place of the distribution's libmemkind0, libmemkind-progs and libmemkind-dev.
 
 set(CPACK_GENERATOR DEB)
+# The interface's version first, so that a newer package is greater than all older ones and satisfies
+# what asks for memkind; the library's own version behind it.
+set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}+pmem${MEMKIND_LIBRARY_VERSION}")
 set(CPACK_PACKAGE_VENDOR "libmemkind")
 set(CPACK_PACKAGE_CONTACT "libmemkind <root@localhost>" CACHE STRING "Maintainer of the packages")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
@@ -59,7 +62,7 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_CONFLICTS libmemkind-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_REPLACES libmemkind-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_PROVIDES "libmemkind-dev (= ${PROJECT_VERSION})")
 string(CONCAT CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "${CPACK_DEBIAN_RUNTIME_PACKAGE_NAME} "
-       "(= ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})")
+       "(= ${CPACK_PACKAGE_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})")
 # What a program needs that links the static library.
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS libnuma-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS libmemkind-pmem-doc)

@@ -8,7 +8,7 @@ _memkind_pmem()
 
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'check run stats --help' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'check run stats --help --version' -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in

@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "memkind.h"
 #include "tool/tool.h"
+
+#define VERSION_MAJOR 1000000 /* the parts of memkind_get_version() */
+#define VERSION_MINOR 1000
 
 static const struct {
     const char *name;
@@ -24,6 +28,7 @@ static const char help[] =
     "nodes\n"
     "  run [OPTION...] -- COMMAND...     runs a program with its heap in a directory\n"
     "  stats PID                         what a running program uses of it\n"
+    "  --version                         the library's version, and that of its interface\n"
     "\n"
     "\"" TOOL_NAME " COMMAND --help\" tells more, and the manual page " TOOL_NAME "(1) all.\n";
 
@@ -39,6 +44,16 @@ int tool_error(const char *format, ...)
     return EXIT_USAGE;
 }
 
+/* The interface's is memkind's, as the library that is loaded has it. */
+static void print_version(void)
+{
+    int version = memkind_get_version();
+
+    printf(TOOL_NAME " " TOOL_VERSION ", with the interface of memkind %d.%d.%d\n",
+           version / VERSION_MAJOR, version / VERSION_MINOR % VERSION_MINOR,
+           version % VERSION_MINOR);
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
@@ -48,6 +63,10 @@ int main(int argc, char **argv)
             return commands[i].run(argc - 1, argv + 1);
     if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
         fputs(help, stdout);
+        return 0;
+    }
+    if (strcmp(name, "--version") == 0) {
+        print_version();
         return 0;
     }
     if (*name == '\0')

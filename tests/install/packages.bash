@@ -75,16 +75,17 @@ make_root()
     cp "$(command -v ldconfig)" "$root/sbin/ldconfig"
 }
 
-# Sets $debs, a folder, and the packages in it: $runtime, $development, $documentation.
+# Sets $debs, a folder, the packages in it ($runtime, $development, $documentation) and their $version.
 make_packages()
 {
     # The other generator's name, so that it does not build the tree that other tests are using.
     quietly "$(dirname "$cmake")/cpack" --config "$MEMKIND_BUILD_DIR/CPackConfig.cmake" \
         -D CPACK_CMAKE_GENERATOR=Ninja -B "$work/packages"
     debs=$work/packages
-    runtime=$debs/libmemkind-pmem0_1.14.0-1_$architecture.deb
-    development=$debs/libmemkind-pmem-dev_1.14.0-1_$architecture.deb
-    documentation=$debs/libmemkind-pmem-doc_1.14.0-1_all.deb
+    version=$(sed -n 's/^set(CPACK_PACKAGE_VERSION "\(.*\)")$/\1/p' "$MEMKIND_BUILD_DIR/CPackConfig.cmake")-1
+    runtime=$debs/libmemkind-pmem0_${version}_$architecture.deb
+    development=$debs/libmemkind-pmem-dev_${version}_$architecture.deb
+    documentation=$debs/libmemkind-pmem-doc_${version}_all.deb
     [ "$(ls "$debs"/*.deb | wc -l)" -eq 3 ] || fail "not three packages:" "$debs"/*.deb
 }
 

@@ -26,7 +26,7 @@ field "$runtime" Provides "libmemkind0 (= 1.14.0), libmemkind-progs (= 1.14.0)"
 field "$development" Conflicts libmemkind-dev
 field "$development" Replaces libmemkind-dev
 field "$development" Provides "libmemkind-dev (= 1.14.0)"
-field "$development" Depends "libmemkind-pmem0 (= 1.14.0-1)"
+field "$development" Depends "libmemkind-pmem0 (= $version)"
 for library in libc6 libnuma1 libdaxctl1; do
     dpkg-deb -f "$runtime" Depends | grep -qw "$library" || fail "the runtime depends on $(dpkg-deb -f "$runtime" Depends)"
 done

@@ -18,7 +18,7 @@ completes()
 }
 
 complete -p memkind-pmem | grep -q _memkind_pmem || fail "not installed for the command"
-completes 'check run stats --help' ''
+completes 'check run stats --help --version' ''
 completes 'check' c
 completes 'run' r
 completes "$$" stats $$
