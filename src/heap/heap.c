@@ -362,6 +362,16 @@ static unsigned class_of_block(const void *block)
     return size <= SIZE_CLASS_LARGEST ? size_class_of(size) : 0;
 }
 
+/* A block that nobody would know when it is freed. One that was moved cannot go back. */
+static void *undo_unknown(const struct request *request, void *block)
+{
+    if (request->ptr != NULL)
+        return block;
+    jemalloc_ctl_free(block);
+    errno = ENOMEM;
+    return NULL;
+}
+
 static void *satisfy(struct heap *heap, const struct request *request)
 {
     if (__builtin_expect(can_never_fit(heap, request->size) ||
@@ -381,10 +391,10 @@ static void *satisfy(struct heap *heap, const struct request *request)
         if (block == NULL)
             return NULL;
     }
-    if (heap->space == NULL)
-        address_map_mark_mixed(block);
-    else
+    if (heap->space != NULL)
         class_map_put(block, class_of_block(block));
+    else if (address_map_mark_mixed(block) != 0)
+        return undo_unknown(request, block);
     return block;
 }
 

@@ -429,13 +429,15 @@ static __attribute__((noinline)) void free_slowly(void *ptr)
 
 void memkind_arena_free(struct memkind *kind, void *ptr)
 {
-    /* The kind is found from the block: that costs no more than to believe the caller. */
-    unsigned size_class = class_map_get(ptr);
-
     (void)kind;
-    if (__builtin_expect(size_class != 0, 1) &&
-        __builtin_expect(thread_cache_push(address_map_owner(ptr), size_class, ptr), 1))
-        return;
+    /* The kind is found from the block: that costs no more than to believe the caller. */
+    if (__builtin_expect(address_map_has(ptr), 1)) {
+        unsigned size_class = class_map_get_owned(ptr);
+
+        if (__builtin_expect(size_class != 0, 1) &&
+            __builtin_expect(thread_cache_push(address_map_owner_known(ptr), size_class, ptr), 1))
+            return;
+    }
     free_slowly(ptr);
 }
 

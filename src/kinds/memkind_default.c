@@ -70,12 +70,17 @@ void memkind_default_init_once(void)
 
 /* -- The default heap -------------------------------------------------------------------------- */
 
-/* Blocks of the default heap lie among memory that is not ours: the address map has to be told. */
+/*
+ * Blocks of the default heap lie among memory that is not ours: the address map has to be told. A
+ * block that it has no memory to note would not be known when it is freed.
+ */
 static void *noted(void *block)
 {
-    if (block != NULL)
-        address_map_mark_mixed(block);
-    return block;
+    if (block == NULL || __builtin_expect(address_map_mark_mixed(block) == 0, 1))
+        return block;
+    jemalloc_ctl_default_free(block);
+    errno = ENOMEM;
+    return NULL;
 }
 
 void *memkind_default_malloc(struct memkind *kind, size_t size)
@@ -104,9 +109,14 @@ int memkind_default_posix_memalign(struct memkind *kind, void **memptr, size_t a
         *memptr = NULL;
         return 0;
     }
-    err = jemalloc_ctl_default_memalign(memptr, alignment, size);
+    void *block = NULL;
+    err = jemalloc_ctl_default_memalign(&block, alignment, size);
+    if (err == 0) {
+        block = noted(block);
+        err = block == NULL ? ENOMEM : 0;
+    }
     if (err == 0)
-        noted(*memptr);
+        *memptr = block;
     errno = saved_errno;
     return err;
 }
@@ -125,7 +135,10 @@ void *memkind_default_realloc(struct memkind *kind, void *ptr, size_t size)
     void *block = jemalloc_ctl_default_realloc(ptr, size);
     if (block == NULL)
         errno = ENOMEM;
-    return noted(block);
+    else
+        /* There is no way back. Where that fails, the block is known to its own kind alone. */
+        (void)address_map_mark_mixed(block);
+    return block;
 }
 
 void memkind_default_free(struct memkind *kind, void *ptr)
@@ -161,8 +174,12 @@ int memkind_default_get_stat(memkind_t kind, memkind_stat_type stat, size_t *val
 
 void *memkind_default_defrag_reallocate(struct memkind *kind, void *ptr)
 {
+    void *block = ptr == NULL ? NULL : heap_move(NULL, ptr);
+
     (void)kind;
-    return ptr == NULL ? NULL : noted(heap_move(NULL, ptr));
+    if (block != NULL)
+        (void)address_map_mark_mixed(block);
+    return block;
 }
 
 int memkind_posix_check_alignment(struct memkind *kind, size_t alignment)

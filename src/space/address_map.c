@@ -2,8 +2,14 @@
 /* Which heap an address belongs to. */
 #include "space/address_map.h"
 
-_Atomic uint16_t address_map_table[ADDRESS_MAP_ENTRIES];
-_Atomic uint16_t address_map_beside[ADDRESS_MAP_ENTRIES];
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct address_map_tables *address_map_tables;
+uintptr_t address_map_end;
 
 int address_map_covers(const void *base, size_t size)
 {
@@ -13,28 +19,114 @@ int address_map_covers(const void *base, size_t size)
            size >> ADDRESS_MAP_GRANULE_SHIFT <= ADDRESS_MAP_ENTRIES - first;
 }
 
+/* -- Memory ------------------------------------------------------------------------------------ */
+
+/*
+ * Maps the tables, once. Without a lock: a fork by another thread could leave it held. Whoever
+ * comes second gives back what it has mapped.
+ */
+static int map_tables(void)
+{
+    struct address_map_tables *none = NULL;
+
+    if (__atomic_load_n(&address_map_end, __ATOMIC_ACQUIRE) != 0)
+        return 0;
+    void *mapped = mmap(NULL, sizeof(*none), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED)
+        return -ENOMEM;
+    if (!__atomic_compare_exchange_n(&address_map_tables, &none, mapped, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE))
+        munmap(mapped, sizeof(*none));
+    __atomic_store_n(&address_map_end, (uintptr_t)1 << ADDRESS_MAP_BITS, __ATOMIC_RELEASE);
+    return 0;
+}
+
+/* Makes [start, start + size) of the tables writable, in whole pages. */
+static int open_bytes(void *start, size_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t first = (uintptr_t)start & ~(page - 1);
+    uintptr_t end = ((uintptr_t)start + size + page - 1) & ~(page - 1);
+
+    return mprotect((void *)first, end - first, PROT_READ | PROT_WRITE) == 0 ? 0 : -ENOMEM;
+}
+
+int address_map_open(const void *base, size_t size)
+{
+    size_t first = (uintptr_t)base >> ADDRESS_MAP_GRANULE_SHIFT;
+    size_t count = size >> ADDRESS_MAP_GRANULE_SHIFT;
+    int err = map_tables();
+
+    if (err != 0)
+        return err;
+    struct address_map_tables *tables = address_map_tables;
+    err = open_bytes(&tables->owners[first], count * sizeof(tables->owners[0]));
+    return err == 0 ? open_bytes(&tables->classes[first], count * sizeof(tables->classes[0])) : err;
+}
+
+/* The same with granules of which no class is noted here. */
+static int open_for_marks(size_t first, size_t count)
+{
+    int err = map_tables();
+
+    if (err != 0)
+        return err;
+    struct address_map_tables *tables = address_map_tables;
+    err = open_bytes(&tables->owners[first], count * sizeof(tables->owners[0]));
+    return err == 0 ? open_bytes(&tables->beside[first], count * sizeof(tables->beside[0])) : err;
+}
+
+/* -- Entries ----------------------------------------------------------------------------------- */
+
 void address_map_set(const void *base, size_t size, unsigned owner)
 {
     size_t first = (uintptr_t)base >> ADDRESS_MAP_GRANULE_SHIFT;
     size_t count = size >> ADDRESS_MAP_GRANULE_SHIFT;
 
     for (size_t i = first; i < first + count; i++)
-        atomic_store_explicit(&address_map_table[i], (uint16_t)owner, memory_order_release);
+        atomic_store_explicit(&address_map_tables->owners[i], (uint16_t)owner,
+                              memory_order_release);
 }
 
-void address_map_mark_areas(const void *base, size_t size)
+static void mark_areas(_Atomic uint16_t *entry, _Atomic uint16_t *beside)
+{
+    uint16_t owner = atomic_load(entry);
+
+    /* What is beside must be known by the time that readers look for it. */
+    do {
+        if (owner == ADDRESS_MAP_AREAS)
+            break;
+        atomic_store(beside, owner);
+    } while (!atomic_compare_exchange_weak(entry, &owner, ADDRESS_MAP_AREAS));
+}
+
+int address_map_mark_areas(const void *base, size_t size)
 {
     size_t first = (uintptr_t)base >> ADDRESS_MAP_GRANULE_SHIFT;
     size_t last = ((uintptr_t)base + size - 1) >> ADDRESS_MAP_GRANULE_SHIFT;
+    int err = open_for_marks(first, last - first + 1);
 
-    for (size_t i = first; i <= last; i++) {
-        uint16_t owner = atomic_load(&address_map_table[i]);
+    for (size_t i = first; i <= last && err == 0; i++)
+        mark_areas(&address_map_tables->owners[i], &address_map_tables->beside[i]);
+    return err;
+}
 
-        /* What is beside must be known by the time that readers look for it. */
-        do {
-            if (owner == ADDRESS_MAP_AREAS)
-                break;
-            atomic_store(&address_map_beside[i], owner);
-        } while (!atomic_compare_exchange_weak(&address_map_table[i], &owner, ADDRESS_MAP_AREAS));
-    }
+int address_map_note_mixed(const void *ptr)
+{
+    size_t granule = (uintptr_t)ptr >> ADDRESS_MAP_GRANULE_SHIFT;
+    uint16_t none = ADDRESS_MAP_NONE;
+
+    if (granule >= ADDRESS_MAP_ENTRIES)
+        return 0;
+    int err = open_for_marks(granule, 1);
+    if (err != 0)
+        return err;
+    if (atomic_compare_exchange_strong(&address_map_tables->owners[granule], &none,
+                                       ADDRESS_MAP_MIXED) ||
+        none != ADDRESS_MAP_AREAS)
+        return 0;
+    /* Areas were there, or came at this moment. */
+    none = ADDRESS_MAP_NONE;
+    atomic_compare_exchange_strong(&address_map_tables->beside[granule], &none, ADDRESS_MAP_MIXED);
+    return 0;
 }

@@ -45,9 +45,9 @@ int area_map_add(const void *base, size_t size, unsigned owner, _Atomic uint8_t 
     if (last < (uintptr_t)base || last >> ADDRESS_MAP_BITS != 0)
         return -EINVAL;
     lock_acquire(&lock, LOCK_AREA_MAP);
-    int err = add_locked((uintptr_t)base, size, owner, classes);
+    int err = address_map_mark_areas(base, size);
     if (err == 0)
-        address_map_mark_areas(base, size);
+        err = add_locked((uintptr_t)base, size, owner, classes);
     lock_release(&lock);
     return err;
 }
@@ -97,8 +97,7 @@ unsigned area_map_owner(const void *ptr)
 
     if (entry != NULL)
         return atomic_load_explicit(&entry->owner, memory_order_relaxed);
-    return atomic_load_explicit(&address_map_beside[(uintptr_t)ptr >> ADDRESS_MAP_GRANULE_SHIFT],
-                                memory_order_acquire);
+    return atomic_load_explicit(ADDRESS_MAP_ENTRY(beside, ptr), memory_order_acquire);
 }
 
 _Atomic uint8_t *area_map_class_at(const void *ptr)

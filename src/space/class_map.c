@@ -2,8 +2,6 @@
 /* The size class of the blocks that begin in each page. */
 #include "space/class_map.h"
 
-_Atomic(_Atomic uint8_t *) class_map_table[ADDRESS_MAP_ENTRIES];
-
 void class_map_set(const void *base, size_t size, uint8_t *bytes)
 {
     size_t first = (uintptr_t)base >> ADDRESS_MAP_GRANULE_SHIFT;
@@ -11,7 +9,7 @@ void class_map_set(const void *base, size_t size, uint8_t *bytes)
 
     for (size_t i = 0; i < count; i++)
         atomic_store_explicit(
-            &class_map_table[first + i],
+            &address_map_tables->classes[first + i],
             bytes == NULL ? NULL : (_Atomic uint8_t *)bytes + i * CLASS_MAP_GRANULE_PAGES,
             memory_order_relaxed);
 }

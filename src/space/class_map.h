@@ -24,27 +24,23 @@
 #define CLASS_MAP_PAGE          ((size_t)1 << CLASS_MAP_PAGE_SHIFT)
 #define CLASS_MAP_GRANULE_PAGES (ADDRESS_MAP_GRANULE >> CLASS_MAP_PAGE_SHIFT)
 
-/* The bytes of each granule of the address map, NULL where it has none. */
-extern _Atomic(_Atomic uint8_t *) class_map_table[ADDRESS_MAP_ENTRIES];
-
 /* How many bytes a piece of address space needs. */
 static inline size_t class_map_bytes(size_t size)
 {
     return size >> CLASS_MAP_PAGE_SHIFT;
 }
 
-/* Makes `bytes`, all zero, those of [base, base + size), multiples of a granule; NULL takes them
- * away. */
+/* Makes `bytes`, all zero, those of [base, base + size), for which address_map_open() was called;
+ * NULL takes them away. */
 void class_map_set(const void *base, size_t size, uint8_t *bytes);
 
 /* The byte of ptr's page; NULL where there is none. Any ptr is allowed. */
 static inline _Atomic uint8_t *class_map_at(const void *ptr)
 {
-    size_t granule = (uintptr_t)ptr >> ADDRESS_MAP_GRANULE_SHIFT;
-
-    if (__builtin_expect(granule >= ADDRESS_MAP_ENTRIES, 0))
+    if (__builtin_expect(!address_map_has(ptr), 0))
         return NULL;
-    _Atomic uint8_t *bytes = atomic_load_explicit(&class_map_table[granule], memory_order_relaxed);
+    _Atomic uint8_t *bytes =
+        atomic_load_explicit(ADDRESS_MAP_ENTRY(classes, ptr), memory_order_relaxed);
     if (__builtin_expect(bytes == NULL, 0))
         return address_map_owner(ptr) == ADDRESS_MAP_AREAS ? area_map_class_at(ptr) : NULL;
     return bytes + ((uintptr_t)ptr >> CLASS_MAP_PAGE_SHIFT) % CLASS_MAP_GRANULE_PAGES;
@@ -58,12 +54,11 @@ static inline unsigned class_map_get(const void *ptr)
     return byte == NULL ? 0 : atomic_load_explicit(byte, memory_order_relaxed);
 }
 
-/* The same for ptr in a granule that a heap owns: no area has to be looked for. */
+/* The same for ptr of which address_map_has(), 0 where it lies in an area. */
 static inline unsigned class_map_get_owned(const void *ptr)
 {
-    size_t granule = (uintptr_t)ptr >> ADDRESS_MAP_GRANULE_SHIFT;
     const _Atomic uint8_t *bytes =
-        atomic_load_explicit(&class_map_table[granule], memory_order_relaxed);
+        atomic_load_explicit(ADDRESS_MAP_ENTRY(classes, ptr), memory_order_relaxed);
 
     if (__builtin_expect(bytes == NULL, 0))
         return 0;

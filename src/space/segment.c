@@ -107,6 +107,9 @@ struct segment *segment_new(struct space *space, size_t need, size_t alignment, 
         *err = -EFBIG;
         goto unmap;
     }
+    *err = address_map_open(base, size);
+    if (*err != 0)
+        goto unmap;
     *err = space->backing->map(space, base, size, space->offset);
     if (*err != 0)
         goto unmap;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the address map: which addresses it covers, what it says of each, and that nobody's
- * entry is lost. */
+/* Tests of the address map: which addresses it covers, what it says of each, that nobody's entry is
+ * lost, and that a process without memory for it goes on. */
+/* WRAP: mmap mprotect */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +9,14 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
 #include "space/address_map.h"
+#include "space/class_map.h"
+#include "support/faults.h"
 
 #define GRANULE     ADDRESS_MAP_GRANULE
 #define LAST        (ADDRESS_MAP_ENTRIES - 1)
@@ -21,6 +29,98 @@
 static const void *address(size_t granule, size_t offset)
 {
     return (const void *)(granule * GRANULE + offset);
+}
+
+static struct fault mmap_fault;
+static struct fault mprotect_fault;
+
+void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_mprotect(void *addr, size_t size, int protection);
+int __wrap_mprotect(void *addr, size_t size, int protection);
+
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    return fault_hits(&mmap_fault) ? MAP_FAILED
+                                   : __real_mmap(addr, size, protection, flags, fd, offset);
+}
+
+int __wrap_mprotect(void *addr, size_t size, int protection)
+{
+    return fault_hits(&mprotect_fault) ? -1 : __real_mprotect(addr, size, protection);
+}
+
+/* The owner of granules from now on. */
+static void own(size_t granule, size_t count, unsigned owner)
+{
+    assert_int_equal(address_map_open(address(granule, 0), count * GRANULE), 0);
+    address_map_set(address(granule, 0), count * GRANULE, owner);
+}
+
+/* As the first of all tests finds it: nobody has made an entry yet. */
+static void without_tables_no_address_has_an_owner(void **state)
+{
+    (void)state;
+    fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
+    assert_int_equal(address_map_open(address(SOME_ENTRY, 0), GRANULE), -ENOMEM);
+    assert_int_equal(address_map_mark_mixed(address(SOME_ENTRY, 0)), -ENOMEM);
+    assert_int_equal(address_map_mark_areas(address(SOME_ENTRY, 0), GRANULE), -ENOMEM);
+    assert_int_equal(address_map_owner(NULL), ADDRESS_MAP_NONE);
+    assert_int_equal(address_map_owner(address(SOME_ENTRY, 0)), ADDRESS_MAP_NONE);
+    assert_int_equal(address_map_owner(state), ADDRESS_MAP_NONE);
+    assert_null(class_map_at(state));
+    class_map_put(state, 1);
+    assert_int_equal(class_map_get(state), 0);
+    mmap_fault = (struct fault){0};
+}
+
+/* What may be written counts as data of the process, and what is locked takes memory. */
+static void few_pages_can_be_written(void **state)
+{
+    size_t writable = 0;
+    char line[256];
+
+    (void)state;
+    own(SOME_ENTRY, SOME_LENGTH, OWNER);
+    FILE *maps = fopen("/proc/self/maps", "r");
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps) != NULL) {
+        unsigned long first, end;
+        char can_write;
+
+        assert_int_equal(sscanf(line, "%lx-%lx %*c%c", &first, &end, &can_write), 3);
+        if (can_write == 'w' && first >= (uintptr_t)address_map_tables &&
+            end <= (uintptr_t)(address_map_tables + 1))
+            writable += end - first;
+    }
+    fclose(maps);
+    assert_in_range(writable, 2, 2 * ((size_t)64 << 10));
+    own(SOME_ENTRY, SOME_LENGTH, ADDRESS_MAP_NONE);
+}
+
+static void no_memory_for_entries_is_enomem(void **state)
+{
+    const void *far = address(LAST / 2, 0);
+
+    (void)state;
+    for (unsigned skip = 0; skip < 2; skip++) {
+        fault_set(&mprotect_fault, ENOMEM, FAULT_ALWAYS);
+        mprotect_fault.skip = skip;
+        assert_int_equal(address_map_open(far, GRANULE), -ENOMEM);
+        mprotect_fault.calls = 0;
+        assert_int_equal(address_map_mark_mixed(far), -ENOMEM);
+        mprotect_fault.calls = 0;
+        assert_int_equal(address_map_mark_areas(far, GRANULE), -ENOMEM);
+        assert_int_equal(address_map_owner(far), ADDRESS_MAP_NONE);
+    }
+    mprotect_fault = (struct fault){0};
+    assert_int_equal(address_map_mark_mixed(far), 0);
+    assert_int_equal(address_map_owner(far), ADDRESS_MAP_MIXED);
+    /* Who finds the note there needs no memory for it. */
+    fault_set(&mprotect_fault, ENOMEM, FAULT_ALWAYS);
+    assert_int_equal(address_map_mark_mixed(far), 0);
+    mprotect_fault = (struct fault){0};
+    own(LAST / 2, 1, ADDRESS_MAP_NONE);
 }
 
 static void forget(size_t granule, size_t count)
@@ -55,7 +155,7 @@ static void map_covers_all_user_addresses(void **state)
 static void owner_has_exactly_the_range(void **state)
 {
     (void)state;
-    address_map_set(address(SOME_ENTRY, 0), SOME_LENGTH * GRANULE, OWNER);
+    own(SOME_ENTRY, SOME_LENGTH, OWNER);
     assert_int_equal(address_map_owner(address(SOME_ENTRY - 1, GRANULE - 1)), ADDRESS_MAP_NONE);
     for (size_t i = 0; i < SOME_LENGTH; i++) {
         assert_int_equal(address_map_owner(address(SOME_ENTRY + i, 0)), OWNER);
@@ -70,8 +170,8 @@ static void owner_has_exactly_the_range(void **state)
 static void first_and_last_granule_can_be_owned(void **state)
 {
     (void)state;
-    address_map_set(address(0, 0), GRANULE, OWNER);
-    address_map_set(address(LAST, 0), GRANULE, OTHER);
+    own(0, 1, OWNER);
+    own(LAST, 1, OTHER);
     assert_int_equal(address_map_owner(address(0, GRANULE - 1)), OWNER);
     assert_int_equal(address_map_owner(address(1, 0)), ADDRESS_MAP_NONE);
     assert_int_equal(address_map_owner(address(LAST, GRANULE - 1)), OTHER);
@@ -83,8 +183,8 @@ static void first_and_last_granule_can_be_owned(void **state)
 static void granule_can_change_hands(void **state)
 {
     (void)state;
-    address_map_set(address(SOME_ENTRY, 0), GRANULE, OWNER);
-    address_map_set(address(SOME_ENTRY, 0), GRANULE, OTHER);
+    own(SOME_ENTRY, 1, OWNER);
+    own(SOME_ENTRY, 1, OTHER);
     assert_int_equal(address_map_owner(address(SOME_ENTRY, 0)), OTHER);
     forget(SOME_ENTRY, 1);
 }
@@ -92,8 +192,8 @@ static void granule_can_change_hands(void **state)
 static void mixed_marks_one_granule(void **state)
 {
     (void)state;
-    address_map_mark_mixed(address(SOME_ENTRY, GRANULE - 1));
-    address_map_mark_mixed(address(SOME_ENTRY, 0));
+    assert_int_equal(address_map_mark_mixed(address(SOME_ENTRY, GRANULE - 1)), 0);
+    assert_int_equal(address_map_mark_mixed(address(SOME_ENTRY, 0)), 0);
     assert_int_equal(address_map_owner(address(SOME_ENTRY, GRANULE / 2)), ADDRESS_MAP_MIXED);
     assert_int_equal(address_map_owner(address(SOME_ENTRY - 1, GRANULE - 1)), ADDRESS_MAP_NONE);
     assert_int_equal(address_map_owner(address(SOME_ENTRY + 1, 0)), ADDRESS_MAP_NONE);
@@ -103,8 +203,8 @@ static void mixed_marks_one_granule(void **state)
 static void mixed_never_replaces_an_owner(void **state)
 {
     (void)state;
-    address_map_set(address(SOME_ENTRY, 0), GRANULE, OWNER);
-    address_map_mark_mixed(address(SOME_ENTRY, 1));
+    own(SOME_ENTRY, 1, OWNER);
+    assert_int_equal(address_map_mark_mixed(address(SOME_ENTRY, 1)), 0);
     assert_int_equal(address_map_owner(address(SOME_ENTRY, 1)), OWNER);
     forget(SOME_ENTRY, 1);
 }
@@ -112,8 +212,8 @@ static void mixed_never_replaces_an_owner(void **state)
 static void mixed_of_an_address_that_is_not_covered_is_ignored(void **state)
 {
     (void)state;
-    address_map_mark_mixed((const void *)UINTPTR_MAX);
-    address_map_mark_mixed(address(LAST + 1, 0));
+    assert_int_equal(address_map_mark_mixed((const void *)UINTPTR_MAX), 0);
+    assert_int_equal(address_map_mark_mixed(address(LAST + 1, 0)), 0);
     assert_int_equal(address_map_owner((const void *)UINTPTR_MAX), ADDRESS_MAP_NONE);
     assert_int_equal(address_map_owner(address(LAST + 1, 0)), ADDRESS_MAP_NONE);
 }
@@ -121,6 +221,9 @@ static void mixed_of_an_address_that_is_not_covered_is_ignored(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_tables_no_address_has_an_owner),
+        cmocka_unit_test(few_pages_can_be_written),
+        cmocka_unit_test(no_memory_for_entries_is_enomem),
         cmocka_unit_test(unknown_addresses_have_no_owner),
         cmocka_unit_test(map_covers_all_user_addresses),
         cmocka_unit_test(owner_has_exactly_the_range),

@@ -34,6 +34,7 @@ static _Atomic uint8_t other_classes[PAGES];
 static char *new_granules(void)
 {
     next_base += 4 * GRANULE;
+    assert_int_equal(address_map_open((void *)next_base, 4 * GRANULE), 0);
     return (char *)next_base;
 }
 
@@ -74,7 +75,7 @@ static void what_is_beside_areas_is_remembered(void **state)
 
     (void)state;
     address_map_set(base, GRANULE, OTHER);
-    address_map_mark_mixed(base + GRANULE);
+    assert_int_equal(address_map_mark_mixed(base + GRANULE), 0);
     assert_int_equal(area_map_add(base + PAGE, 2 * GRANULE, OWNER, classes), 0);
     assert_int_equal(area_map_owner(base), OTHER);
     assert_int_equal(area_map_owner(base + PAGE), OWNER);
@@ -83,8 +84,8 @@ static void what_is_beside_areas_is_remembered(void **state)
     assert_int_equal(area_map_owner(base + GRANULE), ADDRESS_MAP_MIXED);
     assert_int_equal(area_map_owner(base + 2 * GRANULE), ADDRESS_MAP_NONE);
     /* The default heap comes to granules that have areas. */
-    address_map_mark_mixed(base + 2 * GRANULE);
-    address_map_mark_mixed(base);
+    assert_int_equal(address_map_mark_mixed(base + 2 * GRANULE), 0);
+    assert_int_equal(address_map_mark_mixed(base), 0);
     assert_int_equal(area_map_owner(base + 2 * GRANULE), ADDRESS_MAP_MIXED);
     assert_int_equal(area_map_owner(base), OTHER);
     /* A segment takes the addresses. */
@@ -172,7 +173,7 @@ static void *come_and_go(void *arg)
 
     while (!atomic_load(&stop)) {
         assert_int_equal(area_map_add(base + 8 * PAGE, 4 * PAGE, OTHER, other_classes), 0);
-        address_map_mark_mixed(base + 2 * GRANULE);
+        assert_int_equal(address_map_mark_mixed(base + 2 * GRANULE), 0);
         area_map_remove(base + 8 * PAGE, OTHER);
     }
     return NULL;

@@ -35,6 +35,8 @@ static int setup(void **state)
     bytes = calloc(1, class_map_bytes(LENGTH * GRANULE));
     if (bytes == NULL)
         return -1;
+    if (address_map_open(address(SOME_GRANULE, 0), LENGTH * GRANULE) != 0)
+        return -1;
     class_map_set(address(SOME_GRANULE, 0), LENGTH * GRANULE, bytes);
     return 0;
 }
@@ -123,6 +125,7 @@ static void nothing_is_written_where_nothing_changes(void **state)
     (void)state;
     memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(memory, MAP_FAILED);
+    assert_int_equal(address_map_open(address(LAST, 0), GRANULE), 0);
     class_map_set(address(LAST, 0), GRANULE, memory);
     class_map_put(address(LAST, 0), SOME_CLASS);
     /* A write would end the test. */

@@ -453,6 +453,9 @@ static void metadata_failures_are_reported(void **state)
 
 int main(void)
 {
+    /* Once in a process, there are tables to be mapped. */
+    if (address_map_open(NULL, 0) != 0)
+        return 1;
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(region_takes_no_file_space),

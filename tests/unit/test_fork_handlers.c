@@ -68,16 +68,16 @@ int __wrap_jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void
     return err;
 }
 
-void __real_address_map_mark_areas(const void *base, size_t size);
-void __wrap_address_map_mark_areas(const void *base, size_t size);
+int __real_address_map_mark_areas(const void *base, size_t size);
+int __wrap_address_map_mark_areas(const void *base, size_t size);
 
-void __wrap_address_map_mark_areas(const void *base, size_t size)
+int __wrap_address_map_mark_areas(const void *base, size_t size)
 {
     if (atomic_exchange(&nap_in_lock, false)) {
         atomic_store(&is_in_lock, true);
         usleep(NAP_US);
     }
-    __real_address_map_mark_areas(base, size);
+    return __real_address_map_mark_areas(base, size);
 }
 
 static int setup(void **state)

@@ -7,6 +7,7 @@
  * gave.
  */
 /* WRAP: jemalloc_ctl_arena_purge jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy */
+/* WRAP: address_map_note_mixed */
 /* WRAP: jemalloc_ctl_alloc jemalloc_ctl_arena_set_decay jemalloc_ctl_add_arena_stats malloc mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -1013,6 +1014,16 @@ static void *foreign_alloc(extent_hooks_t *hooks, void *addr, size_t size, size_
     return memory + (-(uintptr_t)memory & (alignment - 1));
 }
 
+static struct fault note_fault;
+
+int __real_address_map_note_mixed(const void *ptr);
+int __wrap_address_map_note_mixed(const void *ptr);
+
+int __wrap_address_map_note_mixed(const void *ptr)
+{
+    return fault_hits(&note_fault) ? -note_fault.error : __real_address_map_note_mixed(ptr);
+}
+
 static void heap_over_hooks_marks_its_addresses(void **state)
 {
     static extent_hooks_t hooks = {.alloc = foreign_alloc};
@@ -1027,6 +1038,13 @@ static void heap_over_hooks_marks_its_addresses(void **state)
     assert_int_equal(heap_set_conservative(&heap, true), 0);
     heap_free(&heap, block);
     must_not_alloc(SIZE_MAX);
+    fault_set(&note_fault, ENOMEM, FAULT_ALWAYS);
+    char *granule = (char *)block - ((uintptr_t)block & (ADDRESS_MAP_GRANULE - 1));
+    address_map_set(granule, ADDRESS_MAP_GRANULE, ADDRESS_MAP_NONE);
+    must_not_alloc(MIB);
+    assert_true(note_fault.calls > 0);
+    note_fault = (struct fault){0};
+    heap_free(&heap, must_alloc(MIB));
     heap_destroy(&heap);
 }
 

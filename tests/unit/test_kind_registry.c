@@ -98,6 +98,7 @@ static void parts_are_the_kinds(void **state)
     assert_ptr_not_equal(block, MAP_FAILED);
     char *base = (char *)block + (-(uintptr_t)block & (GRANULE - 1));
     granule = kind_registry_owner(&parts[3]);
+    assert_int_equal(address_map_open(base, GRANULE), 0);
     address_map_set(base, GRANULE, granule);
     assert_ptr_equal(kind_registry_kind_of(base), &parts[3]);
     assert_ptr_equal(kind_registry_detect(base), MEMKIND_HBW);

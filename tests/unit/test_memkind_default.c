@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of the default kind, and of the pieces for other kinds: flags, masks, binding, advice. */
 /* WRAP: mmap madvise mbind numa_available numa_nodes_with_cpus jemalloc_ctl_default_memalign */
-/* WRAP: jemalloc_ctl_default_alloc jemalloc_ctl_default_realloc */
+/* WRAP: jemalloc_ctl_default_alloc jemalloc_ctl_default_realloc address_map_note_mixed */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,6 +34,7 @@ static struct fault mbind_fault;
 static struct fault numa_fault;
 static struct fault alloc_fault;
 static struct fault realloc_fault;
+static struct fault note_fault;
 static struct fault memalign_fault;
 static int nodes_error;
 static int seen_flags;
@@ -96,6 +97,14 @@ int __wrap_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode)
     return nodes_error != 0 ? nodes_error : __real_numa_nodes_with_cpus(mask, maxnode);
 }
 
+int __real_address_map_note_mixed(const void *ptr);
+int __wrap_address_map_note_mixed(const void *ptr);
+
+int __wrap_address_map_note_mixed(const void *ptr)
+{
+    return fault_hits(&note_fault) ? -note_fault.error : __real_address_map_note_mixed(ptr);
+}
+
 void *__wrap_jemalloc_ctl_default_alloc(size_t size)
 {
     return fault_hits(&alloc_fault) ? NULL : __real_jemalloc_ctl_default_alloc(size);
@@ -117,7 +126,7 @@ static int setup(void **state)
 {
     (void)state;
     mmap_fault = madvise_fault = mbind_fault = numa_fault = alloc_fault = (struct fault){0};
-    realloc_fault = memalign_fault = (struct fault){0};
+    realloc_fault = memalign_fault = note_fault = (struct fault){0};
     nodes_error = 0;
     errno = SOME_ERRNO;
     return 0;
@@ -219,6 +228,43 @@ static void failures_are_enomem(void **state)
     assert_int_equal(memkind_default_posix_memalign(MEMKIND_DEFAULT, &aligned, 12, 8), EINVAL);
     assert_ptr_equal(aligned, &alloc_fault);
     assert_int_equal(errno, SOME_ERRNO);
+    memkind_default_free(MEMKIND_DEFAULT, block);
+}
+
+/* Takes the note of a block's granule away, as if it were the first block there. */
+static void forget_granule(const void *block)
+{
+    const char *base = (const char *)block - ((uintptr_t)block & (ADDRESS_MAP_GRANULE - 1));
+
+    address_map_set(base, ADDRESS_MAP_GRANULE, ADDRESS_MAP_NONE);
+}
+
+/* A block that memkind_free(NULL, ...) would not know is not handed out. */
+static void block_that_cannot_be_noted_is_enomem(void **state)
+{
+    void *block = memkind_default_malloc(MEMKIND_DEFAULT, 100);
+    void *aligned = &alloc_fault;
+
+    (void)state;
+    memset(block, 1, 100);
+    forget_granule(block);
+    fault_set(&note_fault, ENOMEM, FAULT_ALWAYS);
+    errno = 0;
+    assert_null(memkind_default_malloc(MEMKIND_DEFAULT, 100));
+    assert_int_equal(errno, ENOMEM);
+    errno = 0;
+    assert_null(memkind_default_calloc(MEMKIND_DEFAULT, 1, 100));
+    assert_int_equal(errno, ENOMEM);
+    errno = SOME_ERRNO;
+    assert_int_equal(memkind_default_posix_memalign(MEMKIND_DEFAULT, &aligned, 8, 100), ENOMEM);
+    assert_ptr_equal(aligned, &alloc_fault);
+    assert_int_equal(errno, SOME_ERRNO);
+    /* The contents of one that has moved are worth more. */
+    block = memkind_default_realloc(MEMKIND_DEFAULT, block, 200);
+    assert_non_null(block);
+    assert_int_equal(((char *)block)[99], 1);
+    assert_int_equal(note_fault.calls, 4);
+    note_fault = (struct fault){0};
     memkind_default_free(MEMKIND_DEFAULT, block);
 }
 
@@ -464,6 +510,7 @@ int main(void)
         TEST(blocks_are_noted_in_the_address_map),
         TEST(requests_of_no_size),
         TEST(failures_are_enomem),
+        TEST(block_that_cannot_be_noted_is_enomem),
         TEST(alignments_are_powers_of_two_of_a_pointer_or_more),
         TEST(counters_count_blocks_of_all_sizes),
         TEST(maps_have_the_kinds_flags),

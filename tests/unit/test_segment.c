@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of segments: alignment, growth, who owns the addresses, and that a failure leaves nothing
  * mapped. */
-/* WRAP: mmap munmap */
+/* WRAP: mmap munmap address_map_open */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,6 +33,7 @@ static size_t mapped;  /* bytes that are mapped and not unmapped */
 static size_t largest; /* reservation that mmap(2) grants, where that is not 0 */
 static struct fault mmap_fault;
 static struct fault map_fault;
+static struct fault open_fault;
 static void *map_addr; /* of the last call */
 static size_t map_size;
 static off_t map_offset;
@@ -65,6 +66,14 @@ int __wrap_munmap(void *addr, size_t size)
     return result;
 }
 
+int __real_address_map_open(const void *base, size_t size);
+int __wrap_address_map_open(const void *base, size_t size);
+
+int __wrap_address_map_open(const void *base, size_t size)
+{
+    return fault_hits(&open_fault) ? -open_fault.error : __real_address_map_open(base, size);
+}
+
 static int fake_map(struct space *of, void *addr, size_t size, off_t offset)
 {
     assert_ptr_equal(of, &space);
@@ -79,7 +88,7 @@ static const struct space_backing fake_backing = {.map = fake_map};
 static int setup(void **state)
 {
     (void)state;
-    mmap_fault = map_fault = (struct fault){0};
+    mmap_fault = map_fault = open_fault = (struct fault){0};
     mapped = largest = 0;
     assert_int_equal(space_init(&space, &fake_backing, 0, OWNER), 0);
     return 0;
@@ -254,6 +263,17 @@ static void no_memory_for_the_record_is_enomem(void **state)
     assert_int_equal(mapped, 0);
 }
 
+static void no_memory_for_the_address_map_is_enomem(void **state)
+{
+    (void)state;
+    map_addr = NULL;
+    fault_set(&open_fault, ENOMEM, 1);
+    expect_none(1, -ENOMEM);
+    assert_int_equal(mapped, 0);
+    assert_null(map_addr);
+    segment_unmap(segment(1));
+}
+
 static void offset_that_overflows_is_efbig(void **state)
 {
     (void)state;
@@ -345,6 +365,9 @@ static void large_alignment_takes_no_more(void **state)
 
 int main(void)
 {
+    /* Once in a process, there are tables to be mapped. */
+    if (address_map_open(NULL, 0) != 0)
+        return 1;
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(segment_is_opened_from_its_beginning),
@@ -358,6 +381,7 @@ int main(void)
         TEST(no_addresses_is_enomem),
         TEST(impossible_size_is_enomem),
         TEST(no_memory_for_the_record_is_enomem),
+        TEST(no_memory_for_the_address_map_is_enomem),
         TEST(offset_that_overflows_is_efbig),
         TEST(store_that_cannot_be_mapped_leaves_nothing),
         TEST(failing_again_and_again_takes_no_more_memory),

@@ -1047,6 +1047,9 @@ static void space_that_another_thread_trims_is_used(void **state)
 
 int main(void)
 {
+    /* Once in a process, there are tables to be mapped. */
+    if (address_map_open(NULL, 0) != 0)
+        return 1;
 #define FAKE(name) cmocka_unit_test_setup_teardown(name, setup_fake, teardown)
 #define REAL(name) cmocka_unit_test_setup_teardown(name, setup_file, teardown)
     const struct CMUnitTest tests[] = {
