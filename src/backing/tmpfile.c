@@ -464,6 +464,14 @@ int tmpfile_release(int fd, off_t offset, size_t size)
     return tmpfile_is_unsupported(error) ? -EOPNOTSUPP : error;
 }
 
+/* A kernel knows what it is asked for; an emulation that follows no advice says yes to any. */
+static bool follows_advice(void)
+{
+    enum { NO_ADVICE = -1 };
+
+    return madvise(NULL, 0, NO_ADVICE) != 0;
+}
+
 int tmpfile_release_mapped(void *addr, size_t size)
 {
     int saved_errno = errno;
@@ -472,6 +480,8 @@ int tmpfile_release_mapped(void *addr, size_t size)
     do {
         error = madvise(addr, size, MADV_REMOVE) == 0 ? 0 : -errno;
     } while (error == -EINTR);
+    if (error == 0 && !follows_advice())
+        error = -EOPNOTSUPP;
     errno = saved_errno;
     return tmpfile_is_unsupported(error) ? -EOPNOTSUPP : error;
 }

@@ -97,7 +97,7 @@ int tmpfile_release(int fd, off_t offset, size_t size);
 /*
  * The same with a range of a shared mapping of the file, by madvise(2): without a descriptor, and
  * where fallocate(2) is forbidden. -EINVAL where pages are locked (mlock(2)), -EACCES where they
- * may not be written.
+ * may not be written, -EOPNOTSUPP also where madvise(2) is emulated by doing nothing (qemu-user).
  */
 int tmpfile_release_mapped(void *addr, size_t size);
 

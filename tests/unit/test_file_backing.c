@@ -47,7 +47,8 @@ static struct fault fstatfs_fault;
 static struct fault fstat_fault;
 static struct fault again_fault; /* of open(2), when the file is opened again */
 static bool pretend_tmpfs;       /* what fstatfs(2) says */
-static bool populates_in_vain;   /* madvise(2) answers yes and does nothing */
+static bool populates_in_vain;   /* madvise(2) answers yes and does nothing, */
+static bool ignores_advice;      /* whatever it is asked for */
 static const struct statvfs *fake_statvfs;
 
 int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
@@ -96,7 +97,7 @@ int __wrap_madvise(void *addr, size_t size, int advice)
         return -1;
     if (advice == MADV_REMOVE && fault_hits(&remove_fault))
         return -1;
-    if (advice == MADV_POPULATE_WRITE && populates_in_vain)
+    if ((advice == MADV_POPULATE_WRITE && populates_in_vain) || ignores_advice)
         return 0;
     return __real_madvise(addr, size, advice);
 }
@@ -280,6 +281,23 @@ static void space_comes_and_goes_without_fallocate(void **state)
         assert_int_equal(space_decommit(&space, addr, CHUNK), 0);
     }
     assert_int_equal(space_held(&space), 0);
+}
+
+/* Under qemu-user. What came back must read as zero. */
+static void space_goes_where_advice_is_ignored(void **state)
+{
+    (void)state;
+    open_file();
+    ignores_advice = true;
+    char *addr = committed(2 * CHUNK);
+    memset(addr, 'x', 2 * CHUNK);
+    assert_int_equal(space_decommit(&space, addr, 2 * CHUNK), 0);
+    assert_int_equal(file_space_held(space.fd), 0);
+    assert_int_equal(space_commit(&space, addr, CHUNK), 0);
+    assert_int_equal(addr[0], 0);
+    assert_int_equal(addr[CHUNK - 1], 0);
+    assert_int_equal(space_decommit(&space, addr, CHUNK), 0);
+    ignores_advice = false;
 }
 
 /* -- Descriptors that the program has closed --------------------------------------------------- */
@@ -618,6 +636,7 @@ int main(void)
         TEST(without_a_file_nothing_is_mapped),
         TEST(errors_are_those_of_the_calls),
         TEST(space_comes_and_goes_without_fallocate),
+        TEST(space_goes_where_advice_is_ignored),
         TEST(file_that_cannot_be_known_is_not_opened),
         TEST(file_is_opened_again),
         TEST(file_without_a_segment_is_opened_again),
