@@ -451,6 +451,11 @@ void *heap_alloc(struct heap *heap, size_t size, size_t alignment, bool zero)
     return block;
 }
 
+void *heap_alloc_uncached(struct heap *heap, size_t size)
+{
+    return satisfy(heap, &(struct request){.size = size});
+}
+
 void heap_age(struct heap *heap)
 {
     arena_set_age(&heap->arenas);
@@ -468,13 +473,18 @@ void heap_drain(struct heap *heap, void *const *blocks, size_t count)
 
 /* -- Freeing and resizing ---------------------------------------------------------------------- */
 
+void heap_free_uncached(struct heap *heap, void *ptr)
+{
+    heap_drain(heap, &ptr, 1);
+    heap_given_back(heap, HEAP_CONSIDER_EVERY);
+}
+
 void heap_free(struct heap *heap, void *ptr)
 {
     unsigned size_class = class_map_get(ptr);
 
     if (size_class == 0) {
-        heap_drain(heap, &ptr, 1);
-        heap_given_back(heap, HEAP_CONSIDER_EVERY);
+        heap_free_uncached(heap, ptr);
     } else if (!thread_cache_push(heap->caches.number, size_class, ptr)) {
         thread_caches_free(&heap->caches, size_class, ptr);
     }
@@ -602,4 +612,18 @@ int heap_stats(const struct heap *heap, struct jemalloc_stats *stats)
     size_t cached = atomic_load(&heap->cached_bytes);
     stats->allocated -= cached < stats->allocated ? cached : stats->allocated;
     return 0;
+}
+
+uint64_t heap_sum(const struct heap *heap, const char *name)
+{
+    uint64_t sum = 0;
+
+    /* An arena that is younger than the last update has no numbers yet. */
+    for (unsigned i = 0; i < arena_set_count(&heap->arenas); i++) {
+        uint64_t value;
+        size_t size;
+        if (jemalloc_ctl_arena_number(arena_set_get(&heap->arenas, i), name, &value, &size) == 0)
+            sum += value;
+    }
+    return sum;
 }

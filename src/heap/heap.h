@@ -93,6 +93,13 @@ void *heap_realloc(struct heap *heap, void *ptr, size_t size);
 /* Frees the block at ptr, of this heap. */
 void heap_free(struct heap *heap, void *ptr);
 
+/* heap_alloc() without alignment and heap_free(), past the threads' caches. */
+void *heap_alloc_uncached(struct heap *heap, size_t size);
+void heap_free_uncached(struct heap *heap, void *ptr);
+
+/* The sum of numbers of the heap's arenas, stats.arenas.<i>.NAME of jemalloc(3). */
+uint64_t heap_sum(const struct heap *heap, const char *name);
+
 /* The usable size of the block at ptr, of any heap. */
 size_t heap_usable_size(const void *ptr);
 

@@ -385,17 +385,20 @@ size_t jemalloc_ctl_class_size(size_t size)
     return usable;
 }
 
+int jemalloc_ctl_use_of(const void *ptr, struct jemalloc_use *use)
+{
+    /* The structure is what experimental.utilization.query writes; it calls blocks "regions". */
+    size_t size = sizeof(*use);
+
+    *use = (struct jemalloc_use){0};
+    return ctl("experimental.utilization.query", use, &size, &ptr, sizeof(ptr));
+}
+
 bool jemalloc_ctl_moving_helps(const void *ptr)
 {
-    /* What experimental.utilization.query writes; blocks are jemalloc's "regions". */
-    struct {
-        void *slab_being_filled;
-        size_t slab_free, slab_blocks, slab_size;
-        size_t class_free, class_blocks;
-    } use = {0};
-    size_t size = sizeof(use);
+    struct jemalloc_use use;
 
-    if (ctl("experimental.utilization.query", &use, &size, &ptr, sizeof(ptr)) != 0)
+    if (jemalloc_ctl_use_of(ptr, &use) != 0)
         return false;
     if (use.slab_being_filled == NULL || use.slab_blocks <= 1)
         return false;
@@ -507,6 +510,31 @@ void jemalloc_ctl_default_purge(void)
 }
 
 /* -- Counters and settings --------------------------------------------------------------------- */
+
+int jemalloc_ctl_number(const char *name, uint64_t *value, size_t *size)
+{
+    int err;
+
+    /* Where the size is wrong, jemalloc says so, and which is right. */
+    *value = 0;
+    *size = sizeof(*value);
+    err = ctl(name, value, size, NULL, 0);
+    if (err == -EINVAL && *size < sizeof(*value)) {
+        uint32_t narrow = 0;
+        *size = sizeof(narrow);
+        err = ctl(name, &narrow, size, NULL, 0);
+        *value = narrow;
+    }
+    return err;
+}
+
+int jemalloc_ctl_arena_number(unsigned arena, const char *name, uint64_t *value, size_t *size)
+{
+    char full[CTL_NAME_SIZE];
+    int length = snprintf(full, sizeof(full), "stats.arenas.%u.%s", arena, name);
+
+    return length < (int)sizeof(full) ? jemalloc_ctl_number(full, value, size) : -ENOENT;
+}
 
 int jemalloc_ctl_update_stats(void)
 {

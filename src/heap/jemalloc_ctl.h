@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 typedef struct extent_hooks_s extent_hooks_t;
@@ -70,6 +71,19 @@ size_t jemalloc_ctl_usable_size(const void *ptr);
 /* The usable size that a request of `size` bytes would get; 0 for one that cannot be served. */
 size_t jemalloc_ctl_class_size(size_t size);
 
+/* How the slab of a block is used, and all slabs of its class in its arena. */
+struct jemalloc_use {
+    void *slab_being_filled; /* by which arena and class; NULL: there is none */
+    size_t slab_free, slab_blocks, slab_size;
+    size_t class_free, class_blocks;
+};
+
+/*
+ * Of the block at ptr. A large one is a slab of one block, and what is no block has none. 0 or
+ * -errno. The address has been jemalloc's, or it follows a pointer that is not there.
+ */
+int jemalloc_ctl_use_of(const void *ptr, struct jemalloc_use *use);
+
 /* Whether ptr lies in a slab that is emptier than the others of its size, and is not the one being
  * filled. */
 bool jemalloc_ctl_moving_helps(const void *ptr);
@@ -101,6 +115,15 @@ struct jemalloc_stats {
     size_t active;
     size_t allocated;
 };
+
+/*
+ * The number of that name in jemalloc(3), and how many bytes its type has: 8 or 4. 0; -ENOENT
+ * where there is none, or another -errno.
+ */
+int jemalloc_ctl_number(const char *name, uint64_t *value, size_t *size);
+
+/* The same of an arena: the number stats.arenas.<arena>.NAME. */
+int jemalloc_ctl_arena_number(unsigned arena, const char *name, uint64_t *value, size_t *size);
 
 /* Brings the counters up to date. 0 or -errno. */
 int jemalloc_ctl_update_stats(void);

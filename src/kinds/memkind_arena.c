@@ -441,6 +441,28 @@ void memkind_arena_free(struct memkind *kind, void *ptr)
     free_slowly(ptr);
 }
 
+void *memkind_arena_malloc_uncached(struct memkind *kind, size_t size)
+{
+    if (memkind_default_refuses(kind, size))
+        return NULL;
+    struct heap *heap = heap_of(kind);
+    return heap != NULL ? heap_alloc_uncached(heap, size != 0 ? size : 1) : NULL;
+}
+
+void memkind_arena_free_uncached(struct memkind *kind, void *ptr)
+{
+    (void)kind;
+    if (ptr == NULL)
+        return;
+    struct memkind *owner = kind_registry_kind_of(ptr);
+    if (is_inherited(owner, ptr))
+        return;
+    if (owner->heap != NULL)
+        heap_free_uncached(heap_of(owner), ptr);
+    else
+        owner->ops->free(owner, ptr);
+}
+
 /* A block that is the parent's stays where it is, or is copied. */
 static void *realloc_inherited(struct memkind *kind, void *ptr, size_t size)
 {

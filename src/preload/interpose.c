@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memkind/internal/memkind_arena.h"
 #include "preload/full.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"
@@ -107,6 +108,7 @@ struct request {
     size_t size;
     size_t alignment; /* a power of two, or 0 */
     bool zero;
+    bool uncached; /* for a block that another one is moved to; neither aligned nor zero */
 };
 
 static void *from_libc(const struct request *request)
@@ -142,6 +144,8 @@ static void *from_kind(const struct request *request)
         (void)memkind_posix_memalign(preload.kind, &block, request->alignment, size);
     else if (request->zero)
         block = memkind_calloc(preload.kind, 1, size);
+    else if (request->uncached)
+        block = memkind_arena_malloc_uncached(preload.kind, size);
     else
         block = memkind_malloc(preload.kind, size);
     preload_set_thread(block != NULL ? preload.ready : before);
@@ -182,7 +186,7 @@ static __attribute__((noinline)) void *malloc_slowly(size_t size, const void *ca
 }
 
 /* The program's own kinds are not counted. */
-static __attribute__((noinline)) void free_slowly(void *ptr)
+static void free_by(void (*release)(memkind_t kind, void *ptr), void *ptr)
 {
     memkind_t kind = memkind_detect_kind(ptr);
 
@@ -197,8 +201,23 @@ static __attribute__((noinline)) void free_slowly(void *ptr)
     preload_set_thread(PRELOAD_BUSY);
     if (full_is_remembered() && kind == preload_kind())
         full_note_freed(usable_size(ptr, true));
-    memkind_free(kind, ptr);
+    release(kind, ptr);
     preload_set_thread(before);
+}
+
+static __attribute__((noinline)) void free_slowly(void *ptr)
+{
+    free_by(memkind_free, ptr);
+}
+
+void *preload_malloc_uncached(size_t size, const void *caller)
+{
+    return alloc(&(struct request){.caller = caller, .size = size, .uncached = true});
+}
+
+void preload_free_uncached(void *ptr)
+{
+    free_by(memkind_arena_free_uncached, ptr);
 }
 
 /* -- malloc and free --------------------------------------------------------------------------- */

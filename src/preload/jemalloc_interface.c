@@ -3,6 +3,7 @@
  * jemalloc's own functions for blocks, for programs that are linked with a libjemalloc of their
  * system: their malloc(3) is this library's, so these have to be. Arenas and thread caches of the
  * caller's choice are left to the heap: flags that name them ask for nothing that changes a result.
+ * But whoever wants no cache moves blocks to where memory becomes less: see utilization.c.
  * mallctl(3) is in mallctl.c.
  *
  * A program that keeps an allocator of its own keeps that one's functions too: then the next
@@ -21,6 +22,8 @@
 /* Of jemalloc(3): the alignment's logarithm, and whether bytes are to be zero. */
 #define FLAG_LG_ALIGN_MASK 0x3f
 #define FLAG_ZERO          0x40
+#define FLAG_CACHE_MASK    0xfff00 /* the number of a cache and two, */
+#define FLAG_NO_CACHE      0x100   /* or none */
 
 EXPORT void *mallocx(size_t size, int flags);
 EXPORT void *rallocx(void *ptr, size_t size, int flags);
@@ -35,6 +38,11 @@ static size_t alignment_of(int flags)
     return (size_t)1 << (flags & FLAG_LG_ALIGN_MASK);
 }
 
+static bool is_uncached(int flags)
+{
+    return (flags & FLAG_CACHE_MASK) == FLAG_NO_CACHE;
+}
+
 void *mallocx(size_t size, int flags)
 {
     __typeof__(mallocx) *next = PRELOAD_NEXT(mallocx);
@@ -43,6 +51,8 @@ void *mallocx(size_t size, int flags)
         return next(size, flags);
     bool zero = (flags & FLAG_ZERO) != 0;
     size_t alignment = alignment_of(flags);
+    if (alignment <= PRELOAD_LEAST_BLOCK && is_uncached(flags) && !zero)
+        return preload_malloc_uncached(size, CALLER());
     if (alignment <= PRELOAD_LEAST_BLOCK)
         return zero ? calloc(1, size) : malloc(size);
     void *block = memalign(alignment, size);
@@ -136,6 +146,8 @@ void dallocx(void *ptr, int flags)
 
     if (next != NULL)
         next(ptr, flags);
+    else if (is_uncached(flags))
+        preload_free_uncached(ptr);
     else
         free(ptr);
 }
@@ -146,6 +158,8 @@ void sdallocx(void *ptr, size_t size, int flags)
 
     if (next != NULL)
         next(ptr, size, flags);
+    else if (is_uncached(flags))
+        preload_free_uncached(ptr);
     else
         free(ptr);
 }

@@ -5,17 +5,21 @@
  * for a name that jemalloc does not have.
  *
  * The heap is one arena, number 0. Numbers are those of the kind and of libc's heap together, as of
- * the last time that "epoch" was written.
+ * the last time that "epoch" was written. Numbers of size classes, and of the arena beyond what it
+ * maps, are the kind's, which libmemkind knows by the same names.
  *
  * A MIB is the number of a control, and behind it a number for each further part of the name. Where
  * that is a number itself, it is the arena's; else it is 0.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "memkind/internal/memkind_arena.h"
 #include "preload/preload.h"
+#include "preload/utilization.h"
 #include "preload/whole_heap.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -30,7 +34,8 @@ EXPORT void malloc_stats_print(void (*write_cb)(void *, const char *), void *opa
 #define VERSION    "5.3.0-0-memkind" /* the jemalloc behind the heap */
 #define ARENAS     1u
 #define ALL_ARENAS 4096u /* MALLCTL_ARENAS_ALL of jemalloc/jemalloc.h */
-#define PARTS      4     /* of a name, at most */
+#define PARTS      6     /* of a name, at most, */
+#define NAME_SIZE  96    /* which is shorter, with all numbers in it */
 #define DECAY_MS   ((ssize_t)10000)
 
 /* -- What is read ------------------------------------------------------------------------------ */
@@ -107,11 +112,6 @@ static void get_arena(union value *value)
     value->number = 0;
 }
 
-static void get_page(union value *value)
-{
-    value->size = (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void get_quantum(union value *value)
 {
     value->size = PRELOAD_LEAST_BLOCK;
@@ -145,15 +145,12 @@ static void get_background(union value *value)
     value->flag = atomic_load(&background);
 }
 
+/*
+ * What the threads would do, libmemkind's idle thread does already. With jemalloc's threads beside
+ * it, each fork would wait for all of their locks.
+ */
 static int set_background(const union value *value)
 {
-    unsigned char before = preload_thread;
-
-    preload_set_thread(PRELOAD_BUSY);
-    int err = memkind_set_bg_threads(value->flag);
-    preload_set_thread(before);
-    if (err != MEMKIND_SUCCESS)
-        return EAGAIN;
     atomic_store(&background, value->flag);
     return 0;
 }
@@ -162,41 +159,88 @@ static int set_background(const union value *value)
 
 #define SIZE_OF(member) sizeof(((union value *)NULL)->member)
 
-/* A part "#" is an arena's number. */
+#define CONTROL(text, member, getter, setter)                                     \
+    {                                                                             \
+        .name = (text), .size = SIZE_OF(member), .get = (getter), .set = (setter) \
+    }
+#define ACTION(text, setter)            \
+    {                                   \
+        .name = (text), .set = (setter) \
+    }
+#define QUESTION(text, asker)          \
+    {                                  \
+        .name = (text), .ask = (asker) \
+    }
+#define NUMBER(text)                  \
+    {                                 \
+        .name = (text), .kinds = true \
+    }
+
+/* A part "#" is an arena's number, and "%" that of a size class. */
 static const struct control {
     const char *name;
     size_t size; /* of its value; 0: there is none */
     void (*get)(union value *value);
     int (*set)(const union value *value); /* 0 or an error number; without a value, it acts */
+    int (*ask)(void *old, const size_t *old_size, const void *new, size_t new_size);
+    bool kinds; /* a number that libmemkind has */
 } controls[] = {
-    {"version", SIZE_OF(text), get_version, NULL},
-    {"epoch", SIZE_OF(number64), get_epoch, set_epoch},
-    {"background_thread", SIZE_OF(flag), get_background, set_background},
-    {"config.stats", SIZE_OF(flag), get_true, NULL},
-    {"config.prof", SIZE_OF(flag), get_false, NULL},
-    {"opt.background_thread", SIZE_OF(flag), get_false, NULL},
-    {"opt.prof", SIZE_OF(flag), get_false, NULL},
-    {"opt.narenas", SIZE_OF(number), get_arenas, NULL},
-    {"thread.arena", SIZE_OF(number), get_arena, NULL},
-    {"thread.tcache.enabled", SIZE_OF(flag), get_true, NULL},
-    {"thread.tcache.flush", 0, NULL, leave_to_heap},
-    {"thread.idle", 0, NULL, leave_to_heap},
-    {"arenas.narenas", SIZE_OF(number), get_arenas, NULL},
-    {"arenas.page", SIZE_OF(size), get_page, NULL},
-    {"arenas.quantum", SIZE_OF(size), get_quantum, NULL},
-    {"arenas.dirty_decay_ms", SIZE_OF(signed_size), get_decay, NULL},
-    {"arenas.muzzy_decay_ms", SIZE_OF(signed_size), get_nothing, NULL},
-    {"arena.#.purge", 0, NULL, purge},
-    {"arena.#.decay", 0, NULL, leave_to_heap},
-    {"arena.#.dirty_decay_ms", SIZE_OF(signed_size), get_decay, NULL},
-    {"arena.#.muzzy_decay_ms", SIZE_OF(signed_size), get_nothing, NULL},
-    {"stats.allocated", SIZE_OF(size), get_allocated, NULL},
-    {"stats.active", SIZE_OF(size), get_active, NULL},
-    {"stats.resident", SIZE_OF(size), get_resident, NULL},
-    {"stats.mapped", SIZE_OF(size), get_mapped, NULL},
-    {"stats.retained", SIZE_OF(size), get_nothing, NULL},
-    {"stats.arenas.#.resident", SIZE_OF(size), get_resident, NULL},
-    {"stats.arenas.#.mapped", SIZE_OF(size), get_mapped, NULL},
+    CONTROL("version", text, get_version, NULL),
+    CONTROL("epoch", number64, get_epoch, set_epoch),
+    CONTROL("background_thread", flag, get_background, set_background),
+    CONTROL("config.stats", flag, get_true, NULL),
+    CONTROL("config.prof", flag, get_false, NULL),
+    CONTROL("opt.background_thread", flag, get_false, NULL),
+    CONTROL("opt.prof", flag, get_false, NULL),
+    CONTROL("opt.narenas", number, get_arenas, NULL),
+    CONTROL("thread.arena", number, get_arena, NULL),
+    CONTROL("thread.tcache.enabled", flag, get_true, NULL),
+    ACTION("thread.tcache.flush", leave_to_heap),
+    ACTION("thread.idle", leave_to_heap),
+    CONTROL("arenas.narenas", number, get_arenas, NULL),
+    NUMBER("arenas.page"),
+    CONTROL("arenas.quantum", size, get_quantum, NULL),
+    CONTROL("arenas.dirty_decay_ms", signed_size, get_decay, NULL),
+    CONTROL("arenas.muzzy_decay_ms", signed_size, get_nothing, NULL),
+    ACTION("arena.#.purge", purge),
+    ACTION("arena.#.decay", leave_to_heap),
+    CONTROL("arena.#.dirty_decay_ms", signed_size, get_decay, NULL),
+    CONTROL("arena.#.muzzy_decay_ms", signed_size, get_nothing, NULL),
+    CONTROL("stats.allocated", size, get_allocated, NULL),
+    CONTROL("stats.active", size, get_active, NULL),
+    CONTROL("stats.resident", size, get_resident, NULL),
+    CONTROL("stats.mapped", size, get_mapped, NULL),
+    CONTROL("stats.retained", size, get_nothing, NULL),
+    CONTROL("stats.arenas.#.resident", size, get_resident, NULL),
+    CONTROL("stats.arenas.#.mapped", size, get_mapped, NULL),
+    QUESTION("experimental.utilization.query", utilization_query),
+    QUESTION("experimental.utilization.batch_query", utilization_batch_query),
+    NUMBER("arenas.nbins"),
+    NUMBER("arenas.nlextents"),
+    NUMBER("arenas.bin.%.size"),
+    NUMBER("arenas.bin.%.nregs"),
+    NUMBER("arenas.bin.%.slab_size"),
+    NUMBER("arenas.bin.%.nshards"),
+    NUMBER("arenas.lextent.%.size"),
+    NUMBER("stats.metadata"),
+    NUMBER("stats.arenas.#.pactive"),
+    NUMBER("stats.arenas.#.pdirty"),
+    NUMBER("stats.arenas.#.pmuzzy"),
+    NUMBER("stats.arenas.#.small.allocated"),
+    NUMBER("stats.arenas.#.small.nmalloc"),
+    NUMBER("stats.arenas.#.small.ndalloc"),
+    NUMBER("stats.arenas.#.large.allocated"),
+    NUMBER("stats.arenas.#.large.nmalloc"),
+    NUMBER("stats.arenas.#.large.ndalloc"),
+    NUMBER("stats.arenas.#.bins.%.nmalloc"),
+    NUMBER("stats.arenas.#.bins.%.ndalloc"),
+    NUMBER("stats.arenas.#.bins.%.curregs"),
+    NUMBER("stats.arenas.#.bins.%.nslabs"),
+    NUMBER("stats.arenas.#.bins.%.curslabs"),
+    NUMBER("stats.arenas.#.bins.%.nonfull_slabs"),
+    NUMBER("stats.arenas.#.lextents.%.nmalloc"),
+    NUMBER("stats.arenas.#.lextents.%.ndalloc"),
+    NUMBER("stats.arenas.#.lextents.%.curlextents"),
 };
 
 #define CONTROLS (sizeof(controls) / sizeof(controls[0]))
@@ -216,7 +260,7 @@ static bool is_part(const char **name, const char *part, size_t length, size_t *
     const char *end = *name + strcspn(*name, ".");
 
     *number = 0;
-    if (*part == '#') {
+    if (*part == '#' || *part == '%') {
         char *behind;
         if (**name < '0' || **name > '9')
             return false;
@@ -271,6 +315,17 @@ static bool has_arena(const size_t *mib, size_t parts)
 
 /* -- Calls ------------------------------------------------------------------------------------- */
 
+/* Hands the value out, or as much of it as there is room for. */
+static int hand_out(const void *value, size_t value_size, void *old, size_t *old_size)
+{
+    size_t size = *old_size < value_size ? *old_size : value_size;
+    bool fits = *old_size == value_size;
+
+    memcpy(old, value, size);
+    *old_size = size;
+    return fits ? 0 : EINVAL;
+}
+
 static int read_control(const struct control *control, void *old, size_t *old_size)
 {
     union value value = {0};
@@ -278,11 +333,48 @@ static int read_control(const struct control *control, void *old, size_t *old_si
     if (control->get == NULL)
         return EPERM;
     control->get(&value);
-    size_t size = *old_size < control->size ? *old_size : control->size;
-    bool fits = *old_size == control->size;
-    memcpy(old, &value, size);
-    *old_size = size;
-    return fits ? 0 : EINVAL;
+    return hand_out(&value, control->size, old, old_size);
+}
+
+/* The name that the MIB stands for. */
+static void spell(const size_t *mib, size_t parts, char name[NAME_SIZE])
+{
+    const char *part = controls[mib[0]].name;
+    size_t used = 0;
+
+    for (size_t i = 0; i < parts; i++) {
+        size_t length = strcspn(part, ".");
+        const char *dot = i + 1 < parts ? "." : "";
+
+        if (*part == '#') /* the arena is the only one, or all are meant */
+            used += (size_t)snprintf(name + used, NAME_SIZE - used, "0%s", dot);
+        else if (*part == '%')
+            used += (size_t)snprintf(name + used, NAME_SIZE - used, "%zu%s", mib[i], dot);
+        else
+            used +=
+                (size_t)snprintf(name + used, NAME_SIZE - used, "%.*s%s", (int)length, part, dot);
+        part += part[length] != '\0' ? length + 1 : length;
+    }
+}
+
+/* Numbers of the kind are as old as those of the whole heap. */
+static int read_number(const size_t *mib, size_t parts, void *old, size_t *old_size)
+{
+    char name[NAME_SIZE];
+    uint64_t value;
+    size_t size;
+    unsigned char before = preload_thread;
+
+    (void)whole_heap_numbers();
+    spell(mib, parts, name);
+    preload_set_thread(PRELOAD_BUSY);
+    int err = memkind_arena_get_number(preload_kind(), name, &value, &size);
+    preload_set_thread(before);
+    if (err != MEMKIND_SUCCESS)
+        return ENOENT;
+    uint32_t narrow = (uint32_t)value;
+    return size == sizeof(narrow) ? hand_out(&narrow, sizeof(narrow), old, old_size)
+                                  : hand_out(&value, sizeof(value), old, old_size);
 }
 
 static int write_control(const struct control *control, const void *new, size_t new_size)
@@ -306,6 +398,12 @@ static int call(const size_t *mib, size_t parts, void *old, size_t *old_size, vo
 
     if (!has_arena(mib, parts))
         return EFAULT;
+    if (control->ask != NULL)
+        return control->ask(old, old_size, new, new_size);
+    if (control->kinds && new != NULL)
+        return EPERM;
+    if (control->kinds)
+        return old != NULL && old_size != NULL ? read_number(mib, parts, old, old_size) : 0;
     /* The new value is set first, as jemalloc does: whoever writes the epoch reads the new one. */
     if (control->size == 0)
         return old == NULL && new == NULL ? control->set(NULL) : EPERM;

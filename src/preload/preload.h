@@ -121,6 +121,13 @@ void *preload_find_next(_Atomic(void *) *cache, const char *name);
 #define PRELOAD_NEXT(function) \
     (__builtin_expect(preload_serves(), 1) ? NULL : PRELOAD_BEHIND(function))
 
+/*
+ * As malloc(3) and free(3), past the threads' caches: blocks that are moved so fill slabs that are
+ * partly used, and empty others.
+ */
+void *preload_malloc_uncached(size_t size, const void *caller);
+void preload_free_uncached(void *ptr);
+
 /* Lets the fork handlers of others follow libmemkind's; see atfork.c. */
 void preload_release_atfork(void);
 

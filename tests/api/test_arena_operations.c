@@ -445,6 +445,127 @@ static void test_calls_that_find_nothing(void **state)
     assert_int_equal(errno, EINVAL);
 }
 
+/* -- For other allocators' interfaces ---------------------------------------------------------- */
+
+static uint64_t number_of(memkind_t kind, const char *name)
+{
+    uint64_t value = 77;
+    size_t size = 0;
+
+    assert_int_equal(memkind_update_cached_stats(), MEMKIND_SUCCESS);
+    assert_int_equal(memkind_arena_get_number(kind, name, &value, &size), MEMKIND_SUCCESS);
+    assert_int_equal(size, sizeof(size_t));
+    return value;
+}
+
+/* Of 48 bytes, whose class is the third. */
+#define BIN_SIZE    "arenas.bin.3.size"
+#define BIN_CURREGS "stats.arenas.0.bins.3.curregs"
+
+static void test_blocks_past_the_caches(void **state)
+{
+    memkind_t kind = *state;
+    void *blocks[BLOCKS];
+
+    assert_int_equal(number_of(kind, BIN_SIZE), 48);
+    assert_int_equal(number_of(kind, BIN_CURREGS), 0);
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = memkind_arena_malloc_uncached(kind, 48);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], 1, 48);
+        assert_ptr_equal(memkind_detect_kind(blocks[i]), kind);
+        assert_int_equal(number_of(kind, BIN_CURREGS), i + 1);
+    }
+    /* Either way of freeing does for either block. */
+    memkind_free(kind, blocks[0]);
+    for (size_t i = 1; i < BLOCKS; i++)
+        memkind_arena_free_uncached(i % 2 == 0 ? kind : NULL, blocks[i]);
+    assert_true(number_of(kind, BIN_CURREGS) <= 1);
+    memkind_arena_free_uncached(kind, memkind_malloc(kind, 48));
+    memkind_arena_free_uncached(kind, memkind_malloc(kind, MIB));
+    memkind_arena_free_uncached(kind, NULL);
+    char *large = memkind_arena_malloc_uncached(kind, MIB);
+    assert_non_null(large);
+    memset(large, 1, MIB);
+    memkind_arena_free_uncached(kind, large);
+    errno = 0;
+    assert_null(memkind_arena_malloc_uncached(kind, 0));
+    assert_null(memkind_arena_malloc_uncached(kind, SIZE_MAX));
+    assert_int_equal(errno, ENOMEM);
+}
+
+static void test_slab_of_a_block(void **state)
+{
+    memkind_t kind = *state;
+    struct memkind_arena_slab slab;
+    struct memkind_arena_slab before;
+    void *first = memkind_arena_malloc_uncached(kind, 100);
+    void *second = memkind_arena_malloc_uncached(kind, 100);
+    void *large = memkind_arena_malloc_uncached(kind, MIB);
+
+    assert_int_equal(memkind_arena_get_slab(kind, first, &before), MEMKIND_SUCCESS);
+    assert_true(before.blocks > 2 && before.free == before.blocks - 2);
+    assert_int_equal(before.size, before.blocks * memkind_malloc_usable_size(kind, first));
+    assert_int_equal(before.all_blocks, before.blocks);
+    assert_non_null(before.being_filled);
+    memkind_arena_free_uncached(kind, second);
+    assert_int_equal(memkind_arena_get_slab(kind, first, &slab), MEMKIND_SUCCESS);
+    assert_int_equal(slab.free, before.free + 1);
+    assert_int_equal(slab.all_free, before.all_free + 1);
+    assert_int_equal(memkind_arena_get_slab(kind, large, &slab), MEMKIND_SUCCESS);
+    assert_int_equal(slab.blocks, 1);
+    assert_int_equal(slab.free, 0);
+    assert_int_equal(memkind_arena_get_slab(MEMKIND_REGULAR, first, &slab), MEMKIND_ERROR_INVALID);
+    assert_int_equal(memkind_arena_get_slab(kind, &slab, &slab), MEMKIND_ERROR_INVALID);
+    assert_int_equal(memkind_arena_get_slab(kind, NULL, &slab), MEMKIND_ERROR_INVALID);
+    assert_int_equal(slab.blocks, 0);
+    memkind_arena_free_uncached(kind, first);
+    memkind_arena_free_uncached(kind, large);
+}
+
+static void test_names_of_no_number(void **state)
+{
+    static const char *const names[] = {"",
+                                        "arenas.bin.1000.size",
+                                        "arenas.create",
+                                        "stats.arenas.0.none",
+                                        "stats.arenas.x.pactive",
+                                        "stats.arenas.0",
+                                        "thread.allocated"};
+    uint64_t value;
+    size_t size;
+
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        assert_int_equal(memkind_arena_get_number(*state, names[i], &value, &size),
+                         MEMKIND_ERROR_INVALID);
+    assert_int_equal(memkind_arena_get_number(NULL, BIN_CURREGS, &value, &size), MEMKIND_SUCCESS);
+    assert_int_equal(value, 0);
+    assert_int_equal(memkind_arena_get_number(NULL, BIN_SIZE, &value, &size), MEMKIND_SUCCESS);
+    assert_int_equal(value, 48);
+}
+
+/* The parent's blocks stay as they are. */
+static void test_uncached_in_a_child(void **state)
+{
+    memkind_t kind = *state;
+    char *block = memkind_arena_malloc_uncached(kind, 100);
+
+    memset(block, 'x', 100);
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        memkind_arena_free_uncached(kind, block);
+        char *own = memkind_arena_malloc_uncached(kind, 100);
+        if (own == NULL || own == block)
+            _exit(1);
+        memset(own, 'y', 100);
+        memkind_arena_free_uncached(kind, own);
+        _exit(block[99] == 'x' ? 0 : 2);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    assert_int_equal(block[0], 'x');
+    memkind_arena_free_uncached(kind, block);
+}
+
 /* -- One kind too many ------------------------------------------------------------------------- */
 
 static void test_one_kind_too_many(void **state)
@@ -477,6 +598,10 @@ int main(void)
         FIXTURE_TEST(test_arena_map_length),
         FIXTURE_TEST_ON_ALL(test_calls_that_find_the_kind),
         FIXTURE_TEST(test_calls_that_find_nothing),
+        FIXTURE_TEST_ON_PMEM(test_blocks_past_the_caches),
+        FIXTURE_TEST_ON_PMEM(test_slab_of_a_block),
+        FIXTURE_TEST_ON_PMEM(test_names_of_no_number),
+        FIXTURE_TEST_ON_PMEM(test_uncached_in_a_child),
         FIXTURE_TEST(test_one_kind_too_many),
     };
 

@@ -8,6 +8,7 @@ jemalloc=$(ldconfig -p 2>/dev/null | sed -n "s/^.*libjemalloc.so.2 .*=> //p" | h
 calls=$STRANGERS/jemalloc_calls
 
 preloaded "$calls" || fail "on the library"
+preloaded MEMKIND_IDLE_THREAD=0 "$calls" || fail "on the library, without a thread of its own"
 if [ -n "$jemalloc" ]; then
     LD_PRELOAD=$library:$jemalloc MEMKIND_PRELOAD_DIR=$work/pmem "$calls" || fail "before jemalloc"
 fi

@@ -372,8 +372,15 @@ static void only_blocks_in_sparse_slabs_are_moved(void **state)
     assert_true(jemalloc_ctl_moving_helps(blocks[SLAB]));
     assert_false(jemalloc_ctl_moving_helps(blocks[1]));
     assert_false(jemalloc_ctl_moving_helps(blocks[BLOCKS - 1]));
+    struct jemalloc_use use;
+    assert_int_equal(jemalloc_ctl_use_of(blocks[SLAB], &use), 0);
+    assert_int_equal(use.slab_free, SLAB - 1);
+    assert_int_equal(use.slab_blocks, SLAB);
+    assert_true(use.class_free >= use.slab_free && use.class_blocks >= use.slab_blocks);
     fault_set(&mallctl_fault, EINVAL, 1);
     assert_false(jemalloc_ctl_moving_helps(blocks[SLAB]));
+    fault_set(&mallctl_fault, EINVAL, 1);
+    assert_int_equal(jemalloc_ctl_use_of(blocks[SLAB], &use), -EINVAL);
     jemalloc_ctl_free(large);
 }
 
@@ -500,6 +507,33 @@ static void counter_that_cannot_be_read_is_an_error(void **state)
 static void count_bytes(void *count, const char *text)
 {
     *(size_t *)count += strlen(text);
+}
+
+static void numbers_are_read(void **state)
+{
+    uint64_t value = 77;
+    size_t size = 77;
+
+    (void)state;
+    assert_int_equal(jemalloc_ctl_number("arenas.bin.1.size", &value, &size), 0);
+    assert_int_equal(value, 16);
+    assert_int_equal(size, sizeof(size_t));
+    assert_int_equal(jemalloc_ctl_number("arenas.nbins", &value, &size), 0);
+    assert_in_range(value, 10, 100);
+    assert_int_equal(size, sizeof(unsigned));
+    assert_int_equal(jemalloc_ctl_number("arenas.bin.1000.size", &value, &size), -ENOENT);
+    assert_int_equal(jemalloc_ctl_number("config.stats", &value, &size), -EINVAL);
+    void *block = jemalloc_ctl_alloc(arena, 48, 0, false);
+    assert_int_equal(jemalloc_ctl_update_stats(), 0);
+    assert_int_equal(jemalloc_ctl_arena_number(arena, "bins.3.curregs", &value, &size), 0);
+    assert_int_equal(value, 1);
+    jemalloc_ctl_free(block);
+    assert_int_equal(jemalloc_ctl_arena_number(arena, "bins.3.none", &value, &size), -ENOENT);
+    static const char longer[] =
+        "bins.3.a_name_that_is_longer_than_any_that_jemalloc_has_for_a_number";
+    assert_int_equal(jemalloc_ctl_arena_number(arena, longer, &value, &size), -ENOENT);
+    fault_set(&mallctl_fault, EAGAIN, 1);
+    assert_int_equal(jemalloc_ctl_number("arenas.nbins", &value, &size), -EAGAIN);
 }
 
 static void report_is_printed(void **state)
@@ -826,6 +860,7 @@ int main(int argc, char **argv)
         TEST(default_heap_works),
         TEST(counters_count),
         TEST(counter_that_cannot_be_read_is_an_error),
+        TEST(numbers_are_read),
         TEST(report_is_printed),
         TEST(settings_that_fail_are_errors),
         TEST(nobody_uses_jemalloc_during_a_fork),

@@ -2,6 +2,8 @@
 /* Operations of kinds that allocate from jemalloc arenas of their own, as in memkind_arena(3). */
 #pragma once
 
+#include <stdint.h>
+
 #include "memkind/internal/memkind_private.h"
 
 #ifdef __cplusplus
@@ -49,6 +51,39 @@ int memkind_bijective_get_arena(struct memkind *kind, unsigned int *arena, size_
 
 /* Sets arena_map_len and its mask from MEMKIND_ARENA_NUM_PER_KIND or the number of processors. */
 int memkind_set_arena_map_len(struct memkind *kind);
+
+/* -- For interfaces of other allocators, on a kind: not in memkind 1.14 ------------------------- */
+
+/*
+ * As memkind_arena_malloc() and memkind_arena_free(), but past what threads keep in caches: a block
+ * comes from a slab that is partly used, if there is one, and goes back to its slab at once. Memory
+ * that is scattered over many slabs becomes less by moving blocks so. Slower than those.
+ */
+void *memkind_arena_malloc_uncached(struct memkind *kind, size_t size);
+void memkind_arena_free_uncached(struct memkind *kind, void *ptr);
+
+/* How a slab, in which blocks of one size lie, is used, and all slabs of that size in its arena. */
+struct memkind_arena_slab {
+    void *being_filled; /* the slab that new blocks come from; NULL where there is none */
+    size_t free;        /* blocks of the slab that are neither in use nor kept by threads, */
+    size_t blocks;      /* of so many; 1 for a large block */
+    size_t size;        /* in bytes */
+    size_t all_free, all_blocks;
+};
+
+/*
+ * Of the slab that the block at ptr is in. MEMKIND_ERROR_INVALID where that is no block of the
+ * kind; all is 0 then.
+ */
+int memkind_arena_get_slab(struct memkind *kind, const void *ptr, struct memkind_arena_slab *slab);
+
+/*
+ * A number of jemalloc(3) by its name, "arenas.bin.3.size". In a name with an arena,
+ * "stats.arenas.0.bins.3.curslabs", that stands for all of the kind's: the number is their sum, as
+ * of the last memkind_update_cached_stats(). *size is how many bytes its type has in jemalloc.
+ * MEMKIND_ERROR_INVALID where there is no number of that name.
+ */
+int memkind_arena_get_number(struct memkind *kind, const char *name, uint64_t *value, size_t *size);
 
 #pragma GCC visibility pop
 

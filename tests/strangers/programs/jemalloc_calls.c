@@ -2,6 +2,7 @@
 /*
  * A program that calls jemalloc's own functions on blocks of the preload library's malloc crashed.
  */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -141,6 +142,87 @@ static void look_at_numbers(void)
     CHECK(stat_of("stats.mapped") < after);
 }
 
+static unsigned threads(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    const struct dirent *task;
+    unsigned count = 0;
+
+    CHECK(tasks != NULL);
+    while ((task = readdir(tasks)) != NULL)
+        count += task->d_name[0] != '.';
+    closedir(tasks);
+    return count;
+}
+
+/* Each fork would wait for their locks. What they would do, the library does, unless told not to. */
+static void look_at_background_threads(void)
+{
+    bool flag = true;
+    bool before = true;
+    size_t size = sizeof(before);
+
+    CHECK(je.mallctl("background_thread", &before, &size, &flag, sizeof(flag)) == 0);
+    flag = false;
+    CHECK(je.mallctl("background_thread", &flag, &size, NULL, 0) == 0 && flag);
+    if (getenv("MEMKIND_IDLE_THREAD") != NULL)
+        CHECK(threads() == 1);
+    flag = false;
+    CHECK(je.mallctl("background_thread", NULL, NULL, &flag, sizeof(flag)) == 0);
+}
+
+static size_t size_of_class(const char *name)
+{
+    size_t value = 0;
+    size_t size = sizeof(value);
+
+    CHECK(je.mallctl(name, &value, &size, NULL, 0) == 0);
+    return value;
+}
+
+/* Numbers of classes and of slabs, also where a number in the name is none. */
+static void look_at_utilization(void)
+{
+    uint32_t bins = 0;
+    size_t size = sizeof(bins);
+    struct {
+        void *filling;
+        size_t free, blocks, bytes, all_free, all_blocks;
+    } slab;
+    size_t numbers[3 * 3];
+    void *block = malloc(SIZE);
+    void *large = malloc(MIB);
+    void *asked[] = {block, large, &bins};
+
+    CHECK(je.mallctl("arenas.nbins", &bins, &size, NULL, 0) == 0 && bins > 10);
+    CHECK(size_of_class("arenas.bin.1.size") == 16);
+    size = sizeof(size_t);
+    CHECK(je.mallctl("arenas.bin.1000.size", numbers, &size, NULL, 0) == ENOENT);
+    CHECK(je.mallctl("stats.arenas.0.bins.1000.curslabs", numbers, &size, NULL, 0) == ENOENT);
+    CHECK(je.mallctl("stats.arenas.7.bins.1.curslabs", numbers, &size, NULL, 0) == EFAULT);
+    CHECK(je.mallctl("arenas.bin.1.size", NULL, NULL, &size, sizeof(size)) == EPERM);
+    size = sizeof(slab);
+    CHECK(je.mallctl("experimental.utilization.query", &slab, &size, &block, sizeof(block)) == 0);
+    CHECK(slab.blocks > 1 && slab.free < slab.blocks && slab.bytes >= SIZE * slab.blocks);
+    CHECK(slab.all_blocks >= slab.blocks && slab.all_free < slab.all_blocks);
+    size--;
+    CHECK(je.mallctl("experimental.utilization.query", &slab, &size, &block, sizeof(block)) ==
+          EINVAL);
+    CHECK(je.mallctl("experimental.utilization.query", NULL, NULL, NULL, 0) == EINVAL);
+    size = sizeof(numbers);
+    CHECK(je.mallctl("experimental.utilization.batch_query", numbers, &size, asked,
+                     sizeof(asked)) == 0);
+    CHECK(numbers[1] == slab.blocks && numbers[2] == slab.bytes);
+    CHECK(numbers[3] == 0 && numbers[4] == 1 && numbers[5] >= MIB);
+    CHECK(numbers[6] == 0 && numbers[7] == 0 && numbers[8] == 0);
+    CHECK(je.mallctl("experimental.utilization.batch_query", numbers, &size, asked, 0) == EINVAL);
+    size = 1;
+    CHECK(je.mallctl("experimental.utilization.batch_query", numbers, &size, asked,
+                     sizeof(asked)) == EINVAL);
+    free(block);
+    free(large);
+}
+
 static void look_at_errors(void)
 {
     bool flag;
@@ -197,6 +279,8 @@ int main(void)
     find_all();
     look_at_blocks();
     look_at_numbers();
+    look_at_background_threads();
+    look_at_utilization();
     look_at_errors();
     je.malloc_stats_print(count, &length, "ablx");
     CHECK(length > 0);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What jemalloc knows about the arenas of a kind, for interfaces of other allocators. */
+#include <string.h>
+
+#include "heap/heap.h"
+#include "kinds/kind_registry.h"
+#include "memkind/internal/memkind_arena.h"
+
+int memkind_arena_get_slab(struct memkind *kind, const void *ptr, struct memkind_arena_slab *slab)
+{
+    struct jemalloc_use use;
+
+    *slab = (struct memkind_arena_slab){0};
+    if (ptr == NULL || kind_registry_detect((void *)(uintptr_t)ptr) != kind ||
+        jemalloc_ctl_use_of(ptr, &use) != 0 || use.slab_blocks == 0)
+        return MEMKIND_ERROR_INVALID;
+    *slab = (struct memkind_arena_slab){
+        .being_filled = use.slab_being_filled,
+        .free = use.slab_free,
+        .blocks = use.slab_blocks,
+        .size = use.slab_size,
+        .all_free = use.class_free,
+        .all_blocks = use.class_blocks,
+    };
+    return MEMKIND_SUCCESS;
+}
+
+/* Reading some other names does something. */
+static bool is_number(const char *name)
+{
+    static const char *const known[] = {"stats.", "arenas.n", "arenas.page", "arenas.bin.", "arenas.lextent."};
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strncmp(name, known[i], strlen(known[i])) == 0)
+            return true;
+    return false;
+}
+
+/* What follows the arena's number; NULL where there is none in the name. */
+static const char *behind_arena(const char *name)
+{
+    static const char prefix[] = "stats.arenas.";
+
+    if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+        return NULL;
+    name += sizeof(prefix) - 1;
+    size_t digits = strspn(name, "0123456789");
+    return digits != 0 && name[digits] == '.' ? name + digits + 1 : NULL;
+}
+
+/* A kind that was never used has nothing, nor has one that is still the parent's. */
+static uint64_t sum(struct memkind *kind, const char *name)
+{
+    const struct heap *heap = kind != NULL ? __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE) : NULL;
+
+    return heap != NULL && !heap_is_inherited(heap) ? heap_sum(heap, name) : 0;
+}
+
+int memkind_arena_get_number(struct memkind *kind, const char *name, uint64_t *value, size_t *size)
+{
+    const char *of_arena = behind_arena(name);
+
+    if (!is_number(name))
+        return MEMKIND_ERROR_INVALID;
+    if (of_arena == NULL)
+        return jemalloc_ctl_number(name, value, size) == 0 ? MEMKIND_SUCCESS
+                                                           : MEMKIND_ERROR_INVALID;
+    /* Arena 0, the default heap's, is always there, and knows all names. */
+    if (jemalloc_ctl_arena_number(0, of_arena, value, size) != 0)
+        return MEMKIND_ERROR_INVALID;
+    *value = sum(kind, of_arena);
+    return MEMKIND_SUCCESS;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How full the slabs are that blocks lie in, as jemalloc's experimental.utilization tells those who
+ * move blocks out of slabs that hold few. Arguments and error numbers are those of mallctl(3).
+ */
+#pragma once
+
+#include <stddef.h>
+
+/* new: a block's address. old: six numbers about its slab, and its size class in its arena. */
+int utilization_query(void *old, const size_t *old_size, const void *new, size_t new_size);
+
+/* new: addresses of blocks. old: three numbers for each: free blocks, all blocks, and bytes. */
+int utilization_batch_query(void *old, const size_t *old_size, const void *new, size_t new_size);
