@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Builds the library for kernels with pages of up to 64 KiB, and runs tests of the public interface on it: on
-# this kernel, whose pages are smaller, and where all are told that they have 16 or 64 KiB.
+# Builds the library for kernels with pages of up to 16 and of up to 64 KiB, and runs tests of the public
+# interface on each: on this kernel, whose pages are smaller, and where all are told that they have 16 or 64 KiB.
 # Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, MEMKIND_JEMALLOC, CC, CMAKE; PAGE_SIZES_TESTS, other
 # tests of tests/api than those below.
 
 set -euo pipefail
 
-LARGEST=16 # 64 KiB, as jemalloc says it
+LARGEST="14 16" # 16 and 64 KiB, as jemalloc says it
 tests=${PAGE_SIZES_TESTS:-destroy detect_kind fixed policy purge}
 cmake=${CMAKE:-cmake}
 build=$MEMKIND_BUILD_DIR/page_sizes
@@ -36,21 +36,38 @@ targets=memkind
 for test in $tests; do
     targets+=" api-test_$test"
 done
-quietly "$cmake" -S "$MEMKIND_SOURCE_DIR" -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-    "-DCMAKE_C_COMPILER=${CC:-cc}" "-DMEMKIND_JEMALLOC_LG_PAGE=$LARGEST" \
-    "-DMEMKIND_JEMALLOC_DIR=$jemalloc_dir" "-DMEMKIND_JEMALLOC_SOURCE=$jemalloc_source"
-# shellcheck disable=SC2086 # a list of targets
-quietly "$cmake" --build "$build" -j "$(nproc)" --target $targets
-quietly "${CC:-cc}" -shared -fPIC -o "$build/kernel_page.so" "$MEMKIND_SOURCE_DIR/tests/cross/kernel_page.c" -ldl
 
-# Where nothing is pretended, and where the program and the library are told of a larger page.
-for page in "" 16384 65536; do
-    [ "${page:-$(getconf PAGESIZE)}" -ge "$(getconf PAGESIZE)" ] || continue
-    for test in $tests; do
-        echo "== test_$test, kernel's page: ${page:-$(getconf PAGESIZE)}"
-        quietly env ${page:+"LD_PRELOAD=$build/kernel_page.so" "KERNEL_PAGE=$page"} "$build/tests/api/test_$test"
+# build_for LG_PAGE
+build_for()
+{
+    quietly "$cmake" -S "$MEMKIND_SOURCE_DIR" -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+        "-DCMAKE_C_COMPILER=${CC:-cc}" "-DMEMKIND_JEMALLOC_LG_PAGE=$1" \
+        "-DMEMKIND_JEMALLOC_DIR=$jemalloc_dir" "-DMEMKIND_JEMALLOC_SOURCE=$jemalloc_source"
+    # shellcheck disable=SC2086 # a list of targets
+    quietly "$cmake" --build "$build" -j "$(nproc)" --target $targets
+    quietly "${CC:-cc}" -shared -fPIC -o "$build/kernel_page.so" "$MEMKIND_SOURCE_DIR/tests/cross/kernel_page.c" -ldl
+}
+
+# run_tests LG_PAGE: where nothing is pretended, and where the program and the library are told of a larger page.
+run_tests()
+{
+    local page test
+    for page in "" 16384 65536; do
+        # A larger one than it was built for is said, and is no crash: strangers/test_kernel_of_larger_pages.
+        [ "${page:-0}" -le $((1 << $1)) ] && [ "${page:-$(getconf PAGESIZE)}" -ge "$(getconf PAGESIZE)" ] || continue
+        for test in $tests; do
+            echo "== built for $((1 << $1)), test_$test, kernel's page: ${page:-$(getconf PAGESIZE)}"
+            quietly env ${page:+"LD_PRELOAD=$build/kernel_page.so" "KERNEL_PAGE=$page"} "$build/tests/api/test_$test"
+        done
     done
-done
+}
 
-# A larger one than it was built for is said, and is no crash: strangers/test_kernel_of_larger_pages.
+folder=$build
+for largest in $LARGEST; do
+    [ $((1 << largest)) -ge "$(getconf PAGESIZE)" ] || continue
+    build=$folder/$largest
+    mkdir -p "$build"
+    build_for "$largest"
+    run_tests "$largest"
+done
 echo "all tests passed"
