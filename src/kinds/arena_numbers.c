@@ -28,7 +28,8 @@ int memkind_arena_get_slab(struct memkind *kind, const void *ptr, struct memkind
 /* Reading some other names does something. */
 static bool is_number(const char *name)
 {
-    static const char *const known[] = {"stats.", "arenas.n", "arenas.page", "arenas.bin.", "arenas.lextent."};
+    static const char *const known[] = {"stats.", "arenas.n", "arenas.page", "arenas.bin.",
+                                        "arenas.lextent."};
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (strncmp(name, known[i], strlen(known[i])) == 0)
