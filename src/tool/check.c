@@ -17,11 +17,10 @@
 static const char help[] =
     "usage: " TOOL_NAME " check [--json] [--nodes] [PATH...]\n"
     "\n"
-    "Tells what heaps in these directories or DAX devices would have; takes about a second for "
-    "each.\n"
-    "Without a path, and with --nodes: what memory nodes there are.\n"
+    "Shows what a heap in each directory, or on each DAX device, would have. Takes about a second\n"
+    "for each. Without a path, and with --nodes: the memory nodes that there are.\n"
     "\n"
-    "  DAX      memory is used in place (MAP_SYNC is granted)\n"
+    "  DAX      direct access: the device's memory is mapped, without a page cache (MAP_SYNC)\n"
     "  holes    what is freed goes back to the file system\n"
     "  2 MiB    most of the memory is mapped by pages of 2 MiB\n"
     "  touch    bandwidth of writing for the first time, in GB/s\n"
@@ -36,9 +35,12 @@ static const char help[] =
     "  --json   for programs: sizes in bytes, bandwidth in bytes a second, null where unknown\n"
     "  --help   this text\n"
     "\n"
-    "Exit status: 0 where all of them have DAX, 1 where one works without, 2 where one is of no "
-    "use\n"
-    "or there are no memory nodes to list.\n";
+    "Examples:\n"
+    "  " TOOL_NAME " check /mnt/pmem /dev/shm\n"
+    "  " TOOL_NAME " check --nodes --json\n"
+    "\n"
+    "Exit status: 0 where all of them have DAX, 1 where one works without DAX, 2 where one cannot\n"
+    "be used or there are no memory nodes to list.\n";
 
 /* -- For people -------------------------------------------------------------------------------- */
 
@@ -73,7 +75,7 @@ static void print_verdict(const struct place *place, bool colours)
     static const struct {
         const char *colour, *text;
     } verdicts[] = {
-        {"\033[32m", "DAX"}, {"\033[33m", "works, without DAX"}, {"\033[31m", "of no use"}};
+        {"\033[32m", "DAX"}, {"\033[33m", "works, without DAX"}, {"\033[31m", "cannot be used"}};
     bool reason = place->reason[0] != '\0';
     const char *about = place->verdict == PLACE_USELESS || place->huge == PLACE_UNKNOWN
                             ? ""

@@ -24,11 +24,17 @@ static const struct {
 static const char help[] =
     "usage: " TOOL_NAME " COMMAND [ARGUMENT...]\n"
     "\n"
+    "Runs programs with their heap (the memory of malloc) in a file, such as on persistent or CXL\n"
+    "memory, and shows what a place is good for.\n"
+    "\n"
     "  check [PATH...]                   what a heap in these directories would have; memory "
     "nodes\n"
     "  run [OPTION...] -- COMMAND...     runs a program with its heap in a directory\n"
     "  stats PID                         what a running program uses of it\n"
     "  --version                         the library's version, and that of its interface\n"
+    "\n"
+    "Example:\n"
+    "  " TOOL_NAME " check /mnt/pmem && " TOOL_NAME " run --dir /mnt/pmem -- redis-server\n"
     "\n"
     "\"" TOOL_NAME " COMMAND --help\" tells more, and the manual page " TOOL_NAME "(1) all.\n";
 

@@ -23,7 +23,7 @@
 
 #define DEVICE_PREFIX    "/dev/dax"
 #define REASON_PIECES    "the free space is in small pieces"
-#define ADVICE_DIRECTORY "Give the directory, or a device such as /dev/dax0.0."
+#define ADVICE_DIRECTORY "Name a directory, or a device such as /dev/dax0.0."
 #define ADVICE_DEVDAX                                                                    \
     "If it is used as system RAM, \"daxctl reconfigure-device --mode=devdax\" gives it " \
     "back; \"daxctl list\" shows what devices there are."
@@ -189,16 +189,17 @@ static void explain_small_pages(struct place *place, dev_t device, enum place_an
 
     if (strcmp(place->type, "tmpfs") == 0)
         say(place->reason, "%s",
-            has_option(place, "huge=") ? "no large page was to be had" : "mounted without huge=");
+            has_option(place, "huge=") ? "the kernel had no large page free"
+                                       : "mounted without huge=");
     else if (place->map_sync != PLACE_YES)
-        say(place->reason, "without DAX, pages are those of the page cache");
+        say(place->reason, "without DAX, the pages are those of the page cache");
     else if (read_sysfs("block", device, "start", &start) &&
              (size_t)start * SECTOR % HUGE_PAGE != 0)
         say(place->reason, "the partition does not begin at a multiple of 2 MiB");
     else if (aligned == PLACE_NO && is_made_for_huge_pages(place))
         say(place->reason, REASON_PIECES);
     else if (aligned == PLACE_NO)
-        say(place->reason, "files do not begin at multiples of 2 MiB, as mkfs was run");
+        say(place->reason, "mkfs was not told to begin files at multiples of 2 MiB");
     else
         say(place->reason, "the device may not be aligned to 2 MiB");
 }
@@ -206,7 +207,7 @@ static void explain_small_pages(struct place *place, dev_t device, enum place_an
 static void advise_dax(struct place *place)
 {
     if (place->huge == PLACE_YES)
-        say(place->advice, "Nothing is left to wish for.");
+        say(place->advice, "No action needed.");
     else if (strcmp(place->reason, REASON_PIECES) == 0)
         say(place->advice, "For pages of 2 MiB, delete files that lie between the pieces, or make "
                            "the file system anew with the same options.");
@@ -220,7 +221,7 @@ static void advise_dax(struct place *place)
             "For pages of 2 MiB, make the file system with \"mkfs.xfs -d su=2m,sw=1\" "
             "on an aligned partition.");
     else
-        say(place->advice, "It works, by pages of %ld KiB.", sysconf(_SC_PAGESIZE) >> 10);
+        say(place->advice, "It works, with pages of %ld KiB.", sysconf(_SC_PAGESIZE) >> 10);
 }
 
 static void advise_no_dax(struct place *place)
@@ -228,15 +229,14 @@ static void advise_no_dax(struct place *place)
     bool tmpfs = strcmp(place->type, "tmpfs") == 0;
 
     if (tmpfs && place->huge != PLACE_YES)
-        say(place->advice,
-            "This is DRAM, good to try things out; for pages of 2 MiB, mount it with "
-            "\"-o remount,huge=advise\".");
+        say(place->advice, "This is DRAM, fine for a trial. For pages of 2 MiB, mount it with "
+                           "\"-o remount,huge=advise\".");
     else if (tmpfs)
-        say(place->advice, "This is DRAM, good to try things out.");
+        say(place->advice, "This is DRAM, fine for a trial.");
     else if (strstr(place->source, "/pmem") != NULL)
         say(place->advice, "The device can do DAX: mount it with \"-o dax=always\".");
     else
-        say(place->advice, "Memory here is DRAM that is written to a disk; use a file system on "
+        say(place->advice, "Memory here is DRAM that is written to a disk. Use a file system on "
                            "persistent or CXL memory, mounted with \"-o dax=always\", or a tmpfs.");
 }
 
@@ -272,7 +272,8 @@ static void examine_directory(struct place *place, dev_t device)
     find_space(place);
     place->node = find_node("block", device);
     if (try_kind(place) != 0) {
-        say(place->advice, "Give a directory that files can be made in, with 2 MiB free at least.");
+        say(place->advice,
+            "Name a directory in which you may make files and which has 2 MiB free.");
         return;
     }
     place->map_sync = memkind_check_dax_path(place->path) == MEMKIND_SUCCESS ? PLACE_YES : PLACE_NO;
@@ -294,10 +295,10 @@ static const char *device_remedy(int error)
     switch (error) {
     case EACCES:
     case EPERM:
-        return "Only who may read and write the device can use it: become that user, or change its "
+        return "You may not read and write the device: run this as another user, or change its "
                "permissions.";
     case EBUSY:
-        return "Wait until the programs that have kinds on it end (fuser names them), or give "
+        return "Wait until the programs that have kinds on it end (fuser names them), or name "
                "another device.";
     default:
         return ADVICE_DEVDAX;
@@ -335,7 +336,8 @@ static void examine_device(struct place *place, dev_t device)
         say(place->advice, "Make the device with an alignment of 2 MiB (daxctl or ndctl "
                            "create-namespace, --align=2M).");
     } else {
-        say(place->advice, "A kind takes as much of the device as it is told, or all.");
+        say(place->advice,
+            "No action needed: a kind takes what its limit says of the device, or all of it.");
     }
 }
 
@@ -344,7 +346,7 @@ static const char *missing_remedy(const char *path)
 {
     return strncmp(path, DEVICE_PREFIX, strlen(DEVICE_PREFIX)) == 0
                ? ADVICE_DEVDAX
-               : "Give a directory that is there, or a device such as /dev/dax0.0.";
+               : "Name a directory that is there, or a device such as /dev/dax0.0.";
 }
 
 void place_examine(const char *path, struct place *place)

@@ -22,7 +22,7 @@ struct place {
     enum place_answer map_sync;    /* MAP_SYNC is granted */
     enum place_answer punch;       /* holes can be punched */
     enum place_answer huge;        /* most memory is mapped by pages of 2 MiB */
-    char reason[PLACE_TEXT_SIZE];  /* why there are few such pages, or why it is of no use */
+    char reason[PLACE_TEXT_SIZE];  /* why there are few, or why there can be no kind */
     char advice[PLACE_TEXT_SIZE];  /* one sentence */
     int node;                      /* of NUMA, PLACE_NO_NODE where that is unknown */
     size_t size, available;        /* bytes; a size of 0: unknown */

@@ -15,7 +15,9 @@
 static const char help[] =
     "usage: " TOOL_NAME " run [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "\n"
-    "Runs the command with its heap in a file in a directory.\n"
+    "Runs the command with its heap, the memory of its malloc, in a file in a directory. Each "
+    "option\n"
+    "sets a variable, by whose name messages call it: --size is MEMKIND_PRELOAD_SIZE.\n"
     "\n"
     "  --dir DIRECTORY    where; else $MEMKIND_PRELOAD_DIR\n"
     "  --size SIZE        most file space, such as 512M or 4G; 0, the default: no limit\n"
@@ -28,6 +30,10 @@ static const char help[] =
     "  --stats FILE       numbers at the end of each process, as JSON; %p stands for its number\n"
     "  --publish          lets \"" TOOL_NAME " stats\" see the numbers meanwhile\n"
     "  --help             this text\n"
+    "\n"
+    "Examples:\n"
+    "  " TOOL_NAME " run --dir /mnt/pmem -- redis-server\n"
+    "  " TOOL_NAME " run --dir /mnt/pmem --ratio 1:4 --stats /tmp/heap.%p.json -- ./program\n"
     "\n"
     "The exit status is the command's; 125 where " TOOL_NAME
     " or the library fails, 126 where the\n"

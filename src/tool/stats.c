@@ -34,9 +34,18 @@
 static const char help[] =
     "usage: " TOOL_NAME " stats PID\n"
     "\n"
-    "Tells how much of the file and of DRAM a process uses now, in bytes. It must have been "
-    "started\n"
-    "by \"" TOOL_NAME " run --publish\", or with MEMKIND_PRELOAD_PUBLISH=1.\n";
+    "Shows, in bytes, how much of the file and of DRAM a process uses now. The process must have "
+    "been\n"
+    "started by \"" TOOL_NAME " run --publish\", or with MEMKIND_PRELOAD_PUBLISH=1.\n"
+    "\n"
+    "  file space    what the file takes\n"
+    "  peak          what it never exceeded\n"
+    "  limit         what it may take, as run --size said\n"
+    "  blocks        what the program has allocated: in the file, and from libc\n"
+    "  without room  requests that the file had no room for\n"
+    "\n"
+    "Example:\n"
+    "  " TOOL_NAME " stats $(pidof redis-server)\n";
 
 /* -- Finding ----------------------------------------------------------------------------------- */
 
@@ -239,6 +248,6 @@ int stats_main(int argc, char **argv)
         return tool_error("try \"" TOOL_NAME " stats --help\"");
     }
     if (optind + 1 != argc)
-        return tool_error("give the number of one process");
+        return tool_error("name one process by its number; try \"" TOOL_NAME " stats --help\"");
     return show(argv[optind]);
 }

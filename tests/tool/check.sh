@@ -36,15 +36,15 @@ if [ "$dax_status" = 1 ]; then
     says "$work/pmem: works, without DAX"
 fi
 
-echo "== what is of no use"
+echo "== what is cannot be used"
 check 2 /nonexistent
-says "/nonexistent: of no use (No such file or directory). Give"
+says "/nonexistent: cannot be used (No such file or directory). Name"
 check 2 "$tool"
-says "of no use (Not a directory). Give"
+says "cannot be used (Not a directory). Name"
 check 2 /proc
-says "/proc: of no use ("
+says "/proc: cannot be used ("
 check 2 /dev/null
-says "/dev/null: of no use (Not a directory). Give the directory, or a device"
+says "/dev/null: cannot be used (Not a directory). Name a directory, or a device"
 check 2 /dev/dax99.99
 says 'gives it back; "daxctl list" shows what devices there are.'
 check 2 "$work/pmem" /nonexistent
@@ -62,7 +62,7 @@ if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
     if [ "${mounts:-}" != no ] || [ -s "$work/full-status" ]; then
         [ "$(cat "$work/full-status")" = 2 ] || fail "a full file system is of use"
         grep -qE "^$work/pmem .* 64 MiB +0 B " "$work/full" || fail "full: $(cat "$work/full")"
-        grep -q "of no use (No space left" "$work/full" || fail "full: $(cat "$work/full")"
+        grep -q "cannot be used (No space left" "$work/full" || fail "full: $(cat "$work/full")"
         grep -q '"size": 67108864' "$work/small.json" || fail "small: $(cat "$work/small.json")"
         grep -q '"free": 25165824' "$work/small.json" || fail "small: $(cat "$work/small.json")"
         if [ -e /sys/kernel/mm/transparent_hugepage/shmem_enabled ]; then

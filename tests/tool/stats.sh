@@ -145,8 +145,8 @@ open('$work/end').close()"
 fi
 
 echo "== wrong use"
-refuses "give the number of one process"
-refuses "give the number of one process" 1 2
+refuses "name one process by its number"
+refuses "name one process by its number" 1 2
 refuses "is not the number" x
 refuses "is not the number" -- -1
 "$tool" stats --help | grep -q -- --publish || fail help

@@ -135,7 +135,7 @@ static void advice_names_the_size(void **state)
 {
     (void)state;
     struct place place = examine(16 * KIB, 16384, 5000, "other");
-    assert_string_equal(place.advice, "It works, by pages of 16 KiB.");
+    assert_string_equal(place.advice, "It works, with pages of 16 KiB.");
     place = examine(4 * KIB, 4096, 16384, "ext4");
     assert_non_null(strstr(place.advice, "stride=512,stripe_width=512\""));
     place = examine(64 * KIB, 65536, 1024, "ext4");

@@ -25,7 +25,7 @@ run path/virtio /tests/guest/test_dax_path no-dax-although-statx /mnt/virtio
 
 run check/ext4 check_place 0 /mnt/ext4 'verdict="dax"' 'type="ext4"' 'options="[^"]*dax=always.*"' "source=\"$ext4\"" \
     map_sync=true hole_punching=true huge_pages=true 'reason=""' numa_node=0 'size=[1-9][0-9]{8}' \
-    'free=[1-9][0-9]{8}' measured says "/mnt/ext4: DAX. Nothing is left to wish for."
+    'free=[1-9][0-9]{8}' measured says "/mnt/ext4: DAX. No action needed."
 # Each leaves space behind that is free once the journal is written; the next is not to be misled by it.
 run check/ext4_again sh -euc 'for i in 1 2 3 4 5 6
 do
@@ -33,11 +33,11 @@ do
 done'
 run check/xfs check_place 0 /mnt/xfs 'verdict="dax"' 'type="xfs"' 'options="[^"]*dax=always.*"' "source=\"$xfs\"" \
     map_sync=true hole_punching=true huge_pages=true 'reason=""' numa_node=0 'size=[1-9][0-9]{8}' \
-    'free=[1-9][0-9]{8}' measured says "/mnt/xfs: DAX. Nothing is left to wish for."
+    'free=[1-9][0-9]{8}' measured says "/mnt/xfs: DAX. No action needed."
 run check/tmpfs check_place 1 /dev/shm 'verdict="works"' 'type="tmpfs"' map_sync=false hole_punching=true \
     huge_pages=false 'reason="mounted without huge="' measured says "works, without DAX"
 run check/missing check_place 2 /mnt/missing 'verdict="useless"' 'type=""' map_sync=null huge_pages=null \
-    'reason="No such file or directory"' size=null free=null says "/mnt/missing: of no use (No such file"
+    'reason="No such file or directory"' size=null free=null says "/mnt/missing: cannot be used (No such file"
 run run/ext4 memkind-pmem run --dir /mnt/ext4 -- /tests/preload/heap_place /mnt/ext4 copy
 run run/xfs memkind-pmem run --dir /mnt/xfs -- /tests/preload/heap_place /mnt/xfs copy
 

@@ -59,7 +59,7 @@ daxctl reconfigure-device --mode=system-ram "${nvdimm#/dev/}"
 run nodes/system_ram /tests/guest/test_nodes
 run nodes/no_device /tests/guest/test_no_device "$nvdimm"
 run check/system_ram check_place 2 "$nvdimm" 'verdict="useless"' 'reason=".+"' \
-    'advice=".*--mode=devdax.* gives it back.*"' says "of no use ("
+    'advice=".*--mode=devdax.* gives it back.*"' says "cannot be used ("
 export MEMKIND_DAX_KMEM_NODES=1
 run nodes/listed /tests/guest/test_nodes
 run nodes/api /tests/api/test_node_kinds

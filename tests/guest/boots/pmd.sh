@@ -69,7 +69,7 @@ run check/ext4_default check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pag
 prepare ext4_default worn
 run check/ext4_worn check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pages=true 'reason=""' measured
 prepare xfs_default fresh
-why='reason="files do not begin at multiples of 2 MiB, as mkfs was run"'
+why='reason="mkfs was not told to begin files at multiples of 2 MiB"'
 run check/xfs_default check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pages=false "$why" measured \
     says 'make the file system with "mkfs.xfs -d su=2m,sw=1"'
 prepare ext4_recommended pieces
