@@ -24,14 +24,18 @@
  * of jemalloc's before they use the default heap: see use_default_cache(). Up to 16 threads may
  * give pages back; how many there are is settled when they are started. Slabs of four pages where
  * one page of 4 KiB would do, since a slab has a record of 128 bytes in DRAM: 10 MiB instead of 34
- * for each GiB of 64-byte blocks. One larger page is as good.
+ * for each GiB of 64-byte blocks. One larger page is as good. Whatever was freed is used again,
+ * however much larger it is than what is asked for: by default, what is more than 64 times as large
+ * waits for the decay time, and a program that fills and empties a kind takes fresh file space each
+ * time.
  */
 #if MEMKIND_JEMALLOC_LG_PAGE < 14
 #    define SLAB_SIZES ",slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4"
 #else
 #    define SLAB_SIZES ""
 #endif
-#define SETTINGS "oversize_threshold:0,max_background_threads:16,tcache:false" SLAB_SIZES
+#define ANY_FIT  ",lg_extent_max_active_fit:48"
+#define SETTINGS "oversize_threshold:0,max_background_threads:16,tcache:false" ANY_FIT SLAB_SIZES
 
 extern const char *JEMALLOC(malloc_conf);
 const char *JEMALLOC(malloc_conf) = SETTINGS;
