@@ -21,11 +21,10 @@
 #include <unistd.h>
 
 #include "backing/descriptor.h"
-#include "memkind/internal/memkind_pmem.h"
 #include "preload/preload.h"
 
 #define EXPORT    __attribute__((visibility("default")))
-#define OWN_MOST  2
+#define OWN_MOST  (SERVING_MOST_KINDS + 1)
 #define LIST_SIZE 4096 /* of a part of a directory's list */
 
 /* Not in every libc's headers. */
@@ -103,11 +102,12 @@ void descriptors_begin_child(void)
 /* Where the number of each of our descriptors stands; NULL where there is none. */
 static int *number_at(unsigned i)
 {
-    memkind_t kind = preload_kind();
-
     if (i == 0)
-        return kind != NULL ? &((struct memkind_pmem *)kind->priv)->fd : NULL;
-    return &descriptors_page;
+        return &descriptors_page;
+    if (preload_kind() == NULL || i > preload.serving.count)
+        return NULL;
+    struct memkind_pmem *pmem = preload_file_of(preload.serving.kinds[i - 1]);
+    return pmem != NULL ? &pmem->fd : NULL;
 }
 
 /* Another thread may change it. */

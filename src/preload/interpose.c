@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The functions of libc that the preload library stands in for. */
+/* The functions of libc that the interposer stands in for. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <gnu/lib-names.h>
@@ -32,14 +32,15 @@ _Thread_local struct full preload_full = {.from = SIZE_MAX};
 
 /* -- Which heap -------------------------------------------------------------------------------- */
 
-static inline bool is_ours(void *ptr)
+/* The kind of ours that the block is of; NULL where it is libc's, or of a kind of the program. */
+static inline memkind_t kind_of(void *ptr)
 {
     memkind_t kind = memkind_detect_kind(ptr);
 
-    return kind != NULL && kind == preload_kind();
+    return preload_has(kind) ? kind : NULL;
 }
 
-/* Whether the kind may have a block of this size, for that caller. */
+/* Whether the kinds may have a block of this size, for that caller. */
 static bool may_be_kinds(size_t size, const void *caller)
 {
     return preload_kind() != NULL && preload_thread != PRELOAD_BUSY &&
@@ -47,10 +48,11 @@ static bool may_be_kinds(size_t size, const void *caller)
            !callers_include(&preload.libnuma, caller);
 }
 
-/* Whether the kind is to have it, if there is room. */
+/* Whether the kinds are to have it, if there is room. */
 static bool goes_to_kind(size_t size, const void *caller)
 {
-    return (!preload.counted || size >= ratio_threshold()) && may_be_kinds(size, caller);
+    return (!preload.counted || size >= ratio_threshold()) && may_be_kinds(size, caller) &&
+           !atomic_load_explicit(&preload.paused, memory_order_relaxed);
 }
 
 void *preload_find_in_libc(const char *name)
@@ -90,15 +92,16 @@ size_t preload_libc_usable_size(void *ptr)
     return function != NULL ? function(ptr) : 0;
 }
 
-static size_t usable_size(void *ptr, bool ours)
+/* Without a kind, the block is libc's. */
+static size_t usable_size(void *ptr, memkind_t kind)
 {
-    return ours ? memkind_malloc_usable_size(preload.kind, ptr) : preload_libc_usable_size(ptr);
+    return kind != NULL ? memkind_malloc_usable_size(kind, ptr) : preload_libc_usable_size(ptr);
 }
 
-static void count(void *ptr, bool ours, int sign)
+static void count(void *ptr, memkind_t kind, int sign)
 {
     if (preload.counted && preload_thread != PRELOAD_BUSY && ptr != NULL)
-        ratio_count(ours ? RATIO_PMEM : RATIO_DRAM, sign * (ssize_t)usable_size(ptr, ours));
+        ratio_count(kind != NULL ? RATIO_PMEM : RATIO_DRAM, sign * (ssize_t)usable_size(ptr, kind));
 }
 
 /* -- The slow way ------------------------------------------------------------------------------ */
@@ -137,17 +140,17 @@ static void *from_kind(const struct request *request)
 {
     unsigned char before = preload_thread;
     size_t size = block_size(request->size);
-    void *block = NULL;
+    void *block;
 
     preload_set_thread(PRELOAD_BUSY);
     if (request->alignment != 0)
-        (void)memkind_posix_memalign(preload.kind, &block, request->alignment, size);
+        block = preload.serving.memalign(request->alignment, size);
     else if (request->zero)
-        block = memkind_calloc(preload.kind, 1, size);
+        block = preload.serving.calloc(size);
     else if (request->uncached)
-        block = memkind_arena_malloc_uncached(preload.kind, size);
+        block = preload.serving.malloc_uncached(size);
     else
-        block = memkind_malloc(preload.kind, size);
+        block = preload.serving.malloc(size);
     preload_set_thread(block != NULL ? preload.ready : before);
     if (UNLIKELY(block == NULL || full_is_remembered()))
         remember(request->size, block != NULL);
@@ -176,7 +179,7 @@ static __attribute__((noinline)) void *alloc(const struct request *request)
         ours = !falls_back();
     if (!ours)
         block = from_libc(request);
-    count(block, ours, 1);
+    count(block, ours ? preload.kind : NULL, 1);
     return block;
 }
 
@@ -186,28 +189,32 @@ static __attribute__((noinline)) void *malloc_slowly(size_t size, const void *ca
 }
 
 /* The program's own kinds are not counted. */
-static void free_by(void (*release)(memkind_t kind, void *ptr), void *ptr)
+static void free_block(void *ptr, bool cached)
 {
     memkind_t kind = memkind_detect_kind(ptr);
+    bool ours = preload_has(kind);
 
     preload_visits++;
-    if (kind == NULL || kind == preload_kind())
-        count(ptr, kind != NULL, -1);
+    if (kind == NULL || ours)
+        count(ptr, kind, -1);
     if (kind == NULL) {
         __libc_free(ptr);
         return;
     }
     unsigned char before = preload_thread;
     preload_set_thread(PRELOAD_BUSY);
-    if (full_is_remembered() && kind == preload_kind())
-        full_note_freed(usable_size(ptr, true));
-    release(kind, ptr);
+    if (full_is_remembered() && ours)
+        full_note_freed(usable_size(ptr, kind));
+    if (!ours)
+        memkind_free(kind, ptr);
+    else
+        (cached ? preload.serving.free : preload.serving.free_uncached)(kind, ptr);
     preload_set_thread(before);
 }
 
 static __attribute__((noinline)) void free_slowly(void *ptr)
 {
-    free_by(memkind_free, ptr);
+    free_block(ptr, true);
 }
 
 void *preload_malloc_uncached(size_t size, const void *caller)
@@ -217,7 +224,7 @@ void *preload_malloc_uncached(size_t size, const void *caller)
 
 void preload_free_uncached(void *ptr)
 {
-    free_by(memkind_arena_free_uncached, ptr);
+    free_block(ptr, false);
 }
 
 /* -- malloc and free --------------------------------------------------------------------------- */
@@ -269,77 +276,77 @@ EXPORT void *calloc(size_t num, size_t size)
 
 EXPORT size_t malloc_usable_size(void *ptr)
 {
-    return ptr != NULL ? usable_size(ptr, is_ours(ptr)) : 0;
+    return ptr != NULL ? usable_size(ptr, kind_of(ptr)) : 0;
 }
 
 /* -- realloc ----------------------------------------------------------------------------------- */
 
 /* In the heap that the block is in; NULL where that has no room. */
-static void *resize(void *ptr, bool ours, size_t size)
+static void *resize(void *ptr, memkind_t kind, size_t size)
 {
-    if (!ours)
+    if (kind == NULL)
         return __libc_realloc(ptr, size);
     unsigned char before = preload_thread;
     preload_set_thread(PRELOAD_BUSY);
-    void *block = memkind_realloc(preload.kind, ptr, block_size(size));
+    void *block = preload.serving.realloc(kind, ptr, block_size(size));
     preload_set_thread(before);
     return block;
 }
 
-static void *resize_counted(void *ptr, bool ours, size_t size)
+static void *resize_counted(void *ptr, memkind_t kind, size_t size)
 {
     bool counted = preload.counted && preload_thread != PRELOAD_BUSY;
-    size_t before = counted ? usable_size(ptr, ours) : 0;
-    void *block = resize(ptr, ours, size);
+    size_t before = counted ? usable_size(ptr, kind) : 0;
+    void *block = resize(ptr, kind, size);
 
     /* In one step, or the block would seem to be gone for a moment. */
     if (counted && block != NULL)
-        ratio_count(ours ? RATIO_PMEM : RATIO_DRAM,
-                    (ssize_t)usable_size(block, ours) - (ssize_t)before);
+        ratio_count(kind != NULL ? RATIO_PMEM : RATIO_DRAM,
+                    (ssize_t)usable_size(block, kind) - (ssize_t)before);
     return block;
 }
 
-/* To a block in the other heap. */
-static void *move(void *ptr, bool ours, void *block, size_t size)
+/* To a block in another heap. */
+static void *move(void *ptr, memkind_t kind, void *block, size_t size)
 {
-    size_t usable = usable_size(ptr, ours);
+    size_t usable = usable_size(ptr, kind);
 
     memcpy(block, ptr, size < usable ? size : usable);
     free_slowly(ptr);
     return block;
 }
 
-/* A block of libc that belongs to the kind by its new size; it stays where that has no room. */
+/* A block of libc that belongs to a kind by its new size; it stays where those have no room. */
 static void *realloc_to_kind(void *ptr, const struct request *request)
 {
     void *block = from_kind(request);
 
     if (block != NULL) {
-        count(block, true, 1);
-        return move(ptr, false, block, request->size);
+        count(block, preload.kind, 1);
+        return move(ptr, NULL, block, request->size);
     }
-    bool shrinks = request->size <= usable_size(ptr, false);
-    return falls_back() || shrinks ? resize_counted(ptr, false, request->size) : NULL;
+    bool shrinks = request->size <= usable_size(ptr, NULL);
+    return falls_back() || shrinks ? resize_counted(ptr, NULL, request->size) : NULL;
 }
 
-/* A block of the kind that belongs to libc by its new size, or cannot grow where it is. */
-static void *realloc_from_kind(void *ptr, const struct request *request)
+/* A block of a kind that belongs to libc by its new size, or cannot grow where it is. */
+static void *realloc_from_kind(void *ptr, memkind_t kind, const struct request *request)
 {
     void *block = alloc(request);
 
     if (block != NULL)
-        return move(ptr, true, block, request->size);
-    return request->size <= usable_size(ptr, true) ? ptr : NULL;
+        return move(ptr, kind, block, request->size);
+    return request->size <= usable_size(ptr, kind) ? ptr : NULL;
 }
 
 /*
- * Whether a block of libc goes to the kind by its new size. The ratio alone is no reason: a block
+ * Whether a block of libc goes to a kind by its new size. The ratio alone is no reason: a block
  * that grows would be copied from one heap to the other and back, so the ratio decides about new
  * blocks.
  */
 static bool moves_to_kind(void *ptr, const struct request *request)
 {
-    if (preload.counted && usable_size(ptr, false) >= preload.min)
+    if (preload.counted && usable_size(ptr, NULL) >= preload.min)
         return false;
     return goes_to_kind(request->size, request->caller) && !full_keeps_away(request->size);
 }
@@ -353,13 +360,13 @@ static void *realloc_block(void *ptr, const struct request *request)
         free(ptr);
         return NULL;
     }
-    bool ours = is_ours(ptr);
-    if (ours && !may_be_kinds(request->size, request->caller))
-        return realloc_from_kind(ptr, request);
-    if (!ours && moves_to_kind(ptr, request))
+    memkind_t kind = kind_of(ptr);
+    if (kind != NULL && !may_be_kinds(request->size, request->caller))
+        return realloc_from_kind(ptr, kind, request);
+    if (kind == NULL && moves_to_kind(ptr, request))
         return realloc_to_kind(ptr, request);
-    void *block = resize_counted(ptr, ours, request->size);
-    return block == NULL && ours ? realloc_from_kind(ptr, request) : block;
+    void *block = resize_counted(ptr, kind, request->size);
+    return block == NULL && kind != NULL ? realloc_from_kind(ptr, kind, request) : block;
 }
 
 EXPORT void *realloc(void *ptr, size_t size)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The numbers about the kind and libc's heap, and the memory in which memkind-pmem(1) finds them. */
+/* The numbers about the kinds and libc's heap, and the memory in which memkind-pmem(1) finds them. */
 #pragma once
 
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "memkind.h"
+
 #define NUMBERS_DIRECTORY_SIZE 1024
 
-/* Bytes, but for the last two. */
+/* Bytes, but for the last two. Without a file, what is about file space is 0. */
 struct numbers {
     uint64_t max_size;
     uint64_t file_space, file_space_peak;
@@ -16,8 +18,11 @@ struct numbers {
     uint64_t fallbacks, refused;
 };
 
-/* Of the process: the kind is there. */
+/* Of the process: the kinds are there. max_size is 0 where one of them has no limit. */
 void numbers_take(struct numbers *numbers);
+
+/* Of one kind, as of the last numbers_take(); those of libc and of requests are 0. */
+void numbers_take_kind(struct numbers *numbers, memkind_t kind);
 
 /* -- Published --------------------------------------------------------------------------------- */
 

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A process's own malloc on a PMEM kind: what the parts of the preload library share.
+ * A process's own malloc on kinds of memory: what the parts of the interposer share. Three
+ * libraries are made of these parts, each with a setting of its own (library.h), which says what
+ * kinds there are and which of them serves a request.
  *
- * Every block is either of the kind or of libc's heap, and its address tells which
- * (memkind_detect_kind), so blocks from before the kind was there, and those that go to DRAM on
+ * Every block is either of one of the kinds or of libc's heap, and its address tells which
+ * (memkind_detect_kind), so blocks from before the kinds were there, and those that go to DRAM on
  * purpose, need no mark. libc's heap is called by the names under which libc exports it besides
  * malloc, so nothing has to be looked up before the first allocation.
  *
  * libc and others may themselves call malloc for libmemkind while it serves a call of ours; its own
  * data is always libc's. Such a call must get libc's memory, or it would come back to a lock that
- * is held. That happens only at certain moments: when the kind is made, when a thread first uses
- * it, around a fork. So each thread has a state, and a thread on its fast way needs to look at
+ * is held. That happens only at certain moments: when a kind is made, when a thread first uses it,
+ * around a fork. So each thread has a state, and a thread on its fast way needs to look at
  * nothing else:
  *
- *    COLD      has not used the kind in this process, or there is none; first call: slow way
+ *    COLD      has not used a kind in this process, or there is none; first call: slow way
  *    BUSY      is in a call of libmemkind that may allocate: all that it asks for is libc's
- *    FAST      uses the kind, for blocks of all sizes
- *    CHOOSY    uses the kind for some sizes; or all blocks are counted, for a ratio: slow way
+ *    FAST      uses the only kind, for blocks of all sizes
+ *    CHOOSY    uses several kinds, or one for some sizes, or all blocks are counted: slow way
  */
 #pragma once
 
@@ -25,8 +27,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "memkind/internal/memkind_pmem.h"
 #include "memkind/internal/memkind_private.h"
 #include "preload/callers.h"
+#include "preload/serving.h"
 
 /* libc's malloc, by its other name. */
 extern void *__libc_malloc(size_t size);
@@ -63,26 +67,45 @@ extern _Thread_local unsigned preload_visits;
 
 /* Written once, the kind last; a library that started before this one may have threads already. */
 struct preload {
-    memkind_t kind; /* NULL: libc serves everything; preload_kind() reads it */
-    void *(*malloc)(memkind_t kind, size_t size); /* the kind's */
+    memkind_t kind; /* the first; NULL: libc serves everything; preload_kind() reads it */
+    void *(*malloc)(memkind_t kind, size_t size); /* the first kind's */
     void (*free)(memkind_t kind, void *ptr);
-    struct callers_code libc;    /* which gets none of the kind's blocks */
+    struct serving serving;      /* all kinds, and how they are asked */
+    struct callers_code libc;    /* which gets none of the kinds' blocks */
     struct callers_code libnuma; /* nor does it while a thread is COLD */
-    size_t min, span;            /* sizes from min to min + span go to the kind */
-    unsigned char ready;         /* the state of threads that use the kind: FAST or CHOOSY */
+    size_t min, span;            /* sizes from min to min + span go to the kinds */
+    unsigned char ready;         /* the state of threads that use the kinds: FAST or CHOOSY */
     bool counted;          /* blocks are counted, and ratio_threshold() decides beside the range */
     bool deep_bind;        /* libraries are loaded with RTLD_DEEPBIND, where that is asked for */
-    bool fall_back;        /* libc serves what the kind has no room for */
-    atomic_size_t fallen;  /* how often it did, */
-    atomic_size_t refused; /* and how often the kind had no room and NULL was the answer */
+    bool fall_back;        /* libc serves what the kinds have no room for */
+    atomic_bool paused;    /* new blocks are libc's for the time being */
+    atomic_size_t fallen;  /* how often libc did, */
+    atomic_size_t refused; /* and how often the kinds had no room and NULL was the answer */
 };
 
 extern struct preload preload;
 
-/* The kind, and with it the rest; NULL where there is none yet. */
+/* The first kind, and with it the rest; NULL where there is none yet. */
 static inline memkind_t preload_kind(void)
 {
     return __atomic_load_n(&preload.kind, __ATOMIC_ACQUIRE);
+}
+
+/* Whether blocks of the kind are malloc's in this process: not where the program made the kind. */
+static inline bool preload_has(memkind_t kind)
+{
+    if (kind == NULL || preload_kind() == NULL)
+        return false;
+    for (unsigned i = 0; i < preload.serving.count; i++)
+        if (preload.serving.kinds[i] == kind)
+            return true;
+    return false;
+}
+
+/* What a kind in a file or on a device has of its own; NULL for other kinds. */
+static inline struct memkind_pmem *preload_file_of(memkind_t kind)
+{
+    return kind->ops == &MEMKIND_PMEM_OPS ? kind->priv : NULL;
 }
 
 /*

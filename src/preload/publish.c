@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "backing/descriptor.h"
-#include "memkind/internal/memkind_pmem.h"
 #include "preload/descriptors.h"
 #include "preload/numbers.h"
 #include "preload/preload.h"
@@ -82,6 +81,14 @@ static int start_thread(void)
     return -err;
 }
 
+/* Where the kind's memory lies, in a word or a path. */
+static void place_of(memkind_t kind, char place[NUMBERS_DIRECTORY_SIZE])
+{
+    const struct memkind_pmem *pmem = preload_file_of(kind);
+
+    snprintf(place, NUMBERS_DIRECTORY_SIZE, "%s", pmem != NULL ? pmem->dir : kind->name);
+}
+
 static int publish(void)
 {
     int fd = make_page();
@@ -90,8 +97,7 @@ static int publish(void)
         return fd;
     page->version = NUMBERS_VERSION;
     page->process = (int32_t)getpid();
-    snprintf(page->directory, sizeof(page->directory), "%s",
-             ((const struct memkind_pmem *)preload.kind->priv)->dir);
+    place_of(preload.kind, page->directory);
     update();
     int err = start_thread();
     if (err == 0) {

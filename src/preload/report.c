@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Numbers about the kind and libc's heap when the process ends. */
+/* Numbers about the kinds and libc's heap when the process ends. */
 #include "preload/report.h"
 
 #include <errno.h>
@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "backing/descriptor.h"
-#include "memkind/internal/memkind_pmem.h"
 #include "preload/numbers.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"
@@ -101,22 +100,44 @@ static void print_string(int fd, const char *text)
     dprintf(fd, "\"");
 }
 
+static void print_file(int fd, const struct memkind_pmem *pmem, const struct numbers *numbers)
+{
+    dprintf(fd, ",\n      \"directory\": ");
+    print_string(fd, pmem->dir);
+    print_number(fd, "max_size", numbers->max_size);
+    print_number(fd, "file_space", numbers->file_space);
+    print_number(fd, "file_space_peak", numbers->file_space_peak);
+}
+
+/* The first has the requests that no kind had room for as well. */
+static void print_kind(int fd, memkind_t kind, const struct numbers *all)
+{
+    const struct memkind_pmem *pmem = preload_file_of(kind);
+    struct numbers numbers;
+
+    numbers_take_kind(&numbers, kind);
+    dprintf(fd, "    {\n      \"kind\": ");
+    print_string(fd, pmem != NULL ? "pmem" : kind->name);
+    if (pmem != NULL)
+        print_file(fd, pmem, &numbers);
+    print_number(fd, "resident", numbers.resident);
+    print_number(fd, "active", numbers.active);
+    print_number(fd, "allocated", numbers.allocated);
+    if (kind == preload.kind) {
+        print_number(fd, "fallbacks", all->fallbacks);
+        print_number(fd, "refused", all->refused);
+    }
+    dprintf(fd, "\n    },\n");
+}
+
 static void print_kinds(int fd)
 {
     struct numbers numbers;
 
     numbers_take(&numbers);
-    dprintf(fd, "    {\n      \"kind\": \"pmem\",\n      \"directory\": ");
-    print_string(fd, ((const struct memkind_pmem *)preload.kind->priv)->dir);
-    print_number(fd, "max_size", numbers.max_size);
-    print_number(fd, "file_space", numbers.file_space);
-    print_number(fd, "file_space_peak", numbers.file_space_peak);
-    print_number(fd, "resident", numbers.resident);
-    print_number(fd, "active", numbers.active);
-    print_number(fd, "allocated", numbers.allocated);
-    print_number(fd, "fallbacks", numbers.fallbacks);
-    print_number(fd, "refused", numbers.refused);
-    dprintf(fd, "\n    },\n    {\n      \"kind\": \"libc\"");
+    for (unsigned i = 0; i < preload.serving.count; i++)
+        print_kind(fd, preload.serving.kinds[i], &numbers);
+    dprintf(fd, "    {\n      \"kind\": \"libc\"");
     print_number(fd, "resident", numbers.libc_resident);
     print_number(fd, "allocated", numbers.libc_allocated);
     dprintf(fd, "\n    }\n");

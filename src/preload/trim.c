@@ -1,32 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * malloc_trim(3), which programs call when they have freed much: both heaps give back what is
+ * malloc_trim(3), which programs call when they have freed much: all heaps give back what is
  * unused.
  */
 #include <errno.h>
 #include <malloc.h>
 
 #include "memkind.h"
-#include "memkind/internal/memkind_pmem.h"
 #include "preload/preload.h"
 
+/* Bytes that the kind holds of its memory. */
 static size_t held(memkind_t kind)
 {
-    const struct memkind_pmem *pmem = kind->priv;
+    const struct memkind_pmem *pmem = preload_file_of(kind);
+    size_t resident = 0;
 
-    return __atomic_load_n(&pmem->current_size, __ATOMIC_RELAXED);
+    if (pmem != NULL)
+        return __atomic_load_n(&pmem->current_size, __ATOMIC_RELAXED);
+    (void)memkind_update_cached_stats();
+    (void)memkind_get_stat(kind, MEMKIND_STAT_TYPE_RESIDENT, &resident);
+    return resident;
 }
 
 /* Whether that gave anything back. */
 static bool trim_kind(memkind_t kind)
 {
-    unsigned char before = preload_thread;
     size_t held_before = held(kind);
 
-    preload_set_thread(PRELOAD_BUSY);
     (void)memkind_purge(kind);
-    preload_set_thread(before);
     return held(kind) < held_before;
+}
+
+static bool trim_kinds(void)
+{
+    unsigned char before = preload_thread;
+    bool trimmed = false;
+
+    preload_set_thread(PRELOAD_BUSY);
+    for (unsigned i = 0; i < preload.serving.count; i++)
+        trimmed = trim_kind(preload.serving.kinds[i]) || trimmed;
+    preload_set_thread(before);
+    return trimmed;
 }
 
 static bool trim_libc(size_t pad)
@@ -40,8 +54,7 @@ static bool trim_libc(size_t pad)
 __attribute__((visibility("default"))) int malloc_trim(size_t pad)
 {
     int saved_errno = errno;
-    memkind_t kind = preload_thread != PRELOAD_BUSY ? preload_kind() : NULL;
-    bool trimmed = kind != NULL && trim_kind(kind);
+    bool trimmed = preload_thread != PRELOAD_BUSY && preload_kind() != NULL && trim_kinds();
 
     trimmed = trim_libc(pad) || trimmed;
     errno = saved_errno;

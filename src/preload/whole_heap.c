@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The kind and libc's heap as one. */
+/* The kinds and libc's heap as one. */
 #include "preload/whole_heap.h"
 
 #include <malloc.h>
@@ -81,7 +81,7 @@ void whole_heap_purge(void)
     unsigned char before = preload_thread;
 
     preload_set_thread(PRELOAD_BUSY);
-    if (preload_kind() != NULL)
-        (void)memkind_purge(preload.kind);
+    for (unsigned i = 0; preload_kind() != NULL && i < preload.serving.count; i++)
+        (void)memkind_purge(preload.serving.kinds[i]);
     preload_set_thread(before);
 }

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Kinds in a file or on a device, as the process's malloc needs them. */
+#include "preload/file_kind.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool children_get_copies(const char *dir)
+{
+    struct stat status;
+
+    return secure_getenv("MEMKIND_PMEM_FORK") == NULL &&
+           (stat(dir, &status) != 0 || !S_ISCHR(status.st_mode));
+}
+
+static int create(const char *dir, size_t size, memkind_t *kind)
+{
+    struct memkind_config *config = memkind_config_new();
+
+    if (config == NULL)
+        return MEMKIND_ERROR_MALLOC;
+    memkind_config_set_path(config, dir);
+    memkind_config_set_size(config, size);
+    if (children_get_copies(dir))
+        memkind_config_set_fork(config, MEMKIND_FORK_SNAPSHOT);
+    int err = memkind_create_pmem_with_config(config, kind);
+    int saved_errno = errno;
+    memkind_config_delete(config);
+    errno = saved_errno;
+    return err;
+}
+
+bool file_kind_make(const char *dir, size_t size, memkind_t *kind, const char **reason)
+{
+    static char text[MEMKIND_ERROR_MESSAGE_SIZE];
+
+    errno = 0;
+    int err = create(dir, size, kind);
+    if (err == MEMKIND_SUCCESS) {
+        memkind_set_allow_zero_allocs(*kind, true);
+        return true;
+    }
+    memkind_error_message(err, text, sizeof(text));
+    *reason = errno != 0 ? strerrordesc_np(errno) : text;
+    return false;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The tiers that MEMKIND_MEM_TIERS asks for:
+ *
+ *    KIND:DRAM,RATIO:1;KIND:FS_DAX,PATH:/mnt/pmem,RATIO:4;POLICY:STATIC_RATIO
+ *
+ * What memkind's own library takes is taken, and its messages are these; each names what was wrong,
+ * then the part of the text, then the whole.
+ */
+#include "preload/memtier/tiers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "preload/file_kind.h"
+#include "preload/memtier/log.h"
+#include "preload/memtier/parse.h"
+#include "preload/memtier/thresholds.h"
+
+/* What a part of the text says of one tier. */
+struct wish {
+    const char *kind;
+    const char *path;
+    size_t limit;
+    bool limited;
+    unsigned ratio; /* 0: it does not say */
+};
+
+/* -- One tier ---------------------------------------------------------------------------------- */
+
+static bool take_text(const char **text, const char *name, const char *value)
+{
+    if (*text != NULL)
+        log_error("%s param already defined", name);
+    else if (value == NULL)
+        log_error("%s param not found", name);
+    else
+        *text = value;
+    return *text == value && value != NULL;
+}
+
+static bool take_kind(struct wish *wish, const char *value)
+{
+    if (!take_text(&wish->kind, "KIND", value))
+        return false;
+    if (strcmp(value, "DRAM") == 0 || strcmp(value, "KMEM_DAX") == 0 ||
+        strcmp(value, "FS_DAX") == 0)
+        return true;
+    log_error("Unsupported kind: %s", value);
+    return false;
+}
+
+static bool take_limit(struct wish *wish, const char *value)
+{
+    if (wish->limited) {
+        log_error("PMEM_SIZE_LIMIT param already defined");
+        return false;
+    }
+    wish->limited = true;
+    return parse_bytes(value, &wish->limit);
+}
+
+static bool take_ratio(struct wish *wish, const char *value)
+{
+    if (wish->ratio != 0) {
+        log_error("RATIO param already defined");
+        return false;
+    }
+    return parse_ratio(value, &wish->ratio);
+}
+
+static bool take(struct wish *wish, const char *name, const char *value)
+{
+    if (strcmp(name, "KIND") == 0)
+        return take_kind(wish, value);
+    if (strcmp(name, "PATH") == 0)
+        return take_text(&wish->path, "PATH", value);
+    if (strcmp(name, "PMEM_SIZE_LIMIT") == 0)
+        return take_limit(wish, value);
+    if (strcmp(name, "RATIO") == 0)
+        return take_ratio(wish, value);
+    log_error("Invalid parameter: %s", name);
+    return false;
+}
+
+static bool is_whole(const struct wish *wish)
+{
+    bool file = wish->kind != NULL && strcmp(wish->kind, "FS_DAX") == 0;
+
+    if (!file && wish->path != NULL)
+        log_error("PATH param can be defined only for FS_DAX kind");
+    else if (!file && wish->limited)
+        log_error("PMEM_SIZE_LIMIT param can be defined only for FS_DAX kind");
+    else if (wish->kind == NULL)
+        log_error("KIND param not found");
+    else if (wish->ratio == 0)
+        log_error("RATIO param not found");
+    else if (file && wish->path == NULL)
+        log_error("PATH param (required for FS_DAX) not found");
+    else
+        return true;
+    return false;
+}
+
+static bool make_file(const struct wish *wish, memkind_t *kind)
+{
+    const char *reason;
+
+    if (memkind_check_dax_path(wish->path) != MEMKIND_SUCCESS)
+        log_info("%s don't point to DAX device", wish->path);
+    if (file_kind_make(wish->path, wish->limit, kind, &reason))
+        return true;
+    log_error("No memory in PATH %s: %s", wish->path, reason);
+    return false;
+}
+
+static bool make_node_kind(memkind_t *kind)
+{
+    void *block = memkind_malloc(MEMKIND_DAX_KMEM, 1);
+
+    if (block == NULL) {
+        log_error("Allocation to DAX KMEM nodes failed!");
+        return false;
+    }
+    memkind_free(MEMKIND_DAX_KMEM, block);
+    *kind = MEMKIND_DAX_KMEM;
+    return true;
+}
+
+static bool make_kind(const struct wish *wish, memkind_t *kind)
+{
+    if (strcmp(wish->kind, "FS_DAX") == 0)
+        return make_file(wish, kind);
+    if (strcmp(wish->kind, "KMEM_DAX") == 0)
+        return make_node_kind(kind);
+    *kind = MEMKIND_DEFAULT;
+    return true;
+}
+
+static bool parse_tier(char *text, struct wish *wish)
+{
+    char *name, *value;
+
+    while (parse_pair(&text, &name, &value))
+        if (!take(wish, name, value))
+            return false;
+    return is_whole(wish);
+}
+
+/* -- All --------------------------------------------------------------------------------------- */
+
+/* What the parts of the text make. */
+struct plan {
+    struct tiers *tiers;
+    unsigned ratios[SERVING_MOST_KINDS];
+    memtier_policy_t policy;
+};
+
+static bool add_tier(char *text, struct plan *plan)
+{
+    struct tiers *tiers = plan->tiers;
+    struct wish wish = {0};
+    /* The parser writes into the text. */
+    char *whole = strdup(text);
+
+    if (whole == NULL || tiers->count == SERVING_MOST_KINDS) {
+        log_error("Failed to add tier: no room for another");
+        free(whole);
+        return false;
+    }
+    bool made = parse_tier(text, &wish) && make_kind(&wish, &tiers->kinds[tiers->count]);
+    if (made)
+        plan->ratios[tiers->count++] = wish.ratio;
+    else
+        log_error("Failed to parse query: %s", whole);
+    free(whole);
+    return made;
+}
+
+static bool parse_policy(char *text, memtier_policy_t *policy)
+{
+    char *name, *value;
+
+    if (!parse_pair(&text, &name, &value) || strcmp(name, "POLICY") != 0) {
+        log_error("Missing POLICY parameter in the query: %s", name != NULL ? name : "");
+        return false;
+    }
+    /* Nothing follows, so a comma is of the value. */
+    if (value != NULL && text != NULL && *text != '\0')
+        value[strlen(value)] = ',';
+    if (value != NULL && strcmp(value, "STATIC_RATIO") == 0) {
+        *policy = MEMTIER_POLICY_STATIC_RATIO;
+    } else if (value != NULL && strcmp(value, "DYNAMIC_THRESHOLD") == 0) {
+        *policy = MEMTIER_POLICY_DYNAMIC_THRESHOLD;
+    } else {
+        log_error("Unknown policy: %s", value != NULL ? value : "");
+        return false;
+    }
+    return true;
+}
+
+/* The list, which is changed: tiers, and the policy behind them. */
+static bool parse_list(char *list, struct plan *plan)
+{
+    size_t count = parse_count(list);
+    char *state = NULL;
+    char *item = strtok_r(list, ";", &state);
+
+    for (size_t i = 1; i < count && item != NULL; i++) {
+        if (!add_tier(item, plan))
+            return false;
+        item = strtok_r(NULL, ";", &state);
+    }
+    if (item == NULL) {
+        log_error("Missing POLICY parameter in the query: ");
+        return false;
+    }
+    return parse_policy(item, &plan->policy);
+}
+
+static bool parse(const char *text, struct plan *plan)
+{
+    if (strspn(text, ";") == strlen(text)) {
+        log_error("No valid query found in: %s", text);
+        return false;
+    }
+    if (parse_count(text) < 2) {
+        log_error("Too low number of queries in configuration string: %s", text);
+        return false;
+    }
+    char *list = strdup(text);
+    bool parsed = list != NULL && parse_list(list, plan);
+    free(list);
+    return parsed;
+}
+
+static bool build(struct memtier_builder *builder, const struct plan *plan, const char *thresholds)
+{
+    struct tiers *tiers = plan->tiers;
+
+    for (unsigned i = 0; i < tiers->count; i++)
+        if (memtier_builder_add_tier(builder, tiers->kinds[i], plan->ratios[i]) != 0) {
+            log_error("Failed to add tier %u: %s", i + 1, strerrordesc_np(errno));
+            return false;
+        }
+    if (thresholds != NULL && plan->policy != MEMTIER_POLICY_DYNAMIC_THRESHOLD) {
+        log_error(
+            "MEMKIND_MEM_THRESHOLDS env var could be used only with DYNAMIC_THRESHOLD policy");
+        return false;
+    }
+    if (thresholds != NULL && !thresholds_set(builder, thresholds, tiers->count - 1))
+        return false;
+    tiers->memory = memtier_builder_construct_memtier_memory(builder);
+    if (tiers->memory == NULL)
+        log_error("No memory of these tiers: %s", strerrordesc_np(errno));
+    return tiers->memory != NULL;
+}
+
+static bool make(const struct plan *plan, const char *thresholds)
+{
+    struct memtier_builder *builder = memtier_builder_new(plan->policy);
+    bool made = builder != NULL && build(builder, plan, thresholds);
+
+    memtier_builder_delete(builder);
+    return made;
+}
+
+bool tiers_make(const char *text, const char *thresholds, struct tiers *tiers)
+{
+    struct plan plan = {.tiers = tiers};
+
+    *tiers = (struct tiers){0};
+    if (parse(text, &plan) && make(&plan, thresholds))
+        return true;
+    log_error("Error with parsing MEMKIND_MEM_TIERS");
+    return false;
+}
