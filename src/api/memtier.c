@@ -77,14 +77,20 @@ static size_t usable_size(struct memkind *kind, void *ptr)
                                    : kind->ops->malloc_usable_size(kind, ptr);
 }
 
+/* A block of a part counts as one of the kind that programs name. */
+static void count(struct memkind *kind, long bytes)
+{
+    tier_counts_add(kind_registry_whole(kind)->partition, bytes);
+}
+
 static void count_in(struct memkind *kind, void *ptr)
 {
-    tier_counts_add(kind->partition, (long)usable_size(kind, ptr));
+    count(kind, (long)usable_size(kind, ptr));
 }
 
 static void count_out(struct memkind *kind, void *ptr)
 {
-    tier_counts_add(kind->partition, -(long)usable_size(kind, ptr));
+    count(kind, -(long)usable_size(kind, ptr));
 }
 
 static void *no_kind(void)
@@ -166,7 +172,7 @@ static void *realloc_counted(struct memkind *kind, void *ptr, size_t size)
 
     if (block == NULL)
         return NULL;
-    tier_counts_add(owner->partition, -(long)before);
+    count(owner, -(long)before);
     count_in(kind_registry_kind_of(block), block);
     return block;
 }
@@ -208,17 +214,18 @@ static __attribute__((noinline)) void free_slowly(struct memkind *kind, void *pt
 static inline bool push_counted(const struct memkind *kind, void *ptr)
 {
     unsigned owner = address_map_owner(ptr);
+    unsigned partition = owner - ADDRESS_MAP_FIRST_OWNER;
 
-    if (UNLIKELY(owner < ADDRESS_MAP_FIRST_OWNER) ||
-        UNLIKELY(kind != NULL && kind_registry_owner(kind) != owner))
+    /* Nor is it one where there is no owner. A part's count is not its own. */
+    if (UNLIKELY(partition >= KIND_REGISTRY_FIRST_PART) ||
+        UNLIKELY(kind != NULL && kind->partition != partition))
         return false;
     unsigned size_class = class_map_get_owned(ptr);
     struct tier_counts *own = thread_own.counts;
     if (UNLIKELY(own == NULL || memtier_kind_free_pre != NULL) ||
         UNLIKELY(!thread_cache_push(owner, size_class, ptr)))
         return false;
-    tier_counts_add_to(&own->bytes[owner - ADDRESS_MAP_FIRST_OWNER],
-                       -(long)size_class_size(size_class));
+    tier_counts_add_to(&own->bytes[partition], -(long)size_class_size(size_class));
     return true;
 }
 

@@ -65,6 +65,13 @@ int kind_registry_add_part(struct memkind *part, struct memkind *kind)
     return err;
 }
 
+struct memkind *kind_registry_whole(struct memkind *kind)
+{
+    return kind->partition < KIND_REGISTRY_FIRST_PART
+               ? kind
+               : kinds_of_parts[kind->partition - KIND_REGISTRY_FIRST_PART];
+}
+
 void kind_registry_remove(struct memkind *kind)
 {
     if (kind_registry_is_static(kind))

@@ -37,6 +37,9 @@ bool kind_registry_has(const struct memkind *kind);
 /* Whether the kind is part of the library. */
 bool kind_registry_is_static(const struct memkind *kind);
 
+/* The kind of the library that the kind is a part of, or else the kind itself. */
+struct memkind *kind_registry_whole(struct memkind *kind);
+
 /* The kind of a partition, or NULL. Any number is allowed. */
 struct memkind *kind_registry_get(unsigned partition);
 

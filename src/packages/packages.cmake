@@ -26,7 +26,7 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION libs)
 set(CPACK_COMPONENT_RUNTIME_DESCRIPTION
 "Stands in for libmemkind0 in programs that use its PMEM, fixed, huge page,
 interleaved, default and NUMA node kinds, of hbwmalloc.h, and of
-memkind_memtier.h.")
+memkind_memtier.h, and for libmemtier.so.0, which serves malloc from tiers.")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONFLICTS "libmemkind0, libmemkind-progs")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_REPLACES "libmemkind0, libmemkind-progs")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_PROVIDES
@@ -50,6 +50,16 @@ list(TRANSFORM names REPLACE "(.+)" " \\1@Base ${PROJECT_VERSION}")
 list(JOIN names "\n" names)
 file(WRITE "${package_dir}/symbols"
      "libmemkind.so.0 ${CPACK_DEBIAN_RUNTIME_PACKAGE_NAME} #MINVER#\n${names}\n")
+# What a program may be linked with these for, of all that they stand in for.
+set(memtier calloc free je_calloc je_free je_malloc je_malloc_usable_size je_posix_memalign je_realloc malloc
+    malloc_usable_size posix_memalign realloc)
+set(autohbw disableAutoHBW enableAutoHBW)
+foreach(library IN ITEMS memtier autohbw)
+    list(TRANSFORM ${library} REPLACE "(.+)" " \\1@Base ${PROJECT_VERSION}")
+    list(JOIN ${library} "\n" names)
+    file(APPEND "${package_dir}/symbols"
+         "lib${library}.so.0 ${CPACK_DEBIAN_RUNTIME_PACKAGE_NAME} #MINVER#\n${names}\n")
+endforeach()
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA "${package_dir}/symbols")
 
 # -- development -----------------------------------------------------------------------------------

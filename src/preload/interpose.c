@@ -27,6 +27,8 @@ extern void __libc_free(void *ptr);
 struct preload preload;
 _Thread_local unsigned char preload_thread;
 _Thread_local size_t preload_unfit = SIZE_MAX;
+struct memkind preload_nobody;
+_Thread_local memkind_t preload_frees = &preload_nobody;
 _Thread_local unsigned preload_visits;
 _Thread_local struct full preload_full = {.from = SIZE_MAX};
 
@@ -249,8 +251,10 @@ EXPORT void *malloc(size_t size)
 
 EXPORT void free(void *ptr)
 {
-    if (LIKELY(preload_thread == PRELOAD_FAST && memkind_detect_kind(ptr) == preload.kind))
-        preload.free(preload.kind, ptr);
+    memkind_t kind = memkind_detect_kind(ptr);
+
+    if (LIKELY(kind == preload_frees))
+        preload.free(kind, ptr);
     else
         free_slowly(ptr);
 }

@@ -44,8 +44,8 @@ extern void *__libc_malloc(size_t size);
 enum preload_state { PRELOAD_COLD, PRELOAD_BUSY, PRELOAD_FAST, PRELOAD_CHOOSY };
 
 /*
- * The calling thread's; read it here, write it by preload_set_thread(). The library is there from
- * the start of the process, so this costs no call.
+ * The calling thread's; read it here, write it by preload_set_thread(), as what follows. The library
+ * is there from the start of the process, so this costs no call.
  */
 extern _Thread_local unsigned char preload_thread;
 
@@ -56,11 +56,12 @@ extern _Thread_local unsigned char preload_thread;
  */
 extern _Thread_local size_t preload_unfit;
 
-static inline void preload_set_thread(unsigned char state)
-{
-    preload_thread = state;
-    preload_unfit = state == PRELOAD_FAST ? PRELOAD_LEAST_BLOCK - 1 : SIZE_MAX;
-}
+/*
+ * The kind whose blocks the fast way of free takes: the first kind where the thread is FAST, else
+ * preload_nobody, which has none.
+ */
+extern _Thread_local memkind_t preload_frees;
+extern struct memkind preload_nobody;
 
 /* How often the calling thread came here while it was not FAST; see reached.c. */
 extern _Thread_local unsigned preload_visits;
@@ -89,6 +90,15 @@ extern struct preload preload;
 static inline memkind_t preload_kind(void)
 {
     return __atomic_load_n(&preload.kind, __ATOMIC_ACQUIRE);
+}
+
+static inline void preload_set_thread(unsigned char state)
+{
+    bool fast = state == PRELOAD_FAST;
+
+    preload_thread = state;
+    preload_unfit = fast ? PRELOAD_LEAST_BLOCK - 1 : SIZE_MAX;
+    preload_frees = fast ? preload.kind : &preload_nobody;
 }
 
 /* Whether blocks of the kind are malloc's in this process: not where the program made the kind. */

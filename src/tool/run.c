@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tool/preloading.h"
 #include "tool/tool.h"
 
 #define LIBRARY "libmemkind-preload.so"
@@ -130,48 +131,25 @@ static int fix_stats(void)
     return 0;
 }
 
-/* Beside the tool, or in the folder for libraries of the same tree. */
-static int find_library(char path[PATH_MAX])
+static int preload(void)
 {
-    static const char *const places[] = {LIBRARY, TOOL_LIBRARY_DIR "/" LIBRARY};
-    char own[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+    char path[PATH_MAX];
 
-    if (length < 0)
-        return -1;
-    own[length] = '\0';
-    *strrchr(own, '/') = '\0';
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        int used = places[i][0] == '/' ? snprintf(path, PATH_MAX, "%s", places[i])
-                                       : snprintf(path, PATH_MAX, "%s/%s", own, places[i]);
-
-        if (used < PATH_MAX && access(path, R_OK) == 0)
-            return 0;
-    }
-    return -1;
-}
-
-/* In front of what is preloaded already. */
-static int preload(const char *library)
-{
-    const char *others = getenv("LD_PRELOAD");
-    char *value;
-
-    /* The loader splits the list at these. */
-    if (strpbrk(library, " :") != NULL)
-        return tool_error("%s cannot be preloaded: there is a space or a colon in its path",
-                          library);
-    if (others == NULL || *others == '\0')
-        return setenv("LD_PRELOAD", library, 1) != 0 ? tool_error("no memory") : 0;
-    if (asprintf(&value, "%s:%s", library, others) < 0 || setenv("LD_PRELOAD", value, 1) != 0)
+    if (preloading_find(LIBRARY, path) != 0)
+        return tool_error(LIBRARY " is neither beside this program nor in " TOOL_LIBRARY_DIR
+                                  "; install it there");
+    switch (preloading_add(path)) {
+    case 0:
+        return 0;
+    case -EINVAL:
+        return tool_error("%s cannot be preloaded: there is a space or a colon in its path", path);
+    default:
         return tool_error("no memory");
-    free(value);
-    return 0;
+    }
 }
 
 int run_main(int argc, char **argv)
 {
-    char library[PATH_MAX];
     int status = read_options(argc, argv);
 
     if (status != 0)
@@ -183,10 +161,7 @@ int run_main(int argc, char **argv)
         status = fix_stats();
     if (status != 0)
         return status;
-    if (find_library(library) != 0)
-        return tool_error(LIBRARY " is neither beside this program nor in " TOOL_LIBRARY_DIR
-                                  "; install it there");
-    status = preload(library);
+    status = preload();
     if (status != 0)
         return status;
     if (setenv("MEMKIND_PRELOAD_STRICT", "1", 1) != 0)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "memkind/internal/memkind_dax_kmem.h"
+#include "memkind_memtier.h"
 
 #define LIST     "MEMKIND_DAX_KMEM_NODES"
 #define HBW_LIST "MEMKIND_HBW_NODES"
@@ -83,6 +84,28 @@ static void test_every_kind(void **state)
         skip();
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         check_kind(i);
+}
+
+/* What memtier holds of a kind, it has given back in the end, whatever the blocks went through. */
+static void test_memtier_counts(void **state)
+{
+    (void)state;
+    if (!has_nodes())
+        skip();
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        memkind_t kind = *kinds[i].kind;
+        void *first = memtier_kind_malloc(kind, 100);
+        void *second = memtier_kind_calloc(kind, 10, 1000);
+        size_t held = memtier_usable_size(first) + memtier_usable_size(second);
+
+        assert_int_equal(memtier_kind_allocated_size(kind), held);
+        first = memtier_kind_realloc(NULL, first, MIB);
+        held = memtier_usable_size(first) + memtier_usable_size(second);
+        assert_int_equal(memtier_kind_allocated_size(kind), held);
+        memtier_free(first);
+        memtier_kind_free(kind, second);
+        assert_int_equal(memtier_kind_allocated_size(kind), 0);
+    }
 }
 
 static void test_nodemask(void **state)
@@ -185,9 +208,9 @@ static void test_no_devices(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_kind), cmocka_unit_test(test_nodemask),
-        cmocka_unit_test(test_operations), cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_no_devices),
+        cmocka_unit_test(test_every_kind), cmocka_unit_test(test_memtier_counts),
+        cmocka_unit_test(test_nodemask),   cmocka_unit_test(test_operations),
+        cmocka_unit_test(test_lists),      cmocka_unit_test(test_no_devices),
     };
 
     if (argc == 3)

@@ -50,14 +50,16 @@ for page in "$MEMKIND_SOURCE_DIR"/man/*.[1-9]; do
     [ ! -e "$page" ] || [ -f "$prefix/share/man/man${page##*.}/$(basename "$page")" ] ||
         fail "$(basename "$page") is missing"
 done
-for file in libmemkind.so libmemkind.so.0 libmemkind.so.0.0.1 libmemkind.a pkgconfig/memkind.pc \
+for file in libmemkind.so libmemkind.so.0 libmemkind.so.0.0.1 libmemkind.a libmemtier.so libmemtier.so.0 \
+    libmemtier.so.0.0.0 libautohbw.so libautohbw.so.0 pkgconfig/memkind.pc \
     cmake/memkind/memkind-config.cmake cmake/memkind/memkind-config-version.cmake \
     cmake/memkind/memkind-targets.cmake; do
     [ -e "$lib/$file" ] || fail "$file is missing"
 done
 [ "$(readlink "$lib/libmemkind.so.0")" = libmemkind.so.0.0.1 ] || fail "libmemkind.so.0 is no link"
 strange=$(cd "$prefix" && find . -type f ! -name '*.h' ! -name '*.[1-9]' ! -name '*.cmake' \
-    ! -name memkind.pc ! -name 'libmemkind.*' ! -name libmemkind-preload.so ! -path './bin/memkind-*' \
+    ! -name memkind.pc ! -name 'libmemkind.*' ! -name libmemkind-preload.so ! -name libmemtier.so.0.0.0 \
+    ! -name libautohbw.so.0.0.0 ! -path './bin/memkind-*' ! -path ./bin/memtier \
     ! -path '*/bash-completion/completions/memkind-pmem')
 [ -z "$strange" ] || fail "installed but unknown:" $strange
 
@@ -121,7 +123,10 @@ echo "== memkind-pmem"
 [ -f "$prefix/share/man/man1/memkind-pmem.1" ] || fail "memkind-pmem.1 is missing"
 "$prefix/bin/memkind-pmem" run --dir "$MEMKIND_TEST_DIR" --stats "$work/stats" -- true || fail "memkind-pmem run"
 grep -q '"program": "true"' "$work/stats" || fail "the program did not run on the preload library"
-readelf -dW "$lib/libmemkind-preload.so" "$prefix/bin/memkind-pmem" | grep -E 'RPATH|RUNPATH' |
+"$prefix/bin/memtier" -r 1:0 grep -q "$lib/libmemtier.so.0" /proc/self/maps || fail "memtier"
+AUTO_HBW_LOG=-1 LD_PRELOAD=$lib/libautohbw.so.0 grep -q "$lib/libmemkind.so.0" /proc/self/maps || fail "libautohbw.so.0"
+readelf -dW "$lib/libmemkind-preload.so" "$lib/libmemtier.so.0" "$lib/libautohbw.so.0" "$prefix/bin/memkind-pmem" \
+    "$prefix/bin/memtier" | grep -E 'RPATH|RUNPATH' |
     { ! grep -v '\[$ORIGIN'; } || fail "a run path that does not begin at the file itself"
 
 echo "== find_package"

@@ -57,10 +57,18 @@ grep -q 'libmemkind\.so\.0 ' "$work/cache" || fail "not in the linker's cache"
 echo "== symbols"
 lib=$(dirname "$(find "$root/usr" -name libmemkind.so.0)")
 diff <(nm -D --defined-only "$lib/libmemkind.so.0" | awk '{ print $NF }' | LC_ALL=C sort) \
-    <(sed -n 's/^ \(.*\)@Base 1\.14\.0$/\1/p' "$root/var/lib/dpkg/info/libmemkind-pmem0.symbols" | LC_ALL=C sort) ||
+    <(sed -n '/^libmemtier/q; s/^ \(.*\)@Base 1\.14\.0$/\1/p' "$root/var/lib/dpkg/info/libmemkind-pmem0.symbols" | LC_ALL=C sort) ||
     fail "the symbols file is not what the library exports"
-readelf -dW "$lib/libmemkind.so.0" >"$work/dynamic"
-grep -q 'SONAME.*\[libmemkind\.so\.0\]' "$work/dynamic" || fail "SONAME"
+for library in libmemkind libmemtier libautohbw; do
+    readelf -dW "$lib/$library.so.0" >"$work/dynamic"
+    grep -q "SONAME.*\[$library\.so\.0\]" "$work/dynamic" || fail "SONAME of $library"
+    grep -q "^$library.so.0 libmemkind-pmem0 " "$root/var/lib/dpkg/info/libmemkind-pmem0.symbols" ||
+        fail "$library is not in the symbols file"
+    sed -n "/^$library/,/^lib/s/^ \(.*\)@Base 1\.14\.0\$/\1/p" "$root/var/lib/dpkg/info/libmemkind-pmem0.symbols" |
+        LC_ALL=C sort >"$work/listed"
+    nm -D --defined-only "$lib/$library.so.0" | awk '{ print $NF }' | LC_ALL=C sort | LC_ALL=C comm -13 - "$work/listed" |
+        { ! grep .; } || fail "$library lacks what the symbols file lists"
+done
 
 echo "== use"
 export PKG_CONFIG_PATH=$lib/pkgconfig

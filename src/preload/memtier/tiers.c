@@ -17,6 +17,7 @@
 #include "preload/memtier/log.h"
 #include "preload/memtier/parse.h"
 #include "preload/memtier/thresholds.h"
+#include "preload/private_kind.h"
 
 /* What a part of the text says of one tier. */
 struct wish {
@@ -128,14 +129,24 @@ static bool make_node_kind(memkind_t *kind)
     return true;
 }
 
+/* Asked for twice, it is the same, of which the builder takes one. */
+static bool make_dram(memkind_t *kind)
+{
+    static memkind_t dram;
+
+    if (dram == NULL && private_kind_make("memkind_default", NULL, &dram) != MEMKIND_SUCCESS)
+        log_error("No memory");
+    *kind = dram;
+    return dram != NULL;
+}
+
 static bool make_kind(const struct wish *wish, memkind_t *kind)
 {
     if (strcmp(wish->kind, "FS_DAX") == 0)
         return make_file(wish, kind);
     if (strcmp(wish->kind, "KMEM_DAX") == 0)
         return make_node_kind(kind);
-    *kind = MEMKIND_DEFAULT;
-    return true;
+    return make_dram(kind);
 }
 
 static bool parse_tier(char *text, struct wish *wish)

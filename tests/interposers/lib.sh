@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# What the tests of libmemtier.so.0 and libautohbw.so.0 share. Environment: MEMTIER_SO, AUTOHBW_SO, MEMKIND_TEST_DIR
+# (optional). Sets $work and $pmem, folders that go at the end.
+
+set -euo pipefail
+export LC_ALL=C
+ulimit -c 0
+
+library=$(readlink -f "$MEMTIER_SO")
+autohbw=$(readlink -f "$AUTOHBW_SO")
+if [ -z "${MEMKIND_TEST_DIR:-}" ]; then
+    MEMKIND_TEST_DIR=/tmp
+    [ -w /dev/shm ] && MEMKIND_TEST_DIR=/dev/shm
+fi
+work=$(mktemp -d "$MEMKIND_TEST_DIR/interposers-test.XXXXXX")
+pmem=$work/pmem
+mkdir "$pmem"
+trap 'rm -rf "$work"' EXIT
+for variable in $(compgen -e | grep -E '^(MEMKIND_(PRELOAD|ARENA|HOG|DEBUG|BACKGROUND|IDLE|MEM_|HBW|DAX)|AUTO_HBW|LD_)'); do
+    unset "$variable"
+done
+
+fail()
+{
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+skip()
+{
+    echo "skipped: $*"
+    exit 77
+}
+
+# tiered TIERS COMMAND...: on libmemtier.
+tiered()
+{
+    env LD_PRELOAD="$library" MEMKIND_MEM_TIERS="$1" "${@:2}"
+}
+
+# quiet_tiered TIERS COMMAND...: the same; nothing may be on stderr.
+quiet_tiered()
+{
+    echo "== $1: ${*:2}"
+    tiered "$@" 2>"$work/err" || fail "status $?: $(cat "$work/err")"
+    [ ! -s "$work/err" ] || fail "it says: $(cat "$work/err")"
+}
