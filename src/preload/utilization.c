@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How full slabs are. Of blocks that are not the kind's all numbers are 0, as jemalloc says of what
+ * How full slabs are. Of blocks that are of none of the kinds all numbers are 0, as jemalloc says of what
  * is not its own: nobody moves these.
  */
 #include "preload/utilization.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "memkind/internal/memkind_arena.h"
@@ -20,8 +21,9 @@ static struct memkind_arena_slab slab_of(const void *ptr)
     unsigned char before = preload_thread;
 
     preload_set_thread(PRELOAD_BUSY);
-    if (preload_kind() != NULL)
-        (void)memkind_arena_get_slab(preload.kind, ptr, &slab);
+    memkind_t kind = memkind_detect_kind((void *)(uintptr_t)ptr);
+    if (preload_has(kind))
+        (void)memkind_arena_get_slab(kind, ptr, &slab);
     preload_set_thread(before);
     return slab;
 }

@@ -196,6 +196,8 @@ static bool make(struct settings *settings, struct serving *serving, char *messa
         .memalign = log_memalign,
         .realloc = log_realloc,
         .free = log_free,
+        .malloc_uncached = log_malloc,
+        .free_uncached = log_free,
     };
     tell(settings);
     return true;

@@ -70,6 +70,8 @@ static bool make(struct settings *settings, struct serving *serving, char *messa
         .memalign = tiers_memalign,
         .realloc = tiers_realloc,
         .free = tiers_free,
+        .malloc_uncached = tiers_malloc,
+        .free_uncached = tiers_free,
     };
     memcpy(serving->kinds, tiers.kinds, sizeof(tiers.kinds));
     return true;
