@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "backing/huge_pages_pool.h"
+#include "backing/tmpfile.h"
 #include "space/huge_pages.h"
 #include "space/space.h"
 
@@ -46,10 +47,35 @@ static int anonymous_release(struct space *space, void *addr, off_t offset, size
     return madvise(addr, size, MADV_DONTNEED) == 0 ? 0 : -errno;
 }
 
+/*
+ * Unless it is told to promise anything, the kernel refuses one map of more than all memory and
+ * swap, and so does malloc(3). Addresses that are reserved for a heap are none that it counts, so
+ * it is asked.
+ */
+static int memory_if_counted(const struct space *space, size_t *size)
+{
+    size_t memory = tmpfile_memory();
+    int saved_errno = errno;
+
+    (void)space;
+    if (memory > SIZE_MAX - SPACE_CHUNK)
+        return -ENODATA;
+    void *more = mmap(NULL, memory + SPACE_CHUNK, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    errno = saved_errno;
+    if (more != MAP_FAILED) {
+        munmap(more, memory + SPACE_CHUNK);
+        return -ENODATA;
+    }
+    *size = memory;
+    return 0;
+}
+
 static const struct space_backing small_pages = {
     .map = anonymous_map,
     .commit = anonymous_commit,
     .release = anonymous_release,
+    .capacity = memory_if_counted,
 };
 
 static int room_for_huge_pages(const struct space *space, size_t *size)

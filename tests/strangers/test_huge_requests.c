@@ -128,7 +128,53 @@ static void test_huge_alignment(void **state)
     fixture_destroy(kind);
 }
 
-/* Kinds whose memory is not in a file: whether the kernel promises so much is its business. */
+/* What the kernel does not promise to malloc(3), if it counts what it promises. */
+static bool is_refused_by_kernel(size_t size)
+{
+    void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (map != MAP_FAILED)
+        munmap(map, size);
+    return map == MAP_FAILED;
+}
+
+/*
+ * Kinds whose memory is not in a file: whether the kernel promises so much is its business. It
+ * refused 2 TiB to malloc(3), and these kinds gave 64 threads 124 TiB of addresses, in 40 s and with
+ * 8 GB of DRAM.
+ */
+static void test_more_than_all_memory(void **state)
+{
+    static const memkind_t *kinds[] = {&MEMKIND_REGULAR, &MEMKIND_INTERLEAVE};
+    size_t memory = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+
+    (void)state;
+    if (!is_refused_by_kernel(2 * TIB))
+        skip();
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        memkind_t kind = *kinds[i];
+        use_all_arenas(kind);
+        size_t before = addresses();
+
+        for (size_t size = 2 * TIB; size < 100 * TIB; size += size / 5) {
+            void *aligned = NULL;
+            errno = 0;
+            assert_null(memkind_malloc(kind, size));
+            assert_int_equal(errno, ENOMEM);
+            assert_null(memkind_calloc(kind, size / 8, 8));
+            assert_int_equal(memkind_posix_memalign(kind, &aligned, 4 * KIB, size), ENOMEM);
+        }
+        assert_true(addresses() - before < GIB);
+        /* What there may be can be had, and says nothing in errno. */
+        errno = 77;
+        char *block = memkind_malloc(kind, memory / 4);
+        assert_non_null(block);
+        assert_int_equal(errno, 77);
+        memset(block, 1, MIB);
+        memkind_free(kind, block);
+    }
+}
+
 static void test_kinds_in_memory(void **state)
 {
     static const memkind_t *kinds[] = {&MEMKIND_REGULAR, &MEMKIND_INTERLEAVE, &MEMKIND_HUGETLB};
@@ -155,6 +201,7 @@ int main(void)
         FIXTURE_TEST(test_kind_without_limit),
         FIXTURE_TEST(test_file_system_without_size),
         FIXTURE_TEST(test_huge_alignment),
+        FIXTURE_TEST(test_more_than_all_memory),
         FIXTURE_TEST(test_kinds_in_memory),
     };
 
