@@ -115,7 +115,7 @@ add_command()
     for file in memkind-pmem libmemkind-preload.so; do
         add_program "$MEMKIND_BUILD_DIR/src/preload/$file" "bin/$file"
     done
-    install "$guest_source/check_place" "$guest_source/check_nodes" "$root/bin/"
+    install "$guest_source/check_place" "$guest_source/check_nodes" "$guest_source/set_memory" "$root/bin/"
 }
 
 add_tests()

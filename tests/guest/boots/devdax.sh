@@ -54,7 +54,7 @@ run device/threads /tests/stress/test_threads
 # As a user would: the device becomes memory of node 1, and no kind can be made on it any more.
 unset MEMKIND_TEST_DIR
 modprobe kmem
-daxctl reconfigure-device --mode=system-ram "${nvdimm#/dev/}"
+run online/dax_kmem /tests/guest/test_online dax_kmem 1 "daxctl reconfigure-device --mode=system-ram ${nvdimm#/dev/}"
 [ "$(cat /sys/devices/system/node/has_memory)" = 0-1 ]
 run nodes/system_ram /tests/guest/test_nodes
 run nodes/no_device /tests/guest/test_no_device "$nvdimm"
