@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "heap/extent_hooks.h"
+#include "util/invariant.h"
 #include "util/lock.h"
 
 /* As many heaps as a process may have, the library's among them; each can count on an arena. */
@@ -197,6 +198,23 @@ void arena_set_limit_growth(struct arena_set *set, size_t growth)
         jemalloc_ctl_arena_set_growth(set->arenas[i].number, growth);
 }
 
+/* What holds whenever the set's lock is free. */
+static bool is_valid_locked(const struct arena_set *set)
+{
+    unsigned count = arena_set_count(set);
+    unsigned mask = atomic_load(&set->mask);
+
+    if (count == 0 || (mask & (mask + 1)) != 0 || set->slots[0] == ARENA_SET_EMPTY)
+        return false;
+    for (unsigned i = 0; i <= set->limit; i++) {
+        unsigned arena = __atomic_load_n(&set->slots[i], __ATOMIC_RELAXED);
+
+        if (arena != ARENA_SET_EMPTY && !arena_set_has(set, arena))
+            return false;
+    }
+    return true;
+}
+
 static unsigned fill_slot_locked(struct arena_set *set, unsigned slot)
 {
     unsigned arena = __atomic_load_n(&set->slots[slot], __ATOMIC_RELAXED);
@@ -217,6 +235,7 @@ unsigned arena_set_fill_slot(struct arena_set *set, unsigned slot)
 
     lock_acquire(&set->lock, LOCK_ARENA_SET);
     unsigned arena = fill_slot_locked(set, slot);
+    INVARIANT(is_valid_locked(set));
     lock_release(&set->lock);
     errno = saved_errno;
     return arena;

@@ -2,7 +2,10 @@
 /* A bin of a thread's cache: a stack of blocks of one size class. */
 #include "heap/cache_bin.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+#include "util/invariant.h"
 
 #define MOST_BYTES   ((size_t)64 << 10)
 #define FIRST_BLOCKS ((size_t)8)
@@ -48,11 +51,21 @@ size_t cache_bin_slots(void)
     return slots_of_all;
 }
 
+/* What holds whenever the owner is not on its fast way. */
+static bool is_valid(const struct cache_bin *bin)
+{
+    void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
+
+    return bin->base <= top && top <= bin->end && bin->base < bin->end &&
+           (size_t)(bin->end - bin->base) <= CACHE_BIN_BLOCKS;
+}
+
 static void place(struct cache_bin *bin, void **slots, size_t size, size_t count)
 {
     bin->base = slots;
     bin->end = slots + size;
     atomic_store_explicit(&bin->top, slots + count, memory_order_relaxed);
+    INVARIANT(is_valid(bin));
 }
 
 void cache_bin_reset(struct cache_bin *bin, unsigned size_class, void **slots)
@@ -64,6 +77,8 @@ void cache_bin_grow(struct cache_bin *bin, unsigned size_class, void **slots)
 {
     size_t size = smaller(2 * (size_t)(bin->end - bin->base), capacity_of(size_class));
     size_t count = cache_bin_count(bin);
+
+    INVARIANT(is_valid(bin));
     void **to = size > FEW_BLOCKS ? slots + places[size_class].many : bin->base;
 
     memmove(to, bin->base, count * sizeof(*to));
@@ -76,6 +91,7 @@ void cache_bin_push(struct cache_bin *bin, void *const *blocks, size_t count)
 
     memcpy(top, blocks, count * sizeof(*blocks));
     atomic_store_explicit(&bin->top, top + count, memory_order_relaxed);
+    INVARIANT(is_valid(bin));
 }
 
 void cache_bin_push_reversed(struct cache_bin *bin, void *const *blocks, size_t count)
@@ -86,6 +102,7 @@ void cache_bin_push_reversed(struct cache_bin *bin, void *const *blocks, size_t 
 
 void cache_bin_take_oldest(struct cache_bin *bin, void **blocks, size_t count)
 {
+    INVARIANT(is_valid(bin) && count <= cache_bin_count(bin));
     size_t left = cache_bin_count(bin) - count;
 
     memcpy(blocks, bin->base, count * sizeof(*blocks));

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "space/space.h"
+#include "util/invariant.h"
 
 static struct extent_hooks *hooks_of(extent_hooks_t *table)
 {
@@ -86,6 +88,8 @@ static void *alloc_hook(extent_hooks_t *table, void *new_addr, size_t size, size
     void *addr = NULL;
     if (new_addr == NULL && try_alloc(space, *commit))
         addr = new_region(space, size, alignment, *commit);
+    INVARIANT(addr == NULL || (uintptr_t)addr % alignment == 0);
+    INVARIANT(addr == NULL || space_contains(space, addr));
     if (addr != NULL)
         *zero = true;
     errno = saved_errno;
@@ -96,6 +100,7 @@ static bool commit_hook(extent_hooks_t *table, void *addr, size_t size, size_t o
                         size_t length, unsigned arena)
 {
     int saved_errno = errno;
+    INVARIANT(length <= size && offset <= size - length);
     int err = space_commit(hooks_of(table)->space, (char *)addr + offset, length);
 
     (void)size;
@@ -114,6 +119,7 @@ static bool decommit_hook(extent_hooks_t *table, void *addr, size_t size, size_t
 
     (void)size;
     (void)arena;
+    INVARIANT(length <= size && offset <= size - length);
     if (hooks->hold)
         return true;
     int err = space_decommit(hooks->space, (char *)addr + offset, length);

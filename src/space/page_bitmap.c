@@ -36,6 +36,22 @@ size_t page_bitmap_count(const uint64_t *map, size_t first, size_t end)
     return count;
 }
 
+bool page_bitmap_is_subset(const uint64_t *map, const uint64_t *of, size_t pages)
+{
+    for (size_t word = 0; word < page_bitmap_words(pages); word++)
+        if ((map[word] & ~of[word]) != 0)
+            return false;
+    return true;
+}
+
+bool page_bitmap_is_disjoint(const uint64_t *a, const uint64_t *b, size_t pages)
+{
+    for (size_t word = 0; word < page_bitmap_words(pages); word++)
+        if ((a[word] & b[word]) != 0)
+            return false;
+    return true;
+}
+
 /* The first page of the range whose bit, exclusive-or flip, is one. */
 static size_t next_one(const uint64_t *map, size_t first, size_t end, uint64_t flip)
 {

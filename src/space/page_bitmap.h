@@ -23,6 +23,10 @@ void page_bitmap_clear(uint64_t *map, size_t first, size_t end);
 /* How many pages of the range are in the set. */
 size_t page_bitmap_count(const uint64_t *map, size_t first, size_t end);
 
+/* Whether each page of the one set is in the other; whether none is. */
+bool page_bitmap_is_subset(const uint64_t *map, const uint64_t *of, size_t pages);
+bool page_bitmap_is_disjoint(const uint64_t *a, const uint64_t *b, size_t pages);
+
 /* The first page of the range that is (is not) in the set; end where there is none. */
 size_t page_bitmap_next_set(const uint64_t *map, size_t first, size_t end);
 size_t page_bitmap_next_clear(const uint64_t *map, size_t first, size_t end);

@@ -7,6 +7,7 @@
 
 #include "space/page_bitmap.h"
 #include "space/space.h"
+#include "util/invariant.h"
 #include "util/lock.h"
 
 /* A region is committed in about so many steps of a chunk or more. */
@@ -29,6 +30,40 @@ struct region *region_new(struct space *space, char *base, off_t offset, size_t 
     region->used = maps + page_bitmap_words(pages);
     region->stale = maps + 2 * page_bitmap_words(pages);
     return region;
+}
+
+/* What holds whenever the region's lock is free. */
+static bool is_valid_locked(const struct region *region)
+{
+    size_t end = page_bitmap_words(region->pages) * PAGE_BITMAP_WORD_PAGES;
+
+    return page_bitmap_is_subset(region->used, region->committed, region->pages) &&
+           page_bitmap_is_subset(region->stale, region->committed, region->pages) &&
+           page_bitmap_is_disjoint(region->stale, region->used, region->pages) &&
+           page_bitmap_count(region->committed, region->pages, end) == 0;
+}
+
+/* Every change of the bitmaps goes through these two. */
+static void lock_region(struct region *region)
+{
+    lock_acquire(&region->lock, LOCK_REGION);
+    INVARIANT(is_valid_locked(region));
+}
+
+static void unlock_region(struct region *region)
+{
+    INVARIANT(is_valid_locked(region));
+    lock_release(&region->lock);
+}
+
+void region_count(const struct region *region, struct region_counts *counts)
+{
+    size_t committed = page_bitmap_count(region->committed, 0, region->pages);
+
+    counts->held += committed * region->space->page;
+    counts->ahead +=
+        (committed - page_bitmap_count(region->used, 0, region->pages)) * region->space->page;
+    counts->stale += page_bitmap_count(region->stale, 0, region->pages) * region->space->page;
 }
 
 /* A range of pages, [first, end). */
@@ -349,8 +384,8 @@ static int clean_locked(struct region *region, size_t first, size_t end)
 
 static int commit_locked(struct region *region, size_t first, size_t end, bool ahead)
 {
+    INVARIANT(page_bitmap_next_set(region->used, first, end) == end);
     int err = clean_locked(region, first, end);
-
     if (err != 0)
         return err;
     err = -ENOMEM;
@@ -370,9 +405,9 @@ static int commit_locked(struct region *region, size_t first, size_t end, bool a
 
 int region_commit(struct region *region, size_t first, size_t end, bool ahead)
 {
-    lock_acquire(&region->lock, LOCK_REGION);
+    lock_region(region);
     int err = commit_locked(region, first, end, ahead);
-    lock_release(&region->lock);
+    unlock_region(region);
     return err;
 }
 
@@ -388,6 +423,7 @@ static int decommit_locked(struct region *region, size_t first, size_t end)
 {
     struct range range = widen(region, first, end, SPACE_CHUNK);
 
+    INVARIANT(page_bitmap_next_clear(region->used, first, end) == end);
     page_bitmap_clear(region->used, first, end);
     if (is_chunk_in_use(region, first))
         range.first = first;
@@ -419,16 +455,16 @@ static void retry_locked(struct region *region)
 
 void region_retry(struct region *region)
 {
-    lock_acquire(&region->lock, LOCK_REGION);
+    lock_region(region);
     retry_locked(region);
-    lock_release(&region->lock);
+    unlock_region(region);
 }
 
 int region_decommit(struct region *region, size_t first, size_t end)
 {
-    lock_acquire(&region->lock, LOCK_REGION);
+    lock_region(region);
     int err = decommit_locked(region, first, end);
-    lock_release(&region->lock);
+    unlock_region(region);
     return err;
 }
 
@@ -455,18 +491,18 @@ static size_t trim_locked(struct region *region)
 
 size_t region_trim(struct region *region)
 {
-    lock_acquire(&region->lock, LOCK_REGION);
+    lock_region(region);
     size_t released = trim_locked(region);
-    lock_release(&region->lock);
+    unlock_region(region);
     return released;
 }
 
 void region_release_surplus(struct region *region)
 {
-    lock_acquire(&region->lock, LOCK_REGION);
+    lock_region(region);
     release_surplus(region, 0, region->pages);
     release_tail(region);
-    lock_release(&region->lock);
+    unlock_region(region);
 }
 
 int region_for_each_run(const struct region *region, bool ahead,
@@ -491,13 +527,13 @@ size_t region_chunks(struct region *region)
 {
     size_t chunks = 0;
 
-    lock_acquire(&region->lock, LOCK_REGION);
+    lock_region(region);
     size_t page = page_bitmap_next_set(region->committed, 0, region->pages);
     while (page < region->pages) {
         chunks++;
         page = widen(region, page, page + 1, SPACE_CHUNK).end;
         page = page_bitmap_next_set(region->committed, page, region->pages);
     }
-    lock_release(&region->lock);
+    unlock_region(region);
     return chunks;
 }

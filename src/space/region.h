@@ -58,5 +58,15 @@ void region_retry(struct region *region);
 /* Gives back what the store holds in empty pages, and in the rest of the region's last chunk. */
 void region_release_surplus(struct region *region);
 
+/* Bytes, as a space counts them. */
+struct region_counts {
+    size_t held;
+    size_t ahead;
+    size_t stale;
+};
+
+/* Adds what the region's bitmaps say. The caller holds the region's lock, or nobody uses it. */
+void region_count(const struct region *region, struct region_counts *counts);
+
 /* How many chunks have committed pages. */
 size_t region_chunks(struct region *region);

@@ -13,6 +13,8 @@
 #include "space/class_map.h"
 #include "space/region.h"
 #include "space/segment.h"
+#include "util/fork_generation.h"
+#include "util/invariant.h"
 #include "util/lock.h"
 
 /* From here on, asking the file system for its size is nothing beside finding out by trying. */
@@ -58,8 +60,22 @@ static void close_file(struct space *space)
     space->spare_fd = -1;
 }
 
+/* Whether the counters are what the bitmaps say; no thread uses the space. */
+static bool are_counts_exact(const struct space *space)
+{
+    struct region_counts counts = {0};
+
+    for (const struct region *region = atomic_load(&space->regions); region != NULL;
+         region = region->next)
+        region_count(region, &counts);
+    return counts.held == space_held(space) && counts.ahead == atomic_load(&space->ahead) &&
+           counts.stale == atomic_load(&space->stale);
+}
+
 void space_destroy(struct space *space)
 {
+    /* A fork may have left the counters of an inherited space between two changes. */
+    INVARIANT(space->is_area || fork_generation != 0 || are_counts_exact(space));
     struct region *region = atomic_load(&space->regions);
     struct segment *segment = atomic_load(&space->segments);
 

@@ -141,13 +141,13 @@ static int setup(void **state)
     space.first_step = SPACE_CHUNK;
     region = region_new(&space, base, REGION_OFFSET, MODEL_SIZE);
     assert_non_null(region);
+    atomic_store(&space.regions, region);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    pthread_mutex_destroy(&region->lock);
     space_destroy(&space);
     munmap(base, CHUNKS * SPACE_CHUNK);
     return 0;

@@ -621,7 +621,7 @@ static void peak_chunks_and_purges_are_counted(void **state)
     assert_int_equal(space_decommit(&space, addr, page), 0);
     assert_int_equal(space.purges, 1);
     space.max_size = 2 * CHUNK;
-    assert_int_equal(space_commit(&space, addr + CHUNK, 2 * CHUNK), -ENOMEM);
+    assert_int_equal(space_commit(&space, addr + 2 * CHUNK + page, 2 * CHUNK - page), -ENOMEM);
     assert_int_equal(space.peak, most);
 }
 
