@@ -54,6 +54,7 @@ static void bind(struct private_kind *made, const struct private_kind_place *pla
     made->ops.mbind = memkind_default_mbind;
     made->ops.get_mbind_mode = get_mode;
     made->ops.get_mbind_nodemask = get_nodes;
+    made->ops.madvise = place->small_pages ? memkind_nohugepage_madvise : NULL;
 }
 
 int private_kind_make(const char *name, const struct private_kind_place *place, memkind_t *kind)

@@ -16,7 +16,8 @@
 #define PRIVATE_KIND_WORD_BITS (8 * sizeof(unsigned long))
 
 struct private_kind_place {
-    int mode; /* MPOL_* of mbind(2) */
+    int mode;         /* MPOL_* of mbind(2) */
+    bool small_pages; /* no transparent huge ones */
     unsigned long nodes[PRIVATE_KIND_NODES / PRIVATE_KIND_WORD_BITS];
 };
 

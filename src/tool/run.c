@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,16 +17,20 @@
 static const char help[] =
     "usage: " TOOL_NAME " run [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "\n"
-    "Runs the command with its heap, the memory of its malloc, in a file in a directory. Each "
-    "option\n"
-    "sets a variable, by whose name messages call it: --size is MEMKIND_PRELOAD_SIZE.\n"
+    "Runs the command with its heap, the memory of its malloc, in a file in a directory, or on "
+    "NUMA\n"
+    "nodes. Each option sets a variable, by whose name messages call it: --size is\n"
+    "MEMKIND_PRELOAD_SIZE.\n"
     "\n"
     "  --dir DIRECTORY    where; else $MEMKIND_PRELOAD_DIR\n"
+    "  --nodes LIST       or on these nodes, such as 1 or 0,2-3\n"
+    "  --policy POLICY    of nodes: \"bind\" (the default), \"preferred\", \"interleave\" or "
+    "\"weighted\"\n"
+    "  --kind KIND        or of a kind of memkind(3), such as hbw, dax-kmem or highest-capacity\n"
     "  --size SIZE        most file space, such as 512M or 4G; 0, the default: no limit\n"
     "  --min SIZE         smaller blocks stay in DRAM\n"
     "  --max SIZE         larger blocks stay in DRAM\n"
-    "  --ratio A:B        keeps so much in DRAM (A) for so much in the file (B): larger blocks go "
-    "first\n"
+    "  --ratio A:B        keeps so much in DRAM (A) for so much there (B): larger blocks go first\n"
     "  --except NAMES     programs to leave out, with all that they start, such as man,ssh\n"
     "  --fallback WHERE   when the file is full: \"dram\" (the default), or \"fail\"\n"
     "  --stats FILE       numbers at the end of each process, as JSON; %p stands for its number\n"
@@ -34,6 +39,7 @@ static const char help[] =
     "\n"
     "Examples:\n"
     "  " TOOL_NAME " run --dir /mnt/pmem -- redis-server\n"
+    "  " TOOL_NAME " run --nodes 2-3 --ratio 1:4 -- redis-server\n"
     "  " TOOL_NAME " run --dir /mnt/pmem --ratio 1:4 --stats /tmp/heap.%p.json -- ./program\n"
     "\n"
     "The exit status is the command's; 125 where " TOOL_NAME
@@ -44,11 +50,15 @@ static const char help[] =
 static const struct {
     const char *option, *variable;
 } variables[] = {
-    {"dir", "MEMKIND_PRELOAD_DIR"},     {"size", "MEMKIND_PRELOAD_SIZE"},
-    {"min", "MEMKIND_PRELOAD_MIN"},     {"max", "MEMKIND_PRELOAD_MAX"},
-    {"ratio", "MEMKIND_PRELOAD_RATIO"}, {"fallback", "MEMKIND_PRELOAD_FALLBACK"},
-    {"stats", "MEMKIND_PRELOAD_STATS"}, {"except", "MEMKIND_PRELOAD_EXCEPT"},
+    {"dir", "MEMKIND_PRELOAD_DIR"},           {"nodes", "MEMKIND_PRELOAD_NODES"},
+    {"kind", "MEMKIND_PRELOAD_KIND"},         {"policy", "MEMKIND_PRELOAD_POLICY"},
+    {"size", "MEMKIND_PRELOAD_SIZE"},         {"min", "MEMKIND_PRELOAD_MIN"},
+    {"max", "MEMKIND_PRELOAD_MAX"},           {"ratio", "MEMKIND_PRELOAD_RATIO"},
+    {"fallback", "MEMKIND_PRELOAD_FALLBACK"}, {"stats", "MEMKIND_PRELOAD_STATS"},
+    {"except", "MEMKIND_PRELOAD_EXCEPT"},
 };
+
+#define PLACES 3 /* of these come first: where the heap lies */
 
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))
 
@@ -66,10 +76,20 @@ static void make_options(struct option options[OPTIONS])
     options[VARIABLES + 1] = (struct option){"help", no_argument, NULL, OPTION_HELP};
 }
 
+/* An option says where, whatever the environment does: the first one makes that forget. */
+static void forget_places(int index, bool *given)
+{
+    for (int i = 0; !*given && i < PLACES; i++)
+        if (i != index)
+            unsetenv(variables[i].variable);
+    *given = true;
+}
+
 /* 0 to go on, else an exit status, -1 for success. */
 static int read_options(int argc, char **argv)
 {
     struct option options[OPTIONS];
+    bool given = false;
     int index;
 
     make_options(options);
@@ -78,6 +98,8 @@ static int read_options(int argc, char **argv)
         case -1:
             return 0;
         case OPTION_VARIABLE:
+            if (index < PLACES)
+                forget_places(index, &given);
             if (setenv(variables[index].variable, optarg, 1) != 0)
                 return tool_error("no memory");
             break;
@@ -99,6 +121,8 @@ static int fix_directory(void)
     const char *dir = getenv("MEMKIND_PRELOAD_DIR");
     char path[PATH_MAX];
 
+    if (getenv("MEMKIND_PRELOAD_NODES") != NULL || getenv("MEMKIND_PRELOAD_KIND") != NULL)
+        return 0;
     if (dir == NULL || *dir == '\0')
         return tool_error("no directory is given; name one by --dir, such as --dir /mnt/pmem");
     if (*dir == '/')

@@ -92,6 +92,10 @@ add_tools()
         add_program "$(command -v "$tool")" "bin/$tool"
     done
     install -D -m 644 /etc/mke2fs.conf "$root/etc/mke2fs.conf"
+    # Where there is none, the test that wants it says so.
+    for tool in redis-server redis-cli; do
+        [ -z "$(command -v $tool)" ] || add_program "$(command -v $tool)" "bin/$tool"
+    done
 }
 
 # memkind itself, to measure against; where there is none, the tests that want it say so.
@@ -109,19 +113,19 @@ add_loaded()
     add_program "$daxctl" "$daxctl"
 }
 
-# The command and the preload library, which it looks for beside itself.
+# The commands, and the libraries that they look for beside themselves.
 add_command()
 {
-    for file in memkind-pmem libmemkind-preload.so; do
+    for file in memkind-pmem libmemkind-preload.so memtier libmemtier.so.0; do
         add_program "$MEMKIND_BUILD_DIR/src/preload/$file" "bin/$file"
     done
-    install "$guest_source/check_place" "$guest_source/check_nodes" "$guest_source/set_memory" "$root/bin/"
+    install "$guest_source"/{check_place,check_nodes,set_memory,redis_on_node} "$root/bin/"
 }
 
 add_tests()
 {
     for program in "$MEMKIND_BUILD_DIR"/tests/{api,stress,cpp,guest}/* \
-        "$MEMKIND_BUILD_DIR/tests/preload/heap_place"; do
+        "$MEMKIND_BUILD_DIR"/tests/preload/heap_{place,nodes}; do
         if [ -f "$program" ] && [ -x "$program" ]; then
             add_program "$program" "tests/${program#"$MEMKIND_BUILD_DIR"/tests/}"
         fi

@@ -74,7 +74,7 @@ done
 for value in '' x -1 3; do
     wrong "AUTO_HBW_DEBUG=$value is not a number from 0 to 2" AUTO_HBW_DEBUG="$value"
 done
-for value in '' HBW memkind_hbw MEMKIND_REGULAR; do
+for value in '' HBW memkind_hbw MEMKIND_GBTLB; do
     wrong "AUTO_HBW_MEM_TYPE=$value is not a kind" AUTO_HBW_MEM_TYPE="$value"
 done
 wrong 'no memory of memkind_hbw' AUTO_HBW_MEM_TYPE=MEMKIND_HBW MEMKIND_HBW_NODES=x

@@ -37,8 +37,8 @@ right()
 }
 
 right kind
-wrong 'MEMKIND_PRELOAD_DIR does not name' -u MEMKIND_PRELOAD_DIR
-wrong 'MEMKIND_PRELOAD_DIR does not name' MEMKIND_PRELOAD_DIR=
+wrong 'MEMKIND_PRELOAD_DIR does not name a directory, nor _NODES' -u MEMKIND_PRELOAD_DIR
+wrong 'MEMKIND_PRELOAD_DIR does not name a directory, nor _NODES' MEMKIND_PRELOAD_DIR=
 wrong 'MEMKIND_PRELOAD_DIR=/nonexistent (No such file' MEMKIND_PRELOAD_DIR=/nonexistent
 wrong 'MEMKIND_PRELOAD_DIR=/dev/null (Not a directory' MEMKIND_PRELOAD_DIR=/dev/null
 # Directories of the kernel's take no files.
@@ -170,6 +170,7 @@ dup3
 free
 free_aligned_sized
 free_sized
+je_get_defrag_hint
 mallctl
 mallctlbymib
 mallctlnametomib

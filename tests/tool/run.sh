@@ -38,6 +38,23 @@ unset LD_PRELOAD
 MEMKIND_PRELOAD_DIR=$work/pmem run 0 env
 grep -qxF "MEMKIND_PRELOAD_DIR=$work/pmem" "$work/out" || fail "$(cat "$work/out")"
 
+echo "== nodes and kinds in place of a directory"
+run 0 --nodes all --policy interleave --min 10 env
+grep -qxF MEMKIND_PRELOAD_NODES=all "$work/out" && grep -qxF MEMKIND_PRELOAD_POLICY=interleave "$work/out" ||
+    fail "$(cat "$work/out")"
+run 0 --kind regular env
+grep -qxF MEMKIND_PRELOAD_KIND=regular "$work/out" || fail "$(cat "$work/out")"
+# What the environment says of another place is forgotten.
+MEMKIND_PRELOAD_DIR=$work/pmem MEMKIND_PRELOAD_KIND=hbw run 0 --nodes all env
+! grep -E '^MEMKIND_PRELOAD_(DIR|KIND)=' "$work/out" || fail "it is not forgotten"
+MEMKIND_PRELOAD_NODES=x run 0 --dir "$work/pmem" env
+! grep MEMKIND_PRELOAD_NODES= "$work/out" || fail "it is not forgotten"
+MEMKIND_PRELOAD_NODES=all run 0 env
+run 125 --nodes all --kind regular true
+complains "more than one is set"
+run 125 --policy bind --dir "$work/pmem" true
+complains "MEMKIND_PRELOAD_POLICY needs MEMKIND_PRELOAD_NODES"
+
 echo "== relative names, and programs that go elsewhere"
 mkdir "$work/other" "$work/%p"
 cd "$work"

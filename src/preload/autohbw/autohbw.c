@@ -11,6 +11,7 @@
 #include "memkind/internal/memkind_private.h"
 #include "preload/autohbw/allocation_log.h"
 #include "preload/library.h"
+#include "preload/named_kinds.h"
 #include "preload/preload.h"
 #include "preload/private_kind.h"
 
@@ -73,33 +74,13 @@ static bool read_number(const char *name, int least, int most, int *number, char
 
 static bool read_type(char *message)
 {
-    /* GBTLB kinds are deprecated, and for pages that nothing gives. */
-    const struct {
-        const char *name;
-        memkind_t kind;
-    } types[] = {
-        {"MEMKIND_DEFAULT", MEMKIND_DEFAULT},
-        {"MEMKIND_HUGETLB", MEMKIND_HUGETLB},
-        {"MEMKIND_INTERLEAVE", MEMKIND_INTERLEAVE},
-        {"MEMKIND_HBW", MEMKIND_HBW},
-        {"MEMKIND_HBW_ALL", MEMKIND_HBW_ALL},
-        {"MEMKIND_HBW_PREFERRED", MEMKIND_HBW_PREFERRED},
-        {"MEMKIND_HBW_HUGETLB", MEMKIND_HBW_HUGETLB},
-        {"MEMKIND_HBW_ALL_HUGETLB", MEMKIND_HBW_ALL_HUGETLB},
-        {"MEMKIND_HBW_PREFERRED_HUGETLB", MEMKIND_HBW_PREFERRED_HUGETLB},
-        {"MEMKIND_HBW_INTERLEAVE", MEMKIND_HBW_INTERLEAVE},
-    };
     const char *name = "AUTO_HBW_MEM_TYPE";
     const char *text = secure_getenv(name);
 
     if (text == NULL)
         return true;
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-        if (strcmp(text, types[i].name) == 0) {
-            kind = types[i].kind;
-            return true;
-        }
-    return settings_wrong(message, name, "a kind such as MEMKIND_HBW_PREFERRED");
+    kind = named_kinds_find(text);
+    return kind != NULL || settings_wrong(message, name, "a kind such as MEMKIND_HBW_PREFERRED");
 }
 
 static bool read_settings(struct settings *settings, char *message)

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* libmemkind-preload.so: the process's malloc on a PMEM kind. */
+/* libmemkind-preload.so: the process's malloc in a file, on NUMA nodes, or of a kind. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "preload/file_kind.h"
 #include "preload/library.h"
+#include "preload/memkind_preload/places.h"
 #include "preload/ratio.h"
 
-static const char *dir;
-static size_t max_size; /* 0: no limit */
+/* One of the first three is not NULL. */
+static const char *dir, *nodes, *kind;
+static const char *policy; /* with nodes; NULL: the usual one */
+static size_t max_size;    /* with a directory; 0: no limit */
 
 /* -- The environment --------------------------------------------------------------------------- */
 
@@ -67,35 +69,55 @@ static bool check_sizes(const struct settings *settings, char *message)
     return true;
 }
 
+/* A variable's value; NULL where it has none. */
+static const char *value_of(const char *name)
+{
+    const char *text = secure_getenv(name);
+
+    return text != NULL && *text != '\0' ? text : NULL;
+}
+
+static bool read_place(char *message)
+{
+    dir = value_of("MEMKIND_PRELOAD_DIR");
+    nodes = value_of("MEMKIND_PRELOAD_NODES");
+    kind = value_of("MEMKIND_PRELOAD_KIND");
+    policy = secure_getenv("MEMKIND_PRELOAD_POLICY");
+    int places = (dir != NULL) + (nodes != NULL) + (kind != NULL);
+    const char *wrong = NULL;
+
+    if (places == 0)
+        wrong = "MEMKIND_PRELOAD_DIR does not name a directory, nor _NODES nodes, nor _KIND a kind";
+    else if (places > 1)
+        wrong = "of MEMKIND_PRELOAD_DIR, _NODES and _KIND, more than one is set";
+    else if (policy != NULL && nodes == NULL)
+        wrong = "MEMKIND_PRELOAD_POLICY needs MEMKIND_PRELOAD_NODES";
+    else if (max_size != 0 && dir == NULL)
+        wrong = "MEMKIND_PRELOAD_SIZE needs MEMKIND_PRELOAD_DIR";
+    if (wrong != NULL)
+        snprintf(message, SETTINGS_MESSAGE_SIZE, "%s", wrong);
+    return wrong == NULL;
+}
+
 static bool read_settings(struct settings *settings, char *message)
 {
-    dir = secure_getenv("MEMKIND_PRELOAD_DIR");
-    if (dir == NULL || dir[0] == '\0') {
-        snprintf(message, SETTINGS_MESSAGE_SIZE, "MEMKIND_PRELOAD_DIR does not name a directory");
-        return false;
-    }
-    return read_size("MEMKIND_PRELOAD_SIZE", &max_size, message) &&
+    return read_size("MEMKIND_PRELOAD_SIZE", &max_size, message) && read_place(message) &&
            read_size("MEMKIND_PRELOAD_MIN", &settings->min, message) &&
            read_size("MEMKIND_PRELOAD_MAX", &settings->max, message) &&
            check_sizes(settings, message) && read_ratio(settings, message) &&
            read_fallback(settings, message);
 }
 
-/* -- The kind ---------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------- */
 
 static bool make(struct settings *settings, struct serving *serving, char *message)
 {
-    const char *reason;
-    memkind_t kind;
-
     (void)settings;
-    if (!file_kind_make(dir, max_size, &kind, &reason)) {
-        snprintf(message, SETTINGS_MESSAGE_SIZE, "no heap in MEMKIND_PRELOAD_DIR=%.256s (%s)", dir,
-                 reason);
-        return false;
-    }
-    *serving = serving_by_kind(kind);
-    return true;
+    if (nodes != NULL)
+        return places_on_nodes(nodes, policy, serving, message);
+    if (kind != NULL)
+        return places_of_kind(kind, serving, message);
+    return places_in_directory(dir, max_size, serving, message);
 }
 
 static void complain(const struct settings *settings, const char *message, bool serves)

@@ -42,7 +42,23 @@ run local/lowest_latency_local /tests/guest/test_local lowest_latency_local 0 1 
 run local/highest_capacity /tests/guest/test_local highest_capacity 4 4 4 4
 run local/highest_capacity_local /tests/guest/test_local highest_capacity_local 4 1 2 5
 run local/highest_capacity_local_preferred /tests/guest/test_local highest_capacity_local_preferred 4 1 2 5
+# Programs that were never changed, with their heap on nodes: the share of their pages on each.
+heap="/tests/preload/heap_nodes"
+run nodes/bind memkind-pmem run --nodes 4 -- $heap 4:100
+run nodes/closest taskset 8 memkind-pmem run --nodes 4-5 -- $heap 5:100
+run nodes/preferred memkind-pmem run --nodes 5 --policy preferred -- $heap 5:100
+run nodes/interleave memkind-pmem run --nodes 4-5 --policy interleave -- $heap 4:50 5:50
+run nodes/ratio taskset 1 memkind-pmem run --nodes 4 --ratio 1:4 -- $heap 0:20 4:80
+# This kernel is older than 6.9.
+run nodes/weighted sh -c "memkind-pmem run --nodes 4-5 --policy weighted -- $heap 4:50 2>&1 | grep 'needs Linux 6.9'"
+run nodes/capacity memkind-pmem run --kind highest-capacity -- $heap 4:100
+run nodes/local taskset 8 memkind-pmem run --kind highest-capacity-local -- $heap 5:100
 export MEMKIND_DAX_KMEM_NODES=4-5
+run nodes/kmem taskset 1 memkind-pmem run --kind dax-kmem -- $heap 4:100
+run nodes/kmem_interleave memkind-pmem run --kind dax-kmem-interleave -- $heap 4:50 5:50
+run nodes/redis redis_on_node 5 85 --nodes 5
+run nodes/redis_ratio redis_on_node 5 60 --nodes 5 --ratio 1:4
+run nodes/tiers sh -c "taskset 1 memtier -r 1:3 $heap 0:25 4:75"
 run local/dax_kmem /tests/guest/test_local dax_kmem 4 4 5 5
 run local/dax_kmem_preferred /tests/guest/test_local dax_kmem_preferred 4 4 5 5
 run local/dax_kmem_all /tests/guest/test_local dax_kmem_all 4/5 4/5 4/5 4/5
