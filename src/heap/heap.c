@@ -28,8 +28,11 @@
 
 /* So long, a refusal that others may end is not tried again. */
 #define TRUST_REFUSALS_MS 10
-#define MS_A_SECOND       1000
-#define NS_A_MS           1000000
+
+/* So long, who has other memory is not to look everywhere again. */
+#define SEARCH_AGAIN_MS 4
+#define MS_A_SECOND     1000
+#define NS_A_MS         1000000
 
 /* A block that is wanted: a new one where ptr is NULL, else ptr in another size. */
 struct request {
@@ -77,6 +80,8 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
     atomic_init(&heap->refused_at, 0);
     atomic_init(&heap->frees_seen, 0);
     atomic_init(&heap->retries, 0);
+    atomic_init(&heap->has_fallback, false);
+    atomic_init(&heap->searched_at, 0);
     heap->unused_seen = 0;
     heap->quiet_looks = 0;
     atomic_init(&heap->settled, 0);
@@ -333,9 +338,24 @@ static void *reclaim_locked(struct heap *heap, const struct request *request)
     return block;
 }
 
+/*
+ * To empty all caches costs as much as hundreds of requests, and where several threads go on in a
+ * full heap, each finds the few blocks that another has just freed.
+ */
+static bool was_searched_lately(struct heap *heap)
+{
+    if (!atomic_load_explicit(&heap->has_fallback, memory_order_relaxed))
+        return false;
+    long now = now_in_ms();
+    if (now - atomic_load(&heap->searched_at) < SEARCH_AGAIN_MS)
+        return true;
+    atomic_store(&heap->searched_at, now);
+    return false;
+}
+
 static void *alloc_when_short(struct heap *heap, const struct request *request)
 {
-    if (is_refused(heap, request))
+    if (is_refused(heap, request) || was_searched_lately(heap))
         return NULL;
     lock_acquire(&heap->reclaim_lock, LOCK_RECLAIM);
     void *block = reclaim_locked(heap, request);
@@ -563,6 +583,11 @@ void *heap_move(struct heap *heap, void *ptr)
 }
 
 /* -- Settings and counters --------------------------------------------------------------------- */
+
+void heap_set_fallback(struct heap *heap, bool has_fallback)
+{
+    atomic_store(&heap->has_fallback, has_fallback);
+}
 
 int heap_set_conservative(struct heap *heap, bool conservative)
 {

@@ -44,6 +44,8 @@ struct heap {
     atomic_long refused_at;                       /* when the first of them was, in milliseconds */
     atomic_ulong frees_seen;                      /* that came while there was no room */
     atomic_ulong retries; /* of allocations that found no room, when all unused was given back */
+    atomic_bool has_fallback; /* of the program's: what is unused is not looked for each time, */
+    atomic_long searched_at;  /* but that was done then, in milliseconds */
     pthread_mutex_t reclaim_lock; /* held while everything unused is given back */
     struct thread_caches caches;
     atomic_size_t cached_bytes; /* in caches when the counters were last brought up to date */
@@ -108,6 +110,12 @@ size_t heap_usable_size(const void *ptr);
  * heap is NULL.
  */
 void *heap_move(struct heap *heap, void *ptr);
+
+/*
+ * The program has other memory for what the heap has no room for: then an allocation that finds no
+ * room may be refused at once, though threads keep blocks, if one has looked everywhere lately.
+ */
+void heap_set_fallback(struct heap *heap, bool has_fallback);
 
 /* Conservative: free pages go back at once, and only what is needed is committed. Else after ten
  * seconds. */

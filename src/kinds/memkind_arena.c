@@ -259,6 +259,7 @@ static struct arena_kind *new_like(struct memkind *kind, struct space *space,
         goto free_kind;
     if (conservative && heap_set_conservative(&arena_kind->heap, true) != 0)
         goto destroy;
+    heap_set_fallback(&arena_kind->heap, atomic_load(&inherited->heap.has_fallback));
     arena_kind->inherited = inherited;
     return arena_kind;
 
@@ -551,6 +552,16 @@ int memkind_arena_update_memory_usage_policy(struct memkind *kind, memkind_mem_u
     if (heap == NULL ||
         heap_set_conservative(heap, policy == MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE) != 0)
         return MEMKIND_ERROR_RUNTIME;
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_arena_set_fallback(struct memkind *kind, bool has_fallback)
+{
+    struct heap *heap = heap_of(kind);
+
+    if (heap == NULL)
+        return MEMKIND_ERROR_RUNTIME;
+    heap_set_fallback(heap, has_fallback);
     return MEMKIND_SUCCESS;
 }
 

@@ -5,7 +5,8 @@
  * To find out that there is no room, the library empties the caches of all threads and gives back
  * all that is unused. So a thread that was told so does not ask for as much again until it has
  * freed some of the kind's blocks, or libc has served many requests, since other threads may have
- * freed as well.
+ * freed as well. Where room is short, sizes come to their end one by one: after a few, the thread
+ * asks for no size any more until then.
  */
 #pragma once
 
@@ -15,11 +16,13 @@
 
 #define FULL_ASK_AFTER_BYTES    ((size_t)256 << 10)
 #define FULL_ASK_AFTER_REQUESTS 4096u
+#define FULL_SIZES              3u
 
 struct full {
     size_t from;      /* there was no room for so many bytes; SIZE_MAX: there is room */
     size_t freed;     /* bytes of the kind that were freed since */
     unsigned refused; /* requests that were not passed on since */
+    unsigned sizes;   /* for which there was no room, since the thread last found some again */
 };
 
 extern _Thread_local struct full preload_full;
@@ -43,10 +46,16 @@ static inline void full_note(size_t size, bool given)
 {
     struct full *full = &preload_full;
 
-    if (!given)
-        *full = (struct full){.from = size < full->from ? size : full->from};
-    else if (size >= full->from)
-        full->from = SIZE_MAX;
+    if (given) {
+        if (size >= full->from)
+            *full = (struct full){.from = SIZE_MAX};
+        return;
+    }
+    full->from = size < full->from ? size : full->from;
+    full->freed = 0;
+    full->refused = 0;
+    if (++full->sizes >= FULL_SIZES)
+        full->from = 0;
 }
 
 static inline void full_note_freed(size_t bytes)

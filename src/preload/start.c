@@ -11,6 +11,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "memkind/internal/memkind_arena.h"
 #include "preload/descriptors.h"
 #include "preload/leave_out.h"
 #include "preload/library.h"
@@ -49,6 +50,14 @@ static void begin_child(void)
 
 /* -- Start ------------------------------------------------------------------------------------- */
 
+/* The kinds of one heap learn that libc is there for what they have no room for. */
+static void set_fallback(const struct serving *serving)
+{
+    for (unsigned i = 0; i < serving->count; i++)
+        if (serving->kinds[i]->ops->malloc == memkind_arena_malloc)
+            (void)memkind_arena_set_fallback(serving->kinds[i], true);
+}
+
 static void activate(const struct settings *settings, const struct serving *serving)
 {
     memkind_t first = serving->kinds[0];
@@ -60,6 +69,8 @@ static void activate(const struct settings *settings, const struct serving *serv
     preload.min = settings->min;
     preload.span = settings->max - settings->min;
     preload.fall_back = settings->fall_back;
+    if (settings->fall_back)
+        set_fallback(serving);
     preload.deep_bind = settings->deep_bind;
     preload.counted = settings->pmem != 0;
     preload.ready =

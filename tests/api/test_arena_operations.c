@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 
@@ -13,6 +14,7 @@
 
 #define BLOCKS  500
 #define THREADS 20
+#define FULL    (32 * MIB)
 
 /* -- Operations of a program's own kinds ------------------------------------------------------- */
 
@@ -494,6 +496,30 @@ static void test_blocks_past_the_caches(void **state)
     assert_int_equal(errno, ENOMEM);
 }
 
+/* Sooner or later a request finds what a thread keeps of another size. */
+static void test_kind_with_a_fallback(void **state)
+{
+    static void *blocks[2 * FULL / KIB];
+    memkind_t kind = fixture_pmem(FULL);
+    size_t count = 0;
+
+    (void)state;
+    assert_int_equal(memkind_arena_set_fallback(kind, true), MEMKIND_SUCCESS);
+    while ((blocks[count] = memkind_malloc(kind, KIB)) != NULL)
+        memset(blocks[count++], 1, KIB);
+    assert_int_equal(errno, ENOMEM);
+    assert_true(count * KIB >= FULL / 10 * 9);
+    while (count > 0)
+        memkind_free(kind, blocks[--count]);
+    void *large;
+    while ((large = memkind_malloc(kind, FULL / 2)) == NULL)
+        sched_yield();
+    memset(large, 1, FULL / 2);
+    memkind_free(kind, large);
+    assert_int_equal(memkind_arena_set_fallback(kind, false), MEMKIND_SUCCESS);
+    fixture_destroy(kind);
+}
+
 static void test_slab_of_a_block(void **state)
 {
     memkind_t kind = *state;
@@ -599,6 +625,7 @@ int main(void)
         FIXTURE_TEST_ON_ALL(test_calls_that_find_the_kind),
         FIXTURE_TEST(test_calls_that_find_nothing),
         FIXTURE_TEST_ON_PMEM(test_blocks_past_the_caches),
+        FIXTURE_TEST(test_kind_with_a_fallback),
         FIXTURE_TEST_ON_PMEM(test_slab_of_a_block),
         FIXTURE_TEST_ON_PMEM(test_names_of_no_number),
         FIXTURE_TEST_ON_PMEM(test_uncached_in_a_child),

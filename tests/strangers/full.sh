@@ -5,7 +5,11 @@
 . "$(dirname "$0")/../preload/lib.sh"
 
 operations=200000
-preloaded MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_STATS="$work/stats" "$STRANGERS/full" $operations $((operations / 200))
-[ "$(number "$work/stats" fallbacks)" -gt 1000 ] || fail "the heap was not full"
+for threads in 1 4; do
+    echo "== threads: $threads"
+    preloaded MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_STATS="$work/stats" "$STRANGERS/full" \
+        $((threads * operations)) $((threads * operations / 200)) "$threads"
+    [ "$(number "$work/stats" fallbacks)" -gt 1000 ] || fail "the heap was not full"
+done
 echo "== what was freed is used again"
 [ "$(number "$work/stats" allocated)" -gt $((12 << 20)) ] || fail "the heap is not used: $(cat "$work/stats")"

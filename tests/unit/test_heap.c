@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -726,6 +727,34 @@ static void *be_interrupted(void *arg)
     return NULL;
 }
 
+static void search_is_not_repeated_where_there_is_other_memory(void **state)
+{
+    static void *blocks[MANY];
+    size_t count = fill(64 * KIB, blocks, MANY);
+    unsigned long retries = atomic_load(&heap.retries);
+
+    (void)state;
+    heap_set_fallback(&heap, true);
+    for (size_t round = 0; round < 2; round++) {
+        /* What is free is too little. */
+        heap_free(&heap, blocks[--count]);
+        atomic_store(&heap.searched_at, LONG_MAX / 2);
+        must_not_alloc(MIB);
+        assert_int_equal(atomic_load(&heap.retries), retries);
+        atomic_store(&heap.searched_at, 0);
+        must_not_alloc(MIB);
+        assert_int_equal(atomic_load(&heap.retries), ++retries);
+        assert_true(atomic_load(&heap.searched_at) != 0);
+    }
+    heap_set_fallback(&heap, false);
+    heap_free(&heap, blocks[--count]);
+    atomic_store(&heap.searched_at, LONG_MAX / 2);
+    must_not_alloc(MIB);
+    assert_int_equal(atomic_load(&heap.retries), retries + 1);
+    for (size_t i = 0; i < count; i++)
+        heap_free(&heap, blocks[i]);
+}
+
 /* Its blocks can be had as soon as it goes on, and nobody will say so: a refusal must not last. */
 static void owner_that_does_not_let_go_leaves_no_refusal(void **state)
 {
@@ -1139,6 +1168,7 @@ int main(void)
         TEST(smaller_request_is_not_refused_for_a_larger_one),
         TEST(two_threads_that_are_short_both_get_room),
         TEST(caches_stay_off_during_the_search),
+        TEST(search_is_not_repeated_where_there_is_other_memory),
         TEST(owner_that_does_not_let_go_leaves_no_refusal),
         TEST(shrinking_never_fails),
         TEST(moving_gathers_blocks),

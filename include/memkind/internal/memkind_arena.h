@@ -85,6 +85,14 @@ int memkind_arena_get_slab(struct memkind *kind, const void *ptr, struct memkind
  */
 int memkind_arena_get_number(struct memkind *kind, const char *name, uint64_t *value, size_t *size);
 
+/*
+ * The caller has other memory for what the kind has no room for. Then a request that finds no room
+ * looks for what is unused everywhere, as in the caches of other threads, only if that was not done
+ * in the last milliseconds; else it is refused at once. MEMKIND_ERROR_RUNTIME where the kind has no
+ * arena.
+ */
+int memkind_arena_set_fallback(struct memkind *kind, bool has_fallback);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus
