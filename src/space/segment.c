@@ -5,16 +5,21 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
 #include "space/address_map.h"
+#include "space/area_map.h"
 #include "space/class_map.h"
 #include "space/space.h"
 #include "util/lock.h"
 
 /* Segments double up to this size; larger ones would only hold more page tables. */
 #define SEGMENT_LARGEST ((size_t)1 << 40)
+
+/* A small segment is as large as this part of what the space has reserved, or as it needs to be. */
+#define SMALL_SHARE 4
 
 /* Where a segment was unmapped last: most likely the next one fits there again. */
 static _Atomic(char *) vacant;
@@ -48,6 +53,29 @@ static char *reserve_and_cut(size_t size, size_t alignment)
     return base;
 }
 
+/*
+ * The same without a byte too much, for a process that may have few addresses: where the kernel
+ * would put the size, rounded down.
+ */
+static char *reserve_exactly(size_t size, size_t alignment)
+{
+    char *probe = reserve_at(NULL, size);
+
+    if (probe == NULL)
+        return NULL;
+    munmap(probe, size);
+    char *base = probe - ((uintptr_t)probe & (alignment - 1));
+    char *reserved = mmap(base, size, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (reserved == MAP_FAILED)
+        return NULL;
+    if (reserved == base)
+        return base;
+    /* A kernel before 4.17 takes the address for a hint. */
+    munmap(reserved, size);
+    return NULL;
+}
+
 static char *reserve(size_t size, size_t alignment)
 {
     char *hint = atomic_exchange(&vacant, NULL);
@@ -60,6 +88,8 @@ static char *reserve(size_t size, size_t alignment)
     if (base == NULL)
         base = reserve_and_cut(size, alignment);
     if (base == NULL)
+        base = reserve_exactly(size, alignment);
+    if (base == NULL)
         return NULL;
     if (!address_map_covers(base, size)) {
         munmap(base, size);
@@ -68,10 +98,11 @@ static char *reserve(size_t size, size_t alignment)
     return base;
 }
 
-/* The largest size that can be reserved, from `wanted` down to `least`. */
-static char *reserve_between(size_t wanted, size_t least, size_t alignment, size_t *size)
+/* The largest size that can be reserved, in whole units, from `wanted` down to `least`. */
+static char *reserve_between(size_t wanted, size_t least, size_t unit, size_t alignment,
+                             size_t *size)
 {
-    for (*size = wanted;; *size = *size / 2 / ADDRESS_MAP_GRANULE * ADDRESS_MAP_GRANULE) {
+    for (*size = wanted;; *size = *size / 2 / unit * unit) {
         if (*size < least)
             *size = least;
         char *base = reserve(*size, alignment);
@@ -86,21 +117,59 @@ static size_t record_size(size_t size)
     return sizeof(struct segment) + (size >> SPACE_CHUNK_SHIFT) * sizeof(struct region *);
 }
 
-struct segment *segment_new(struct space *space, size_t need, size_t alignment, int *err)
+static size_t round_up(size_t size, size_t unit)
 {
-    size_t least = (need + ADDRESS_MAP_GRANULE - 1) & ~(ADDRESS_MAP_GRANULE - 1);
-    size_t wanted = space->reserved < SEGMENT_LARGEST ? space->reserved : SEGMENT_LARGEST;
-    size_t size;
+    return (size + unit - 1) & ~(unit - 1);
+}
 
-    *err = -ENOMEM;
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Whole granules, or else a small piece. */
+static char *reserve_addresses(const struct space *space, size_t need, size_t alignment,
+                               size_t *size, bool *is_small)
+{
+    size_t least = round_up(need, ADDRESS_MAP_GRANULE);
+    size_t wanted = space->reserved < SEGMENT_LARGEST ? space->reserved : SEGMENT_LARGEST;
+
     if (least < need)
         return NULL;
     /* One that is there for its alignment is not the beginning of more. */
     if (alignment > ADDRESS_MAP_GRANULE)
         wanted = 0;
-    else
-        alignment = ADDRESS_MAP_GRANULE;
-    char *base = reserve_between(wanted > least ? wanted : least, least, alignment, &size);
+    *is_small = false;
+    char *base = reserve_between(larger(wanted, least), least, ADDRESS_MAP_GRANULE,
+                                 larger(alignment, ADDRESS_MAP_GRANULE), size);
+    if (base != NULL)
+        return base;
+    *is_small = true;
+    least = round_up(need, SPACE_CHUNK);
+    /* The program needs some of the few addresses too. */
+    wanted = round_up(space->reserved / SMALL_SHARE, SPACE_CHUNK);
+    return reserve_between(larger(wanted, least), least, SPACE_CHUNK,
+                           larger(alignment, SPACE_CHUNK), size);
+}
+
+/* Enters the segment with the bytes of its class map into the maps. 0 or -errno. */
+static int enter(const struct space *space, const struct segment *segment, size_t size,
+                 uint8_t *classes)
+{
+    if (segment->is_small)
+        return area_map_add(segment->base, size, space->owner, (_Atomic uint8_t *)classes);
+    class_map_set(segment->base, size, classes);
+    address_map_set(segment->base, size, space->owner);
+    return 0;
+}
+
+struct segment *segment_new(struct space *space, size_t need, size_t alignment, int *err)
+{
+    size_t size;
+    bool is_small;
+    char *base = reserve_addresses(space, need, alignment, &size, &is_small);
+
+    *err = -ENOMEM;
     if (base == NULL)
         return NULL;
     if (size > (size_t)(INT64_MAX - space->offset)) {
@@ -113,18 +182,20 @@ struct segment *segment_new(struct space *space, size_t need, size_t alignment, 
     *err = space->backing->map(space, base, size, space->offset);
     if (*err != 0)
         goto unmap;
-    /* Last of what can fail, since metadata cannot be given back piece by piece. */
+    /* Last of what usually fails, since metadata cannot be given back piece by piece. */
     size_t record = record_size(size);
     struct segment *segment = metadata_take(&space->metadata, record + class_map_bytes(size));
     if (segment == NULL) {
         *err = -ENOMEM;
         goto unmap;
     }
-    class_map_set(base, size, (uint8_t *)segment + record);
     segment->base = base;
+    segment->is_small = is_small;
     atomic_init(&segment->size, size);
     segment->offset = space->offset;
-    address_map_set(base, size, space->owner);
+    *err = enter(space, segment, size, (uint8_t *)segment + record);
+    if (*err != 0)
+        goto unmap;
     space->offset += (off_t)size;
     space->reserved += size;
     return segment;
@@ -179,11 +250,22 @@ int segment_reopen(const struct segment *segment)
 
 /* -- The end ----------------------------------------------------------------------------------- */
 
-void segment_unmap(struct segment *segment)
+void segment_retire(const struct segment *segment)
+{
+    /* Those of a small one take the slow way in any case. */
+    if (!segment->is_small)
+        class_map_set(segment->base, segment->size, NULL);
+}
+
+void segment_unmap(const struct space *space, struct segment *segment)
 {
     /* First, since another thread may be given the addresses as soon as they are free. */
-    address_map_set(segment->base, segment->size, ADDRESS_MAP_NONE);
-    class_map_set(segment->base, segment->size, NULL);
+    if (segment->is_small) {
+        area_map_remove(segment->base, space->owner);
+    } else {
+        address_map_set(segment->base, segment->size, ADDRESS_MAP_NONE);
+        class_map_set(segment->base, segment->size, NULL);
+    }
     munmap(segment->base, segment->size);
     atomic_store(&vacant, segment->base);
 }
@@ -202,7 +284,7 @@ void segment_abandon(struct space *space, struct segment *segment)
 {
     size_t size = atomic_load(&segment->size);
 
-    segment_unmap(segment);
+    segment_unmap(space, segment);
     atomic_store(&segment->size, 0);
     forget_record(segment, space->page, size);
     if (space->offset == segment->offset + (off_t)size)

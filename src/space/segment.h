@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -11,8 +12,9 @@ struct region;
 
 struct segment {
     struct segment *next; /* older segment of the space */
-    char *base;           /* a multiple of the address map's granule */
+    char *base;           /* a multiple of the address map's granule, or small */
     _Atomic size_t size;  /* the same; 0 once it was given back */
+    bool is_small;        /* both are multiples of a chunk; entered into the area map */
     off_t offset;         /* of base in the backing store */
     size_t taken;         /* bytes from base on that regions have; guarded by the space's lock */
     atomic_size_t open;   /* bytes from base on that segment_open() has opened */
@@ -23,6 +25,10 @@ struct segment {
  * Maps a segment of at least size bytes over the store from space->offset on, aligned to the larger
  * of alignment and a granule, and enters it into the address map; the space's lock is held. NULL
  * with *err -errno, and nothing left, where that fails.
+ *
+ * Where the process may not have whole granules (RLIMIT_AS), the segment is small: it has whole
+ * chunks, is aligned to a chunk or to alignment, and is found by the area map. A free of its blocks
+ * takes the slow way.
  */
 struct segment *segment_new(struct space *space, size_t size, size_t alignment, int *err);
 
@@ -39,8 +45,11 @@ int segment_reopen(const struct segment *segment);
 /* The segment of the space that addr lies in; NULL. Thread-safe. */
 struct segment *segment_of(const struct space *space, const void *addr);
 
+/* The space goes on elsewhere: its blocks here are found, but no cache of a thread takes them. */
+void segment_retire(const struct segment *segment);
+
 /* Takes the segment out of the address map and unmaps it. */
-void segment_unmap(struct segment *segment);
+void segment_unmap(const struct space *space, struct segment *segment);
 
 /*
  * The same with one that no region is in, whose space lives on and whose lock is held: no address

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "backing/directory.h"
-#include "space/class_map.h"
 #include "space/region.h"
 #include "space/segment.h"
 #include "util/fork_generation.h"
@@ -83,7 +82,7 @@ void space_destroy(struct space *space)
         lock_destroy(&region->lock);
     for (; segment != NULL; segment = segment->next)
         if (segment->size != 0)
-            segment_unmap(segment);
+            segment_unmap(space, segment);
     metadata_release(&space->metadata);
     close_file(space);
     if (space->pin != NULL)
@@ -110,7 +109,7 @@ void space_retire(struct space *space)
 {
     for (const struct segment *segment = atomic_load(&space->segments); segment != NULL;
          segment = segment->next)
-        class_map_set(segment->base, segment->size, NULL);
+        segment_retire(segment);
     close_file(space);
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "space/address_map.h"
+#include "space/area_map.h"
 #include "space/segment.h"
 #include "space/space.h"
 #include "support/faults.h"
@@ -147,7 +148,7 @@ static void segment_is_whole_granules(void **state)
         for (size_t chunk = 0; chunk < made->size >> SPACE_CHUNK_SHIFT; chunk++)
             assert_null(made->regions[chunk]);
         check_owner(made->base, made->size, OWNER);
-        segment_unmap(made);
+        segment_unmap(&space, made);
         check_owner(made->base, made->size, ADDRESS_MAP_NONE);
     }
 }
@@ -170,7 +171,7 @@ static void store_is_mapped_over_the_segment(void **state)
         assert_int_equal(space.reserved, offset);
     }
     for (size_t i = 0; i < SEGMENTS; i++)
-        segment_unmap(made[i]);
+        segment_unmap(&space, made[i]);
 }
 
 static void segments_double(void **state)
@@ -185,7 +186,7 @@ static void segments_double(void **state)
         before += made[i]->size;
     }
     for (size_t i = 0; i < SEGMENTS; i++)
-        segment_unmap(made[i]);
+        segment_unmap(&space, made[i]);
 }
 
 static void doubling_ends_at_a_tebibyte(void **state)
@@ -196,7 +197,7 @@ static void doubling_ends_at_a_tebibyte(void **state)
     space.reserved = 3 * TIB;
     made = segment(1);
     assert_int_equal(made->size, TIB);
-    segment_unmap(made);
+    segment_unmap(&space, made);
 }
 
 static void less_is_taken_where_addresses_are_short(void **state)
@@ -205,16 +206,16 @@ static void less_is_taken_where_addresses_are_short(void **state)
 
     (void)state;
     space.reserved = 64 * GRANULE;
-    largest = 9 * GRANULE;
+    largest = 15 * GRANULE;
     made = segment(1);
     assert_int_equal(made->size, 8 * GRANULE);
-    segment_unmap(made);
+    segment_unmap(&space, made);
     /* But never less than is needed. */
     space.reserved = 64 * GRANULE;
-    largest = 4 * GRANULE;
+    largest = 3 * GRANULE;
     made = segment(3 * GRANULE);
     assert_int_equal(made->size, 3 * GRANULE);
-    segment_unmap(made);
+    segment_unmap(&space, made);
 }
 
 /* A segment cannot be had: the error is err and nothing has changed. */
@@ -237,11 +238,52 @@ static void no_addresses_is_enomem(void **state)
     expect_none(1, -ENOMEM);
     assert_int_equal(mapped, 0);
     fault_set(&mmap_fault, 0, 0);
-    largest = GRANULE;
-    expect_none(GRANULE, -ENOMEM);
+    largest = SPACE_CHUNK;
+    expect_none(SPACE_CHUNK + 1, -ENOMEM);
     assert_int_equal(mapped, 0);
     largest = 0;
-    segment_unmap(segment(1));
+    segment_unmap(&space, segment(1));
+}
+
+static void exact_reservation_is_the_last_resort(void **state)
+{
+    (void)state;
+    largest = GRANULE;
+    struct segment *made = segment(1);
+    assert_false(made->is_small);
+    assert_int_equal((uintptr_t)made->base % GRANULE, 0);
+    assert_int_equal(made->size, GRANULE);
+    segment_unmap(&space, made);
+}
+
+/* Where there are no whole granules, chunks; the more of them, the more the space has. */
+static void few_addresses_make_small_segments(void **state)
+{
+    struct segment *made[SEGMENTS];
+    size_t before = 0;
+
+    (void)state;
+    largest = GRANULE - 1;
+    for (size_t i = 0; i < SEGMENTS; i++) {
+        made[i] = segment(SPACE_CHUNK / 2);
+        assert_true(made[i]->is_small);
+        assert_int_equal((uintptr_t)made[i]->base % SPACE_CHUNK, 0);
+        assert_int_equal(made[i]->size % SPACE_CHUNK, 0);
+        assert_true(made[i]->size >= before);
+        before = made[i]->size;
+        assert_int_equal(address_map_owner(made[i]->base), ADDRESS_MAP_AREAS);
+        assert_int_equal(area_map_owner(made[i]->base), OWNER);
+        assert_int_equal(area_map_owner(made[i]->base + made[i]->size - 1), OWNER);
+        assert_non_null(area_map_class_at(made[i]->base));
+    }
+    assert_true(before > SPACE_CHUNK);
+    for (size_t i = 0; i < SEGMENTS; i++) {
+        char *base = made[i]->base;
+
+        segment_retire(made[i]);
+        segment_unmap(&space, made[i]);
+        assert_int_equal(area_map_owner(base), ADDRESS_MAP_NONE);
+    }
 }
 
 static void impossible_size_is_enomem(void **state)
@@ -271,7 +313,7 @@ static void no_memory_for_the_address_map_is_enomem(void **state)
     expect_none(1, -ENOMEM);
     assert_int_equal(mapped, 0);
     assert_null(map_addr);
-    segment_unmap(segment(1));
+    segment_unmap(&space, segment(1));
 }
 
 static void offset_that_overflows_is_efbig(void **state)
@@ -292,7 +334,7 @@ static void store_that_cannot_be_mapped_leaves_nothing(void **state)
     check_owner(map_addr, map_size, ADDRESS_MAP_NONE);
     /* At most the block of records that the next segment will use. */
     assert_true(mapped <= RECORDS);
-    segment_unmap(segment(1));
+    segment_unmap(&space, segment(1));
 }
 
 static void failing_again_and_again_takes_no_more_memory(void **state)
@@ -378,6 +420,8 @@ int main(void)
         TEST(segments_double),
         TEST(doubling_ends_at_a_tebibyte),
         TEST(less_is_taken_where_addresses_are_short),
+        TEST(exact_reservation_is_the_last_resort),
+        TEST(few_addresses_make_small_segments),
         TEST(no_addresses_is_enomem),
         TEST(impossible_size_is_enomem),
         TEST(no_memory_for_the_record_is_enomem),
