@@ -48,6 +48,7 @@ tests=$("$(dirname "${CMAKE:-$(type -P cmake)}")/ctest" --test-dir "$MEMKIND_BUI
 for test in $(grep -oE '`[a-z]+/[a-z_]+(\.sh|\.py)?`' tests/README.md | tr -d '`'); do
     grep -qxF -- "$test" <<<"$tests" || [ -x "tests/$test" ] || complain "tests/README.md: there is no test $test"
 done
-LC_ALL=C.UTF-8 awk 'length > 100 { print FILENAME ": line " FNR " is too long"; bad = 1 } END { exit bad }' \
-    README.md src/README.md tests/README.md || failures=$((failures + 1))
+# A row of a table cannot be broken.
+awk 'length > 100 && (FILENAME == "README.md" || !/^\|/) { print FILENAME ": line " FNR " is too long"; bad = 1 }
+    END { exit bad }' README.md src/README.md tests/README.md tests/bench/README.md || failures=$((failures + 1))
 exit $((failures != 0))
