@@ -263,7 +263,8 @@ static size_t entries_of_directory(void)
     DIR *dir = opendir(fixture_dir);
     size_t count = 0;
 
-    while (dir != NULL && readdir(dir) != NULL)
+    assert_non_null(dir);
+    while (readdir(dir) != NULL)
         count++;
     closedir(dir);
     return count;

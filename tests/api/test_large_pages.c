@@ -214,9 +214,9 @@ static void test_prefault(void **state)
     fixture_destroy(kind);
 }
 
-#define MOUNT_TEST(function, huge)                                                         \
-    {                                                                                      \
-#        function " " huge, function, mount_setup, mount_teardown, (void *)(uintptr_t)huge \
+#define MOUNT_TEST(function, huge)                                                           \
+    {                                                                                        \
+#        function " " huge, function, mount_setup, mount_teardown, (void *)(uintptr_t)(huge) \
     }
 
 int main(void)

@@ -228,7 +228,8 @@ static void test_beside_a_shared_kind(void **state)
     char *in_shared = memkind_calloc(shared, 1, 100);
 
     (void)state;
-    assert_true(in_copied != NULL && in_shared != NULL);
+    assert_non_null(in_copied);
+    assert_non_null(in_shared);
     pid_t child = fixture_fork();
     if (child == 0) {
         EXPECT(memkind_get_snapshot(copied) == MEMKIND_SNAPSHOT_COPY);

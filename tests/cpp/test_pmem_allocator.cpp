@@ -363,6 +363,7 @@ void test_moved_from()
         allocator<long> converted(std::move(target));
 
         /* The standard: a move leaves the allocator as it was. */
+        /* NOLINTNEXTLINE(bugprone-use-after-move) */
         CHECK(source == target && target == converted);
         source.deallocate(target.allocate(1), 1);
     }
@@ -387,7 +388,7 @@ void test_assignment()
         left = other;
         CHECK(kinds() == 2);
         left = std::move(right);
-        CHECK(left == right && left != other);
+        CHECK(left == right && left != other); /* NOLINT(bugprone-use-after-move) */
     }
     CHECK(kinds() == 1 && calls.destroyed == 2);
     left.deallocate(left.allocate(1), 1);

@@ -65,10 +65,11 @@ static char *touched(memkind_t kind, size_t size)
 
 static double time_first_touch(memkind_t kind)
 {
+    const size_t pages = FIRST_TOUCH / PAGE;
     double begin = now();
 
     memkind_free(kind, touched(kind, FIRST_TOUCH));
-    return (now() - begin) / (double)(FIRST_TOUCH / PAGE);
+    return (now() - begin) / (double)pages;
 }
 
 static double time_small(memkind_t kind)

@@ -193,7 +193,7 @@ static void sleep_seconds(struct work *work, double seconds)
 {
     const struct timespec tenth = {.tv_nsec = 100000000};
 
-    for (double slept = 0; slept < seconds && !atomic_load(&work->stop); slept += 0.1)
+    for (unsigned slept = 0; slept < seconds * 10 && !atomic_load(&work->stop); slept++)
         nanosleep(&tenth, NULL);
 }
 
