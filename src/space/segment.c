@@ -65,6 +65,8 @@ static char *reserve_exactly(size_t size, size_t alignment)
         return NULL;
     munmap(probe, size);
     char *base = probe - ((uintptr_t)probe & (alignment - 1));
+    if (base == NULL)
+        return NULL;
     char *reserved = mmap(base, size, PROT_NONE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     if (reserved == MAP_FAILED)
