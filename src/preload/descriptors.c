@@ -131,7 +131,7 @@ static bool is_still_there(int fd)
 static __attribute__((noinline)) bool is_in_this_process(int fd)
 {
     /* libmemkind closes what it has to. */
-    return preload_thread != PRELOAD_BUSY && getpid() == process && is_still_there(fd);
+    return preload_self.state != PRELOAD_BUSY && getpid() == process && is_still_there(fd);
 }
 
 /* Where the number stands if it is one of ours, else NULL. */

@@ -25,11 +25,8 @@ extern void *__libc_memalign(size_t alignment, size_t size);
 extern void __libc_free(void *ptr);
 
 struct preload preload;
-_Thread_local unsigned char preload_thread;
-_Thread_local size_t preload_unfit = SIZE_MAX;
 struct memkind preload_nobody;
-_Thread_local memkind_t preload_frees = &preload_nobody;
-_Thread_local unsigned preload_visits;
+_Thread_local struct preload_self preload_self = {.unfit = SIZE_MAX, .kind = &preload_nobody};
 _Thread_local struct full preload_full = {.from = SIZE_MAX};
 
 /* -- Which heap -------------------------------------------------------------------------------- */
@@ -45,7 +42,7 @@ static inline memkind_t kind_of(void *ptr)
 /* Whether the kinds may have a block of this size, for that caller. */
 static bool may_be_kinds(size_t size, const void *caller)
 {
-    return preload_kind() != NULL && preload_thread != PRELOAD_BUSY &&
+    return preload_kind() != NULL && preload_self.state != PRELOAD_BUSY &&
            size - preload.min <= preload.span && !callers_include(&preload.libc, caller) &&
            !callers_include(&preload.libnuma, caller);
 }
@@ -102,7 +99,7 @@ static size_t usable_size(void *ptr, memkind_t kind)
 
 static void count(void *ptr, memkind_t kind, int sign)
 {
-    if (preload.counted && preload_thread != PRELOAD_BUSY && ptr != NULL)
+    if (preload.counted && preload_self.state != PRELOAD_BUSY && ptr != NULL)
         ratio_count(kind != NULL ? RATIO_PMEM : RATIO_DRAM, sign * (ssize_t)usable_size(ptr, kind));
 }
 
@@ -134,13 +131,13 @@ static void remember(size_t size, bool given)
     if (!preload.fall_back)
         return;
     full_note(size, given);
-    if (full_is_remembered() && preload_thread == PRELOAD_FAST)
+    if (full_is_remembered() && preload_self.state == PRELOAD_FAST)
         preload_set_thread(PRELOAD_CHOOSY);
 }
 
 static void *from_kind(const struct request *request)
 {
-    unsigned char before = preload_thread;
+    unsigned char before = preload_self.state;
     size_t size = block_size(request->size);
     void *block;
 
@@ -174,7 +171,7 @@ static __attribute__((noinline)) void *alloc(const struct request *request)
     bool ours = goes_to_kind(request->size, request->caller);
     void *block = NULL;
 
-    preload_visits++;
+    preload_self.visits++;
     if (ours && !full_keeps_away(request->size))
         block = from_kind(request);
     if (UNLIKELY(block == NULL && ours))
@@ -196,14 +193,14 @@ static void free_block(void *ptr, bool cached)
     memkind_t kind = memkind_detect_kind(ptr);
     bool ours = preload_has(kind);
 
-    preload_visits++;
+    preload_self.visits++;
     if (kind == NULL || ours)
         count(ptr, kind, -1);
     if (kind == NULL) {
         __libc_free(ptr);
         return;
     }
-    unsigned char before = preload_thread;
+    unsigned char before = preload_self.state;
     preload_set_thread(PRELOAD_BUSY);
     if (full_is_remembered() && ours)
         full_note_freed(usable_size(ptr, kind));
@@ -238,14 +235,14 @@ void preload_free_uncached(void *ptr)
 
 EXPORT void *malloc(size_t size)
 {
-    if (UNLIKELY(size <= preload_unfit)) {
-        if (preload_thread != PRELOAD_FAST)
+    if (UNLIKELY(size <= preload_self.unfit)) {
+        if (preload_self.state != PRELOAD_FAST)
             return malloc_slowly(size, CALLER());
         size = PRELOAD_LEAST_BLOCK;
     }
     if (UNLIKELY(callers_include(&preload.libc, CALLER())))
         return __libc_malloc(size);
-    void *block = preload.malloc(preload.kind, size);
+    void *block = preload.malloc(preload_self.kind, size);
     return LIKELY(block != NULL) ? block : malloc_slowly(size, NULL);
 }
 
@@ -253,7 +250,7 @@ EXPORT void free(void *ptr)
 {
     memkind_t kind = memkind_detect_kind(ptr);
 
-    if (LIKELY(kind == preload_frees))
+    if (LIKELY(kind == preload_self.kind))
         preload.free(kind, ptr);
     else
         free_slowly(ptr);
@@ -267,8 +264,8 @@ EXPORT void *calloc(size_t num, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    if (LIKELY(preload_thread == PRELOAD_FAST) && !callers_include(&preload.libc, CALLER())) {
-        void *block = preload.kind->ops->calloc(preload.kind, 1, block_size(bytes));
+    if (LIKELY(preload_self.state == PRELOAD_FAST) && !callers_include(&preload.libc, CALLER())) {
+        void *block = preload.kind->ops->calloc(preload_self.kind, 1, block_size(bytes));
 
         if (LIKELY(block != NULL))
             return block;
@@ -290,7 +287,7 @@ static void *resize(void *ptr, memkind_t kind, size_t size)
 {
     if (kind == NULL)
         return __libc_realloc(ptr, size);
-    unsigned char before = preload_thread;
+    unsigned char before = preload_self.state;
     preload_set_thread(PRELOAD_BUSY);
     void *block = preload.serving.realloc(kind, ptr, block_size(size));
     preload_set_thread(before);
@@ -299,7 +296,7 @@ static void *resize(void *ptr, memkind_t kind, size_t size)
 
 static void *resize_counted(void *ptr, memkind_t kind, size_t size)
 {
-    bool counted = preload.counted && preload_thread != PRELOAD_BUSY;
+    bool counted = preload.counted && preload_self.state != PRELOAD_BUSY;
     size_t before = counted ? usable_size(ptr, kind) : 0;
     void *block = resize(ptr, kind, size);
 
@@ -357,7 +354,7 @@ static bool moves_to_kind(void *ptr, const struct request *request)
 
 static void *realloc_block(void *ptr, const struct request *request)
 {
-    preload_visits++;
+    preload_self.visits++;
     if (ptr == NULL)
         return alloc(request);
     if (request->size == 0) {

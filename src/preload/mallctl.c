@@ -363,7 +363,7 @@ static int read_number(const size_t *mib, size_t parts, void *old, size_t *old_s
     char name[NAME_SIZE];
     uint64_t value;
     size_t size;
-    unsigned char before = preload_thread;
+    unsigned char before = preload_self.state;
 
     (void)whole_heap_numbers();
     spell(mib, parts, name);

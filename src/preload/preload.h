@@ -17,8 +17,8 @@
  *
  *    COLD      has not used a kind in this process, or there is none; first call: slow way
  *    BUSY      is in a call of libmemkind that may allocate: all that it asks for is libc's
- *    FAST      uses the only kind, for blocks of all sizes
- *    CHOOSY    uses several kinds, or one for some sizes, or all blocks are counted: slow way
+ *    FAST      uses one kind, for blocks of all sizes
+ *    CHOOSY    uses kinds in turn, or for some sizes, or all blocks are counted: slow way
  */
 #pragma once
 
@@ -43,28 +43,23 @@ extern void *__libc_malloc(size_t size);
 
 enum preload_state { PRELOAD_COLD, PRELOAD_BUSY, PRELOAD_FAST, PRELOAD_CHOOSY };
 
-/*
- * The calling thread's; read it here, write it by preload_set_thread(), as what follows. The library
- * is there from the start of the process, so this costs no call.
- */
-extern _Thread_local unsigned char preload_thread;
+/* The calling thread's. The library is there from the start of the process: this costs no call. */
+struct preload_self {
+    /*
+     * Requests that the fast way of malloc does not take as they are: those of so many bytes or
+     * fewer. All of them, unless the thread is FAST; then those that are below the least block. One
+     * comparison answers both questions.
+     */
+    size_t unfit;
+    /* Where the thread is FAST, the kind that it uses; else preload_nobody, which has no blocks. */
+    memkind_t kind;
+    memkind_t own;       /* of several, the one that the thread takes; NULL: the first */
+    unsigned visits;     /* how often the thread came here while it was not FAST; see reached.c */
+    unsigned char state; /* read it here, write it by preload_set_thread() */
+};
 
-/*
- * Requests that the fast way of malloc does not take as they are: those of so many bytes or fewer.
- * All of them, unless the thread is FAST; then those that are below the least block. One comparison
- * answers both questions.
- */
-extern _Thread_local size_t preload_unfit;
-
-/*
- * The kind whose blocks the fast way of free takes: the first kind where the thread is FAST, else
- * preload_nobody, which has none.
- */
-extern _Thread_local memkind_t preload_frees;
+extern _Thread_local struct preload_self preload_self;
 extern struct memkind preload_nobody;
-
-/* How often the calling thread came here while it was not FAST; see reached.c. */
-extern _Thread_local unsigned preload_visits;
 
 /* Written once, the kind last; a library that started before this one may have threads already. */
 struct preload {
@@ -92,13 +87,19 @@ static inline memkind_t preload_kind(void)
     return __atomic_load_n(&preload.kind, __ATOMIC_ACQUIRE);
 }
 
+/* The kind that the calling thread's blocks are of, if it is FAST. */
+static inline memkind_t preload_own_kind(void)
+{
+    return preload_self.own != NULL ? preload_self.own : preload.kind;
+}
+
 static inline void preload_set_thread(unsigned char state)
 {
     bool fast = state == PRELOAD_FAST;
 
-    preload_thread = state;
-    preload_unfit = fast ? PRELOAD_LEAST_BLOCK - 1 : SIZE_MAX;
-    preload_frees = fast ? preload.kind : &preload_nobody;
+    preload_self.state = state;
+    preload_self.unfit = fast ? PRELOAD_LEAST_BLOCK - 1 : SIZE_MAX;
+    preload_self.kind = fast ? preload_own_kind() : &preload_nobody;
 }
 
 /* Whether blocks of the kind are malloc's in this process: not where the program made the kind. */

@@ -81,12 +81,18 @@ static int start_thread(void)
     return -err;
 }
 
-/* Where the kind's memory lies, in a word or a path. */
-static void place_of(memkind_t kind, char place[NUMBERS_DIRECTORY_SIZE])
+/* Where the heap lies: a word, or paths with colons between them. */
+static void describe(char place[NUMBERS_DIRECTORY_SIZE])
 {
-    const struct memkind_pmem *pmem = preload_file_of(kind);
+    size_t used = 0;
 
-    snprintf(place, NUMBERS_DIRECTORY_SIZE, "%s", pmem != NULL ? pmem->dir : kind->name);
+    for (unsigned i = 0; i < preload.serving.count && used < NUMBERS_DIRECTORY_SIZE; i++) {
+        memkind_t kind = preload.serving.kinds[i];
+        const struct memkind_pmem *pmem = preload_file_of(kind);
+
+        used += (size_t)snprintf(place + used, NUMBERS_DIRECTORY_SIZE - used, "%s%s",
+                                 i != 0 ? ":" : "", pmem != NULL ? pmem->dir : kind->name);
+    }
 }
 
 static int publish(void)
@@ -97,7 +103,7 @@ static int publish(void)
         return fd;
     page->version = NUMBERS_VERSION;
     page->process = (int32_t)getpid();
-    place_of(preload.kind, page->directory);
+    describe(page->directory);
     update();
     int err = start_thread();
     if (err == 0) {

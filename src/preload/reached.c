@@ -17,16 +17,16 @@
  */
 static bool arrives(void *block, unsigned visits)
 {
-    bool arrived = preload_visits != visits;
+    bool arrived = preload_self.visits != visits;
 
-    visits = preload_visits;
+    visits = preload_self.visits;
     free(block);
-    return arrived && preload_visits != visits;
+    return arrived && preload_self.visits != visits;
 }
 
 static bool is_malloc_reached(void)
 {
-    unsigned visits = preload_visits;
+    unsigned visits = preload_self.visits;
 
     return arrives(malloc(SOME_BYTES), visits);
 }
@@ -64,10 +64,10 @@ static bool is_reached(void)
 {
     if (!is_malloc_reached())
         return false;
-    unsigned visits = preload_visits;
+    unsigned visits = preload_self.visits;
     if (!arrives(calloc(1, SOME_BYTES), visits))
         return false;
-    visits = preload_visits;
+    visits = preload_self.visits;
     return arrives(realloc(NULL, SOME_BYTES), visits);
 }
 

@@ -35,6 +35,7 @@ struct serving serving_by_kind(memkind_t kind)
     return (struct serving){
         .kinds = {kind},
         .count = 1,
+        .fast = true,
         .malloc = kind_malloc,
         .calloc = kind_calloc,
         .memalign = kind_memalign,

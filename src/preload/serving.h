@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "memkind.h"
@@ -16,6 +17,7 @@
 struct serving {
     memkind_t kinds[SERVING_MOST_KINDS]; /* that blocks may be of */
     unsigned count;
+    bool fast; /* a thread may call the operations of its own kind; they are the same for all */
 
     void *(*malloc)(size_t size);
     void *(*calloc)(size_t size); /* all bytes are zero */

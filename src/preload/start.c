@@ -31,7 +31,7 @@ static _Thread_local unsigned char before_fork;
 
 static void enter_fork(void)
 {
-    before_fork = preload_thread;
+    before_fork = preload_self.state;
     preload_set_thread(PRELOAD_BUSY);
 }
 

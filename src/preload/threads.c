@@ -13,7 +13,7 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread,
                                                           void *(*function)(void *), void *argument)
 {
     __typeof__(pthread_create) *next = PRELOAD_BEHIND(pthread_create);
-    unsigned char before = preload_thread;
+    unsigned char before = preload_self.state;
 
     preload_set_thread(PRELOAD_BUSY);
     int err = next(thread, attributes, function, argument);

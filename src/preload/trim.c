@@ -33,7 +33,7 @@ static bool trim_kind(memkind_t kind)
 
 static bool trim_kinds(void)
 {
-    unsigned char before = preload_thread;
+    unsigned char before = preload_self.state;
     bool trimmed = false;
 
     preload_set_thread(PRELOAD_BUSY);
@@ -54,7 +54,7 @@ static bool trim_libc(size_t pad)
 __attribute__((visibility("default"))) int malloc_trim(size_t pad)
 {
     int saved_errno = errno;
-    bool trimmed = preload_thread != PRELOAD_BUSY && preload_kind() != NULL && trim_kinds();
+    bool trimmed = preload_self.state != PRELOAD_BUSY && preload_kind() != NULL && trim_kinds();
 
     trimmed = trim_libc(pad) || trimmed;
     errno = saved_errno;

@@ -18,7 +18,7 @@ __attribute__((visibility("default"))) int je_get_defrag_hint(void *ptr);
 static struct memkind_arena_slab slab_of(const void *ptr)
 {
     struct memkind_arena_slab slab = {0};
-    unsigned char before = preload_thread;
+    unsigned char before = preload_self.state;
 
     preload_set_thread(PRELOAD_BUSY);
     memkind_t kind = memkind_detect_kind((void *)(uintptr_t)ptr);

@@ -22,7 +22,7 @@ void whole_heap_begin_child(void)
 /* What is asked of libmemkind may make it allocate. */
 static void take_numbers(struct numbers *numbers)
 {
-    unsigned char before = preload_thread;
+    unsigned char before = preload_self.state;
 
     preload_set_thread(PRELOAD_BUSY);
     if (preload_kind() != NULL) {
@@ -78,7 +78,7 @@ uint64_t whole_heap_epoch(void)
 
 void whole_heap_purge(void)
 {
-    unsigned char before = preload_thread;
+    unsigned char before = preload_self.state;
 
     preload_set_thread(PRELOAD_BUSY);
     for (unsigned i = 0; preload_kind() != NULL && i < preload.serving.count; i++)

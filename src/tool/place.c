@@ -16,10 +16,9 @@
 #include "memkind.h"
 #include "tool/measure.h"
 
-#define SECTOR          ((size_t)512)
-#define HUGE_PAGE       ((size_t)2 << 20)
-#define SYSFS_PATH_SIZE 128
-#define DECIMAL         10
+#define SECTOR    ((size_t)512)
+#define HUGE_PAGE ((size_t)2 << 20)
+#define DECIMAL   10
 
 #define DEVICE_PREFIX    "/dev/dax"
 #define REASON_PIECES    "the free space is in small pieces"
@@ -38,52 +37,6 @@ static void __attribute__((format(printf, 2, 3))) say(char *text, const char *fo
 }
 
 /* -- What the kernel says ---------------------------------------------------------------------- */
-
-/* A number in a file of /sys/dev/<kind>/<device>/; false where there is none. */
-static bool read_sysfs(const char *kind, dev_t device, const char *name, long long *number)
-{
-    char path[SYSFS_PATH_SIZE];
-    char text[SYSFS_PATH_SIZE];
-    char *end = text;
-
-    snprintf(path, sizeof(path), "/sys/dev/%s/%u:%u/%s", kind, major(device), minor(device), name);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return false;
-    if (fgets(text, sizeof(text), file) != NULL)
-        *number = strtoll(text, &end, 0);
-    fclose(file);
-    return end != text;
-}
-
-/* Where the kernel has one node, all memory is on it. */
-static int only_node(void)
-{
-    char text[SYSFS_PATH_SIZE] = "";
-    char *end = text;
-    long node = 0;
-    FILE *file = fopen("/sys/devices/system/node/has_memory", "re");
-
-    if (file == NULL)
-        return PLACE_NO_NODE;
-    if (fgets(text, sizeof(text), file) != NULL)
-        node = strtol(text, &end, DECIMAL);
-    fclose(file);
-    return end != text && (*end == '\n' || *end == '\0') ? (int)node : PLACE_NO_NODE;
-}
-
-/* The node of the device's memory; of a partition, that of the whole. */
-static int find_node(const char *kind, dev_t device)
-{
-    static const char *const names[] = {"target_node", "device/target_node", "device/numa_node",
-                                        "../device/numa_node", "numa_node"};
-    long long node;
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (read_sysfs(kind, device, names[i], &node) && node >= 0)
-            return (int)node;
-    return only_node();
-}
 
 static bool is_listed(const char *list, const char *option)
 {
@@ -193,7 +146,7 @@ static void explain_small_pages(struct place *place, dev_t device, enum place_an
                                        : "mounted without huge=");
     else if (place->map_sync != PLACE_YES)
         say(place->reason, "without DAX, the pages are those of the page cache");
-    else if (read_sysfs("block", device, "start", &start) &&
+    else if (device_files_number("block", device, "start", &start) &&
              (size_t)start * SECTOR % HUGE_PAGE != 0)
         say(place->reason, "the partition does not begin at a multiple of 2 MiB");
     else if (aligned == PLACE_NO && is_made_for_huge_pages(place))
@@ -270,7 +223,7 @@ static void examine_directory(struct place *place, dev_t device)
 
     find_mount(place);
     find_space(place);
-    place->node = find_node("block", device);
+    place->node = device_files_node("block", device);
     if (try_kind(place) != 0) {
         say(place->advice,
             "Name a directory in which you may make files and which has 2 MiB free.");
@@ -318,10 +271,10 @@ static void examine_device(struct place *place, dev_t device)
         return;
     }
     say(place->type, "devdax");
-    place->node = find_node("char", device);
-    if (read_sysfs("char", device, "size", &size) && size > 0)
+    place->node = device_files_node("char", device);
+    if (device_files_number("char", device, "size", &size) && size > 0)
         place->size = (size_t)size;
-    if (read_sysfs("char", device, "align", &alignment))
+    if (device_files_number("char", device, "align", &alignment))
         place->huge = (size_t)alignment >= HUGE_PAGE ? PLACE_YES : PLACE_NO;
     if (error != 0) {
         say(place->advice, "%s", device_remedy(error));

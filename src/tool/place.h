@@ -5,8 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "preload/device_files.h"
+
 #define PLACE_TEXT_SIZE 192
-#define PLACE_NO_NODE   (-1)
+#define PLACE_NO_NODE   DEVICE_FILES_NO_NODE
 
 enum place_answer { PLACE_UNKNOWN, PLACE_NO, PLACE_YES };
 

@@ -22,7 +22,9 @@ static const char help[] =
     "nodes. Each option sets a variable, by whose name messages call it: --size is\n"
     "MEMKIND_PRELOAD_SIZE.\n"
     "\n"
-    "  --dir DIRECTORY    where; else $MEMKIND_PRELOAD_DIR\n"
+    "  --dir DIRECTORY    where; else $MEMKIND_PRELOAD_DIR; given twice or more, threads take the "
+    "one\n"
+    "                     that is near\n"
     "  --nodes LIST       or on these nodes, such as 1 or 0,2-3\n"
     "  --policy POLICY    of nodes: \"bind\" (the default), \"preferred\", \"interleave\" or "
     "\"weighted\"\n"
@@ -76,13 +78,20 @@ static void make_options(struct option options[OPTIONS])
     options[VARIABLES + 1] = (struct option){"help", no_argument, NULL, OPTION_HELP};
 }
 
-/* An option says where, whatever the environment does: the first one makes that forget. */
-static void forget_places(int index, bool *given)
+/* An option says where, whatever the environment does; directories that are given add up. */
+static bool set_variable(int index, const char *value, bool *given)
 {
-    for (int i = 0; !*given && i < PLACES; i++)
-        if (i != index)
-            unsetenv(variables[i].variable);
-    *given = true;
+    const char *name = variables[index].variable;
+    char *list = NULL;
+
+    for (int i = 0; index < PLACES && !*given && i < PLACES; i++)
+        unsetenv(variables[i].variable);
+    *given = *given || index < PLACES;
+    if (index == 0 && getenv(name) != NULL && asprintf(&list, "%s:%s", getenv(name), value) < 0)
+        return false;
+    bool set = setenv(name, list != NULL ? list : value, 1) == 0;
+    free(list);
+    return set;
 }
 
 /* 0 to go on, else an exit status, -1 for success. */
@@ -98,9 +107,7 @@ static int read_options(int argc, char **argv)
         case -1:
             return 0;
         case OPTION_VARIABLE:
-            if (index < PLACES)
-                forget_places(index, &given);
-            if (setenv(variables[index].variable, optarg, 1) != 0)
+            if (!set_variable(index, optarg, &given))
                 return tool_error("no memory");
             break;
         case OPTION_PUBLISH:
@@ -115,7 +122,38 @@ static int read_options(int argc, char **argv)
         }
 }
 
-/* Children that go elsewhere are to find the same directory, or device. */
+/* Appends a path to a list with colons between; NULL where there is no memory. */
+static char *append(char *list, const char *path)
+{
+    char *longer = NULL;
+
+    if (asprintf(&longer, "%s%s%s", list, *list != '\0' ? ":" : "", path) < 0)
+        longer = NULL;
+    free(list);
+    return longer;
+}
+
+/* Of names with colons between, absolute ones; NULL: it was said what is wrong. */
+static char *absolute_list(char *names)
+{
+    char *list = strdup("");
+    char path[PATH_MAX];
+    char *name;
+
+    while (list != NULL && (name = strsep(&names, ":")) != NULL) {
+        if (*name != '/' && realpath(name, path) == NULL) {
+            (void)tool_error("the directory %s cannot be used: %s", name, strerror(errno));
+            free(list);
+            return NULL;
+        }
+        list = append(list, *name != '/' ? path : name);
+    }
+    if (list == NULL)
+        (void)tool_error("no memory");
+    return list;
+}
+
+/* Children that go elsewhere are to find the same directories, or devices. */
 static int fix_directory(void)
 {
     const char *dir = getenv("MEMKIND_PRELOAD_DIR");
@@ -125,11 +163,22 @@ static int fix_directory(void)
         return 0;
     if (dir == NULL || *dir == '\0')
         return tool_error("no directory is given; name one by --dir, such as --dir /mnt/pmem");
-    if (*dir == '/')
-        return 0;
-    if (realpath(dir, path) == NULL)
-        return tool_error("the directory %s cannot be used: %s", dir, strerror(errno));
-    return setenv("MEMKIND_PRELOAD_DIR", path, 1) != 0 ? tool_error("no memory") : 0;
+    /* A name with a colon in it is a name. */
+    if (strchr(dir, ':') == NULL || access(dir, F_OK) == 0) {
+        if (*dir == '/')
+            return 0;
+        if (realpath(dir, path) == NULL)
+            return tool_error("the directory %s cannot be used: %s", dir, strerror(errno));
+        return setenv("MEMKIND_PRELOAD_DIR", path, 1) != 0 ? tool_error("no memory") : 0;
+    }
+    char *names = strdup(dir);
+    char *list = names != NULL ? absolute_list(names) : NULL;
+    int status = list == NULL                                  ? EXIT_USAGE
+                 : setenv("MEMKIND_PRELOAD_DIR", list, 1) != 0 ? tool_error("no memory")
+                                                               : 0;
+    free(names);
+    free(list);
+    return status;
 }
 
 /* And the same file for numbers, which need not be there. */

@@ -117,7 +117,7 @@ static bool make(struct settings *settings, struct serving *serving, char *messa
         return places_on_nodes(nodes, policy, serving, message);
     if (kind != NULL)
         return places_of_kind(kind, serving, message);
-    return places_in_directory(dir, max_size, serving, message);
+    return places_in_directories(dir, max_size, serving, message);
 }
 
 static void complain(const struct settings *settings, const char *message, bool serves)

@@ -11,9 +11,11 @@
 
 #include "preload/serving.h"
 
-/* A file in the directory, or a device; it may take `size` bytes, 0: no limit. */
-bool places_in_directory(const char *directory, size_t size, struct serving *serving,
-                         char *message);
+/*
+ * A file in the directory, or a device; or, where the text is none but a list of them with colons
+ * between, in each. Each may take `size` bytes, 0: no limit.
+ */
+bool places_in_directories(const char *text, size_t size, struct serving *serving, char *message);
 
 /* Private memory on the nodes of a list such as 0,2-3; policy is NULL for "bind". */
 bool places_on_nodes(const char *list, const char *policy, struct serving *serving, char *message);

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# A program's heap in several directories: which one a thread takes, what happens when one is full, and forks. Where
+# devices are near to processors, the guest tests it. Usage: directories.sh ODD DIRECTORIES MEMKIND-PMEM
+
+. "$(dirname "$0")/lib.sh"
+
+odd=$1
+program=$2
+tool=$3
+mkdir "$work/a" "$work/b" "$work/c" "$work/with:colon"
+both=$work/a:$work/b
+
+# heap [NAME=VALUE...] COMMAND...: on the library, which is to serve it.
+heap()
+{
+    echo "== $*"
+    env LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$both" MEMKIND_PRELOAD_STRICT=1 "$@" 2>"$work/err" ||
+        { cat "$work/err"; fail "$*"; }
+    [ ! -s "$work/err" ] || fail "it says: $(cat "$work/err")"
+}
+
+# wrong PATTERN DIRECTORIES: one line, and no heap.
+wrong()
+{
+    local status=0
+    echo "== $2"
+    env LD_PRELOAD="$library" MEMKIND_PRELOAD_STRICT=1 MEMKIND_PRELOAD_DIR="$2" true 2>"$work/err" || status=$?
+    [ $status = 125 ] && [ "$(wc -l <"$work/err")" = 1 ] && grep -q "$1" "$work/err" ||
+        fail "status $status: $(cat "$work/err")"
+}
+
+echo "== processors take turns, where no directory is nearer"
+if [ "$(taskset -p $$ | sed 's/.*: //')" != 1 ] && taskset -c 0 true && taskset -c 1 true 2>/dev/null; then
+    [ "$(heap taskset -c 0 "$program" where | tail -n 1)" = "$work/a" ] || fail "processor 0 does not take the first"
+    [ "$(heap taskset -c 1 "$program" where | tail -n 1)" = "$work/b" ] || fail "processor 1 does not take the second"
+else
+    echo "left out: needs two processors"
+fi
+
+heap MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_FALLBACK=fail "$program" full
+heap MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_RATIO=1:4 "$odd" threads
+heap MEMKIND_PRELOAD_MIN=1000 MEMKIND_PRELOAD_MAX=100000 "$odd" sides
+for name in before exit family aligned threads descriptors fork fork-libc fork-threads exec kind; do
+    heap "$odd" $name >/dev/null
+done
+heap MEMKIND_PRELOAD_PUBLISH=1 "$odd" threads
+heap MEMKIND_PRELOAD_DIR="$both:$work/c" "$odd" threads
+heap MEMKIND_PRELOAD_DIR="$work/with:colon" "$program" where | grep -qx "$work/with:colon" || fail "a colon in a name"
+
+echo "== numbers of each"
+heap MEMKIND_PRELOAD_SIZE=32M MEMKIND_PRELOAD_STATS="$work/stats" "$odd" threads
+[ "$(grep -c '"kind": "pmem"' "$work/stats")" = 2 ] && grep -q "\"directory\": \"$work/a\"" "$work/stats" &&
+    grep -q "\"directory\": \"$work/b\"" "$work/stats" || fail "$(cat "$work/stats")"
+
+wrong "no heap in MEMKIND_PRELOAD_DIR=/nonexistent (No such file" "$work/a:/nonexistent"
+for list in "$work/a:" ":$work/a" "$work/a::$work/b" "$(printf "$work/a:%.0s" {1..17})$work/a"; do
+    wrong 'is not a list of up to 16 directories' "$list"
+done
+
+echo "== memkind-pmem run"
+cd "$work"
+"$tool" run --dir a --dir "$work/b" --size 16M --fallback fail -- sh -c 'cd / && exec "$1" full' - "$program" ||
+    fail "the tool"
+"$tool" run --dir a:b -- env | grep -qx "MEMKIND_PRELOAD_DIR=$work/a:$work/b" || fail "names with a colon between"
+MEMKIND_PRELOAD_DIR=$work/c "$tool" run --dir a --dir b -- env | grep -qx "MEMKIND_PRELOAD_DIR=$work/a:$work/b" ||
+    fail "the environment's directory stays"
+! "$tool" run --dir a --dir nonexistent -- true 2>"$work/err" || fail "a directory that is not there"
+grep -q '^memkind-pmem: the directory nonexistent cannot be used: No such file' "$work/err" || fail "$(cat "$work/err")"
+cd /
+
+for folder in a b c with:colon; do
+    [ -z "$(ls -A "$work/$folder")" ] || fail "left behind: $(ls -A "$work/$folder")"
+done
+echo passed
