@@ -11,24 +11,55 @@
 #include "space/huge_pages.h"
 #include "space/space.h"
 
-static int anonymous_map(struct space *space, void *addr, size_t size, off_t offset)
+/* With further flags; where addr is NULL, anywhere. */
+static int map_with(struct memkind *kind, void **addr, size_t size, int further)
 {
-    struct memkind *kind = space->backing_arg;
     struct memkind_ops *ops = kind->ops;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 
-    (void)offset;
     if (ops->get_mmap_flags != NULL && ops->get_mmap_flags(kind, &flags) != MEMKIND_SUCCESS)
         return -EINVAL;
-    if (mmap(addr, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED | MAP_NORESERVE, -1, 0) ==
-        MAP_FAILED)
+    void *mapped = mmap(*addr, size, PROT_READ | PROT_WRITE, flags | further, -1, 0);
+    if (mapped == MAP_FAILED)
         return -errno;
+    *addr = mapped;
+    return 0;
+}
+
+static int place(struct memkind *kind, void *addr, size_t size)
+{
+    struct memkind_ops *ops = kind->ops;
+
     /* The operations may be the program's, which need not set errno. */
     if (ops->madvise != NULL && ops->madvise(kind, addr, size) != MEMKIND_SUCCESS)
         return -ENOMEM;
     int err = ops->mbind != NULL ? ops->mbind(kind, addr, size) : MEMKIND_SUCCESS;
     /* Where the kernel knows of no nodes, all memory is on the right one. */
     return err == MEMKIND_SUCCESS || err == MEMKIND_ERROR_UNAVAILABLE ? 0 : -ENOMEM;
+}
+
+static int anonymous_map(struct space *space, void *addr, size_t size, off_t offset)
+{
+    struct memkind *kind = space->backing_arg;
+    int err = map_with(kind, &addr, size, MAP_FIXED | MAP_NORESERVE);
+
+    (void)offset;
+    return err == 0 ? place(kind, addr, size) : err;
+}
+
+/* A private map of huge pages without MAP_NORESERVE has a reservation in the pool. */
+static int map_with_reservation(struct space *space, size_t size, void **addr)
+{
+    struct memkind *kind = space->backing_arg;
+
+    *addr = NULL;
+    int err = map_with(kind, addr, size, 0);
+    if (err != 0)
+        return err;
+    err = place(kind, *addr, size);
+    if (err != 0)
+        munmap(*addr, size);
+    return err;
 }
 
 static int anonymous_commit(struct space *space, void *addr, off_t offset, size_t size)
@@ -90,6 +121,7 @@ static int room_for_huge_pages(const struct space *space, size_t *size)
 /* The same with huge pages, which may be touched only once they are there. */
 static const struct space_backing huge_pages = {
     .map = anonymous_map,
+    .map_claimed = map_with_reservation,
     .commit = huge_pages_commit,
     .release = huge_pages_release,
     .is_full = huge_pages_are_used_up,

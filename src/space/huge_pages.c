@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "space/page_bitmap.h"
 #include "space/region.h"
 #include "util/log.h"
 #include "util/madvise.h"
@@ -29,14 +30,78 @@ static bool is_missing(char *addr)
     return mincore(addr, 1, &there) == 0 && (there & 1) == 0;
 }
 
+/* -- Pages for this process -------------------------------------------------------------------- */
+
+/* Whether any page of a chunk is committed. The lock of its region is held. */
+static bool has_pages(const struct space *space, const char *chunk)
+{
+    const struct region *region = atomic_load_explicit(&space->regions, memory_order_acquire);
+
+    while ((size_t)(chunk - region->base) >= region->pages * space->page)
+        region = region->next;
+    size_t first = (size_t)(chunk - region->base) / space->page;
+    size_t end = first + SPACE_CHUNK / space->page;
+    if (end > region->pages)
+        end = region->pages;
+    return page_bitmap_next_set(region->committed, first, end) < end;
+}
+
+/*
+ * Replaces the map of chunks of which nothing is committed by one that has its pages, taken for it
+ * alone: after a fork, where the pool has no page for the first write of this process to one that
+ * it shares with a child, the kernel takes the page away from the child. Otherwise this process
+ * would be ended by SIGBUS. The map is made elsewhere, since one that cannot be made in place leaves
+ * none there; mremap(2) looks first whether it can move it, which Linux 5.16 can. Where any of that
+ * fails, the chunks stay as they are.
+ */
+static void claim(struct space *space, char *first, char *end)
+{
+    size_t size = (size_t)(end - first);
+    void *claimed;
+
+    if (first == end || space->backing->map_claimed(space, size, &claimed) != 0)
+        return;
+    if (madvise(claimed, size, MADV_POPULATE_WRITE) != 0 ||
+        mremap(claimed, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, first) == MAP_FAILED)
+        munmap(claimed, size);
+}
+
+/* The same with all chunks of the range of which nothing is committed. */
+static void claim_empty(struct space *space, char *first, char *end)
+{
+    char *run = first;
+
+    if (space->backing->map_claimed == NULL)
+        return;
+    for (char *chunk = first; chunk < end; chunk += SPACE_CHUNK)
+        if (has_pages(space, chunk)) {
+            claim(space, run, chunk);
+            run = chunk + SPACE_CHUNK;
+        }
+    claim(space, run, end);
+}
+
+/*
+ * Takes whole chunks away: what was claimed for them is the pool's again. Before Linux 5.18 there is
+ * no other way. 0 or -errno.
+ */
+static int give_back(struct space *space, char *first, char *last, off_t offset)
+{
+    size_t size = (size_t)(last - first);
+
+    if (space->backing->map_claimed != NULL && space->backing->map(space, first, size, offset) == 0)
+        return 0;
+    return madvise(first, size, MADV_DONTNEED) == 0 ? 0 : -errno;
+}
+
 int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size)
 {
     char *first = (char *)addr - ((uintptr_t)addr & (SPACE_CHUNK - 1));
     char *end = (char *)addr + size;
 
-    (void)space;
     (void)offset;
     end += -(uintptr_t)end & (SPACE_CHUNK - 1);
+    claim_empty(space, first, end);
     /* Huge pages that are there already are passed over. */
     int err = madvise(first, (size_t)(end - first), MADV_POPULATE_WRITE) == 0 ? 0 : errno;
     if (err == 0 && !is_missing(first))
@@ -152,11 +217,9 @@ int huge_pages_release(struct space *space, void *addr, off_t offset, size_t siz
     char *first = start + (-(uintptr_t)start & (SPACE_CHUNK - 1));
     char *last = end - ((uintptr_t)end & (SPACE_CHUNK - 1));
 
-    (void)offset;
     if (first <= last && last != end && ends_region(space, end))
         last += SPACE_CHUNK;
-    /* Huge pages cannot be given back before Linux 5.18: then they stay. */
-    if (first >= last || madvise(first, (size_t)(last - first), MADV_DONTNEED) != 0)
+    if (first >= last || give_back(space, first, last, offset + (first - start)) != 0)
         return clear(start, end);
     atomic_fetch_add(&given_back, 1);
     atomic_store(&found_empty, 0);

@@ -4,8 +4,9 @@
  * pool.
  *
  * A commit takes huge pages from the pool before anything touches them, or fails: touching one that
- * the pool does not have would be a SIGBUS. One that is empty goes back; within one that is not,
- * what is released is set to zero.
+ * the pool does not have would be a SIGBUS. Pages come with a map of their own that has a
+ * reservation (map_claimed), so that a fork cannot take them from this process. One that is empty
+ * goes back; within one that is not, what is released is set to zero.
  */
 #pragma once
 

@@ -60,6 +60,12 @@ struct space_backing {
     int (*map)(struct space *space, void *addr, size_t size, off_t offset);
 
     /*
+     * Maps size bytes of an empty store as map() does, at any multiple of a chunk, for *addr, and
+     * such that the kernel has the pages for this process alone. NULL where there is no such thing.
+     */
+    int (*map_claimed)(struct space *space, size_t size, void **addr);
+
+    /*
      * Makes the range, mapped at addr, safe to touch. On failure it may be so in part: release()
      * then undoes it. A store that deals in whole chunks may hold more of them than was asked for,
      * and sets space->whole_chunks.

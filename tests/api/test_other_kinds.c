@@ -175,6 +175,87 @@ static void test_huge_pages_run_out(void **state)
     assert_true(pool_free() >= before);
 }
 
+/* Whether the kernel can move huge pages: Linux 5.16 and later. */
+static bool can_move_huge_pages(void)
+{
+    char *pages = mmap(NULL, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+
+    assert_ptr_not_equal(pages, MAP_FAILED);
+    bool can = mremap(pages + HUGE_PAGE, HUGE_PAGE, HUGE_PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+                      pages) != MAP_FAILED;
+    munmap(pages, 2 * HUGE_PAGE);
+    return can;
+}
+
+/* Takes all huge pages that nobody has. */
+static void *take_the_rest(size_t *size)
+{
+    *size = (size_t)pool_free() * HUGE_PAGE;
+    if (*size == 0)
+        return NULL;
+    void *rest =
+        mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+    assert_ptr_not_equal(rest, MAP_FAILED);
+    return rest;
+}
+
+/* The child of a fork: waits, and reads the block, which is what it was at the fork, or is not there. */
+static void read_block(int wait_for, const char *block, size_t size)
+{
+    char byte;
+
+    if (read(wait_for, &byte, 1) != 0)
+        _exit(2);
+    for (size_t at = 0; at < size; at += HUGE_PAGE)
+        if (block[at] != 1)
+            _exit(3);
+    _exit(0);
+}
+
+/*
+ * There is no huge page for the first write to one that parent and child share: the parent goes on,
+ * and the child is without.
+ */
+static void test_fork_without_huge_pages_left(void **state)
+{
+    static struct memkind_ops ops; /* these outlive a test that fails */
+    static struct memkind kind;
+    size_t size = NEEDED / 2 * HUGE_PAGE;
+    size_t rest_size;
+    int status, ends[2];
+
+    (void)state;
+    if (!has_pool() || !can_move_huge_pages())
+        skip();
+    long before = pool_free();
+    ops = MEMKIND_HUGETLB_OPS;
+    ops.get_arena = memkind_bijective_get_arena;
+    assert_int_equal(memkind_arena_create(&kind, &ops, "huge"), MEMKIND_SUCCESS);
+    char *block = memkind_malloc(&kind, size);
+    assert_non_null(block);
+    memset(block, 1, size);
+    void *rest = take_the_rest(&rest_size);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        close(ends[1]);
+        read_block(ends[0], block, size);
+    }
+    close(ends[0]);
+    memset(block, 2, size);
+    close(ends[1]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGBUS : WEXITSTATUS(status) == 0);
+    for (size_t at = 0; at < size; at += HUGE_PAGE)
+        assert_int_equal(block[at], 2);
+    if (rest != NULL)
+        munmap(rest, rest_size);
+    memkind_free(&kind, block);
+    assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
+    assert_true(pool_free() >= before);
+}
+
 static int no_nodes(struct memkind *kind, unsigned long *mask, unsigned long maxnode)
 {
     (void)kind;
@@ -453,6 +534,7 @@ int main(void)
         FIXTURE_TEST(test_huge_pages_that_are_not_there),
         POOL_TEST(test_huge_pages),
         POOL_TEST(test_huge_pages_run_out),
+        POOL_TEST(test_fork_without_huge_pages_left),
         POOL_TEST(test_huge_pages_of_nodes),
         FIXTURE_TEST(test_huge_page_flags),
         FIXTURE_TEST(test_interleaved_pages),

@@ -60,17 +60,53 @@ static bool leftovers_is_ours(const char *mapping, const char *dir)
            (dir != NULL && strstr(mapping, dir) != NULL);
 }
 
+/* Neighbouring maps of huge pages are one: which of them have their pages comes and goes. */
+struct leftovers_huge {
+    unsigned long first;
+    unsigned long end;
+};
+
+static void leftovers_end_huge(char *text, struct leftovers_huge *huge)
+{
+    char line[LEFTOVERS_LINE_SIZE];
+
+    if (huge->end != 0) {
+        snprintf(line, sizeof(line), "%lx-%lx huge pages", huge->first, huge->end);
+        leftovers_add(text, line);
+    }
+    huge->end = 0;
+}
+
+/* Whether the line is one of a map of huge pages, which is noted then. */
+static bool leftovers_is_huge(char *text, struct leftovers_huge *huge, const char *line)
+{
+    unsigned long first, end;
+
+    if (strstr(line, "/anon_hugepage") == NULL || sscanf(line, "%lx-%lx", &first, &end) != 2) {
+        leftovers_end_huge(text, huge);
+        return false;
+    }
+    if (huge->end != first) {
+        leftovers_end_huge(text, huge);
+        huge->first = first;
+    }
+    huge->end = end;
+    return true;
+}
+
 static void leftovers_take_mappings(char *text, const char *dir)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
+    struct leftovers_huge huge = {0};
     char line[LEFTOVERS_LINE_SIZE];
 
     assert_non_null(maps);
     while (fgets(line, sizeof(line), maps) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        if (leftovers_is_ours(line, dir))
+        if (!leftovers_is_huge(text, &huge, line) && leftovers_is_ours(line, dir))
             leftovers_add(text, line);
     }
+    leftovers_end_huge(text, &huge);
     fclose(maps);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of spaces over huge pages, whose pool is played by ordinary memory: what is taken, given
  * back and set to zero, and that nothing that is not there is touched. */
-/* WRAP: madvise mincore mmap munmap */
+/* WRAP: madvise mincore mmap munmap mremap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +16,7 @@
 
 #include "space/address_map.h"
 #include "space/huge_pages.h"
+#include "space/segment.h"
 #include "support/faults.h"
 
 #define PAGE     ((size_t)4096)
@@ -44,10 +45,22 @@ static void protect(size_t chunk, bool there)
         mprotect(base + chunk * CHUNK, CHUNK, there ? PROT_READ | PROT_WRITE : PROT_NONE), 0);
 }
 
+static struct fault claim_fault;
+static struct fault claim_populate_fault;
+static struct fault mremap_fault;
+static struct fault map_fault;
+static char *claimed; /* a map that has not been moved to its place */
+static size_t claimed_size;
+
 int __wrap_madvise(void *addr, size_t size, int advice)
 {
     size_t first = (size_t)((char *)addr - base) / CHUNK;
 
+    if (claimed != NULL && addr == claimed) {
+        assert_int_equal(advice, POPULATE);
+        assert_int_equal(size, claimed_size);
+        return fault_hits(&claim_populate_fault) ? -1 : 0;
+    }
     assert_true(advice == POPULATE || advice == MADV_DONTNEED);
     assert_int_equal((uintptr_t)addr % CHUNK, 0);
     assert_int_equal(size % CHUNK, 0);
@@ -99,6 +112,10 @@ void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, of
 
 int __wrap_munmap(void *addr, size_t size)
 {
+    if (claimed != NULL && addr == claimed) {
+        assert_int_equal(size, claimed_size);
+        claimed = NULL;
+    }
     pages_of_pool -= size == CHUNK;
     return __real_munmap(addr, size);
 }
@@ -113,6 +130,65 @@ static int map_space(struct space *of, void *addr, size_t size, off_t offset)
                : 0;
 }
 
+/* -- A pool that has pages for this process alone ----------------------------------------------- */
+
+static bool is_claimed[CHUNKS];
+
+/* Both at once: the map at the new place is that of the old one. */
+void *__real_mremap(void *old, size_t old_size, size_t size, int flags, void *addr);
+void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags, void *addr);
+
+void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags, void *addr)
+{
+    size_t first = (size_t)((char *)addr - base) / CHUNK;
+
+    assert_ptr_equal(old, claimed);
+    assert_int_equal(old_size, claimed_size);
+    assert_int_equal(size, claimed_size);
+    assert_int_equal(flags, MREMAP_MAYMOVE | MREMAP_FIXED);
+    if (fault_hits(&mremap_fault))
+        return MAP_FAILED;
+    for (size_t i = first; i < first + size / CHUNK; i++)
+        is_there[i] = is_claimed[i] = true;
+    claimed = NULL;
+    return __real_mremap(old, old_size, size, flags, addr);
+}
+
+static int claim_space(struct space *of, size_t size, void **addr)
+{
+    (void)of;
+    assert_null(claimed);
+    if (fault_hits(&claim_fault))
+        return -claim_fault.error;
+    *addr = __real_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(*addr, MAP_FAILED);
+    claimed = *addr;
+    claimed_size = size;
+    return 0;
+}
+
+static int map_again(struct space *of, void *addr, size_t size, off_t offset)
+{
+    const struct segment *segment = segment_of(of, addr);
+
+    if (segment == NULL)
+        return map_space(of, addr, size, offset);
+    assert_int_equal(offset - segment->offset, (char *)addr - segment->base);
+    if (fault_hits(&map_fault))
+        return -map_fault.error;
+    size_t first = (size_t)((char *)addr - base) / CHUNK;
+    for (size_t i = first; i < first + size / CHUNK; i++)
+        is_there[i] = is_claimed[i] = false;
+    return map_space(of, addr, size, offset);
+}
+
+static const struct space_backing claiming = {
+    .map = map_again,
+    .map_claimed = claim_space,
+    .commit = huge_pages_commit,
+    .release = huge_pages_release,
+};
+
 static const struct space_backing backing = {
     .map = map_space,
     .commit = huge_pages_commit,
@@ -120,18 +196,31 @@ static const struct space_backing backing = {
 };
 
 /* Other segments of the space come before, so that offsets and addresses are not the same. */
-static int setup(void **state)
+static int set_up(const struct space_backing *store)
 {
     void *addr;
 
-    (void)state;
     populate_fault = release_fault = mincore_fault = (struct fault){0};
+    claim_fault = claim_populate_fault = mremap_fault = map_fault = (struct fault){0};
     memset(is_there, 0, sizeof(is_there));
-    assert_int_equal(space_init(&space, &backing, 0, OWNER), 0);
+    memset(is_claimed, 0, sizeof(is_claimed));
+    assert_int_equal(space_init(&space, store, 0, OWNER), 0);
     assert_int_equal(space_reserve(&space, ADDRESS_MAP_GRANULE, CHUNK, &addr), 0);
     assert_int_equal(space_reserve(&space, CHUNK, CHUNK, &addr), 0);
     base = addr;
     return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return set_up(&backing);
+}
+
+static int setup_claiming(void **state)
+{
+    (void)state;
+    return set_up(&claiming);
 }
 
 static int teardown(void **state)
@@ -313,7 +402,80 @@ static void what_cannot_be_cleared_is_cleared_later(void **state)
     assert_int_equal(space_held(&space), 0);
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+/* Of each chunk once, and of none that has live pages. */
+static void empty_chunks_are_claimed(void **state)
+{
+    char *region = reserve(4 * CHUNK);
+    const bool *claims = is_claimed + (region - base) / (ptrdiff_t)CHUNK;
+
+    (void)state;
+    assert_int_equal(space_commit(&space, region + CHUNK + PAGE, PAGE), 0);
+    memset(region + CHUNK + PAGE, DIRT, PAGE);
+    assert_true(claims[1]);
+    assert_int_equal(claim_fault.calls, 1);
+    assert_int_equal(space_commit(&space, region + CHUNK + 2 * PAGE, PAGE), 0);
+    assert_int_equal(claim_fault.calls, 1);
+    /* A chunk before, the rest of this one, and two behind it. */
+    assert_int_equal(space_commit(&space, region + PAGE, CHUNK), 0);
+    assert_int_equal(space_commit(&space, region + CHUNK + 3 * PAGE, 3 * CHUNK - 3 * PAGE), 0);
+    assert_int_equal(claim_fault.calls, 3);
+    for (size_t i = 0; i < 4; i++)
+        assert_true(claims[i]);
+    assert_int_equal(region[CHUNK + PAGE], DIRT);
+    memset(region, DIRT, 4 * CHUNK);
+}
+
+static void what_was_claimed_goes_back(void **state)
+{
+    char *region = reserve(3 * CHUNK);
+    const bool *claims = is_claimed + (region - base) / (ptrdiff_t)CHUNK;
+    const bool *there = is_there + (region - base) / (ptrdiff_t)CHUNK;
+
+    (void)state;
+    assert_int_equal(space_commit(&space, region, 3 * CHUNK), 0);
+    memset(region, DIRT, 3 * CHUNK);
+    assert_int_equal(space_decommit(&space, region + PAGE, 2 * CHUNK), 0);
+    assert_true(claims[0] && !claims[1] && claims[2]);
+    assert_int_equal(release_fault.calls, 0);
+    assert_true(is_zero(region + PAGE, CHUNK - PAGE));
+    assert_int_equal(region[2 * CHUNK + PAGE], DIRT);
+    /* Where the map cannot be made, the pages go nevertheless. */
+    fault_set(&map_fault, ENOMEM, 1);
+    assert_int_equal(space_decommit(&space, region, PAGE), 0);
+    assert_int_equal(release_fault.calls, 1);
+    assert_false(there[0]);
+    assert_int_equal(space_commit(&space, region, CHUNK), 0);
+    assert_true(is_zero(region, CHUNK));
+}
+
+/* Each step of a claim fails: the pages are taken in place, and no map is left elsewhere. */
+static void what_cannot_be_claimed_is_taken_in_place(void **state)
+{
+    struct fault *const faults[] = {&claim_fault, &claim_populate_fault, &mremap_fault};
+    char *region = reserve(2 * CHUNK);
+    const bool *claims = is_claimed + (region - base) / (ptrdiff_t)CHUNK;
+    const bool *there = is_there + (region - base) / (ptrdiff_t)CHUNK;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
+        fault_set(faults[i], ENOMEM, 1);
+        assert_int_equal(space_commit(&space, region + PAGE, CHUNK), 0);
+        assert_null(claimed);
+        assert_int_equal(faults[i]->calls, 1);
+        assert_true(there[0] && there[1] && !claims[0] && !claims[1]);
+        memset(region + PAGE, DIRT, CHUNK);
+        assert_int_equal(space_decommit(&space, region + PAGE, CHUNK), 0);
+        assert_int_equal(count_there(), 0);
+    }
+    fault_set(&claim_fault, ENOMEM, FAULT_ALWAYS);
+    fault_set(&populate_fault, EFAULT, FAULT_ALWAYS);
+    assert_int_equal(space_commit(&space, region + PAGE, CHUNK), -ENOMEM);
+    assert_int_equal(count_there(), 0);
+    assert_int_equal(space_held(&space), 0);
+}
+
+#define CLAIMING(test) cmocka_unit_test_setup_teardown(test, setup_claiming, teardown)
+#define TEST(test)     cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 static void empty_pool_is_seen(void **state)
 {
@@ -346,6 +508,9 @@ int main(void)
         TEST(forbidden_mincore_clears_nevertheless),
         TEST(what_cannot_be_cleared_is_cleared_later),
         TEST(empty_pool_is_seen),
+        CLAIMING(empty_chunks_are_claimed),
+        CLAIMING(what_was_claimed_goes_back),
+        CLAIMING(what_cannot_be_claimed_is_taken_in_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
