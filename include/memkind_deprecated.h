@@ -49,7 +49,7 @@ enum memkind_base_partition {
     MEMKIND_NUM_BASE_KIND
 };
 
-/* Huge pages of 1 GiB: kinds that are never available. */
+/* Huge pages of 1 GiB, of which each block has its own. */
 extern memkind_t MEMKIND_GBTLB;
 extern memkind_t MEMKIND_HBW_GBTLB;
 extern memkind_t MEMKIND_HBW_PREFERRED_GBTLB;

@@ -119,7 +119,7 @@ static memkind_t gigantic_kind(void)
     case HBW_POLICY_INTERLEAVE:
         return NULL;
     case HBW_POLICY_PREFERRED:
-        return MEMKIND_HBW_PREFERRED_GBTLB;
+        return usual_kind() == MEMKIND_DEFAULT ? MEMKIND_GBTLB : MEMKIND_HBW_PREFERRED_GBTLB;
     default:
         return MEMKIND_HBW_GBTLB;
     }

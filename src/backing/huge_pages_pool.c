@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The kernel's pool of huge pages of 2 MiB, as sysfs shows it. */
+/* The kernel's pools of huge pages, as sysfs shows them. */
 #include "backing/huge_pages_pool.h"
 
 #include <fcntl.h>
@@ -11,7 +11,8 @@
 #include "util/cancel.h"
 
 #define FOLDER    "hugepages/hugepages-2048kB/"
-#define POOL      FOLDER "nr_hugepages"
+#define GIGANTIC  "hugepages/hugepages-1048576kB/"
+#define POOL      "nr_hugepages"
 #define SYSTEM    "/sys/kernel/mm/"
 #define PATH_SIZE 128
 #define TEXT_SIZE 32
@@ -33,22 +34,34 @@ static size_t read_number(const char *path)
     return strtoul(text, NULL, 10);
 }
 
-size_t huge_pages_pool_size(const unsigned long *mask, unsigned long maxnode)
+/* The pages of the pool with this folder. */
+static size_t pool_size(const char *folder, const unsigned long *mask, unsigned long maxnode)
 {
     enum { BITS = sizeof(*mask) * CHAR_BIT };
+    char path[PATH_SIZE];
     size_t pages = 0;
 
-    if (mask == NULL)
-        return read_number(SYSTEM POOL);
+    if (mask == NULL) {
+        snprintf(path, sizeof(path), SYSTEM "%s" POOL, folder);
+        return read_number(path);
+    }
     for (unsigned long node = 0; node < maxnode; node++) {
-        char path[PATH_SIZE];
-
         if ((mask[node / BITS] >> node % BITS & 1) == 0)
             continue;
-        snprintf(path, sizeof(path), "/sys/devices/system/node/node%lu/" POOL, node);
+        snprintf(path, sizeof(path), "/sys/devices/system/node/node%lu/%s" POOL, node, folder);
         pages += read_number(path);
     }
     return pages;
+}
+
+size_t huge_pages_pool_size(const unsigned long *mask, unsigned long maxnode)
+{
+    return pool_size(FOLDER, mask, maxnode);
+}
+
+size_t huge_pages_pool_size_gigantic(const unsigned long *mask, unsigned long maxnode)
+{
+    return pool_size(GIGANTIC, mask, maxnode);
 }
 
 size_t huge_pages_pool_free(void)

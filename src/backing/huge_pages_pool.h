@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The kernel's pool of huge pages of 2 MiB. */
+/* The kernel's pools of huge pages: those of 2 MiB, and of 1 GiB. */
 #pragma once
 
 #include <stddef.h>
 
-#define HUGE_PAGES_POOL_PAGE ((size_t)2 << 20)
+#define HUGE_PAGES_POOL_PAGE     ((size_t)2 << 20)
+#define HUGE_PAGES_POOL_GIGANTIC ((size_t)1 << 30)
 
 /*
  * How many there are, in use or not, on the nodes of the mask (of the form that mbind(2) takes,
@@ -12,6 +13,9 @@
  * asked. Thread-safe.
  */
 size_t huge_pages_pool_size(const unsigned long *mask, unsigned long maxnode);
+
+/* The same for pages of 1 GiB. */
+size_t huge_pages_pool_size_gigantic(const unsigned long *mask, unsigned long maxnode);
 
 /*
  * How many could be taken at this moment, from the pool or beyond it (nr_overcommit_hugepages), if

@@ -8,6 +8,7 @@
 
 #include "backing/huge_pages_pool.h"
 #include "kinds/memkind_fixed_internal.h"
+#include "kinds/memkind_gbtlb.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "kinds/node_kind.h"
 #include "kinds/static_kinds.h"
@@ -43,6 +44,8 @@ ssize_t capacity_of_kind(struct memkind *kind)
         return memkind_pmem_capacity(kind);
     if (kind->ops->mmap == memkind_fixed_mmap)
         return memkind_fixed_capacity(kind);
+    if (gbtlb_is(kind))
+        return gbtlb_capacity(kind);
     if (kind == &static_kind_default || kind == &static_kind_interleave)
         return all_memory();
     if (kind == &static_kind_hugetlb)

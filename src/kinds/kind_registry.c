@@ -9,9 +9,9 @@
 #include "backing/directory.h"
 #include "heap/heap.h"
 #include "heap/jemalloc_ctl.h"
+#include "kinds/memkind_gbtlb.h"
 #include "kinds/static_kinds.h"
 #include "kinds/tier_counts.h"
-#include "kinds/unavailable_kinds.h"
 #include "space/area_map.h"
 #include "space/space.h"
 #include "util/lock.h"
@@ -25,6 +25,9 @@ static _Atomic(struct memkind *) kinds[PARTITIONS] = {
     [MEMKIND_PARTITION_HUGETLB] = &static_kind_hugetlb,
     [MEMKIND_PARTITION_INTERLEAVE] = &static_kind_interleave,
     [MEMKIND_PARTITION_REGULAR] = &static_kind_regular,
+    [MEMKIND_PARTITION_GBTLB] = &gbtlb_kind,
+    [MEMKIND_PARTITION_HBW_GBTLB] = &gbtlb_kind_hbw,
+    [MEMKIND_PARTITION_HBW_PREFERRED_GBTLB] = &gbtlb_kind_hbw_preferred,
 #define ENTER_NODE_KIND(NAME, LOWER) [MEMKIND_PARTITION_##NAME] = &static_kind_##LOWER,
     STATIC_NODE_KINDS(ENTER_NODE_KIND)};
 
@@ -97,10 +100,8 @@ bool kind_registry_is_static(const struct memkind *kind)
 
 struct memkind *kind_registry_get(unsigned partition)
 {
-    if (partition >= PARTITIONS)
-        return NULL;
-    struct memkind *kind = atomic_load_explicit(&kinds[partition], memory_order_acquire);
-    return kind != NULL ? kind : unavailable_kind(partition);
+    return partition < PARTITIONS ? atomic_load_explicit(&kinds[partition], memory_order_acquire)
+                                  : NULL;
 }
 
 void kind_registry_count_mixed(int change)

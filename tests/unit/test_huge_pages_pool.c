@@ -21,12 +21,14 @@
 #define NODES     256
 #define ALL_NODES "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 #define NODE      "/sys/devices/system/node/node%u/hugepages/hugepages-2048kB/nr_hugepages"
+#define GIGANTIC  "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages"
 #define FIRST     3
 #define SECOND    200
 
 static struct leftovers before;
 static struct fault read_fault;
-static const char *text_of_all;    /* NULL: there is no file */
+static const char *text_of_all; /* NULL: there is no file */
+static const char *text_of_gigantic;
 static const char *text_of_first;  /* of node FIRST */
 static const char *text_of_second; /* of node SECOND */
 static const char *text;           /* of the file that is open */
@@ -45,6 +47,8 @@ static const char *text_at(const char *path)
     snprintf(second, sizeof(second), NODE, SECOND);
     if (strcmp(path, ALL_NODES) == 0)
         return text_of_all;
+    if (strcmp(path, GIGANTIC) == 0)
+        return text_of_gigantic;
     if (strcmp(path, first) == 0)
         return text_of_first;
     return strcmp(path, second) == 0 ? text_of_second : NULL;
@@ -77,7 +81,7 @@ static int setup(void **state)
 {
     (void)state;
     read_fault = (struct fault){0};
-    text_of_all = text_of_first = text_of_second = NULL;
+    text_of_all = text_of_gigantic = text_of_first = text_of_second = NULL;
     leftovers_take(&before, NULL);
     return 0;
 }
@@ -106,6 +110,20 @@ static void whole_pool_is_one_number(void **state)
     assert_int_equal(huge_pages_pool_size(NULL, NODES), 0);
 }
 
+static void pages_of_both_sizes_are_apart(void **state)
+{
+    (void)state;
+    text_of_all = "8\n";
+    text_of_first = "5\n";
+    assert_int_equal(huge_pages_pool_size_gigantic(NULL, 0), 0);
+    text_of_gigantic = "2\n";
+    assert_int_equal(huge_pages_pool_size_gigantic(NULL, 0), 2);
+    assert_int_equal(huge_pages_pool_size(NULL, 0), 8);
+    assert_int_equal(
+        huge_pages_pool_size_gigantic(&(unsigned long){1ul << FIRST}, 8 * sizeof(unsigned long)),
+        0);
+}
+
 static void nodes_of_the_mask_are_added_up(void **state)
 {
     enum { BITS = 8 * sizeof(unsigned long) };
@@ -130,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(whole_pool_is_one_number, setup, teardown),
+        cmocka_unit_test_setup_teardown(pages_of_both_sizes_are_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(nodes_of_the_mask_are_added_up, setup, teardown),
     };
 

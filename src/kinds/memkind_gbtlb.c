@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Kinds of huge pages of 1 GiB. */
+#include "kinds/memkind_gbtlb.h"
+
+#include <errno.h>
+#include <linux/mman.h>
+#include <numa.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "backing/huge_pages_pool.h"
+#include "heap/heap.h"
+#include "kinds/kind_registry.h"
+#include "kinds/memkind_default_internal.h"
+#include "kinds/node_kind.h"
+#include "kinds/stats.h"
+#include "memkind/internal/memkind_arena.h"
+#include "memkind/internal/memkind_default.h"
+#include "memkind/internal/memkind_hbw.h"
+#include "space/address_map.h"
+#include "util/log.h"
+#include "util/madvise.h"
+
+#define PAGE         HUGE_PAGES_POOL_GIGANTIC
+#define PAGE_SHIFT   30
+#define ADDRESS_BITS 48 /* what the kernel gives without being asked for more */
+#define FIRST_KIND   MEMKIND_PARTITION_HBW_GBTLB
+#define KINDS        3
+
+/* The pages of the block that begins at this multiple of a page, 0 where none does. */
+static _Atomic uint32_t pages_at[(size_t)1 << (ADDRESS_BITS - PAGE_SHIFT)];
+
+/* Bytes in blocks, by partition from the first on. */
+static atomic_size_t held[KINDS];
+
+_Static_assert(MEMKIND_PARTITION_HBW_PREFERRED_GBTLB == FIRST_KIND + 1 &&
+                   MEMKIND_PARTITION_GBTLB == FIRST_KIND + 2,
+               "the kinds are in a row");
+
+static bool is_covered(const char *base, size_t size)
+{
+    return (((uintptr_t)base + size - 1) >> ADDRESS_BITS) == 0;
+}
+
+static _Atomic uint32_t *entry_of(const void *block)
+{
+    return &pages_at[(uintptr_t)block >> PAGE_SHIFT];
+}
+
+/* The bytes of a block of one of these kinds; 0 where there is none at ptr. */
+static size_t size_of(const void *ptr)
+{
+    if ((uintptr_t)ptr % PAGE != 0 || !is_covered(ptr, 1))
+        return 0;
+    return (size_t)atomic_load(entry_of(ptr)) << PAGE_SHIFT;
+}
+
+/* In whole pages; 0: more than there can be. A block of no size, where it is allowed, has one. */
+static size_t rounded(size_t size)
+{
+    if (size == 0)
+        return PAGE;
+    return size <= SIZE_MAX - PAGE ? (size + PAGE - 1) & ~(PAGE - 1) : 0;
+}
+
+/* -- Blocks ------------------------------------------------------------------------------------ */
+
+/*
+ * The map reserves pages, so that it fails at once where there are too few. But the reserve is that
+ * of all nodes: on those of the kind there may be none, and touching one would be a SIGBUS.
+ */
+static bool populate(struct memkind *kind, void *base, size_t size)
+{
+    if (kind->ops->mbind != NULL && kind->ops->mbind(kind, base, size) != MEMKIND_SUCCESS)
+        return false;
+    if (madvise(base, size, MADV_POPULATE_WRITE) == 0)
+        return true;
+    if (errno == EINVAL)
+        log_error("huge pages cannot be taken safely: this kernel has no MADV_POPULATE_WRITE");
+    return false;
+}
+
+/* A map of `size` bytes, a multiple of a page, with its pages; NULL. */
+static void *map(struct memkind *kind, size_t size)
+{
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_1GB, -1, 0);
+
+    if (base == MAP_FAILED)
+        return NULL;
+    if (is_covered(base, size) && populate(kind, base, size) && address_map_open(base, size) == 0)
+        return base;
+    munmap(base, size);
+    return NULL;
+}
+
+/* errno is kept where there is a block, and else ENOMEM. */
+static void *allocate(struct memkind *kind, size_t size)
+{
+    int saved_errno = errno;
+    size_t bytes = rounded(size);
+    void *base = bytes != 0 ? map(kind, bytes) : NULL;
+
+    if (base == NULL) {
+        node_choice_look_again();
+        errno = ENOMEM;
+        return NULL;
+    }
+    atomic_fetch_add(&held[kind->partition - FIRST_KIND], bytes);
+    atomic_store(entry_of(base), (uint32_t)(bytes >> PAGE_SHIFT));
+    address_map_set(base, bytes, kind_registry_owner(kind));
+    errno = saved_errno;
+    return base;
+}
+
+/* Takes the pages from `keep` bytes on from the block; all of them where that is 0. */
+static void cut(const struct memkind *kind, char *block, size_t keep)
+{
+    size_t bytes = size_of(block) - keep;
+    int saved_errno = errno;
+
+    atomic_store(entry_of(block), (uint32_t)(keep >> PAGE_SHIFT));
+    address_map_set(block + keep, bytes, ADDRESS_MAP_NONE);
+    atomic_fetch_sub(&held[kind->partition - FIRST_KIND], bytes);
+    munmap(block + keep, bytes);
+    errno = saved_errno;
+}
+
+static void *gbtlb_malloc(struct memkind *kind, size_t size)
+{
+    return memkind_default_refuses(kind, size) ? NULL : allocate(kind, size);
+}
+
+static void *gbtlb_calloc(struct memkind *kind, size_t num, size_t size)
+{
+    size_t bytes;
+
+    if (memkind_default_refuses(kind, num) || memkind_default_refuses(kind, size))
+        return NULL;
+    /* The kernel's pages are zero. */
+    return allocate(kind, __builtin_mul_overflow(num, size, &bytes) ? SIZE_MAX : bytes);
+}
+
+static int gbtlb_posix_memalign(struct memkind *kind, void **memptr, size_t alignment, size_t size)
+{
+    int saved_errno = errno;
+    int err = memkind_posix_check_alignment(kind, alignment);
+    void *block = NULL;
+
+    if (err != 0)
+        return err;
+    if (!memkind_default_refuses(kind, size)) {
+        block = alignment <= PAGE ? allocate(kind, size) : NULL;
+        err = block == NULL ? ENOMEM : 0;
+    }
+    errno = saved_errno;
+    if (err == 0)
+        *memptr = block;
+    return err;
+}
+
+static void gbtlb_free(struct memkind *kind, void *ptr)
+{
+    (void)kind;
+    if (size_of(ptr) != 0)
+        cut(kind_registry_kind_of(ptr), ptr, 0);
+    else
+        memkind_arena_free(NULL, ptr);
+}
+
+static void *move(struct memkind *owner, void *ptr, size_t size)
+{
+    void *block = allocate(owner, size);
+
+    if (block == NULL)
+        return NULL;
+    memcpy(block, ptr, size_of(ptr));
+    gbtlb_free(owner, ptr);
+    return block;
+}
+
+/* What is not of these kinds is its own kind's matter. */
+static void *gbtlb_realloc(struct memkind *kind, void *ptr, size_t size)
+{
+    if (ptr == NULL)
+        return gbtlb_malloc(kind, size);
+    size_t before = size_of(ptr);
+    if (before == 0)
+        return memkind_arena_realloc_with_kind_detect(ptr, size);
+    if (size == 0) {
+        gbtlb_free(kind, ptr);
+        return NULL;
+    }
+    size_t bytes = rounded(size);
+    struct memkind *owner = kind_registry_kind_of(ptr);
+    if (bytes == 0 || bytes > before)
+        return move(owner, ptr, size);
+    if (bytes < before)
+        cut(owner, ptr, bytes);
+    return ptr;
+}
+
+static size_t gbtlb_usable_size(struct memkind *kind, void *ptr)
+{
+    size_t size = size_of(ptr);
+
+    return size != 0 ? size : memkind_default_malloc_usable_size(kind, ptr);
+}
+
+/* -- What the kinds say ------------------------------------------------------------------------ */
+
+/* The nodes of the kind; *mask is NULL where they are all. */
+static int nodes_of(struct memkind *kind, struct node_set *nodes, const unsigned long **mask)
+{
+    *mask = NULL;
+    if (kind->ops->get_mbind_nodemask == NULL)
+        return MEMKIND_SUCCESS;
+    *nodes = (struct node_set){{0}};
+    *mask = nodes->bits;
+    return kind->ops->get_mbind_nodemask(kind, nodes->bits, NUMA_NUM_NODES);
+}
+
+static int gbtlb_check_available(struct memkind *kind)
+{
+    const unsigned long *mask;
+    struct node_set nodes;
+
+    /* As memkind has it: that there are no such pages comes first. */
+    if (huge_pages_pool_size_gigantic(NULL, 0) == 0)
+        return MEMKIND_ERROR_HUGETLB;
+    node_choice_look_again();
+    int status = nodes_of(kind, &nodes, &mask);
+    if (status == MEMKIND_SUCCESS && huge_pages_pool_size_gigantic(mask, NUMA_NUM_NODES) == 0)
+        status = MEMKIND_ERROR_HUGETLB;
+    return status;
+}
+
+ssize_t gbtlb_capacity(struct memkind *kind)
+{
+    const unsigned long *mask;
+    struct node_set nodes;
+
+    if (kind == &gbtlb_kind_hbw_preferred || nodes_of(kind, &nodes, &mask) != MEMKIND_SUCCESS) {
+        errno = kind == &gbtlb_kind_hbw_preferred ? EINVAL : ENODEV;
+        return -1;
+    }
+    return (ssize_t)(huge_pages_pool_size_gigantic(mask, NUMA_NUM_NODES) << PAGE_SHIFT);
+}
+
+static int gbtlb_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value)
+{
+    size_t bytes = atomic_load(&held[kind->partition - FIRST_KIND]);
+    struct jemalloc_stats stats = {.resident = bytes, .active = bytes, .allocated = bytes};
+
+    return stats_select(&stats, stat, value);
+}
+
+/* What is freed goes back at once, whatever the policy. */
+static int gbtlb_update_policy(struct memkind *kind, memkind_mem_usage_policy policy)
+{
+    (void)policy;
+    return kind->ops->check_available(kind);
+}
+
+/* There are no other kinds than these. */
+static int no_kind(struct memkind *kind, struct memkind_ops *ops, const char *name)
+{
+    (void)kind;
+    (void)ops;
+    (void)name;
+    return MEMKIND_ERROR_HUGETLB;
+}
+
+/* -- The kinds --------------------------------------------------------------------------------- */
+
+/* memkind(3) has the kinds; the names of their operations are for programs of older versions. */
+#pragma GCC visibility push(default)
+extern struct memkind_ops MEMKIND_GBTLB_OPS;
+extern struct memkind_ops MEMKIND_HBW_GBTLB_OPS;
+extern struct memkind_ops MEMKIND_HBW_PREFERRED_GBTLB_OPS;
+#pragma GCC visibility pop
+
+/* Without get_arena, a kind never gets arenas. */
+#define GBTLB_OPS(bind, mode, nodemask)                                                           \
+    {                                                                                             \
+        .create = no_kind, .destroy = memkind_default_destroy, .malloc = gbtlb_malloc,            \
+        .calloc = gbtlb_calloc, .posix_memalign = gbtlb_posix_memalign, .realloc = gbtlb_realloc, \
+        .free = gbtlb_free, .mbind = (bind), .get_mbind_mode = (mode),                            \
+        .get_mbind_nodemask = (nodemask), .check_available = gbtlb_check_available,               \
+        .init_once = memkind_default_init_once, .finalize = memkind_default_destroy,              \
+        .malloc_usable_size = gbtlb_usable_size,                                                  \
+        .update_memory_usage_policy = gbtlb_update_policy, .get_stat = gbtlb_get_stat             \
+    }
+
+struct memkind_ops MEMKIND_GBTLB_OPS = GBTLB_OPS(NULL, NULL, NULL);
+struct memkind_ops MEMKIND_HBW_GBTLB_OPS =
+    GBTLB_OPS(node_kind_mbind, memkind_default_get_mbind_mode, memkind_hbw_get_mbind_nodemask);
+struct memkind_ops MEMKIND_HBW_PREFERRED_GBTLB_OPS =
+    GBTLB_OPS(node_kind_mbind, memkind_preferred_get_mbind_mode, memkind_hbw_get_mbind_nodemask);
+
+#define DEFINE_KIND(VARIABLE, NAME, LOWER)                            \
+    struct memkind VARIABLE = {.ops = &MEMKIND_##NAME##_OPS,          \
+                               .partition = MEMKIND_PARTITION_##NAME, \
+                               .name = "memkind_" LOWER,              \
+                               .init_once = PTHREAD_ONCE_INIT};       \
+    memkind_t MEMKIND_##NAME = &(VARIABLE);
+
+DEFINE_KIND(gbtlb_kind, GBTLB, "gbtlb")
+DEFINE_KIND(gbtlb_kind_hbw, HBW_GBTLB, "hbw_gbtlb")
+DEFINE_KIND(gbtlb_kind_hbw_preferred, HBW_PREFERRED_GBTLB, "hbw_preferred_gbtlb")
+
+bool gbtlb_is(const struct memkind *kind)
+{
+    return kind->ops->malloc == gbtlb_malloc;
+}
