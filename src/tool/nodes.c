@@ -67,18 +67,25 @@ static void read_list(const char *name, bool nodes[NODES_MOST])
 
 /* -- One node ---------------------------------------------------------------------------------- */
 
+/* Takes the bytes from a line such as "Node 0 MemFree: 5 kB" if it is about that. */
+static void read_size(const char *line, const char *key, size_t *bytes)
+{
+    const char *found = strstr(line, key);
+
+    if (found != NULL)
+        *bytes = strtoul(found + strlen(key), NULL, DECIMAL) << 10;
+}
+
 static void read_sizes(unsigned number, struct memory_node *node)
 {
     char line[NODES_TEXT_SIZE], path[PATH_SIZE];
-    size_t kib;
 
     snprintf(path, sizeof(path), ROOT "/node%u/meminfo", number);
     FILE *file = fopen(path, "re");
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
-        if (sscanf(line, "Node %*u MemTotal: %zu kB", &kib) == 1)
-            node->size = kib << 10;
-        else if (sscanf(line, "Node %*u MemFree: %zu kB", &kib) == 1)
-            node->available = kib << 10;
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        read_size(line, " MemTotal:", &node->size);
+        read_size(line, " MemFree:", &node->available);
+    }
     if (file != NULL)
         fclose(file);
 }
