@@ -587,7 +587,7 @@ static void print_table(const struct plan *plan, const struct row rows[ROWS])
     else
         puts("The directory has no DAX, so the kernel keeps the file in its page cache and writes "
              "it to the disk.");
-    puts("Another directory: --dir DIR. What a place is good for: memkind-pmem check DIR.");
+    puts("Another directory: --dir DIR.");
 }
 
 /* -- The drawing ------------------------------------------------------------------------------- */
