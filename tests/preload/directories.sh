@@ -58,6 +58,11 @@ for list in "$work/a:" ":$work/a" "$work/a::$work/b" "$(printf "$work/a:%.0s" {1
     wrong 'is not a list of up to 16 directories' "$list"
 done
 
+echo "== what is left of the first directory, where the second one cannot be used"
+# shellcheck disable=SC2012 # names of open files
+LD_PRELOAD=$library MEMKIND_PRELOAD_DIR=$work/a:/nonexistent ls -l /proc/self/fd 2>"$work/err" >"$work/out"
+grep -q "libc's malloc is used" "$work/err" && ! grep "$work/a" "$work/out" || fail "$(cat "$work/err" "$work/out")"
+
 echo "== memkind-pmem run"
 cd "$work"
 "$tool" run --dir a --dir "$work/b" --size 16M --fallback fail -- sh -c 'cd / && exec "$1" full' - "$program" ||

@@ -74,10 +74,10 @@ static unsigned nearest_to(unsigned from, const struct node_set *online, const i
 static void find_nearest(char **directories)
 {
     struct node_set online = node_files_online(NODE_FILES_ROOT);
-    int nodes[SERVING_MOST_KINDS];
+    int nodes[SERVING_MOST_KINDS] = {0};
     bool known = true;
 
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; directories[i] != NULL; i++) {
         nodes[i] = node_of(directories[i]);
         known = known && nodes[i] >= 0 && nodes[i] < NUMA_NUM_NODES;
     }
@@ -219,7 +219,7 @@ static bool make_several(char **directories, size_t size, struct serving *servin
         .malloc_uncached = several_malloc_uncached,
         .free_uncached = several_free_uncached,
     };
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; directories[i] != NULL; i++) {
         if (!make_one(directories[i], size, &serving->kinds[i], message)) {
             while (serving->count > 0)
                 memkind_destroy_kind(serving->kinds[--serving->count]);
@@ -248,7 +248,7 @@ static unsigned split(char *list, char **directories)
 
 static bool make_listed(const char *text, size_t size, struct serving *serving, char *message)
 {
-    char *directories[SERVING_MOST_KINDS];
+    char *directories[SERVING_MOST_KINDS + 1] = {NULL};
     char *list = strdup(text);
     bool made = false;
 

@@ -19,9 +19,14 @@
 #include "preload/memtier/thresholds.h"
 #include "preload/private_kind.h"
 
+enum wish_kind { NO_KIND, DRAM, KMEM_DAX, FS_DAX };
+
+static const char *const kind_names[] = {
+    [DRAM] = "DRAM", [KMEM_DAX] = "KMEM_DAX", [FS_DAX] = "FS_DAX"};
+
 /* What a part of the text says of one tier. */
 struct wish {
-    const char *kind;
+    enum wish_kind kind;
     const char *path;
     size_t limit;
     bool limited;
@@ -30,26 +35,34 @@ struct wish {
 
 /* -- One tier ---------------------------------------------------------------------------------- */
 
-static bool take_text(const char **text, const char *name, const char *value)
+/* Whether a parameter has a value, and has not had one. */
+static bool is_first(const char *name, bool before, const char *value)
 {
-    if (*text != NULL)
+    if (before)
         log_error("%s param already defined", name);
     else if (value == NULL)
         log_error("%s param not found", name);
-    else
-        *text = value;
-    return *text == value && value != NULL;
+    return !before && value != NULL;
 }
 
 static bool take_kind(struct wish *wish, const char *value)
 {
-    if (!take_text(&wish->kind, "KIND", value))
+    if (!is_first("KIND", wish->kind != NO_KIND, value))
         return false;
-    if (strcmp(value, "DRAM") == 0 || strcmp(value, "KMEM_DAX") == 0 ||
-        strcmp(value, "FS_DAX") == 0)
-        return true;
-    log_error("Unsupported kind: %s", value);
-    return false;
+    for (unsigned kind = DRAM; kind <= FS_DAX; kind++)
+        if (strcmp(value, kind_names[kind]) == 0)
+            wish->kind = (enum wish_kind)kind;
+    if (wish->kind == NO_KIND)
+        log_error("Unsupported kind: %s", value);
+    return wish->kind != NO_KIND;
+}
+
+static bool take_path(struct wish *wish, const char *value)
+{
+    if (!is_first("PATH", wish->path != NULL, value))
+        return false;
+    wish->path = value;
+    return true;
 }
 
 static bool take_limit(struct wish *wish, const char *value)
@@ -76,7 +89,7 @@ static bool take(struct wish *wish, const char *name, const char *value)
     if (strcmp(name, "KIND") == 0)
         return take_kind(wish, value);
     if (strcmp(name, "PATH") == 0)
-        return take_text(&wish->path, "PATH", value);
+        return take_path(wish, value);
     if (strcmp(name, "PMEM_SIZE_LIMIT") == 0)
         return take_limit(wish, value);
     if (strcmp(name, "RATIO") == 0)
@@ -87,13 +100,13 @@ static bool take(struct wish *wish, const char *name, const char *value)
 
 static bool is_whole(const struct wish *wish)
 {
-    bool file = wish->kind != NULL && strcmp(wish->kind, "FS_DAX") == 0;
+    bool file = wish->kind == FS_DAX;
 
     if (!file && wish->path != NULL)
         log_error("PATH param can be defined only for FS_DAX kind");
     else if (!file && wish->limited)
         log_error("PMEM_SIZE_LIMIT param can be defined only for FS_DAX kind");
-    else if (wish->kind == NULL)
+    else if (wish->kind == NO_KIND)
         log_error("KIND param not found");
     else if (wish->ratio == 0)
         log_error("RATIO param not found");
@@ -142,11 +155,14 @@ static bool make_dram(memkind_t *kind)
 
 static bool make_kind(const struct wish *wish, memkind_t *kind)
 {
-    if (strcmp(wish->kind, "FS_DAX") == 0)
+    switch (wish->kind) {
+    case FS_DAX:
         return make_file(wish, kind);
-    if (strcmp(wish->kind, "KMEM_DAX") == 0)
+    case KMEM_DAX:
         return make_node_kind(kind);
-    return make_dram(kind);
+    default:
+        return make_dram(kind);
+    }
 }
 
 static bool parse_tier(char *text, struct wish *wish)
