@@ -52,4 +52,5 @@ run check/ext4_without check_place 1 /mnt/ext4 'verdict="works"' 'type="ext4"' m
 export MEMKIND_TEST_DIR=/mnt/ext4 STRESS_SECONDS=3
 run api/test_create
 run api/test_destroy
+run api/test_io_uring
 run stress/test_threads

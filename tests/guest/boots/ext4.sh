@@ -20,6 +20,7 @@ run api/test_allocate
 run api/test_create
 run api/test_destroy
 run api/test_detect_kind
+run api/test_io_uring
 run api/test_pmem_operations
 run api/test_stats
 run stress/test_lifecycle

@@ -12,6 +12,7 @@ export STRESS_BLOCKS=20000 STRESS_ROUNDS=3 STRESS_SECONDS=3
 
 run compare /tests/guest/compare /mnt
 run api/test_create
+run api/test_io_uring
 run api/test_policy
 run api/test_stats
 run stress/test_lifecycle
