@@ -465,43 +465,56 @@ static struct fork_gate_thread *enter_default_heap(void)
     return self;
 }
 
+/* Giving pages back, jemalloc takes no notice of what a system call that fails does to errno. */
+static void leave_default_heap(struct fork_gate_thread *self, bool worked, int saved_errno)
+{
+    fork_gate_leave(self);
+    if (__builtin_expect(worked, 1))
+        errno = saved_errno;
+}
+
 void *jemalloc_ctl_default_alloc(size_t size)
 {
+    int saved_errno = errno;
     struct fork_gate_thread *self = enter_default_heap();
     void *block = JEMALLOC(malloc)(size);
-    fork_gate_leave(self);
+    leave_default_heap(self, block != NULL, saved_errno);
     return block;
 }
 
 void *jemalloc_ctl_default_calloc(size_t num, size_t size)
 {
+    int saved_errno = errno;
     struct fork_gate_thread *self = enter_default_heap();
     void *block = JEMALLOC(calloc)(num, size);
-    fork_gate_leave(self);
+    leave_default_heap(self, block != NULL, saved_errno);
     return block;
 }
 
 int jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size)
 {
+    int saved_errno = errno;
     struct fork_gate_thread *self = enter_default_heap();
     int err = JEMALLOC(posix_memalign)(memptr, alignment, size);
-    fork_gate_leave(self);
+    leave_default_heap(self, true, saved_errno);
     return err;
 }
 
 void *jemalloc_ctl_default_realloc(void *ptr, size_t size)
 {
+    int saved_errno = errno;
     struct fork_gate_thread *self = enter_default_heap();
     void *block = JEMALLOC(realloc)(ptr, size);
-    fork_gate_leave(self);
+    leave_default_heap(self, block != NULL, saved_errno);
     return block;
 }
 
 void jemalloc_ctl_default_free(void *ptr)
 {
+    int saved_errno = errno;
     struct fork_gate_thread *self = enter_default_heap();
     JEMALLOC(free)(ptr);
-    fork_gate_leave(self);
+    leave_default_heap(self, true, saved_errno);
 }
 
 void jemalloc_ctl_default_purge(void)

@@ -23,7 +23,7 @@ void model_check_kind(const struct model_world *world, const struct model_kind *
 {
     struct stat status;
 
-    if (kind->sort != MODEL_PMEM)
+    if (kind->sort != MODEL_PMEM || world->in_hardship)
         return;
     size_t held = held_by(kind);
     MODEL_CHECK(kind->max_size == 0 || held <= kind->max_size, "%zu bytes held, max_size %zu", held,
@@ -161,7 +161,8 @@ void model_check_refusal(struct model_world *world, const struct model_kind *kin
 {
     int slot = (int)(kind - world->kinds);
 
-    if (size >= MODEL_NEVER_FIT || alignment > GIB || kind->sort == MODEL_FILELESS)
+    if (size >= MODEL_NEVER_FIT || alignment > GIB || kind->sort == MODEL_FILELESS ||
+        world->in_hardship)
         return;
     MODEL_CHECK(kind->sort == MODEL_PMEM, "kind %d of anonymous memory refuses %zu bytes", slot,
                 size);

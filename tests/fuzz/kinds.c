@@ -23,7 +23,7 @@ static size_t round_up(size_t max_size)
 }
 
 static int create_with_config(const char *dir, size_t max_size, memkind_mem_usage_policy policy,
-                              memkind_t *kind)
+                              bool copied, memkind_t *kind)
 {
     struct memkind_config *config = memkind_config_new();
 
@@ -31,6 +31,7 @@ static int create_with_config(const char *dir, size_t max_size, memkind_mem_usag
     memkind_config_set_path(config, dir);
     memkind_config_set_size(config, max_size);
     memkind_config_set_memory_usage_policy(config, policy);
+    memkind_config_set_fork(config, copied ? MEMKIND_FORK_SNAPSHOT : MEMKIND_FORK_SHARE);
     int status = memkind_create_pmem_with_config(config, kind);
     memkind_config_delete(config);
     return status;
@@ -47,11 +48,17 @@ static void create_pmem(struct model_world *world, unsigned slot, uint16_t numbe
 
     *kind = (struct model_kind){.sort = MODEL_PMEM,
                                 .max_size = round_up(max_size),
+                                .copied = configured && (number >> 9 & 1) != 0,
                                 .conservative = policy == MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE};
     model_call(world, configured ? "create_pmem_with_config" : "create_pmem", (int)slot, NULL,
                policy, max_size);
-    int status = configured ? create_with_config(world->dir, max_size, policy, &kind->handle)
-                            : memkind_create_pmem(world->dir, max_size, &kind->handle);
+    int status = configured
+                     ? create_with_config(world->dir, max_size, policy, kind->copied, &kind->handle)
+                     : memkind_create_pmem(world->dir, max_size, &kind->handle);
+    if (status != MEMKIND_SUCCESS && world->in_hardship) {
+        kind->handle = NULL;
+        return;
+    }
     MODEL_CHECK(status == MEMKIND_SUCCESS && kind->handle != NULL, "create: %d", status);
     MODEL_CHECK(model_pmem(kind)->current_size == 0, "a new kind holds file space");
 }
@@ -96,6 +103,11 @@ static void create_by_operation(struct model_world *world, unsigned slot, uint16
         status = memkind_pmem_create(kind->handle, &MEMKIND_PMEM_OPS, "fuzz");
     else
         status = memkind_arena_create(kind->handle, arena_ops((number & 4) != 0), "fuzz");
+    if (status != MEMKIND_SUCCESS && world->in_hardship) {
+        free(kind->handle);
+        kind->handle = NULL;
+        return;
+    }
     MODEL_CHECK(status == MEMKIND_SUCCESS, "create: %d", status);
 }
 
@@ -109,13 +121,15 @@ struct model_kind *kinds_get(struct model_world *world, unsigned slot, uint16_t 
         create_by_operation(world, slot, number);
     else
         create_pmem(world, slot, number);
+    model_return(world, kind->handle);
+    if (kind->handle == NULL)
+        return kind;
     MODEL_CHECK(kind->handle->partition >= MEMKIND_NUM_BASE_KIND, "partition %u",
                 kind->handle->partition);
     for (unsigned i = 0; i < MODEL_SLOTS; i++)
         MODEL_CHECK(i == slot || world->kinds[i].handle == NULL ||
                         world->kinds[i].handle->partition != kind->handle->partition,
                     "two kinds with partition %u", kind->handle->partition);
-    model_return(world, kind->handle);
     return kind;
 }
 
@@ -197,7 +211,7 @@ void operation_create_wrongly(struct model_world *world, const struct input_reco
         status = memkind_create_pmem(dir, wrong[which].max_size, &kind);
     else
         status = create_with_config(dir, wrong[which].max_size,
-                                    (memkind_mem_usage_policy)wrong[which].policy, &kind);
+                                    (memkind_mem_usage_policy)wrong[which].policy, false, &kind);
     MODEL_CHECK(status == MEMKIND_ERROR_INVALID && kind == NOT_TOUCHED, "%d and %p", status,
                 (void *)kind);
     MODEL_CHECK(memkind_create_pmem(world->dir, 0, NULL) == MEMKIND_ERROR_INVALID, "no kind");
@@ -223,6 +237,8 @@ void operation_set_policy(struct model_world *world, const struct input_record *
         MODEL_CHECK(status == MEMKIND_ERROR_INVALID, "a policy that is none: %d", status);
         return;
     }
+    if (status != MEMKIND_SUCCESS && world->in_hardship)
+        return;
     MODEL_CHECK(status == MEMKIND_SUCCESS, "policy: %d", status);
     kind->conservative = policy == MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE;
     model_check_kind(world, kind);
@@ -269,7 +285,7 @@ void operation_map(struct model_world *world, const struct input_record *record)
     model_return(world, address);
     if (address != MAP_FAILED)
         model_add_mapped(world, slot, address, size);
-    else
+    else if (!world->in_hardship)
         MODEL_CHECK(error == (size == 0 ? EINVAL : ENOMEM) ||
                         (error == EBADF && kind->sort == MODEL_FILELESS),
                     "MAP_FAILED with errno %d", error);

@@ -51,6 +51,7 @@ struct model_kind {
     bool conservative; /* the policy, where it is known */
     bool zero_allocs;  /* requests of size 0 are allowed */
     bool shared;       /* other worlds have it too */
+    bool copied;       /* children get a copy of it */
 };
 
 struct model_block {
@@ -62,6 +63,7 @@ struct model_block {
     unsigned index; /* in the world's array */
     bool whole;     /* every byte has its value, not only samples */
     bool mapped;    /* from memkind_pmem_mmap(): cannot be freed */
+    bool lent;      /* the parent's: can be read and freed, and is never written */
 };
 
 struct model_world {
@@ -74,6 +76,7 @@ struct model_world {
     uint64_t seed;       /* of the next block */
     unsigned thread;     /* who is at work */
     bool exact;          /* nobody else uses the library */
+    bool in_hardship;    /* whatever needs the kernel or rights may fail; see hardship.h */
     bool file_limit;     /* RLIMIT_FSIZE is low */
     bool background;     /* jemalloc's threads run */
     const char *dir;     /* where files are made */

@@ -259,6 +259,9 @@ static void resize(struct model_world *world, struct model_block *block, size_t 
     memkind_t handle = some_handle(world, block->slot, way, &named);
 
     model_check_block(world, block);
+    /* It would stay where it is, and be filled. */
+    if (block->lent && size <= block->size)
+        return;
     model_call(world, "realloc", named, block->address, 0, size);
     errno = TOUCHED;
     void *address = way == 7 ? memkind_arena_realloc_with_kind_detect(block->address, size)

@@ -61,7 +61,10 @@ void operations_free(struct model_world *world, struct model_block *block, unsig
 
 /* -- kinds.c ----------------------------------------------------------------------------------- */
 
-/* The kind in a slot, made as the number says where there is none. */
+/*
+ * The kind in a slot, made as the number says where there is none. In hardship that may fail: then
+ * it has no handle.
+ */
 struct model_kind *kinds_get(struct model_world *world, unsigned slot, uint16_t number);
 
 /* Destroys the kind in the slot with all of its blocks. */

@@ -20,8 +20,7 @@ static void start(pthread_t *thread, void *(*function)(void *), void *argument)
     MODEL_CHECK(pthread_create(thread, NULL, function, argument) == 0, "no thread");
 }
 
-/* Frees all blocks, destroys all kinds, and checks what is left then. */
-static void clear(struct model_world *world)
+void players_clear(struct model_world *world)
 {
     questions_reset(world);
     model_check_all(world);
@@ -149,7 +148,7 @@ unsigned long players_in_turns(const uint8_t *records, size_t count, const char 
     for (unsigned i = 1; i < PLAYERS; i++)
         if ((count + i) % 2 != 0)
             end_seat(&table.seats[i]);
-    clear(world);
+    players_clear(world);
     for (unsigned i = 0; i < PLAYERS; i++) {
         end_seat(&table.seats[i]);
         sem_destroy(&table.seats[i].called);
@@ -288,7 +287,7 @@ unsigned long players_at_once(const uint8_t *records, size_t count, const char *
         take_over(&worlds[0], &worlds[i]);
     empty_boxes(&worlds[0]);
     be_alone(&worlds[0]);
-    clear(&worlds[0]);
+    players_clear(&worlds[0]);
     model_end(&worlds[0]);
     return worlds[0].calls;
 }

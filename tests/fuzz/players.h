@@ -13,6 +13,9 @@
 
 #include "fuzz/model.h"
 
+/* Frees all blocks, destroys all kinds, and checks what is left then. */
+void players_clear(struct model_world *world);
+
 /* Performs `count` records. At the end no block and no kind is left. Returns the calls made. */
 unsigned long players_in_turns(const uint8_t *records, size_t count, const char *dir);
 

@@ -5,6 +5,7 @@
  *
  *    input.h       from bytes to records of six bytes
  *    players.h     threads that perform them, in turns or at once
+ *    hardship.h    a child process that performs them while system calls fail, and more
  *    operations.h  what each does to the library
  *    model.h       what the library should be like
  *    journal.h     what is printed when it is not
@@ -23,6 +24,7 @@
 
 #include <cmocka.h>
 
+#include "fuzz/hardship.h"
 #include "fuzz/input.h"
 #include "fuzz/journal.h"
 #include "fuzz/players.h"
@@ -33,6 +35,9 @@
 
 /* In one input of so many, threads run at once. */
 #define AT_ONCE 4
+
+/* One input of sixteen has a part for a child process. */
+#define HARDSHIP_FROM 0xf0
 
 static unsigned long calls;
 
@@ -69,7 +74,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t count = (size - INPUT_HEADER) / INPUT_RECORD;
     if (look)
         leftovers_take(&before, NULL);
-    if (data[0] % AT_ONCE == 0)
+    if (data[0] >= HARDSHIP_FROM)
+        calls += hardship_play(records, count, dir, data[1]);
+    else if (data[0] % AT_ONCE == 0)
         calls += players_at_once(records, count, dir, data[1]);
     else
         calls += players_in_turns(records, count, dir);
