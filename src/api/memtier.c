@@ -214,18 +214,18 @@ static __attribute__((noinline)) void free_slowly(struct memkind *kind, void *pt
 static inline bool push_counted(const struct memkind *kind, void *ptr)
 {
     unsigned owner = address_map_owner(ptr);
-    unsigned partition = owner - ADDRESS_MAP_FIRST_OWNER;
 
     /* Nor is it one where there is no owner. A part's count is not its own. */
-    if (UNLIKELY(partition >= KIND_REGISTRY_FIRST_PART) ||
-        UNLIKELY(kind != NULL && kind->partition != partition))
+    if (UNLIKELY(owner - ADDRESS_MAP_FIRST_OWNER >= KIND_REGISTRY_FIRST_PART) ||
+        UNLIKELY(kind != NULL && kind_registry_owner(kind) != owner))
         return false;
     unsigned size_class = class_map_get_owned(ptr);
     struct tier_counts *own = thread_own.counts;
     if (UNLIKELY(own == NULL || memtier_kind_free_pre != NULL) ||
         UNLIKELY(!thread_cache_push(owner, size_class, ptr)))
         return false;
-    tier_counts_add_to(&own->bytes[partition], -(long)size_class_size(size_class));
+    tier_counts_add_to(&own->bytes[owner - ADDRESS_MAP_FIRST_OWNER],
+                       -(long)size_class_size(size_class));
     return true;
 }
 

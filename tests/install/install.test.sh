@@ -50,7 +50,7 @@ for page in "$MEMKIND_SOURCE_DIR"/man/*.[1-9]; do
     [ ! -e "$page" ] || [ -f "$prefix/share/man/man${page##*.}/$(basename "$page")" ] ||
         fail "$(basename "$page") is missing"
 done
-for file in libmemkind.so libmemkind.so.0 libmemkind.so.0.0.1 libmemkind.a libmemtier.so libmemtier.so.0 \
+for file in libmemkind.so libmemkind.so.0 libmemkind.so.0.0.1 libmemkind.a libmemtier.a libmemtier.so libmemtier.so.0 \
     libmemtier.so.0.0.0 libautohbw.so libautohbw.so.0 pkgconfig/memkind.pc \
     cmake/memkind/memkind-config.cmake cmake/memkind/memkind-config-version.cmake \
     cmake/memkind/memkind-targets.cmake; do
@@ -58,7 +58,7 @@ for file in libmemkind.so libmemkind.so.0 libmemkind.so.0.0.1 libmemkind.a libme
 done
 [ "$(readlink "$lib/libmemkind.so.0")" = libmemkind.so.0.0.1 ] || fail "libmemkind.so.0 is no link"
 strange=$(cd "$prefix" && find . -type f ! -name '*.h' ! -name '*.[1-9]' ! -name '*.cmake' \
-    ! -name memkind.pc ! -name 'libmemkind.*' ! -name libmemkind-preload.so ! -name libmemtier.so.0.0.0 \
+    ! -name memkind.pc ! -name 'libmemkind.*' ! -name libmemkind-preload.so ! -name libmemtier.so.0.0.0 ! -name libmemtier.a \
     ! -name libautohbw.so.0.0.0 ! -path './bin/memkind-*' ! -path ./bin/memtier \
     ! -path '*/bash-completion/completions/memkind-pmem')
 [ -z "$strange" ] || fail "installed but unknown:" $strange
@@ -80,6 +80,11 @@ nm -g --defined-only "$lib/libmemkind.a" | awk 'NF == 3 { print $3 }' | only_pub
 diff <(nm -D --defined-only "$lib/libmemkind.so.0" | awk '{ print $NF }' | sort) \
     <(nm -g --defined-only "$lib/libmemkind.a" | awk 'NF == 3 { print $3 }' | sort) ||
     fail "libmemkind.a and libmemkind.so.0 export different names"
+
+# What it exports, it does not have from elsewhere.
+diff <(nm -D --defined-only "$lib/libmemtier.so.0" | awk '{ print $NF }' | sort) \
+    <(nm -g --defined-only "$lib/libmemtier.a" | awk 'NF == 3 { print $3 }' | sort) ||
+    fail "libmemtier.a and libmemtier.so.0 export different names"
 
 echo "== headers"
 for header in memkind.h memkind_deprecated.h; do
