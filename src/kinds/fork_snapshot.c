@@ -47,9 +47,15 @@ static void handle_each(void (*call)(struct memkind *kind))
     errno = saved_errno;
 }
 
-static void begin(struct memkind *kind)
+static void hold(struct memkind *kind)
 {
     /* What is still an ancestor's cannot be copied: it goes on changing. */
+    if (!heap_is_inherited(heap_of(kind)))
+        space_snapshot_hold(heap_of(kind)->space);
+}
+
+static void begin(struct memkind *kind)
+{
     if (!heap_is_inherited(heap_of(kind)))
         space_snapshot_begin(heap_of(kind)->space);
 }
@@ -66,6 +72,7 @@ static void end_in_child(struct memkind *kind)
 
 static void before_fork(void)
 {
+    handle_each(hold);
     handle_each(begin);
 }
 

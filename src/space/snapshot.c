@@ -56,10 +56,14 @@ bool space_snapshot_is_wanted_by_any(void)
 
 /* -- Locks ------------------------------------------------------------------------------------- */
 
-/* Of all regions at once, which nobody else does; their holders wait for nothing but the store. */
-static void lock_all(struct space *space)
+void space_snapshot_hold(struct space *space)
 {
     lock_acquire(&space->lock, LOCK_SPACE);
+}
+
+/* Of all regions at once, which nobody else does; their holders wait for nothing but the store. */
+static void lock_regions(struct space *space)
+{
     for (struct region *region = atomic_load(&space->regions); region != NULL;
          region = region->next)
         lock_acquire(&region->lock, LOCK_REGION);
@@ -96,7 +100,7 @@ static int make_copy(struct space *space)
 
 void space_snapshot_begin(struct space *space)
 {
-    lock_all(space);
+    lock_regions(space);
     space->in_fork = true;
     set_outcome(space, make_copy(space));
 }

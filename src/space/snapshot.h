@@ -31,7 +31,12 @@ void space_snapshot_want(struct space *space);
 bool space_snapshot_is_wanted(const struct space *space);
 bool space_snapshot_is_wanted_by_any(void);
 
-/* Before the fork, when nobody is inside jemalloc any more: stops all changes and makes the copy. */
+/*
+ * Before the fork, when nobody is inside jemalloc any more: the first stops changes of what the
+ * space consists of, for all spaces of which there are to be copies; then the second, for each of
+ * them, stops all changes and makes the copy.
+ */
+void space_snapshot_hold(struct space *space);
 void space_snapshot_begin(struct space *space);
 
 /*

@@ -247,6 +247,38 @@ static void test_beside_a_shared_kind(void **state)
 
 /* -- Which kinds ------------------------------------------------------------------------------- */
 
+/* The locks of all of them are held at once. */
+static void test_many_kinds_with_copies(void **state)
+{
+    memkind_t kinds[5];
+    char *texts[COUNT_OF(kinds)];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        kinds[i] = make(0, MEMKIND_FORK_SNAPSHOT);
+        texts[i] = memkind_malloc(kinds[i], MIB);
+        assert_non_null(texts[i]);
+        fixture_fill(texts[i], MIB, (unsigned)i);
+    }
+    pid_t child = fixture_fork();
+    if (child == 0) {
+        for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+            if (!fixture_is_filled(texts[i], MIB, (unsigned)i))
+                _exit(1);
+            memkind_free(kinds[i], texts[i]);
+            if (memkind_destroy_kind(kinds[i]) != MEMKIND_SUCCESS)
+                _exit(2);
+        }
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(child), 0);
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        assert_true(fixture_is_filled(texts[i], MIB, (unsigned)i));
+        memkind_free(kinds[i], texts[i]);
+        fixture_destroy(kinds[i]);
+    }
+}
+
 static memkind_snapshot outcome_of_fork(memkind_t kind)
 {
     assert_non_null(memkind_malloc(kind, 100));
@@ -473,6 +505,7 @@ int main(void)
         FIXTURE_TEST(test_parent_destroys),
         FIXTURE_TEST(test_after_frees),
         FIXTURE_TEST(test_beside_a_shared_kind),
+        FIXTURE_TEST(test_many_kinds_with_copies),
         FIXTURE_TEST(test_environment),
         FIXTURE_TEST(test_bad_mode),
         FIXTURE_TEST(test_kinds_without_copies),

@@ -228,6 +228,7 @@ static void child_has_a_copy(void **state)
 
     (void)state;
     assert_false(space_snapshot_is_wanted(&space));
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     space_snapshot_end(&space, true);
     assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
@@ -248,6 +249,7 @@ static void parent_keeps_its_own(void **state)
     int fd = space.fd;
 
     (void)state;
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     space_snapshot_end(&space, false);
     assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
@@ -273,6 +275,7 @@ static void writes_in_pieces(void **state)
     (void)state;
     short_write = 5000;
     write_fault = (struct fault){.error = EINTR, .skip = 3, .times = 4};
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     space_snapshot_end(&space, true);
     assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
@@ -319,6 +322,7 @@ static void copy_where_no_file_can_be_made(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         fault_set(&openat_fault, errors[i], FAULT_ALWAYS);
+        space_snapshot_hold(&space);
         space_snapshot_begin(&space);
         space_snapshot_end(&space, true);
         assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
@@ -336,6 +340,7 @@ static void copy_where_no_file_can_be_made(void **state)
     /* Beyond its end, too. */
     check_account();
     clear_faults();
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     space_snapshot_end(&space, true);
     assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
@@ -350,6 +355,7 @@ static void check_failure(struct fault *fault, int error, unsigned skip)
 {
     clear_faults();
     *fault = (struct fault){.error = error, .skip = skip, .times = FAULT_ALWAYS};
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
     space_snapshot_end(&space, false);
@@ -382,6 +388,7 @@ static void failures_that_memory_does_not_cure(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         fault_set(&openat_fault, errors[i], FAULT_ALWAYS);
+        space_snapshot_hold(&space);
         space_snapshot_begin(&space);
         assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
         space_snapshot_end(&space, false);
@@ -390,6 +397,7 @@ static void failures_that_memory_does_not_cure(void **state)
     fault_set(&openat_fault, EACCES, FAULT_ALWAYS);
     /* The number that is kept is no help either. */
     fault_set(&memory_fault, EMFILE, 2);
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
     space_snapshot_end(&space, false);
@@ -401,6 +409,7 @@ static void child_without_a_copy_reads_nothing(void **state)
 {
     (void)state;
     fault_set(&openat_fault, EMFILE, FAULT_ALWAYS);
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     space_snapshot_end(&space, true);
     assert_false(space.copied);
@@ -412,6 +421,7 @@ static void child_without_a_copy_reads_nothing(void **state)
 static void copy_that_cannot_be_mapped(void **state)
 {
     (void)state;
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
     fault_set(&map_fault, ENOMEM, FAULT_ALWAYS);
@@ -431,12 +441,14 @@ static void spare_number_is_the_copys(void **state)
     int spare = space.spare_fd;
     assert_true(spare > STDERR_FILENO && spare != space.fd);
     fault_set(&openat_fault, EMFILE, 1);
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
     assert_int_equal(space.spare_fd, -1);
     space_snapshot_end(&space, false);
     assert_int_equal(space.spare_fd, spare);
     /* In the child, it is one of the copy's. */
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     space_snapshot_end(&space, true);
     assert_true(descriptor_is(space.spare_fd, &space.copy_file));
@@ -445,6 +457,7 @@ static void spare_number_is_the_copys(void **state)
     int taken = space.spare_fd;
     assert_int_equal(dup2(own, taken), taken);
     fault_set(&openat_fault, EMFILE, FAULT_ALWAYS);
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
     space_snapshot_end(&space, false);
@@ -459,6 +472,7 @@ static void copy_that_cannot_be_measured(void **state)
 {
     (void)state;
     fault_set(&openat_fault, EACCES, FAULT_ALWAYS);
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     fault_set(&size_fault, EIO, FAULT_ALWAYS);
     space_snapshot_end(&space, true);
@@ -473,6 +487,7 @@ static void access_that_cannot_be_barred(void **state)
     (void)state;
     fault_set(&openat_fault, EMFILE, FAULT_ALWAYS);
     fault_set(&bar_fault, ENOMEM, FAULT_ALWAYS);
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     space_snapshot_end(&space, true);
     assert_true(bar_fault.calls > 0);
@@ -488,6 +503,7 @@ static void access_that_nothing_bars(void **state)
     int status;
 
     (void)state;
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     pid_t child = fork();
     assert_true(child >= 0);
@@ -516,6 +532,7 @@ static void store_without_copies(void **state)
     backing = file_backing;
     backing.copy = NULL;
     space.backing = &backing;
+    space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     space_snapshot_end(&space, false);
     assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
