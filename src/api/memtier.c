@@ -112,9 +112,10 @@ static inline void *pop_counted(const struct thread_own *thread, const struct me
         UNLIKELY(kind->ops->malloc != memkind_arena_malloc || memtier_kind_malloc_post != NULL))
         return NULL;
     unsigned size_class = size_class_of(size);
-    void *block = thread_cache_pop_from(thread->caches[kind_registry_owner(kind)], size_class);
+    unsigned owner = kind_registry_owner(kind);
+    void *block = thread_cache_pop_from(thread->caches[owner], size_class);
     if (LIKELY(block != NULL))
-        tier_counts_add_to(&own->bytes[kind->partition], (long)size_class_size(size_class));
+        tier_counts_add_to(&own->bytes[owner], (long)size_class_size(size_class));
     return block;
 }
 
@@ -132,7 +133,7 @@ static __attribute__((noinline)) void *kind_malloc_slowly(struct memkind *kind, 
 
 void *memtier_kind_malloc(memkind_t kind, size_t size)
 {
-    void *block = LIKELY(kind != NULL) ? pop_counted(&thread_own, kind, size) : NULL;
+    void *block = LIKELY(kind != NULL) ? pop_counted(thread_own_here(), kind, size) : NULL;
 
     return LIKELY(block != NULL) ? block : kind_malloc_slowly(kind, size);
 }
@@ -213,19 +214,22 @@ static __attribute__((noinline)) void free_slowly(struct memkind *kind, void *pt
  */
 static inline bool push_counted(const struct memkind *kind, void *ptr)
 {
-    unsigned owner = address_map_owner(ptr);
+    const struct thread_own *thread = thread_own_here();
+    struct tier_counts *own = thread->counts;
 
-    /* Nor is it one where there is no owner. A part's count is not its own. */
-    if (UNLIKELY(owner - ADDRESS_MAP_FIRST_OWNER >= KIND_REGISTRY_FIRST_PART) ||
-        UNLIKELY(kind != NULL && kind_registry_owner(kind) != owner))
+    if (UNLIKELY(own == NULL || memtier_kind_free_pre != NULL || !address_map_has(ptr)))
         return false;
-    unsigned size_class = class_map_get_owned(ptr);
-    struct tier_counts *own = thread_own.counts;
-    if (UNLIKELY(own == NULL || memtier_kind_free_pre != NULL) ||
-        UNLIKELY(!thread_cache_push(owner, size_class, ptr)))
+    const _Atomic uint8_t *byte = class_map_at_owned(ptr);
+    if (UNLIKELY(byte == NULL))
         return false;
-    tier_counts_add_to(&own->bytes[owner - ADDRESS_MAP_FIRST_OWNER],
-                       -(long)size_class_size(size_class));
+    unsigned size_class = atomic_load_explicit(byte, memory_order_relaxed);
+    size_t owner = address_map_owner_known(ptr);
+    /* A part's count is not its own. */
+    if (UNLIKELY(owner >= ADDRESS_MAP_FIRST_OWNER + KIND_REGISTRY_FIRST_PART) ||
+        UNLIKELY(kind != NULL && kind_registry_owner(kind) != owner) ||
+        UNLIKELY(!thread_cache_push_to(thread->caches[owner], size_class, ptr)))
+        return false;
+    tier_counts_take_from(&own->bytes[owner], (long)size_class_size(size_class));
     return true;
 }
 
@@ -292,7 +296,7 @@ static inline void *pop_in_turn(const struct thread_own *thread, const struct ti
 
 void *memtier_malloc(struct memtier_memory *memory, size_t size)
 {
-    const struct thread_own *thread = &thread_own;
+    const struct thread_own *thread = thread_own_here();
 
     if (UNLIKELY(memory == NULL || thread->counts == NULL))
         return malloc_slowly(memory, size);

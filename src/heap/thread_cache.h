@@ -80,12 +80,33 @@ struct thread_own {
 extern _Thread_local struct thread_own thread_own;
 
 /*
+ * Its address, for a function that uses it twice: compilers look it up each time, as they see no
+ * cost in that.
+ */
+static inline struct thread_own *thread_own_here(void)
+{
+    struct thread_own *own = &thread_own;
+
+    __asm__("" : "+r"(own));
+    return own;
+}
+
+/* The address is computed once, and kept: compilers compute it anew for each member. */
+static inline struct cache_bin *thread_cache_bin(struct thread_cache *cache, unsigned size_class)
+{
+    struct cache_bin *bin = &cache->bins[size_class];
+
+    __asm__("" : "+r"(bin));
+    return bin;
+}
+
+/*
  * A block of the class, or NULL where the fast way is closed or the cache has none: then
  * heap_alloc() knows more.
  */
 static inline void *thread_cache_pop_from(struct thread_cache *cache, unsigned size_class)
 {
-    struct cache_bin *bin = &cache->bins[size_class];
+    struct cache_bin *bin = thread_cache_bin(cache, size_class);
     void *block = NULL;
 
     atomic_store_explicit(&cache->busy, true, memory_order_relaxed);
@@ -110,10 +131,10 @@ static inline void *thread_cache_pop(unsigned heap_number, unsigned size_class)
 
 /* Takes a block of the class; false where the fast way is closed, the bin is full, or the class
  * is 0: then heap_free() takes it. */
-static inline bool thread_cache_push(unsigned heap_number, unsigned size_class, void *block)
+static inline bool thread_cache_push_to(struct thread_cache *cache, unsigned size_class,
+                                        void *block)
 {
-    struct thread_cache *cache = thread_own.caches[heap_number];
-    struct cache_bin *bin = &cache->bins[size_class];
+    struct cache_bin *bin = thread_cache_bin(cache, size_class);
     bool pushed = false;
 
     atomic_store_explicit(&cache->busy, true, memory_order_relaxed);
@@ -127,6 +148,12 @@ static inline bool thread_cache_push(unsigned heap_number, unsigned size_class, 
     }
     atomic_store_explicit(&cache->busy, false, memory_order_release);
     return pushed;
+}
+
+/* The same with the calling thread's cache of the heap. */
+static inline bool thread_cache_push(unsigned heap_number, unsigned size_class, void *block)
+{
+    return thread_cache_push_to(thread_own.caches[heap_number], size_class, block);
 }
 
 /* -- For heap.c -------------------------------------------------------------------------------- */

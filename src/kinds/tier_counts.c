@@ -161,7 +161,8 @@ long tier_counts_total(unsigned partition)
     long total = atomic_load_explicit(&shared_bytes[partition], memory_order_relaxed);
 
     for (; record != NULL; record = record->next)
-        total += atomic_load_explicit(&record->bytes[partition], memory_order_relaxed);
+        total += atomic_load_explicit(&record->bytes[ADDRESS_MAP_FIRST_OWNER + partition],
+                                      memory_order_relaxed);
     return total;
 }
 

@@ -55,15 +55,21 @@ static inline unsigned class_map_get(const void *ptr)
 }
 
 /* The same for ptr of which address_map_has(), 0 where it lies in an area. */
-static inline unsigned class_map_get_owned(const void *ptr)
+static inline const _Atomic uint8_t *class_map_at_owned(const void *ptr)
 {
     const _Atomic uint8_t *bytes =
         atomic_load_explicit(ADDRESS_MAP_ENTRY(classes, ptr), memory_order_relaxed);
 
     if (__builtin_expect(bytes == NULL, 0))
-        return 0;
-    bytes += ((uintptr_t)ptr >> CLASS_MAP_PAGE_SHIFT) % CLASS_MAP_GRANULE_PAGES;
-    return atomic_load_explicit(bytes, memory_order_relaxed);
+        return NULL;
+    return bytes + ((uintptr_t)ptr >> CLASS_MAP_PAGE_SHIFT) % CLASS_MAP_GRANULE_PAGES;
+}
+
+static inline unsigned class_map_get_owned(const void *ptr)
+{
+    const _Atomic uint8_t *byte = class_map_at_owned(ptr);
+
+    return byte == NULL ? 0 : atomic_load_explicit(byte, memory_order_relaxed);
 }
 
 /* Notes the class of a block that is about to be handed out. Where nothing changes, nothing is

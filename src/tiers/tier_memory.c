@@ -36,7 +36,7 @@ static struct tier_turn *turn_of(struct tier_counts *own, const struct memtier_m
 
 static long own_bytes(const struct tier_counts *own, const struct tier *tier)
 {
-    return atomic_load_explicit(&own->bytes[tier->kind->partition], memory_order_relaxed);
+    return atomic_load_explicit(&own->bytes[kind_registry_owner(tier->kind)], memory_order_relaxed);
 }
 
 static void add_up(struct tier_turn *turn, const struct tier_counts *own,
@@ -105,7 +105,7 @@ static struct memkind *decide_by_ratio(const struct memtier_memory *memory, stru
     const struct tier *tier = least_filled(memory, turn, own, &left);
 
     if (turn != NULL) {
-        turn->count = &own->bytes[tier->kind->partition];
+        turn->count = &own->bytes[kind_registry_owner(tier->kind)];
         turn->cache = cache_of(tier->kind);
         turn->limit = own_bytes(own, tier) + (long)fmin(fmax(left, SHORTEST_TURN), LONGEST_TURN);
     }
