@@ -56,11 +56,18 @@ extern struct address_map_tables *address_map_tables;
 /* Addresses below are in the tables: 0 while there are none. */
 extern uintptr_t address_map_end;
 
-/*
- * The entry of ptr in a table of address_map_tables, which are there.
- */
+/* The entry of ptr in a table of address_map_tables, which are there. */
 #define ADDRESS_MAP_ENTRY(table, ptr) \
     (&address_map_tables->table[(uintptr_t)(ptr) >> ADDRESS_MAP_GRANULE_SHIFT])
+
+/* A thread sanitizer takes a plain load for a race. */
+#ifdef __SANITIZE_THREAD__
+#    define ADDRESS_MAP_SANITIZED 1
+#elif defined(__has_feature)
+#    if __has_feature(thread_sanitizer)
+#        define ADDRESS_MAP_SANITIZED 1
+#    endif
+#endif
 
 /*
  * Whether there are tables, and ptr is in them. On x86-64, loads are not reordered, and a plain one
@@ -68,7 +75,7 @@ extern uintptr_t address_map_end;
  */
 static inline bool address_map_has(const void *ptr)
 {
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && !defined(ADDRESS_MAP_SANITIZED)
     if (__builtin_expect((uintptr_t)ptr >= address_map_end, 0))
         return false;
     atomic_signal_fence(memory_order_acquire);
@@ -101,8 +108,9 @@ int address_map_covers(const void *base, size_t size);
 int address_map_open(const void *base, size_t size);
 
 /*
- * Makes owner the owner of [base, base + size), for which address_map_open() was called. The caller holds the address space, mapped or reserved: it is what keeps two threads from
- * writing the same entries.
+ * Makes owner the owner of [base, base + size), for which address_map_open() was called. The caller
+ * holds the address space, mapped or reserved: it is what keeps two threads from writing the same
+ * entries.
  */
 void address_map_set(const void *base, size_t size, unsigned owner);
 

@@ -20,8 +20,8 @@
 /*
  * Enters [base, base + size), in whole pages and not empty, with its owner in the sense of the
  * address map and with the bytes of its pages for the class map (size >> CLASS_MAP_PAGE_SHIFT, all
- * zero). 0; -ENOMEM; -EINVAL where the address map does not cover the area, -ENFILE where there are too
- * many. Thread-safe.
+ * zero). 0 or -ENOMEM; -EINVAL where the address map does not cover the area; -ENFILE where there
+ * are too many. Thread-safe.
  */
 int area_map_add(const void *base, size_t size, unsigned owner, _Atomic uint8_t *classes);
 

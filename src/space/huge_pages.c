@@ -50,9 +50,9 @@ static bool has_pages(const struct space *space, const char *chunk)
  * Replaces the map of chunks of which nothing is committed by one that has its pages, taken for it
  * alone: after a fork, where the pool has no page for the first write of this process to one that
  * it shares with a child, the kernel takes the page away from the child. Otherwise this process
- * would be ended by SIGBUS. The map is made elsewhere, since one that cannot be made in place leaves
- * none there; mremap(2) looks first whether it can move it, which Linux 5.16 can. Where any of that
- * fails, the chunks stay as they are.
+ * would be ended by SIGBUS. The map is made elsewhere, since one that cannot be made in place
+ * leaves none there; mremap(2) looks first whether it can move it, which Linux 5.16 can. Where any
+ * of that fails, the chunks stay as they are.
  */
 static void claim(struct space *space, char *first, char *end)
 {
@@ -82,8 +82,8 @@ static void claim_empty(struct space *space, char *first, char *end)
 }
 
 /*
- * Takes whole chunks away: what was claimed for them is the pool's again. Before Linux 5.18 there is
- * no other way. 0 or -errno.
+ * Takes whole chunks away: what was claimed for them is the pool's again. Before Linux 5.18 there
+ * is no other way. 0 or -errno.
  */
 static int give_back(struct space *space, char *first, char *last, off_t offset)
 {
@@ -180,8 +180,8 @@ static bool ends_region(const struct space *space, const char *end)
 
 /*
  * Sets to zero what is there of one huge page: a commit that failed may have left none. It is taken
- * first, which it need not be where it is there; EFAULT says that there is none, and none left. 0 or
- * -errno, where it may be there and has its contents.
+ * first, which it need not be where it is there; EFAULT says that there is none, and none left. 0
+ * or -errno, where it may be there and has its contents.
  */
 static int clear_in_page(char *start, char *end)
 {

@@ -64,9 +64,11 @@ static char *reserve_exactly(size_t size, size_t alignment)
     if (probe == NULL)
         return NULL;
     munmap(probe, size);
-    char *base = probe - ((uintptr_t)probe & (alignment - 1));
-    if (base == NULL)
+    size_t beyond = (uintptr_t)probe & (alignment - 1);
+    /* Not a comparison of a pointer with NULL, which a compiler may leave out after a subtraction. */
+    if (beyond == (uintptr_t)probe)
         return NULL;
+    char *base = probe - beyond;
     char *reserved = mmap(base, size, PROT_NONE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     if (reserved == MAP_FAILED)

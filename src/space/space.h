@@ -18,8 +18,8 @@
  *              ahead --commit--> used      ahead --trim, or no page of its chunk is used--> empty
  *              used --decommit--> empty    and reads as zero when it is committed again
  *              used --decommit--> ahead    where the store could not give back part of a large page
- *              used --decommit--> stale    where it failed to give it back: an error of the disk, no
- *                                          room to note a hole, locked pages
+ *              used --decommit--> stale    where it failed to give it back: an error of the disk,
+ *                                          no room to note a hole, locked pages
  *              stale --trim, or a later decommit near by--> empty
  *              stale --commit--> used      after its store was taken again, and set to zero
  *

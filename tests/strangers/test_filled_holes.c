@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* khugepaged, mlock(2) and others filled the file's holes: it held more than the limit, for good. */
+/* khugepaged, mlock(2) and others filled the file's holes: it held more than its limit for good. */
 #include "api/fixture.h"
 
 #include <sched.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* 3,000 short threads, three times: resident 698, 1,330, 1,567 MB. What they freed lay in large pieces, and small
- * blocks came from fresh file space. */
+/* 3,000 short threads, three times: resident 698, 1,330, 1,567 MB. What they freed lay in large
+ * pieces, and small blocks came from fresh file space. */
 #include "api/fixture.h"
 
 #include <pthread.h>
@@ -30,7 +30,7 @@ static void *allocate_and_end(void *arg)
     return NULL;
 }
 
-/* One at a time, each with less than half a MiB. The length of the file is the most that it ever held. */
+/* One at a time, each with less than half a MiB. The file is as long as the most that it held. */
 static void test_short_threads(void **state)
 {
     (void)state;

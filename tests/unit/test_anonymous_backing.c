@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of spaces in anonymous memory: which maps are made, and that one that fails leaves nothing. */
+/* Tests of spaces in anonymous memory: which maps are made, and that a failed one leaves none. */
 /* WRAP: mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>

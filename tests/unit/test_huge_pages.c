@@ -130,7 +130,7 @@ static int map_space(struct space *of, void *addr, size_t size, off_t offset)
                : 0;
 }
 
-/* -- A pool that has pages for this process alone ----------------------------------------------- */
+/* -- A pool that has pages for this process alone ---------------------------------------------- */
 
 static bool is_claimed[CHUNKS];
 
