@@ -75,7 +75,7 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
         return err;
     heap->space = space;
     atomic_init(&heap->cached_bytes, 0);
-    heap->generation = fork_generation;
+    atomic_init(&heap->generation, fork_generation);
     forget_refusals(heap);
     atomic_init(&heap->refused_at, 0);
     atomic_init(&heap->frees_seen, 0);
@@ -123,7 +123,7 @@ void heap_adopt(struct heap *heap)
         space_adopt(heap->space);
     forget_refusals(heap);
     atomic_store(&heap->cached_bytes, 0);
-    heap->generation = fork_generation;
+    atomic_store_explicit(&heap->generation, fork_generation, memory_order_release);
 }
 
 /* -- Allocation -------------------------------------------------------------------------------- */

@@ -49,7 +49,7 @@ struct heap {
     pthread_mutex_t reclaim_lock; /* held while everything unused is given back */
     struct thread_caches caches;
     atomic_size_t cached_bytes; /* in caches when the counters were last brought up to date */
-    unsigned generation;        /* fork_generation, when the heap was made or adopted */
+    atomic_uint generation;     /* fork_generation, when the heap was made or adopted */
     struct heap_list_entry entry;
     size_t unused_seen;    /* bytes that no block used at the last look of the idle thread, */
     unsigned quiet_looks;  /* and how many looks before it saw the same */
@@ -73,7 +73,8 @@ void heap_destroy(struct heap *heap);
  */
 static inline bool heap_is_inherited(const struct heap *heap)
 {
-    return heap->generation != fork_generation;
+    /* A report may be looking while another thread adopts the heap. */
+    return atomic_load_explicit(&heap->generation, memory_order_acquire) != fork_generation;
 }
 
 /*

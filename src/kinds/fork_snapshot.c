@@ -47,17 +47,28 @@ static void handle_each(void (*call)(struct memkind *kind))
     errno = saved_errno;
 }
 
+/* NULL for what is still an ancestor's: it goes on changing. */
+static struct space *space_to_copy(const struct memkind *kind)
+{
+    struct heap *heap = heap_of(kind);
+
+    return heap != NULL && !heap_is_inherited(heap) ? heap->space : NULL;
+}
+
 static void hold(struct memkind *kind)
 {
-    /* What is still an ancestor's cannot be copied: it goes on changing. */
-    if (!heap_is_inherited(heap_of(kind)))
-        space_snapshot_hold(heap_of(kind)->space);
+    struct space *space = space_to_copy(kind);
+
+    if (space != NULL)
+        space_snapshot_hold(space);
 }
 
 static void begin(struct memkind *kind)
 {
-    if (!heap_is_inherited(heap_of(kind)))
-        space_snapshot_begin(heap_of(kind)->space);
+    struct space *space = space_to_copy(kind);
+
+    if (space != NULL)
+        space_snapshot_begin(space);
 }
 
 static void end_in_parent(struct memkind *kind)

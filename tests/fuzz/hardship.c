@@ -29,6 +29,13 @@
 #define ROUNDS       4 /* of destructors, PTHREAD_DESTRUCTOR_ITERATIONS */
 #define TEXT         "text of the program"
 
+/* The thread sanitizer does not know threads any more when their last destructors run. */
+#ifdef __SANITIZE_THREAD__
+#    define THREADS_SANITIZED true
+#else
+#    define THREADS_SANITIZED false
+#endif
+
 static struct model_world world;
 
 /* What is left to play. */
@@ -214,6 +221,10 @@ static void in_destructors(struct part *part, unsigned number)
     struct ending ending = {.part = part, .at_once = 1 + number % 8};
     pthread_t thread;
 
+    if (THREADS_SANITIZED) {
+        play_rest(part);
+        return;
+    }
     MODEL_CHECK(pthread_key_create(&ending.key, play_in_destructor) == 0, "no key");
     while (part->count != 0) {
         ending.rounds = 0;
