@@ -142,6 +142,8 @@ static void *from_kind(const struct request *request)
     void *block;
 
     preload_set_thread(PRELOAD_BUSY);
+    if (UNLIKELY(before == PRELOAD_COLD && preload.serving.begin_thread != NULL))
+        preload.serving.begin_thread();
     if (request->alignment != 0)
         block = preload.serving.memalign(request->alignment, size);
     else if (request->zero)
@@ -213,6 +215,14 @@ static void free_block(void *ptr, bool cached)
 
 static __attribute__((noinline)) void free_slowly(void *ptr)
 {
+    if (preload_self.state == PRELOAD_FAST && preload.serving.fast_frees_all) {
+        memkind_t kind = memkind_detect_kind(ptr);
+
+        if (LIKELY(preload_has(kind))) {
+            preload.free(kind, ptr);
+            return;
+        }
+    }
     free_block(ptr, true);
 }
 
@@ -265,7 +275,7 @@ EXPORT void *calloc(size_t num, size_t size)
         return NULL;
     }
     if (LIKELY(preload_self.state == PRELOAD_FAST) && !callers_include(&preload.libc, CALLER())) {
-        void *block = preload.kind->ops->calloc(preload_self.kind, 1, block_size(bytes));
+        void *block = preload.serving.fast_calloc(preload_self.kind, 1, block_size(bytes));
 
         if (LIKELY(block != NULL))
             return block;

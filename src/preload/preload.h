@@ -64,7 +64,7 @@ extern struct memkind preload_nobody;
 /* Written once, the kind last; a library that started before this one may have threads already. */
 struct preload {
     memkind_t kind; /* the first; NULL: libc serves everything; preload_kind() reads it */
-    void *(*malloc)(memkind_t kind, size_t size); /* the first kind's */
+    void *(*malloc)(memkind_t own, size_t size); /* the fast ways, see serving.h */
     void (*free)(memkind_t kind, void *ptr);
     struct serving serving;      /* all kinds, and how they are asked */
     struct callers_code libc;    /* which gets none of the kinds' blocks */

@@ -27,15 +27,21 @@ static void *kind_malloc_uncached(size_t size)
     return memkind_arena_malloc_uncached(preload.kind, size);
 }
 
+void serving_be_fast(struct serving *serving, memkind_t kind)
+{
+    serving->fast_malloc = kind->ops->malloc;
+    serving->fast_calloc = kind->ops->calloc;
+    serving->fast_free = kind->ops->free;
+}
+
 struct serving serving_by_kind(memkind_t kind)
 {
     /* A kind on nodes has a heap for each set of them. */
     bool one_heap = kind->ops->malloc == memkind_arena_malloc;
 
-    return (struct serving){
+    struct serving serving = {
         .kinds = {kind},
         .count = 1,
-        .fast = true,
         .malloc = kind_malloc,
         .calloc = kind_calloc,
         .memalign = kind_memalign,
@@ -44,4 +50,6 @@ struct serving serving_by_kind(memkind_t kind)
         .malloc_uncached = one_heap ? kind_malloc_uncached : kind_malloc,
         .free_uncached = one_heap ? memkind_arena_free_uncached : memkind_free,
     };
+    serving_be_fast(&serving, kind);
+    return serving;
 }

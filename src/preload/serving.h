@@ -17,8 +17,19 @@
 struct serving {
     memkind_t kinds[SERVING_MOST_KINDS]; /* that blocks may be of */
     unsigned count;
-    bool fast; /* a thread may call the operations of its own kind; they are the same for all */
 
+    /*
+     * The fast way of threads that may ask for all sizes: called without further ado once the thread
+     * has had a block by the functions below. The first two get the thread's own kind, the last one
+     * that of the block. NULL: there is no fast way.
+     */
+    void *(*fast_malloc)(memkind_t own, size_t size);
+    void *(*fast_calloc)(memkind_t own, size_t num, size_t size);
+    void (*fast_free)(memkind_t kind, void *ptr);
+    bool fast_frees_all; /* for blocks of all kinds; else for those of the thread's own */
+
+    /* Called before a thread's first block, and in the child of a fork again; or NULL. */
+    void (*begin_thread)(void);
     void *(*malloc)(size_t size);
     void *(*calloc)(size_t size); /* all bytes are zero */
     void *(*memalign)(size_t alignment, size_t size);
@@ -32,3 +43,6 @@ struct serving {
 
 /* One kind, by the functions of memkind(3). */
 struct serving serving_by_kind(memkind_t kind);
+
+/* The fast way of a thread is to call the operations of its own kind, as those of this one are. */
+void serving_be_fast(struct serving *serving, memkind_t kind);

@@ -73,13 +73,11 @@ static void activate(const struct settings *settings, const struct serving *serv
         set_fallback(serving);
     preload.deep_bind = settings->deep_bind;
     preload.counted = settings->pmem != 0;
-    preload.ready =
-        !preload.counted && all_sizes && serving->malloc == serving_by_kind(first).malloc
-            ? PRELOAD_FAST
-            : PRELOAD_CHOOSY;
+    preload.ready = serving->fast_malloc != NULL && all_sizes && !preload.counted ? PRELOAD_FAST
+                                                                                  : PRELOAD_CHOOSY;
     ratio_set(settings->dram, settings->pmem);
-    preload.malloc = first->ops->malloc;
-    preload.free = first->ops->free;
+    preload.malloc = serving->fast_malloc;
+    preload.free = serving->fast_free;
     preload.libc = callers_find((uintptr_t)gnu_get_libc_version);
     preload.libnuma = callers_find((uintptr_t)dlsym(RTLD_DEFAULT, "numa_available"));
     __atomic_store_n(&preload.kind, first, __ATOMIC_RELEASE);

@@ -34,3 +34,14 @@ ours=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELO
 [ "$(number "$work/stats" file_space_peak)" -gt 0 ] || fail "the program did not run on the library"
 echo "tenths of an instruction for malloc(64) and free: $ours, libc $libc"
 [ "$ours" -le "$libc" ] || fail "more than libc's"
+
+# Nor do they in several directories, or on a node.
+mkdir "$work/other"
+several=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem:$work/other")
+echo "in several directories: $several"
+[ "$several" -le "$libc" ] || fail "more than libc's"
+if grep -qs '^Node 0' /sys/devices/system/node/node0/meminfo; then
+    node=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_NODES="$(cat /sys/devices/system/node/has_memory)")
+    echo "on memory nodes: $node"
+    [ "$node" -le "$libc" ] || fail "more than libc's"
+fi

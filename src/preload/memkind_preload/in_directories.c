@@ -210,7 +210,6 @@ static bool make_one(const char *directory, size_t size, memkind_t *kind, char *
 static bool make_several(char **directories, size_t size, struct serving *serving, char *message)
 {
     *serving = (struct serving){
-        .fast = true,
         .malloc = several_malloc,
         .calloc = several_calloc,
         .memalign = several_memalign,
@@ -227,6 +226,7 @@ static bool make_several(char **directories, size_t size, struct serving *servin
         }
         serving->count++;
     }
+    serving_be_fast(serving, serving->kinds[0]);
     find_nearest(directories);
     return true;
 }
