@@ -357,7 +357,21 @@ static void spell(const size_t *mib, size_t parts, char name[NAME_SIZE])
     }
 }
 
-/* Numbers of the kind are as old as those of the whole heap. */
+/* Of an arena, and so of all kinds together; else the number is the same for all of them. */
+static int number_of_kinds(const char *name, uint64_t *value, size_t *size)
+{
+    bool of_arena = strncmp(name, "stats.arenas.", sizeof("stats.arenas.") - 1) == 0;
+    uint64_t more = 0;
+    int err = memkind_arena_get_number(preload_kind(), name, value, size);
+
+    for (unsigned i = 1; err == MEMKIND_SUCCESS && of_arena && i < preload.serving.count; i++) {
+        err = memkind_arena_get_number(preload.serving.kinds[i], name, &more, size);
+        *value += more;
+    }
+    return err;
+}
+
+/* Numbers of the kinds are as old as those of the whole heap. */
 static int read_number(const size_t *mib, size_t parts, void *old, size_t *old_size)
 {
     char name[NAME_SIZE];
@@ -368,7 +382,7 @@ static int read_number(const size_t *mib, size_t parts, void *old, size_t *old_s
     (void)whole_heap_numbers();
     spell(mib, parts, name);
     preload_set_thread(PRELOAD_BUSY);
-    int err = memkind_arena_get_number(preload_kind(), name, &value, &size);
+    int err = number_of_kinds(name, &value, &size);
     preload_set_thread(before);
     if (err != MEMKIND_SUCCESS)
         return ENOENT;

@@ -185,18 +185,30 @@ static void clean_text(char *text, size_t size)
             memset(byte, '?', 2);
 }
 
+/* Only a heap in files, whose paths begin like this, has file space. */
+static void print_file_space(const struct numbers_page *page)
+{
+    const struct numbers *numbers = &page->numbers;
+
+    if (page->directory[0] != '/') {
+        printf(" %16s %16s %16s", "-", "-", "-");
+        return;
+    }
+    printf(" %16" PRIu64 " %16" PRIu64, numbers->file_space, numbers->file_space_peak);
+    if (numbers->max_size != 0)
+        printf(" %16" PRIu64, numbers->max_size);
+    else
+        printf(" %16s", "none");
+}
+
 static void print(const struct numbers_page *page)
 {
     const struct numbers *numbers = &page->numbers;
 
     printf("%-16s %16s %16s %16s %16s %16s\n", "heap", "file space", "peak", "limit", "blocks",
            "without room");
-    printf("%-16s %16" PRIu64 " %16" PRIu64 " ", page->directory, numbers->file_space,
-           numbers->file_space_peak);
-    if (numbers->max_size != 0)
-        printf("%16" PRIu64, numbers->max_size);
-    else
-        printf("%16s", "none");
+    printf("%-16s", page->directory);
+    print_file_space(page);
     printf(" %16" PRIu64 " %16" PRIu64 "\n", numbers->allocated,
            numbers->fallbacks + numbers->refused);
     printf("%-16s %16s %16s %16s %16" PRIu64 " %16s\n", "libc", "-", "-", "-",

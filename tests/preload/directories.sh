@@ -53,6 +53,27 @@ heap MEMKIND_PRELOAD_SIZE=32M MEMKIND_PRELOAD_STATS="$work/stats" "$odd" threads
 [ "$(grep -c '"kind": "pmem"' "$work/stats")" = 2 ] && grep -q "\"directory\": \"$work/a\"" "$work/stats" &&
     grep -q "\"directory\": \"$work/b\"" "$work/stats" || fail "$(cat "$work/stats")"
 
+if command -v python3 >/dev/null && taskset -c 0 true && taskset -c 1 true 2>/dev/null; then
+    echo "== mallctl(3) tells of all of them"
+    heap PYTHONMALLOC=malloc python3 -c '
+import ctypes, os, threading
+kept = []
+def fill(cpu):
+    os.sched_setaffinity(0, {cpu})
+    kept.append([bytes(1000) for i in range(20000)])
+for cpu in 0, 1:
+    thread = threading.Thread(target=fill, args=(cpu,))
+    thread.start()
+    thread.join()
+mallctl = ctypes.CDLL(None).mallctl
+epoch, value = ctypes.c_uint64(1), ctypes.c_uint64()
+size = ctypes.c_size_t(8)
+mallctl(b"epoch", None, None, ctypes.byref(epoch), ctypes.c_size_t(8))
+assert mallctl(b"stats.arenas.0.small.allocated", ctypes.byref(value), ctypes.byref(size), None, ctypes.c_size_t(0)) == 0
+print(value.value)
+assert value.value > 2 * 20000 * 1000'
+fi
+
 wrong "no heap in MEMKIND_PRELOAD_DIR=/nonexistent (No such file" "$work/a:/nonexistent"
 for list in "$work/a:" ":$work/a" "$work/a::$work/b" "$(printf "$work/a:%.0s" {1..17})$work/a"; do
     wrong 'is not a list of up to 16 directories' "$list"

@@ -27,7 +27,13 @@ trap 'kill -9 $process 2>/dev/null || true; rm -rf "$work"' EXIT
 # start OPTION...: leaves the process's number in $process.
 start()
 {
-    "$tool" run --dir "$work/pmem" "$@" -- /usr/bin/python3 -c "$program" &
+    start_in --dir "$work/pmem" "$@"
+}
+
+# start_in OPTION...: the same with its heap where the options say.
+start_in()
+{
+    "$tool" run "$@" -- /usr/bin/python3 -c "$program" &
     process=$!
     timeout 60 cat "$work/ready" || fail "the program does not begin"
 }
@@ -55,6 +61,18 @@ cat "$work/out"
 grep -qE '^libc +- +- +- +[0-9]+ +-$' "$work/out" || fail "nothing about libc"
 end
 refuses "cannot be looked into: No such file" $process
+
+if grep -qs '^Node 0' /sys/devices/system/node/node0/meminfo; then
+    echo "== a heap on memory nodes"
+    start_in --nodes all --publish
+    for ((i = 0; i < 100; i++)); do
+        "$tool" stats $process >"$work/out" || fail stats
+        ! grep -qE '^memkind_nodes +- +- +- +[0-9]{8,} +0$' "$work/out" || break
+        sleep 0.1
+    done
+    grep -qE '^memkind_nodes +- +- +- +[0-9]{8,} +0$' "$work/out" || fail "$(cat "$work/out")"
+    end
+fi
 
 echo "== no numbers"
 start
