@@ -137,8 +137,9 @@ void memkind_config_set_memory_usage_policy(struct memkind_config *cfg,
                                             memkind_mem_usage_policy policy);
 
 /*
- * An addition of this library: with true, memory of the kind is mapped when its file space is taken,
- * so that no page fault comes with its first use. Allocations that take file space take longer.
+ * An addition of this library: with true, memory of the kind is mapped when its file
+ * space is taken, so that no page fault comes with its first use. Allocations that
+ * take file space take longer.
  */
 void memkind_config_set_prefault(struct memkind_config *cfg, bool prefault);
 

@@ -21,8 +21,8 @@ struct dax_device {
  * Describes the DAX device that the path leads to. 0, or, with *device untouched: -ENODEV
  * (something else: a file, a directory, another device), -ENXIO (a DAX device that neither
  * libdaxctl nor sysfs knows, or that has no size), -ENOSYS (sysfs does not know it, and there is no
- * libdaxctl), -ENAMETOOLONG, -ENOMEM, or what stat(2) and daxctl_new() say. The device is not opened
- * and nothing is printed. Safe from any thread, no cancellation point.
+ * libdaxctl), -ENAMETOOLONG, -ENOMEM, or what stat(2) and daxctl_new() say. The device is not
+ * opened and nothing is printed. Safe from any thread, no cancellation point.
  */
 int dax_device_query(const char *path, struct dax_device *device);
 

@@ -6,5 +6,8 @@
 
 struct space_backing;
 
-/* The backing of the kind's space, whose backing_arg is the kind: huge pages where its mmap flags say so. */
+/*
+ * The backing of the kind's space, whose backing_arg is the kind: huge pages
+ * where its mmap flags say so.
+ */
 const struct space_backing *anonymous_backing_of(struct memkind *kind);

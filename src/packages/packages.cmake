@@ -3,8 +3,8 @@
 # take the place of the distribution's libmemkind0, libmemkind-progs and libmemkind-dev.
 
 set(CPACK_GENERATOR DEB)
-# The interface's version first, so that a newer package is greater than all older ones and satisfies
-# what asks for memkind; the library's own version behind it.
+# The interface's version first, so that a newer package is greater than all older ones and
+# satisfies what asks for memkind; the library's own version behind it.
 set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}+pmem${MEMKIND_LIBRARY_VERSION}")
 set(CPACK_PACKAGE_VENDOR "libmemkind")
 set(CPACK_PACKAGE_CONTACT "libmemkind <root@localhost>" CACHE STRING "Maintainer of the packages")
@@ -83,7 +83,8 @@ set(CPACK_DEBIAN_DOCUMENTATION_PACKAGE_NAME libmemkind-pmem-doc)
 set(CPACK_DEBIAN_DOCUMENTATION_PACKAGE_SECTION doc)
 set(CPACK_DEBIAN_DOCUMENTATION_PACKAGE_ARCHITECTURE all)
 set(CPACK_COMPONENT_DOCUMENTATION_DESCRIPTION "Manual pages, and programs as examples.")
-# memkind's libmemkind-dev has manual pages of the same names; the package that provides it here has not.
+# memkind's libmemkind-dev has manual pages of the same names; the package that
+# provides it here has not.
 set(CPACK_DEBIAN_DOCUMENTATION_PACKAGE_CONFLICTS
     "libmemkind-dev (<< ${PROJECT_VERSION}), libmemkind-dev (>> ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_DOCUMENTATION_PACKAGE_REPLACES libmemkind-dev)

@@ -24,7 +24,9 @@ struct library {
     /* Makes the kinds and says how they serve; what else there is in *settings is the library's. */
     bool (*make)(struct settings *settings, struct serving *serving, char *message);
 
-    /* Says that it cannot serve as it was told, or, `serving`, that something beside that failed. */
+    /*
+     * Says that it cannot serve as it was told, or, `serving`, that something beside that failed.
+     */
     void (*complain)(const struct settings *settings, const char *message, bool serving);
 };
 

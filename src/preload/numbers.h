@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The numbers about the kinds and libc's heap, and the memory in which memkind-pmem(1) finds them. */
+/*
+ * The numbers about the kinds and libc's heap, and the memory in which memkind-pmem(1) finds them.
+ */
 #pragma once
 
 #include <stdatomic.h>
@@ -30,7 +32,9 @@ void numbers_take_kind(struct numbers *numbers, memkind_t kind);
 #define NUMBERS_FILE    "memkind-stats"
 #define NUMBERS_VERSION 1u
 
-/* What lies in it. The sequence is odd while numbers change: who reads them looks before and after. */
+/*
+ * What lies in it. The sequence is odd while numbers change: who reads them looks before and after.
+ */
 struct numbers_page {
     uint32_t version;
     int32_t process; /* a child has its parent's page, which is not about it */

@@ -23,7 +23,9 @@ void ratio_set(unsigned dram, unsigned pmem);
 /* Blocks of so many bytes, or more, go to PMEM. */
 size_t ratio_threshold(void);
 
-/* Notes that so many bytes were allocated there, or freed where negative. Thread-safe, lock-free. */
+/*
+ * Notes that so many bytes were allocated there, or freed where negative. Thread-safe, lock-free.
+ */
 void ratio_count(enum ratio_side side, ssize_t bytes);
 
 /* The bytes there now. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* MEMKIND_PRELOAD_STATS: numbers about the kinds and libc's heap, as JSON, when the process ends. */
+/*
+ * MEMKIND_PRELOAD_STATS: numbers about the kinds and libc's heap, as JSON, when the process ends.
+ */
 #pragma once
 
 #include <stdbool.h>

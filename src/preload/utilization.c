@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How full slabs are. Of blocks that are of none of the kinds all numbers are 0, as jemalloc says of what
- * is not its own: nobody moves these.
+ * How full slabs are. Of blocks that are of none of the kinds all numbers are 0, as jemalloc says
+ * of what is not its own: nobody moves these.
  */
 #include "preload/utilization.h"
 

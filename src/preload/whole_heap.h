@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kinds and libc's heap as one, as other allocators' interfaces see the heap: what it holds, and
- * that it gives back what no block uses. All functions are thread-safe and may be called before
- * there is a kind.
+ * The kinds and libc's heap as one, as other allocators' interfaces see the heap: what it
+ * holds, and that it gives back what no block uses. All functions are thread-safe and may be
+ * called before there is a kind.
  */
 #pragma once
 

@@ -2,9 +2,10 @@
 /*
  * The library's mutexes, and the order in which a thread may acquire them.
  *
- * A thread that holds a lock may wait only for locks of a higher rank. jemalloc's own locks have one
- * rank, LOCK_JEMALLOC: a thread acquires that rank when it enters jemalloc by the fork gate, and the
- * extent hooks, which jemalloc calls while it holds its locks, may wait for higher ranks only.
+ * A thread that holds a lock may wait only for locks of a higher rank. jemalloc's own
+ * locks have one rank, LOCK_JEMALLOC: a thread acquires that rank when it enters jemalloc
+ * by the fork gate, and the extent hooks, which jemalloc calls while it holds its locks,
+ * may wait for higher ranks only.
  *
  * Builds with MEMKIND_INVARIANTS check the order at each acquisition, and end the process at the
  * first violation, whether or not another thread would have made it a deadlock. In other builds the
@@ -17,8 +18,8 @@
 #include <stdbool.h>
 
 /*
- * All ranks, lowest (acquired first) to highest. MANY: a thread may hold several of this rank, which
- * only the holder of a lock named in the comment acquires, so that two threads cannot cross.
+ * All ranks, lowest (acquired first) to highest. MANY: a thread may hold several of this rank,
+ * which only the holder of a lock named in the comment acquires, so that two threads cannot cross.
  *
  *         rank            several   guards
  */

@@ -8,8 +8,8 @@
 void membarrier_prepare(void);
 
 /*
- * All other threads have done what comes before some point of theirs, and nothing that comes after it,
- * as seen from here. Interrupts each processor that runs one. False where the kernel cannot. Thread-safe;
- * errno is undefined then.
+ * All other threads have done what comes before some point of theirs, and nothing that comes after
+ * it, as seen from here. Interrupts each processor that runs one. False where the kernel cannot.
+ * Thread-safe; errno is undefined then.
  */
 bool membarrier(void);

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# One program asks memkind 1.14 and this library the same questions. This library gives the answers that
-# behaviour/ has; memkind does too, but for the cases that memkind(3) names in comments,
-# .\" behaviour: CASE..., beside the differences that it lists: no more and no fewer.
+# One program asks memkind 1.14 and this library the same questions. This library gives the answers
+# that behaviour/ has; memkind does too, but for the cases that memkind(3) names in comments, .\"
+# behaviour: CASE..., beside the differences that it lists: no more and no fewer.
 # Environment: MEMKIND_SO, MEMKIND_SOURCE_DIR, CC, MEMKIND_TEST_DIR (optional).
 # Skipped without the distribution's libmemkind-dev.
 

@@ -63,8 +63,10 @@
 #    define FIXTURE_ASAN false
 #endif
 
-/* The unit in which the library takes memory: the kernel's page or a multiple. Smaller blocks than four of it
- * share slabs. */
+/*
+ * The unit in which the library takes memory: the kernel's page or a multiple. Smaller blocks than
+ * four of it share slabs.
+ */
 #define FIXTURE_PAGE ((size_t)1 << MEMKIND_JEMALLOC_LG_PAGE)
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

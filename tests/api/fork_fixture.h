@@ -2,7 +2,8 @@
 /*
  * What tests of processes that fork have in common: blocks that parent and child look after.
  *
- * A child fails by exiting with the number of the line at which something was not right, modulo 255.
+ * A child fails by exiting with the number of the line at which something
+ * was not right, modulo 255.
  */
 #pragma once
 

@@ -2,8 +2,8 @@
 /*
  * The defects that users of memkind 1.14 met, one case for each: `known_defects DIRECTORY CASE`.
  *
- * Uses memkind.h alone, so that it runs on either library. Exits with 0 where the library is free of
- * the defect, else with 1 and a line that says what was seen; a crash is a defect too. Without a
+ * Uses memkind.h alone, so that it runs on either library. Exits with 0 where the library is free
+ * of the defect, else with 1 and a line that says what was seen; a crash is a defect too. Without a
  * case, the names of all are printed.
  */
 #include <memkind.h>
@@ -441,7 +441,9 @@ static void case_7_capacity(void)
     }
 }
 
-/* Creates kinds with this much of addresses left; those that are said to be there must be of use. */
+/*
+ * Creates kinds with this much of addresses left; those that are said to be there must be of use.
+ */
 static void create_within(size_t addresses)
 {
     const struct rlimit limit = {.rlim_cur = address_space() + addresses,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Whether threads that copy a pmem::allocator write to the same cache line: `known_defects_cxx DIRECTORY`.
+// Whether threads that copy a pmem::allocator write to the same cache line:
+// `known_defects_cxx DIRECTORY`.
 //
 // What an allocator shares with its copies lies in memory from operator new, which is looked at
 // before and after a thread has made a copy. Exits as known_defects.c does.

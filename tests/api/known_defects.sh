@@ -25,7 +25,8 @@ fi
 takes memkind
 takes ours
 
-# attempt LIBRARY CASE: runs the case in a process of its own; sets result to "passes" or what was seen.
+# attempt LIBRARY CASE: runs the case in a process of its own; sets result to
+# "passes" or what was seen.
 attempt()
 {
     local program=$work/program status=0

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The shared library exports the names of exports.txt and nothing else, needs what it should, and cannot be unloaded.
+# The shared library exports the names of exports.txt and nothing else, needs what it
+# should, and cannot be unloaded.
 # Environment: MEMKIND_SO.
 
 set -euo pipefail

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of processes that fork: whatever a child does with kinds that it has inherited, the parent's
- * blocks, file space and counters stay what they were, and the child can allocate too.
+ * Tests of processes that fork: whatever a child does with kinds that it has inherited, the
+ * parent's blocks, file space and counters stay what they were, and the child can allocate too.
  */
 #include "api/fork_fixture.h"
 
@@ -330,7 +330,9 @@ static void test_child_that_gets_no_file(void **state)
     free_blocks(kind);
 }
 
-/* A child that destroys what it has inherited, and made beside it, has no more than it began with. */
+/*
+ * A child that destroys what it has inherited, and made beside it, has no more than it began with.
+ */
 static void test_child_loses_nothing(void **state)
 {
     static struct leftovers in_child;

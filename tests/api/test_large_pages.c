@@ -19,7 +19,9 @@
 
 static bool mounted;
 
-/* How often the kernel has made a large page of small ones, for any process; -1: it does not tell. */
+/*
+ * How often the kernel has made a large page of small ones, for any process; -1: it does not tell.
+ */
 static long collapses(void)
 {
     FILE *file = fopen("/proc/vmstat", "re");
@@ -98,7 +100,10 @@ static bool has_large_pages(void)
     return all;
 }
 
-/* The kernel thread khugepaged fills the holes around pages that are in use: the file holds more then. */
+/*
+ * The kernel thread khugepaged fills the holes around pages that are in use:
+ * the file holds more then.
+ */
 static void check_accounts(memkind_t kind)
 {
     size_t held = fixture_file_space(kind);

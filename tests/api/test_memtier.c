@@ -26,7 +26,10 @@ static struct memtier_memory *memory_of(memtier_policy_t policy, memkind_t first
     return memory;
 }
 
-/* Whether the second kind holds `share` times what the first does, but for the slack of each thread. */
+/*
+ * Whether the second kind holds `share` times what the first does, but for
+ * the slack of each thread.
+ */
 static void check_ratio(memkind_t first, memkind_t second, unsigned share, size_t slack)
 {
     size_t low = memtier_kind_allocated_size(first);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of libmemtier(3): functions of the program that see each call, and may change its result. */
+/*
+ * Tests of libmemtier(3): functions of the program that see each call, and may change its result.
+ */
 #include "api/fixture.h"
 
 #include "memkind_memtier.h"

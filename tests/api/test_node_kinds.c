@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of kinds in the memory of certain NUMA nodes, on whatever machine this is: node 0 is listed as
- * one of DAX memory. What they do with several nodes, guest/test_nodes tests.
+ * Tests of kinds in the memory of certain NUMA nodes, on whatever machine this is: node 0 is listed
+ * as one of DAX memory. What they do with several nodes, guest/test_nodes tests.
  */
 #include "api/fixture.h"
 
@@ -140,7 +140,7 @@ static void test_operations(void **state)
     assert_int_equal(made.ops->finalize(&made), MEMKIND_SUCCESS);
 }
 
-/* -- Lists of nodes: each in a process of its own, since they are read once ---------------------- */
+/* -- Lists of nodes: each in a process of its own, since they are read once -------------------- */
 
 /* What the process that is run with a list does: 0 where all is as the status says. */
 static int check_in_this_process(size_t first, int status)

@@ -200,7 +200,10 @@ static void *take_the_rest(size_t *size)
     return rest;
 }
 
-/* The child of a fork: waits, and reads the block, which is what it was at the fork, or is not there. */
+/*
+ * The child of a fork: waits, and reads the block, which is what it was at
+ * the fork, or is not there.
+ */
 static void read_block(int wait_for, const char *block, size_t size)
 {
     char byte;

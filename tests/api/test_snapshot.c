@@ -491,9 +491,9 @@ static void test_among_busy_threads(void **state)
     fixture_destroy(kind);
 }
 
-#define ON_SIZE(function, size)                                                                           \
-    {                                                                                                     \
-#        function " " #        size, function, fixture_setup, fixture_teardown, (void *)(uintptr_t)(size) \
+#define ON_SIZE(test, size)                                                                       \
+    {                                                                                             \
+#        test " " #        size, test, fixture_setup, fixture_teardown, (void *)(uintptr_t)(size) \
     }
 
 int main(void)

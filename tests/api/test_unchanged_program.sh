@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A program that was compiled and linked with memkind 1.14 runs on this library, and prints the same.
-# Environment: MEMKIND_SO, CC, MEMKIND_TEST_DIR (optional). Skipped without the distribution's libmemkind-dev.
+# A program that was compiled and linked with memkind 1.14 runs on this
+# library, and prints the same.
+# Environment: MEMKIND_SO, CC, MEMKIND_TEST_DIR (optional). Skipped without the
+# distribution's libmemkind-dev.
 
 set -euo pipefail
 

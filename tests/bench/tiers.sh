@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# How many instructions memtier's functions take beyond a kind's own, counted by callgrind. Usage: tiers.sh PROGRAM
+# How many instructions memtier's functions take beyond a kind's own, counted by
+# callgrind. Usage: tiers.sh PROGRAM
 
 set -eu
 shopt -s inherit_errexit

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Toolchain file: for 64-bit Arm Linux with Debian's cross compiler. MEMKIND_SYSROOT in the environment
-# is a folder with the other libraries, as tests/cross/run makes one.
+# Toolchain file: for 64-bit Arm Linux with Debian's cross compiler. MEMKIND_SYSROOT in the
+# environment is a folder with the other libraries, as tests/cross/run makes one.
 
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)

@@ -2,8 +2,9 @@
 /*
  * A library to preload, for programs that are to believe that the kernel's pages are larger.
  *
- * With KERNEL_PAGE=n, sysconf(3) says so. And files are as long as what is mapped of them: qemu-user, which has an
- * option for the page size (-p), refuses to map more of a file than there is where that is not the machine's.
+ * With KERNEL_PAGE=n, sysconf(3) says so. And files are as long as what is mapped of them:
+ * qemu-user, which has an option for the page size (-p), refuses to map more of a file than there
+ * is where that is not the machine's.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

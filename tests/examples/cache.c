@@ -169,7 +169,9 @@ static memkind_t kind_for(const struct cache *cache, size_t size)
                                                                           : cache->pmem;
 }
 
-/* Memory for the value; what was not used for the longest time makes room. False: it does not fit. */
+/*
+ * Memory for the value; what was not used for the longest time makes room. False: it does not fit.
+ */
 static bool find_room(struct cache *cache, struct entry *entry)
 {
     for (;;) {
@@ -261,7 +263,9 @@ struct load {
     unsigned long ratio;
 };
 
-/* Half of all operations go to the first keys, a quarter of them to the first of these, and so on. */
+/*
+ * Half of all operations go to the first keys, a quarter of them to the first of these, and so on.
+ */
 static uint64_t choose_key(uint64_t number, unsigned long keys)
 {
     uint64_t halvings = (uint64_t)__builtin_ctzll(number | UINT64_C(1) << 10);

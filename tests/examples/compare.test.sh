@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The comparison of libc's malloc and a heap in a file: what it shows, what it refuses, what it leaves;
-# and the options of tests/examples/run: BINARY
+# The comparison of libc's malloc and a heap in a file: what it shows, what it refuses, what it
+# leaves; and the options of tests/examples/run: BINARY
 
 set -eu
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# A graph of twice the DRAM is searched from a PMEM kind, and does not fit into the C library's heap: BINARY
+# A graph of twice the DRAM is searched from a PMEM kind, and does not fit into
+# the C library's heap: BINARY
 
 set -eu
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The example's result on a PMEM kind is that on the C library's heap and that of sort and uniq: BINARY
+# The example's result on a PMEM kind is that on the C library's heap and
+# that of sort and uniq: BINARY
 
 set -eu
 

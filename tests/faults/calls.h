@@ -13,7 +13,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Each function, and the errors that it may plausibly end with, up to a 0. None: it is only counted. */
+/*
+ * Each function, and the errors that it may plausibly end with, up to a 0.
+ * None: it is only counted.
+ */
 #define CALLS(CALL)                                                                   \
     CALL(mmap, ENOMEM, 0)                                                             \
     CALL(munmap, ENOMEM, 0)                                                           \

@@ -159,8 +159,8 @@ static void limit_processor_time(void)
 }
 
 /*
- * Calls of the process, or of its child where that has made more. jemalloc makes its locks anew in a
- * child and has no answer where that fails; with glibc it never does.
+ * Calls of the process, or of its child where that has made more. jemalloc makes its locks anew in
+ * a child and has no answer where that fails; with glibc it never does.
  */
 static unsigned long seen_by_either(enum call call)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A fixed sequence of calls of nearly all of the public interface, on two kinds in one directory. */
+/*
+ * A fixed sequence of calls of nearly all of the public interface, on two kinds in one directory.
+ */
 #include "faults/workload.h"
 
 #include <memkind/internal/memkind_pmem.h>

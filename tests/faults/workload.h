@@ -38,8 +38,8 @@ void workload_open(struct workload *workload);
 void workload_use(struct workload *workload);
 
 /*
- * Forks, with few blocks: the first kind is copied, the second shared. Whatever fails in the child, it
- * can go on when nothing does.
+ * Forks, with few blocks: the first kind is copied, the second shared. Whatever fails in the child,
+ * it can go on when nothing does.
  */
 void workload_fork(struct workload *workload);
 

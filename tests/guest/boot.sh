@@ -3,8 +3,8 @@
 # Starts the guest for boots/NAME.sh and waits until it has switched itself off; its results are in
 # <build>/guest/NAME.results then. Usage: boot.sh NAME
 #
-# What it needs stands in comments of that file: "# QEMU:" options of the machine, "# KERNEL:" parameters,
-# "# SECONDS:" after which it is ended. Neither KVM nor root, network or a disk is used.
+# What it needs stands in comments of that file: "# QEMU:" options of the machine, "# KERNEL:"
+# parameters, "# SECONDS:" after which it is ended. Neither KVM nor root, network or a disk is used.
 
 # shellcheck source=tests/guest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Times on DAX as ratios of this library's to memkind 1.14's, in one start of the guest. Usage: compare DIR
+ * Times on DAX as ratios of this library's to memkind 1.14's, in one start of the
+ * guest. Usage: compare DIR
  *
- * The program runs itself with one library and the other by turns; "compare DIR one" prints the times of
- * the library that it is started with. Nothing is asserted: an emulated processor has no caches.
+ * The program runs itself with one library and the other by turns; "compare DIR one"
+ * prints the times of the library that it is started with. Nothing is asserted: an
+ * emulated processor has no caches.
  */
 #include <memkind.h>
 

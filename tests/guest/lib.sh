@@ -7,7 +7,8 @@ guest_source=$MEMKIND_SOURCE_DIR/tests/guest
 guest_dir=$MEMKIND_BUILD_DIR/guest
 guest_kernel=$guest_dir/kernel # what dpkg -x made of the kernel's package
 
-# skip REASON: ends the test as one that cannot run here, which is a failure where MEMKIND_GUEST=required.
+# skip REASON: ends the test as one that cannot run here, which is a failure
+# where MEMKIND_GUEST=required.
 skip()
 {
     echo "no guest: $*" >&2

@@ -23,8 +23,8 @@ newest_package()
     apt-cache "$@" search --names-only "$packages" | sort -V | tail -n 1 | cut -d ' ' -f 1
 }
 
-# Where the lists of packages are gone, as in most containers, they are fetched again: to a folder of
-# our own, which needs no root.
+# Where the lists of packages are gone, as in most containers, they are fetched again: to a folder
+# of our own, which needs no root.
 own_lists()
 {
     mkdir -p lists/partial cache/archives/partial

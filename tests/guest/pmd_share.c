@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which share of a heap is mapped by PMD entries: prints a line of a table, and fails below a limit.
+ * Which share of a heap is mapped by PMD entries: prints a line of a
+ * table, and fails below a limit.
  * Usage: pmd_share DIR small|large TITLE [LEAST-PERCENT]
  *
- * For DAX neither smaps nor Rss tells, but faults do: each maps 512 pages or one. So with F faults while N
- * pages are touched for the first time, (N - F) / 511 of them were for PMD entries. Allocating and
- * touching alternate, and faults are counted while touching alone, so that metadata does not count.
+ * For DAX neither smaps nor Rss tells, but faults do: each maps 512 pages or one. So with F
+ * faults while N pages are touched for the first time, (N - F) / 511 of them were for PMD
+ * entries. Allocating and touching alternate, and faults are counted while touching alone, so
+ * that metadata does not count.
  */
 #include <memkind.h>
 
@@ -46,7 +48,9 @@ static size_t next_size(uint64_t *random, int large)
     return large ? MIB << draw % 5 : SMALLEST + draw % (PAGE - SMALLEST + 1);
 }
 
-/* The pages that the heap has: it is dense, so what was allocated and rounded up to a size class. */
+/*
+ * The pages that the heap has: it is dense, so what was allocated and rounded up to a size class.
+ */
 struct census {
     size_t bytes;
     long faults;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether a directory is on DAX: what the two functions that ask say, and that nothing stays behind.
+ * Whether a directory is on DAX: what the two functions that ask say, and
+ * that nothing stays behind.
  * Usage: test_dax_path dax|no-dax|no-dax-although-statx DIR
  *
- * statx(2) cannot answer: the attribute is set on overlayfs over DAX and on virtio-pmem as well, where
- * mmap(2) refuses MAP_SYNC.
+ * statx(2) cannot answer: the attribute is set on overlayfs over DAX and on virtio-pmem as well,
+ * where mmap(2) refuses MAP_SYNC.
  */
 #include <fcntl.h>
 #include <setjmp.h>

@@ -2,8 +2,8 @@
 /*
  * Kinds on a real DAX device. Usage: test_device DEVICE SIZE_MIB ALIGNMENT_KIB
  *
- * The unit tests have a file in place of the device, so here is what only a device does: mappings off
- * its alignment fail, stores stay in it, and pages of 2 MiB are mapped at once.
+ * The unit tests have a file in place of the device, so here is what only a device does: mappings
+ * off its alignment fail, stores stay in it, and pages of 2 MiB are mapped at once.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,10 +2,11 @@
 /*
  * Which nodes a kind takes for a thread on each processor. Usage: test_local KIND NODES...
  *
- * The n-th NODES is for processor n: a node, several of which each has pages, such as "0,2", several of
- * which any may have them, such as "0/2", or "none" where there are no blocks. KIND is the kind's name without memkind_, or hbw_malloc. The thread moves
- * from one processor to the next, allocates small and large blocks on each, and frees them on another.
- * Each processor is a line of what is printed.
+ * The n-th NODES is for processor n: a node, several of which each has pages, such as "0,2",
+ * several of which any may have them, such as "0/2", or "none" where there are no blocks. KIND
+ * is the kind's name without memkind_, or hbw_malloc. The thread moves from one processor to
+ * the next, allocates small and large blocks on each, and frees them on another. Each processor
+ * is a line of what is printed.
  */
 #include <hbwmalloc.h>
 #include <memkind.h>

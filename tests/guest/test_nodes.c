@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Kinds in the memory of certain nodes, on a machine where node 0 has the processors and most of the
- * memory, and node 1 memory that counts as that of a DAX device. Usage: test_nodes
+ * Kinds in the memory of certain nodes, on a machine where node 0 has the processors and most of
+ * the memory, and node 1 memory that counts as that of a DAX device. Usage: test_nodes
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Makes a file system one that has been used: files of 4 KiB to 4 MiB until it is nine tenths full, then
- * they are removed in another order. Usage: use_up DIR KEEP; one file of KEEP stays, 0: none.
+ * Makes a file system one that has been used: files of 4 KiB to 4 MiB until it is nine tenths full,
+ * then they are removed in another order. Usage: use_up DIR KEEP; one file of KEEP stays, 0: none.
  */
 #include <fcntl.h>
 #include <stdint.h>

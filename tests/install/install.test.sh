@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Installs into a folder, moves it, and uses what lies there as a packager and a program would.
-# Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, MEMKIND_JEMALLOC, CC, CXX (may be empty), CMAKE.
+# Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, MEMKIND_JEMALLOC, CC,
+# CXX (may be empty), CMAKE.
 
 set -euo pipefail
 

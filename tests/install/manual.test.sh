@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Each exported function has an installed manual page: its own, or one that leads to the page that names it.
+# Each exported function has an installed manual page: its own, or one that leads
+# to the page that names it.
 # Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CMAKE.
 
 set -euo pipefail

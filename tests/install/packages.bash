@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# What tests of the Debian packages share. Sourced with the script's arguments; sets $here, $cmake, $cc, $work, which goes
-# at the end, $memory, for kinds, and $root, of a system of its own.
+# What tests of the Debian packages share. Sourced with the script's arguments; sets $here, $cmake,
+# $cc, $work, which goes at the end, $memory, for kinds, and $root, of a system of its own.
 # Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CC, CMAKE, MEMKIND_TEST_DIR (optional).
 
 skip()
@@ -75,7 +75,8 @@ make_root()
     cp "$(command -v ldconfig)" "$root/sbin/ldconfig"
 }
 
-# Sets $debs, a folder, the packages in it ($runtime, $development, $documentation) and their $version.
+# Sets $debs, a folder, the packages in it ($runtime, $development,
+# $documentation) and their $version.
 make_packages()
 {
     # The other generator's name, so that it does not build the tree that other tests are using.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Makes the Debian packages, has them replace memkind's in a root of their own, uses what lies there, and
-# removes them.
+# Makes the Debian packages, has them replace memkind's in a root of their own, uses what
+# lies there, and removes them.
 # Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CC, CMAKE.
 
 set -euo pipefail

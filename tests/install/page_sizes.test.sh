@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Builds the library for kernels with pages of up to 16 and of up to 64 KiB, and runs tests of the public
-# interface on each: on this kernel, whose pages are smaller, and where all are told that they have 16 or 64 KiB.
-# Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, MEMKIND_JEMALLOC, CC, CMAKE; PAGE_SIZES_TESTS, other
-# tests of tests/api than those below.
+# Builds the library for kernels with pages of up to 16 and of up to 64 KiB, and runs tests of
+# the public interface on each: on this kernel, whose pages are smaller, and where all are told
+# that they have 16 or 64 KiB.
+# Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, MEMKIND_JEMALLOC, CC, CMAKE; PAGE_SIZES_TESTS,
+# other tests of tests/api than those below.
 
 set -euo pipefail
 
@@ -48,12 +49,14 @@ build_for()
     quietly "${CC:-cc}" -shared -fPIC -o "$build/kernel_page.so" "$MEMKIND_SOURCE_DIR/tests/cross/kernel_page.c" -ldl
 }
 
-# run_tests LG_PAGE: where nothing is pretended, and where the program and the library are told of a larger page.
+# run_tests LG_PAGE: where nothing is pretended, and where the program and the library
+# are told of a larger page.
 run_tests()
 {
     local page test
     for page in "" 16384 65536; do
-        # A larger one than it was built for is said, and is no crash: strangers/test_kernel_of_larger_pages.
+        # A larger one than it was built for is said, and is no crash:
+        # strangers/test_kernel_of_larger_pages.
         [ "${page:-0}" -le $((1 << $1)) ] && [ "${page:-$(getconf PAGESIZE)}" -ge "$(getconf PAGESIZE)" ] || continue
         for test in $tests; do
             echo "== built for $((1 << $1)), test_$test, kernel's page: ${page:-$(getconf PAGESIZE)}"

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs of each sort (PMEM, hbwmalloc.h, memtier) that were built with the distribution's packages of memkind run on
-# ours that replace these, and print the same; so do its commands, and programs under libmemtier.so.0.
-# Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CC, CMAKE. Skipped where the packages cannot be downloaded.
+# Programs of each sort (PMEM, hbwmalloc.h, memtier) that were built with the distribution's
+# packages of memkind run on ours that replace these, and print the same; so do its commands, and
+# programs under libmemtier.so.0.
+# Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CC, CMAKE. Skipped where the
+# packages cannot be downloaded.
 
 set -euo pipefail
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# libautohbw: which blocks go to the kind, what it says, its interface, and what wrong values do. The distribution has
-# no libautohbw to ask the same. Environment also: AUTOHBW, ODD.
+# libautohbw: which blocks go to the kind, what it says, its interface, and what wrong values do.
+# The distribution has no libautohbw to ask the same. Environment also: AUTOHBW, ODD.
 
 . "$(dirname "$0")/lib.sh"
 

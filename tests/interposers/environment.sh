@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# What libmemtier makes of its environment: each parameter, right and wrong, what it says, and how the process ends.
-# memkind's own libmemtier is asked the same where the distribution's libmemkind-dev is there: what it takes is taken,
-# where it aborts the process aborts, and its lines are here, though ours may say more.
+# What libmemtier makes of its environment: each parameter, right and wrong, what it says, and how
+# the process ends. memkind's own libmemtier is asked the same where the distribution's
+# libmemkind-dev is there: what it takes is taken, where it aborts the process aborts, and its lines
+# are here, though ours may say more.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -25,7 +26,8 @@ ask()
     } 2>/dev/null || status=$?
 }
 
-# contains THEIRS OURS: each line of the first file is the beginning of a line of the second, in the same order.
+# contains THEIRS OURS: each line of the first file is the beginning of a line of the
+# second, in the same order.
 contains()
 {
     exec 3<"$2"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# What the tests of libmemtier.so.0 and libautohbw.so.0 share. Environment: MEMTIER_SO, AUTOHBW_SO, MEMKIND_TEST_DIR
-# (optional). Sets $work and $pmem, folders that go at the end.
+# What the tests of libmemtier.so.0 and libautohbw.so.0 share. Environment: MEMTIER_SO, AUTOHBW_SO,
+# MEMKIND_TEST_DIR (optional). Sets $work and $pmem, folders that go at the end.
 
 set -euo pipefail
 export LC_ALL=C

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# memtier(1): its options, what it sets, what it says, and its exit status; memkind's own memtier, where the
-# distribution's libmemkind-progs is there, answers the same. Environment also: MEMTIER.
+# memtier(1): its options, what it sets, what it says, and its exit status; memkind's own memtier,
+# where the distribution's libmemkind-progs is there, answers the same. Environment also: MEMTIER.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -73,7 +73,8 @@ if [ ! -e /sys/bus/dax/drivers/kmem ]; then
 fi
 expect 7 '' '' -r 1:0 sh -c 'exit 7'
 
-# sets TIERS THRESHOLDS ARGUMENT...: what libmemtier is told; "" for nothing. memtier itself looks for no nodes.
+# sets TIERS THRESHOLDS ARGUMENT...: what libmemtier is told; "" for nothing. memtier
+# itself looks for no nodes.
 sets()
 {
     expect 0 "${1}${2:+$'\n'$2}" '' "${@:3}" env -u LD_PRELOAD "$printenv" MEMKIND_MEM_TIERS ${2:+MEMKIND_MEM_THRESHOLDS}

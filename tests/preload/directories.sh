@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A program's heap in several directories: which one a thread takes, what happens when one is full, and forks. Where
-# devices are near to processors, the guest tests it. Usage: directories.sh ODD DIRECTORIES MEMKIND-PMEM
+# A program's heap in several directories: which one a thread takes, what happens when one is
+# full, and forks. Where devices are near to processors, the guest tests it. Usage: directories.sh
+# ODD DIRECTORIES MEMKIND-PMEM
 
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Calls of the preload library that fail: what it says, and what it leaves behind. Usage: failing.sh FAILING
+# Calls of the preload library that fail: what it says, and what it leaves behind.
+# Usage: failing.sh FAILING
 # Under FAILING, a library that is preloaded before it and fails what the variable FAILING names.
 
 . "$(dirname "$0")/lib.sh"

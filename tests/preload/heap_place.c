@@ -2,9 +2,10 @@
 /*
  * Where a program's blocks lie, and what becomes of them in a child. Usage: heap_place PLACE WHAT
  *
- * PLACE is a directory or a DAX device. WHAT: "copy": the child has a copy of the heap in a file of its
- * own. "range": it shares what it inherited, and its own blocks lie in a range of its own on the device.
- * "dram": as "range", but nothing is left of the device, and its own blocks do not lie there.
+ * PLACE is a directory or a DAX device. WHAT: "copy": the child has a copy of the heap in a
+ * file of its own. "range": it shares what it inherited, and its own blocks lie in a range
+ * of its own on the device. "dram": as "range", but nothing is left of the device, and its
+ * own blocks do not lie there.
  */
 #include <stdbool.h>
 #include <stdint.h>

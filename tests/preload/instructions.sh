@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# malloc(64) and free take no more instructions on the preload library than on libc. Usage: instructions.sh PAIR
+# malloc(64) and free take no more instructions on the preload library than on libc.
+# Usage: instructions.sh PAIR
 
 . "$(dirname "$0")/lib.sh"
 

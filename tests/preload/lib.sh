@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# What the tests of the preload library share. Environment: MEMKIND_PRELOAD_SO, MEMKIND_TEST_DIR (optional).
+# What the tests of the preload library share. Environment: MEMKIND_PRELOAD_SO,
+# MEMKIND_TEST_DIR (optional).
 
 set -euo pipefail
 export LC_ALL=C

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A program's heap on NUMA nodes and of kinds: MEMKIND_PRELOAD_NODES, _POLICY and _KIND. With several nodes, the guest
-# tests it. Usage: nodes.sh ODD HEAP_NODES REFUSE_CALLS
+# A program's heap on NUMA nodes and of kinds: MEMKIND_PRELOAD_NODES, _POLICY and _KIND. With
+# several nodes, the guest tests it. Usage: nodes.sh ODD HEAP_NODES REFUSE_CALLS
 
 . "$(dirname "$0")/lib.sh"
 

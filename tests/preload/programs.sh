@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Programs of others on the preload library do what they do without, with their heap in the file.
-# Usage: programs.sh PROGRAM TBB-PROGRAM, where PROGRAM is redis, forks, sqlite, python, gcc, tbb, git or stress.
+# Usage: programs.sh PROGRAM TBB-PROGRAM, where PROGRAM is redis, forks, sqlite,
+# python, gcc, tbb, git or stress.
 # PROGRAMS_LARGE=1 makes all of it larger: a million keys, and so on.
 
 . "$(dirname "$0")/lib.sh"
@@ -73,7 +74,8 @@ stop_redis()
     wait $server || true
 }
 
-# fill_redis KEYS: with values of many sizes, the same each time, and writes over the first half again.
+# fill_redis KEYS: with values of many sizes, the same each time, and writes
+# over the first half again.
 fill_redis()
 {
     redis-benchmark -s "$work/socket" -q -n "$1" -r "$1" -d 300 -P 16 -t set,lpush,hset >"$work/benchmark" 2>&1 ||
@@ -132,7 +134,8 @@ test_redis()
 
 # -- Programs whose children go on without exec: these need a frozen heap -------------------------
 
-# save_while_writing KEYS: what is saved is as it was when BGSAVE began, whatever is written meanwhile.
+# save_while_writing KEYS: what is saved is as it was when BGSAVE began,
+# whatever is written meanwhile.
 save_while_writing()
 {
     local digest
@@ -232,7 +235,8 @@ test_gcc()
             fail "gcc and $source"
         cmp "$work/without.o" "$work/with.o" || fail "gcc makes something else of $source"
     done
-    # The driver, the compiler proper and the assembler had a file each; most of cc1 lies in mappings of its own.
+    # The driver, the compiler proper and the assembler had a file each; most of cc1
+    # lies in mappings of its own.
     for program in gcc cc1 as; do
         grep -lE "\"program\": \"([a-z0-9_]*-)*$program(-[0-9]+)?\"" "$work"/stats.* >/dev/null || fail "no $program"
     done
@@ -262,7 +266,8 @@ test_git()
 test_stress()
 {
     need stress-ng stress-ng
-    # It checks what it wrote. Where blocks are not touched, libc gives addresses and the library memory.
+    # It checks what it wrote. Where blocks are not touched, libc gives
+    # addresses and the library memory.
     preloaded stress-ng --malloc 2 --malloc-bytes 256K --malloc-max 4096 --malloc-touch --malloc-pthreads 2 \
         --malloc-ops "$(size 20000 1000000)" --verify \
         --temp-path "$work" --oom-avoid --no-rand-seed >"$work/out" 2>&1 || { cat "$work/out"; fail "stress-ng"; }

@@ -8,7 +8,8 @@
 odd=$1
 EXIT_STRICT=125
 
-# wrong PATTERN [NAME=VALUE...]: one line on stderr that matches, and libc's malloc; under STRICT, the end.
+# wrong PATTERN [NAME=VALUE...]: one line on stderr that matches, and libc's
+# malloc; under STRICT, the end.
 wrong()
 {
     local pattern=$1 status=0

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# With "ulimit -d 20000" no program started: 27 MB of the library's tables counted as data of the process.
+# With "ulimit -d 20000" no program started: 27 MB of the library's tables
+# counted as data of the process.
 
 . "$(dirname "$0")/../preload/lib.sh"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A plugin opened with RTLD_DEEPBIND freed a block of its host, by libc's free: "free(): invalid pointer".
+# A plugin opened with RTLD_DEEPBIND freed a block of its host, by libc's free:
+# "free(): invalid pointer".
 
 . "$(dirname "$0")/../preload/lib.sh"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Users met: `exec 4>file` in a shell under the preload library: the text lies in the heap, or "busy".
+# Users met: `exec 4>file` in a shell under the preload library: the text
+# lies in the heap, or "busy".
 
 . "$(dirname "$0")/../preload/lib.sh"
 
@@ -28,7 +29,7 @@ preloaded MEMKIND_PRELOAD_STATS="$work/stats" "$descriptors" streams 0<&- 1>&- 2
 grep -q '"process"' "$work/stats" || fail "no statistics"
 [ "$(grep -c "a line" "$work/stats" || :)" = 0 ] || fail "text in the statistics"
 
-# -- Numbers that a program wants -------------------------------------------------------------------
+# -- Numbers that a program wants ------------------------------------------------------------------
 
 for setting in MEMKIND_PRELOAD_PUBLISH=0 MEMKIND_PRELOAD_PUBLISH=1 MEMKIND_PMEM_FORK=share; do
     run replace $setting
@@ -92,7 +93,7 @@ assert heap
 END
 fi
 
-# -- Other libraries that stand in for the same functions -------------------------------------------
+# -- Other libraries that stand in for the same functions ------------------------------------------
 
 cat >"$work/wrapper.c" <<'END'
 #define _GNU_SOURCE

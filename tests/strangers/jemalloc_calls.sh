@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs that call jemalloc's own functions crashed, or saw an idle heap: redis's INFO on the preload library.
+# Programs that call jemalloc's own functions crashed, or saw an idle heap: redis's
+# INFO on the preload library.
 
 . "$(dirname "$0")/../preload/lib.sh"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs linked with tcmalloc or mimalloc, which call their own functions on malloc's blocks, crashed.
+# Programs linked with tcmalloc or mimalloc, which call their own functions on
+# malloc's blocks, crashed.
 
 . "$(dirname "$0")/../preload/lib.sh"
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs with an allocator of their own, or with another one preloaded, crashed under the preload library.
+# Programs with an allocator of their own, or with another one preloaded, crashed
+# under the preload library.
 
 . "$(dirname "$0")/../preload/lib.sh"
 
-# aside NAME LIBRARIES COMMAND...: the command runs on its own allocator, no kind is made, and a line says so
-# only where that is asked for.
+# aside NAME LIBRARIES COMMAND...: the command runs on its own allocator, no kind is made, and a
+# line says so only where that is asked for.
 aside()
 {
     local name=$1 libraries=$2

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * In a container, whose filter answers system calls with EPERM or ENOSYS, the first malloc was NULL.
+ * In a container, whose filter answers system calls with EPERM or ENOSYS,
+ * the first malloc was NULL.
  *
  * The program executes itself under a filter for each call that the library makes, and each
  * answer: a kind in a file, and those of nodes, give memory, or say by an error code or ENOMEM

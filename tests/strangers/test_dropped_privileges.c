@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A daemon that created its kind as root and then gave up its user id got a third of the blocks, and
- * SIGBUS in some of them.
+ * A daemon that created its kind as root and then gave up its user id got a third of the blocks,
+ * and SIGBUS in some of them.
  */
 #include "api/fixture.h"
 

@@ -140,8 +140,8 @@ static bool is_refused_by_kernel(size_t size)
 
 /*
  * Kinds whose memory is not in a file: whether the kernel promises so much is its business. It
- * refused 2 TiB to malloc(3), and these kinds gave 64 threads 124 TiB of addresses, in 40 s and with
- * 8 GB of DRAM.
+ * refused 2 TiB to malloc(3), and these kinds gave 64 threads 124 TiB of addresses, in
+ * 40 s and with 8 GB of DRAM.
  */
 static void test_more_than_all_memory(void **state)
 {

@@ -243,7 +243,10 @@ static void test_idle(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         children[i] = 0;
-        /* What the main thread's stack leads to is a leak for the sanitizer once that thread has ended. */
+        /*
+         * What the main thread's stack leads to is a leak for the sanitizer
+         * once that thread has ended.
+         */
         if (FIXTURE_ASAN && parts[i].run == main_thread_ends_first)
             continue;
         children[i] = fork();

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Users of packages for Arm met it: on a kernel whose pages are larger than those that the library was built for,
- * no kind can be made, and nothing said why. */
+/*
+ * Users of packages for Arm met it: on a kernel whose pages are larger than those that the library
+ * was built for, no kind can be made, and nothing said why.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* On a full file system one kind's malloc was NULL while another kind held what had been freed there. */
+/*
+ * On a full file system one kind's malloc was NULL while another kind held
+ * what had been freed there.
+ */
 #include "api/fixture.h"
 
 #include <sched.h>

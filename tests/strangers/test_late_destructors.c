@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A destructor of a thread that allocated in a late round got blocks of another heap, a thread that
- * used the library for the first time in its last round made the next fork hang, and such threads left
- * 24 kB each.
+ * used the library for the first time in its last round made the next fork hang, and
+ * such threads left 24 kB each.
  */
 #include "api/fixture.h"
 

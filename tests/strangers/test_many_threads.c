@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* 256 threads with 10 KB each held 500 MiB; 64 threads that used 64 MiB in turn made a file of 4 GiB. */
+/*
+ * 256 threads with 10 KB each held 500 MiB; 64 threads that used 64 MiB in
+ * turn made a file of 4 GiB.
+ */
 #include "api/fixture.h"
 
 #include <pthread.h>

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Kinds on small real file systems that become full, read-only or poor in other ways: file_system_user.c on each.
-# Usage: file_systems.sh PROGRAM. Environment: MEMKIND_TEST_DIR (optional; for the images, a few hundred MB).
-# Not btrfs: a write to a mapped page needs free space there, whatever fallocate(2) has said, or is SIGBUS.
-# Mounts are made in a namespace of their own; a file system that cannot be mounted is skipped by name.
+# Kinds on small real file systems that become full, read-only or poor in other ways:
+# file_system_user.c on each.
+# Usage: file_systems.sh PROGRAM. Environment: MEMKIND_TEST_DIR (optional; for the
+# images, a few hundred MB).
+# Not btrfs: a write to a mapped page needs free space there, whatever fallocate(2) has said,
+# or is SIGBUS. Mounts are made in a namespace of their own; a file system that cannot be
+# mounted is skipped by name.
 
 set -euo pipefail
 

@@ -33,7 +33,7 @@
 
 #define THREADS      12
 #define NOBODY       65534
-#define POPULATE     0x10u /* a bit of MADV_POPULATE_WRITE that no other advice of the library has */
+#define POPULATE     0x10u /* a bit of MADV_POPULATE_WRITE that no other advice has */
 #define TEXT         "not of the kind"
 #define SLOTS        400
 #define KINDS        4

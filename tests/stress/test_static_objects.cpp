@@ -2,8 +2,8 @@
 // Objects that live in a kind before main() and after it, and at both ends of threads.
 //
 // The first object of all makes the kind, and is the last to go. Static and thread-local objects
-// allocate from it in their constructors and free in their destructors; those of the threads, and of
-// the program's end, allocate as well.
+// allocate from it in their constructors and free in their destructors; those of the threads, and
+// of the program's end, allocate as well.
 #include <memkind.h>
 
 #include <atomic>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Threads that come and go while kinds do: kinds made, used and destroyed by any thread, threads
- * that end while a kind does, destructors of threads that still use one, a thousand threads at once.
+ * that end while a kind does, destructors of threads that still use one, a
+ * thousand threads at once.
  *
  * STRESS_ROUNDS (200), STRESS_SEED (1).
  */

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# What tests share that run on memkind 1.14 as well. Sourced with $here; sets $library and $theirs, the files of both;
-# $work, with a folder "ours" and one "memkind" for LD_LIBRARY_PATH; $dir, for kinds. Both go at the end.
-# Environment: MEMKIND_SO, CC, MEMKIND_TEST_DIR (optional). Skips the test without the distribution's libmemkind-dev.
+# What tests share that run on memkind 1.14 as well. Sourced with $here; sets $library and $theirs,
+# the files of both; $work, with a folder "ours" and one "memkind" for LD_LIBRARY_PATH; $dir, for
+# kinds. Both go at the end.
+# Environment: MEMKIND_SO, CC, MEMKIND_TEST_DIR (optional). Skips the test without the
+# distribution's libmemkind-dev.
 
 library=$(readlink -f "$MEMKIND_SO")
 
@@ -18,7 +20,8 @@ fail()
     exit 1
 }
 
-# The real memkind has kinds that this library has not; another library in its place has nothing to compare.
+# The real memkind has kinds that this library has not; another library in its
+# place has nothing to compare.
 [ -f /usr/include/memkind.h ] || skip "no /usr/include/memkind.h"
 grep -q MEMKIND_HBW /usr/include/memkind.h || skip "/usr/include/memkind.h is not memkind's"
 theirs=$("${CC:-cc}" -print-file-name=libmemkind.so)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Filters of system calls, as containers have them: seccomp(2), by hand, since libseccomp need not be there.
+ * Filters of system calls, as containers have them: seccomp(2), by hand, since
+ * libseccomp need not be there.
  *
- * A filter is for the calling thread and what it starts from then on, programs that it executes included.
+ * A filter is for the calling thread and what it starts from then on, programs
+ * that it executes included.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# Sourced by a script with its arguments: runs it again in a mount namespace of its own, and skips it where there is none.
+# Sourced by a script with its arguments: runs it again in a mount namespace of its own, and
+# skips it where there is none.
 
 if [ -z "${MEMKIND_OWN_MOUNTS-}" ]; then
     export MEMKIND_OWN_MOUNTS=1

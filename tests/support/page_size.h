@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Kernels with larger pages, for tests that have sysconf in a WRAP line: everybody is told pretended_page. What
- * is a multiple of such a page is one of the machine's own, so that mappings, holes and files work.
+ * Kernels with larger pages, for tests that have sysconf in a WRAP line: everybody is told
+ * pretended_page. What is a multiple of such a page is one of the machine's own, so that
+ * mappings, holes and files work.
  */
 #pragma once
 

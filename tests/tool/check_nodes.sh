@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# memkind-pmem check: the memory nodes, of a made-up sysfs with two sockets, and beside them high bandwidth memory
-# and memory of a DAX device. Usage: check_nodes.sh MEMKIND-PMEM
+# memkind-pmem check: the memory nodes, of a made-up sysfs with two sockets, and beside them high
+# bandwidth memory and memory of a DAX device. Usage: check_nodes.sh MEMKIND-PMEM
 
 # shellcheck source=tests/support/own_mounts.bash
 . "$(dirname "$0")/../support/own_mounts.bash"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# memkind-pmem run: options, exit status, what it leaves in the environment. Usage: run.sh MEMKIND-PMEM
+# memkind-pmem run: options, exit status, what it leaves in the environment.
+# Usage: run.sh MEMKIND-PMEM
 
 . "$(dirname "$0")/../preload/lib.sh"
 

@@ -2,7 +2,8 @@
 /* Tests of arena sets: which thread gets which arena, how the process's arenas are shared out, and
  * failures. */
 /* WRAP: jemalloc_ctl_arena_limit jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy */
-/* WRAP: jemalloc_ctl_arena_set_decay jemalloc_ctl_arena_purge malloc calloc free pthread_mutex_init */
+/* WRAP: jemalloc_ctl_arena_set_decay jemalloc_ctl_arena_purge malloc calloc free */
+/* WRAP: pthread_mutex_init */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

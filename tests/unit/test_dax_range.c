@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of ranges of DAX devices: whose they are, and when they are free again. The device is a file. */
+/*
+ * Tests of ranges of DAX devices: whose they are, and when they are free
+ * again. The device is a file.
+ */
 /* WRAP: fcntl open */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -236,7 +236,10 @@ static void own_file_is_closed(void **state)
     assert_false(is_open(fd));
 }
 
-/* A filter may forbid to ask, once or for good; a file must not be given up, nor stay open, for that. */
+/*
+ * A filter may forbid to ask, once or for good; a file must not be given
+ * up, nor stay open, for that.
+ */
 static void file_that_tells_nothing_is_ours(void **state)
 {
     struct descriptor_file file;

@@ -270,7 +270,7 @@ static void test_close_keeps_errno(void **state)
     assert_int_equal(errno, EXDEV);
 }
 
-/* -- Descriptors that the program has closed ---------------------------------------------------- */
+/* -- Descriptors that the program has closed --------------------------------------------------- */
 
 static bool is_dir_path(int fd)
 {
@@ -370,7 +370,9 @@ static void test_number_and_path_are_anothers(void **state)
     assert_int_equal(rmdir(path), 0);
 }
 
-/* A directory of which the file system does not tell which one it is: nobody else's, as it seems. */
+/*
+ * A directory of which the file system does not tell which one it is: nobody else's, as it seems.
+ */
 static void test_closes_what_it_cannot_look_at(void **state)
 {
     struct directory *dir = open_path(dir_path);

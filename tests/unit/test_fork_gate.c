@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of the fork gate: while it is closed nobody is inside but the thread that has closed it, and
- * nobody is shut out for ever, in the parent or in the child.
+ * Tests of the fork gate: while it is closed nobody is inside but the thread that has closed it,
+ * and nobody is shut out for ever, in the parent or in the child.
  */
 /* WRAP: syscall pthread_setspecific */
 #include <setjmp.h>

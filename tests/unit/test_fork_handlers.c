@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of a process in which no fork handlers can be registered: it has no kinds that a child could
- * take for its own. The handlers of copies are registered when the process begins, which fails here,
- * once and for all; the others whenever a kind is made. So the tests come in this order. Those of
- * jemalloc are registered: without, it does not start. Then, of a process that has them all: no lock
- * stays held in a child.
+ * Tests of a process in which no fork handlers can be registered: it has no kinds that a child
+ * could take for its own. The handlers of copies are registered when the process begins, which
+ * fails here, once and for all; the others whenever a kind is made. So the tests come in this
+ * order. Those of jemalloc are registered: without, it does not start. Then, of a process that has
+ * them all: no lock stays held in a child.
  */
 /* WRAP: pthread_atfork jemk_pthread_atfork address_map_mark_areas */
 #include <setjmp.h>

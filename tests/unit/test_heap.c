@@ -8,7 +8,8 @@
  */
 /* WRAP: jemalloc_ctl_arena_purge jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy */
 /* WRAP: address_map_note_mixed */
-/* WRAP: jemalloc_ctl_alloc jemalloc_ctl_arena_set_decay jemalloc_ctl_add_arena_stats malloc mmap munmap */
+/* WRAP: jemalloc_ctl_alloc jemalloc_ctl_arena_set_decay jemalloc_ctl_add_arena_stats malloc mmap */
+/* WRAP: munmap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -1053,7 +1054,9 @@ int __wrap_address_map_note_mixed(const void *ptr)
     return fault_hits(&note_fault) ? -note_fault.error : __real_address_map_note_mixed(ptr);
 }
 
-/* Takes the note of a block's granule away, as if it were the first block there; frees the block. */
+/*
+ * Takes the note of a block's granule away, as if it were the first block there; frees the block.
+ */
 static void forget_granule(void *block)
 {
     char *base = (char *)block - ((uintptr_t)block & (ADDRESS_MAP_GRANULE - 1));

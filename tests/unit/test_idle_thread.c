@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the idle thread: when it is there, what it inherits, and what happens where it cannot be. */
+/*
+ * Tests of the idle thread: when it is there, what it inherits, and what
+ * happens where it cannot be.
+ */
 /* WRAP: pthread_create nanosleep readlink clock_gettime heap_list_visit */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of PMEM kinds: what create makes, what destroy leaves, and every way in which either can go
  * wrong. */
-/* WRAP: malloc calloc mmap madvise openat fallocate fstatvfs pthread_mutex_init sched_getaffinity */
+/* WRAP: malloc calloc mmap madvise openat fallocate fstatvfs pthread_mutex_init */
+/* WRAP: sched_getaffinity */
 /* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 #include <setjmp.h>
 #include <stdarg.h>

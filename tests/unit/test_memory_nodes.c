@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of nodes by their memory, as a made-up sysfs has them: two sockets, with memory of DAX devices
- * and of high bandwidth beside them.
+ * Tests of nodes by their memory, as a made-up sysfs has them: two sockets, with memory of DAX
+ * devices and of high bandwidth beside them.
  */
 /* WRAP: numa_available dax_device_memory_nodes getcpu sched_getcpu */
 #include <setjmp.h>
@@ -23,8 +23,8 @@
 #define GIB ((size_t)1 << 30)
 
 /*
- * Processors and DRAM are on nodes 0 and 1, DAX memory near them on nodes 2 and 3, node 4 is a far one
- * with CXL memory, as large as node 3, and node 5 is of high bandwidth, near socket 0.
+ * Processors and DRAM are on nodes 0 and 1, DAX memory near them on nodes 2 and 3, node 4 is a far
+ * one with CXL memory, as large as node 3, and node 5 is of high bandwidth, near socket 0.
  */
 enum { NODES = 6, SOCKETS = 2 };
 static const size_t sizes[NODES] = {16 * GIB, 16 * GIB, 64 * GIB, 128 * GIB, 128 * GIB, 8 * GIB};
@@ -81,7 +81,7 @@ int __wrap_sched_getcpu(void)
     return cpu_now;
 }
 
-/* -- The made-up sysfs --------------------------------------------------------------------------- */
+/* -- The made-up sysfs ------------------------------------------------------------------------- */
 
 static void path_of(char path[256], int node, const char *name)
 {

@@ -7,7 +7,8 @@
  * exchange, or held by the test. Blocks of all classes have the same little memory. Time passes
  * when the test says so.
  */
-/* WRAP: heap_fill heap_drain heap_age heap_given_back exchange_give clock_gettime syscall mmap munmap */
+/* WRAP: heap_fill heap_drain heap_age heap_given_back exchange_give clock_gettime syscall mmap */
+/* WRAP: munmap */
 /* WRAP: pthread_setspecific late_key_create malloc */
 #include <setjmp.h>
 #include <stdarg.h>

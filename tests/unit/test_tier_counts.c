@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of tier_counts: records are used again, and counting goes on where a thread can have none. */
+/*
+ * Tests of tier_counts: records are used again, and counting goes on where a thread can have none.
+ */
 /* WRAP: mmap pthread_setspecific */
 #include <setjmp.h>
 #include <stdarg.h>

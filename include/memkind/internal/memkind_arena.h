@@ -52,7 +52,7 @@ int memkind_bijective_get_arena(struct memkind *kind, unsigned int *arena, size_
 /* Sets arena_map_len and its mask from MEMKIND_ARENA_NUM_PER_KIND or the number of processors. */
 int memkind_set_arena_map_len(struct memkind *kind);
 
-/* -- For interfaces of other allocators, on a kind: not in memkind 1.14 ------------------------- */
+/* -- For interfaces of other allocators, on a kind: not in memkind 1.14 ------------------------ */
 
 /*
  * As memkind_arena_malloc() and memkind_arena_free(), but past what threads keep in caches: a block

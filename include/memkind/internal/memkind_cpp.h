@@ -31,7 +31,10 @@ namespace libmemkind
 namespace internal
 {
 
-/* Memory for n objects of type T, aligned for them. Throws std::bad_alloc, std::bad_array_new_length. */
+/*
+ * Memory for n objects of type T, aligned for them. Throws std::bad_alloc,
+ * std::bad_array_new_length.
+ */
 template <typename T> T *allocate(memkind_t kind, std::size_t n)
 {
     void *block = nullptr;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations of kinds in the memory of DAX devices in system-ram mode, as in memkind_dax_kmem(3). */
+/*
+ * Operations of kinds in the memory of DAX devices in system-ram mode, as in memkind_dax_kmem(3).
+ */
 #pragma once
 
 #include "memkind/internal/memkind_private.h"

@@ -57,8 +57,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
     endif()
 endif()
 
-# Both sizes would else be those of the machine that builds: a large page is 1 GiB on some, and 512 MiB
-# where pages have 64 KiB, and jemalloc takes address space by it.
+# Both sizes would else be those of the machine that builds: a large page is 1 GiB on some, and 512
+# MiB where pages have 64 KiB, and jemalloc takes address space by it.
 set(jemalloc_configure_args
     --with-jemalloc-prefix=jemk_
     --with-private-namespace=jemk_

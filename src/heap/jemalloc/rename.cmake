@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Build step of MEMKIND_JEMALLOC=system: copies the archive INPUT to OUTPUT and puts jemk_ before each
-# public name that it defines, and before the names of REDIRECTED, which it calls. Run as
-# cmake -DNM= -DOBJCOPY= -DINPUT= -DOUTPUT= -DREDIRECTED= -P rename.cmake.
+# Build step of MEMKIND_JEMALLOC=system: copies the archive INPUT to OUTPUT and puts jemk_ before
+# each public name that it defines, and before the names of REDIRECTED, which it calls. Run as cmake
+# -DNM= -DOBJCOPY= -DINPUT= -DOUTPUT= -DREDIRECTED= -P rename.cmake.
 
 execute_process(COMMAND "${NM}" -g --defined-only "${INPUT}" OUTPUT_VARIABLE symbols ERROR_QUIET
                 COMMAND_ERROR_IS_FATAL ANY)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Questions about memory of high bandwidth: hbwmalloc(3), the kinds, and the nodes that are listed. */
+/*
+ * Questions about memory of high bandwidth: hbwmalloc(3), the kinds, and the nodes that are listed.
+ */
 #include "behaviour.h"
 
 #include <hbwmalloc.h>
@@ -252,7 +254,7 @@ static void verify(void)
     say_error(hbw_verify_memory_region(area, 16 * page, 0));
 }
 
-/* -- The same with nodes listed ------------------------------------------------------------------ */
+/* -- The same with nodes listed ---------------------------------------------------------------- */
 
 /* Puts the question again in an environment where a variable has this value from the start. */
 static void with(const char *variable, const char *value, const char *name)

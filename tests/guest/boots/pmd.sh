@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The share of a heap of 256 MiB that is mapped by 2 MiB entries: asserted for new file systems made as
-# recommended, a table for others, and what memkind-pmem says of those.
+# The share of a heap of 256 MiB that is mapped by 2 MiB entries: asserted for new file systems made
+# as recommended, a table for others, and what memkind-pmem says of those.
 #
-# used: files were made until nothing was left, and removed; worn: one of eight is still there. pieces:
-# each free piece is smaller than 2 MiB.
+# used: files were made until nothing was left, and removed; worn: one of eight is still there.
+# pieces: each free piece is smaller than 2 MiB.
 #
 # QEMU: -m 2G
 # KERNEL: memmap=640M!1G

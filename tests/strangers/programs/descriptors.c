@@ -312,7 +312,9 @@ static void wrapped(void)
     check_child();
 }
 
-/* A kernel without close_range(2), and a limit of 10^9: each number by itself would take minutes. */
+/*
+ * A kernel without close_range(2), and a limit of 10^9: each number by itself would take minutes.
+ */
 static void old_kernel(void)
 {
     struct sock_filter code[] = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Grows one array in small steps by realloc(3), and counts how often it changes the heap it lies in.
+ * Grows one array in small steps by realloc(3), and counts how often it
+ * changes the heap it lies in.
  * Usage: grow DIRECTORY MOST
  */
 #include <stdbool.h>

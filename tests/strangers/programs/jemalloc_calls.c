@@ -155,7 +155,9 @@ static unsigned threads(void)
     return count;
 }
 
-/* Each fork would wait for their locks. What they would do, the library does, unless told not to. */
+/*
+ * Each fork would wait for their locks. What they would do, the library does, unless told not to.
+ */
 static void look_at_background_threads(void)
 {
     bool flag = true;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Threads whose destructors allocate and free in each round, or in the last one for the first time; a fork. */
+/*
+ * Threads whose destructors allocate and free in each round, or in the last one
+ * for the first time; a fork.
+ */
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>

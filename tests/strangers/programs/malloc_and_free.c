@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program that has a malloc and a free of its own, and no calloc and realloc, died before main(): a
- * library that came with the preload library called those on its blocks.
+ * A program that has a malloc and a free of its own, and no calloc and realloc, died before main():
+ * a library that came with the preload library called those on its blocks.
  *
  * With the argument "all", the program does so itself: on libc alone that is an error.
  */
