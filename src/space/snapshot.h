@@ -2,14 +2,14 @@
 /*
  * A space's copy for the child of a fork.
  *
- * It is made before the fork, while nobody is inside jemalloc and no page changes its state, so that
- * it fits the child's copy of everything else. What other threads write into blocks meanwhile may be
- * in it or not. Every byte is copied, and the copy has file space of its own: of all ways to have
- * two versions of a page, that is the only one which every file system has, and which cannot make
- * the parent fail later. After a reflink (FICLONE), the parent's next write to a page that it has
- * needs space again, and is a SIGBUS where there is none; write protection by userfaultfd(2) is not
- * to be had on DAX; and a private mapping in the parent keeps its changes in DRAM, for good. Where no
- * file can be made in the directory any more, the copy is in DRAM.
+ * It is made before the fork, while nobody is inside jemalloc and no page changes its state, so
+ * that it fits the child's copy of everything else. What other threads write into blocks meanwhile
+ * may be in it or not. Every byte is copied, and the copy has file space of its own: of all ways to
+ * have two versions of a page, that is the only one which every file system has, and which cannot
+ * make the parent fail later. After a reflink (FICLONE), the parent's next write to a page that it
+ * has needs space again, and is a SIGBUS where there is none; write protection by userfaultfd(2) is
+ * not to be had on DAX; and a private mapping in the parent keeps its changes in DRAM, for good.
+ * Where no file can be made in the directory any more, the copy is in DRAM.
  */
 #pragma once
 
