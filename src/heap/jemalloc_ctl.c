@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <jemalloc/jemalloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -211,12 +212,21 @@ int JEMALLOC(pthread_key_create)(pthread_key_t *key, void (*destructor)(void *va
 
 /* -- Start ------------------------------------------------------------------------------------- */
 
+static atomic_bool has_started;
+
+bool jemalloc_ctl_has_started(void)
+{
+    return atomic_load_explicit(&has_started, memory_order_relaxed);
+}
+
 int jemalloc_ctl_check_start(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-    if (jemalloc_ctl_class_size(1) != 0)
+    if (jemalloc_ctl_class_size(1) != 0) {
+        atomic_store_explicit(&has_started, true, memory_order_relaxed);
         return 0;
+    }
     if (page > JEMALLOC_PAGE)
         log_error(
             "this library is built for pages of up to %zu bytes, and this kernel's have %zu: build "

@@ -21,6 +21,9 @@ typedef struct extent_hooks_s extent_hooks_t;
  */
 int jemalloc_ctl_check_start(void);
 
+/* Whether it did. Until then, jemalloc has mapped nothing but what it starts with. */
+bool jemalloc_ctl_has_started(void);
+
 /* -- Arenas ------------------------------------------------------------------------------------ */
 
 /* How many arenas the process can have beside those of the default heap. */
