@@ -12,7 +12,7 @@
 #    define INVARIANT(condition) \
         ((condition) ? (void)0 : invariant_failed(#condition, __FILE__, __LINE__))
 #else
-#    define INVARIANT(condition) ((void)sizeof((condition) ? 1 : 0))
+#    define INVARIANT(condition) ((void)(0 && (condition)))
 #endif
 
 /* Writes what failed to stderr and calls abort(3). Async-signal-safe. */
