@@ -19,9 +19,9 @@ struct serving {
     unsigned count;
 
     /*
-     * The fast way of threads that may ask for all sizes: called without further ado once the thread
-     * has had a block by the functions below. The first two get the thread's own kind, the last one
-     * that of the block. NULL: there is no fast way.
+     * The fast way of threads that may ask for all sizes: called without further ado once the
+     * thread has had a block by the functions below. The first two get the thread's own kind, the
+     * last one that of the block. NULL: there is no fast way.
      */
     void *(*fast_malloc)(memkind_t own, size_t size);
     void *(*fast_calloc)(memkind_t own, size_t num, size_t size);

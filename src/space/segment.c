@@ -65,7 +65,9 @@ static char *reserve_exactly(size_t size, size_t alignment)
         return NULL;
     munmap(probe, size);
     size_t beyond = (uintptr_t)probe & (alignment - 1);
-    /* Not a comparison of a pointer with NULL, which a compiler may leave out after a subtraction. */
+    /*
+     * Not a comparison of a pointer with NULL, which a compiler may leave out after a subtraction.
+     */
     if (beyond == (uintptr_t)probe)
         return NULL;
     char *base = probe - beyond;

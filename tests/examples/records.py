@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Arrays in a PMEM kind from Python, through ctypes: records.py [DIR]
 
-A table of numbered records lies in the file of a kind; Python sees it as memory, without copies. The
-library is found as libmemkind.so.0, or where MEMKIND_SO says.
+A table of numbered records lies in the file of a kind; Python sees it as memory, without copies.
+The library is found as libmemkind.so.0, or where MEMKIND_SO says.
 """
 import ctypes
 import os

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# malloc(64) and free on libmemtier take at most so many instructions more than on libc, and fewer than half of those on
-# memkind's own libmemtier, where the distribution's is there. Environment also: PAIR.
+# malloc(64) and free on libmemtier take at most so many instructions more than on libc,
+# and fewer than half of those on memkind's own libmemtier, where the distribution's is
+# there. Environment also: PAIR.
 
 . "$(dirname "$0")/lib.sh"
 
