@@ -8,6 +8,7 @@
 
 #include "space/space.h"
 #include "util/invariant.h"
+#include "util/lock.h"
 
 static struct extent_hooks *hooks_of(extent_hooks_t *table)
 {
@@ -47,8 +48,18 @@ void extent_hooks_begin(size_t size, size_t alignment)
     wanted.is_huge = size > HUGE_SIZE || alignment > HUGE_ALIGNMENT;
 }
 
+/* Smaller blocks lie in regions that grow, whatever these leave between them. */
+#define ROW_LEAST ((size_t)256 << 10)
+
+/* Whether addresses must not be wasted on such a region: the file's are few. */
+static bool is_wasteful(const struct space *space, size_t size)
+{
+    return wanted.size >= ROW_LEAST && (wanted.size > SPACE_CHUNK || size % SPACE_CHUNK != 0) &&
+           space_longest(space) != SIZE_MAX;
+}
+
 /* Whether a new region may help; if not, why not is noted. */
-static bool try_alloc(const struct space *space, bool exact)
+static bool try_alloc(const struct space *space, size_t size, bool exact)
 {
     if (last_failure == NO_STORE)
         return false;
@@ -56,7 +67,7 @@ static bool try_alloc(const struct space *space, bool exact)
         last_failure = NO_STORE;
         return false;
     }
-    if (!exact && wanted.is_huge)
+    if (!exact && (wanted.is_huge || is_wasteful(space, size)))
         last_failure = NO_ADDRESSES;
     return exact == (last_failure == NO_ADDRESSES);
 }
@@ -78,16 +89,110 @@ static void *new_region(struct space *space, size_t size, size_t alignment, bool
     return addr;
 }
 
+/* So many of this size end where a chunk does. */
+static size_t count_in_row(size_t size)
+{
+    size_t count = 1;
+
+    while (count * size % SPACE_CHUNK != 0)
+        count *= 2;
+    return count;
+}
+
+/* Begins a row with the first place committed, as long as the file may still become. */
+static void *begin_row(struct space *space, struct region_row *row, size_t size, unsigned arena)
+{
+    size_t count = count_in_row(size);
+    void *addr = NULL;
+
+    while (count > 1 && space_reserve(space, count * size, SPACE_CHUNK, &addr) != 0)
+        count--;
+    if (count == 1)
+        return NULL;
+    if (space_commit(space, addr, size) != 0) {
+        last_failure = NO_STORE;
+        space_return(space, addr);
+        return NULL;
+    }
+    row->arena = arena;
+    row->size = size;
+    row->next = (char *)addr + size;
+    row->count = count - 1;
+    return addr;
+}
+
+static void *continue_row(struct space *space, struct region_row *row)
+{
+    void *addr = row->next;
+
+    if (space_commit(space, addr, row->size) != 0) {
+        last_failure = NO_STORE;
+        return NULL;
+    }
+    row->next += row->size;
+    row->count--;
+    return addr;
+}
+
+/* The arena's row with places of this size, or one that has none left; NULL. */
+static struct region_row *find_row(struct extent_hooks *hooks, size_t size, unsigned arena)
+{
+    struct region_row *finished = NULL;
+
+    for (size_t i = 0; i < REGION_ROWS; i++) {
+        struct region_row *row = &hooks->rows[i];
+
+        if (row->count == 0)
+            finished = row;
+        else if (row->arena == arena && row->size == size)
+            return row;
+    }
+    return finished;
+}
+
+static void *place_in_row_locked(struct extent_hooks *hooks, size_t size, unsigned arena)
+{
+    struct region_row *row = find_row(hooks, size, arena);
+
+    if (row == NULL)
+        return NULL;
+    return row->count == 0 ? begin_row(hooks->space, row, size, arena)
+                           : continue_row(hooks->space, row);
+}
+
+/* A committed place in a row of the arena; NULL where there is none, and none can be begun. */
+static void *place_in_row(struct extent_hooks *hooks, size_t size, unsigned arena)
+{
+    lock_acquire(&hooks->lock, LOCK_REGION_ROWS);
+    void *addr = place_in_row_locked(hooks, size, arena);
+    lock_release(&hooks->lock);
+    return addr;
+}
+
+/* The same, or a region that is as large as the block. */
+static void *exact_region(struct extent_hooks *hooks, size_t size, size_t alignment, unsigned arena)
+{
+    void *addr = NULL;
+
+    if (alignment <= hooks->space->page && size % SPACE_CHUNK != 0 &&
+        is_wasteful(hooks->space, size))
+        addr = place_in_row(hooks, size, arena);
+    if (addr == NULL && last_failure != NO_STORE)
+        addr = new_region(hooks->space, size, alignment, true);
+    return addr;
+}
+
 static void *alloc_hook(extent_hooks_t *table, void *new_addr, size_t size, size_t alignment,
                         bool *zero, bool *commit, unsigned arena)
 {
     int saved_errno = errno;
 
-    (void)arena;
-    struct space *space = hooks_of(table)->space;
+    struct extent_hooks *hooks = hooks_of(table);
+    struct space *space = hooks->space;
     void *addr = NULL;
-    if (new_addr == NULL && try_alloc(space, *commit))
-        addr = new_region(space, size, alignment, *commit);
+    if (new_addr == NULL && try_alloc(space, size, *commit))
+        addr = *commit ? exact_region(hooks, size, alignment, arena)
+                       : new_region(space, size, alignment, false);
     INVARIANT(addr == NULL || (uintptr_t)addr % alignment == 0);
     INVARIANT(addr == NULL || space_contains(space, addr));
     if (addr != NULL)
@@ -151,7 +256,7 @@ static bool merge_hook(extent_hooks_t *table, void *addr_a, size_t size_a, void 
     return space_is_region_start(hooks_of(table)->space, addr_b);
 }
 
-void extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold)
+int extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold)
 {
     /* Without a dalloc hook, jemalloc does not even try, which spares it two passes over its map.
      */
@@ -164,4 +269,17 @@ void extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hol
     };
     hooks->space = space;
     hooks->hold = hold;
+    for (size_t i = 0; i < REGION_ROWS; i++)
+        hooks->rows[i].count = 0;
+    return lock_init(&hooks->lock);
+}
+
+void extent_hooks_end(struct extent_hooks *hooks)
+{
+    lock_destroy(&hooks->lock);
+}
+
+void extent_hooks_adopt(struct extent_hooks *hooks)
+{
+    (void)lock_init(&hooks->lock);
 }

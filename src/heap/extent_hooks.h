@@ -15,20 +15,45 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <jemalloc/jemalloc.h>
 
 struct space;
 
+/*
+ * Regions begin at multiples of a chunk. Where a file must not become long (RLIMIT_FSIZE), what
+ * blocks of 5 MiB leave between them would be a sixth of it. So one region is for a row of blocks of
+ * an arena, and these are handed out one by one.
+ */
+struct region_row {
+    unsigned arena;
+    char *next;   /* place in the row, */
+    size_t size;  /* as large, */
+    size_t count; /* and how many of them are left */
+};
+
+#define REGION_ROWS 16
+
 /* The hooks of one heap: jemalloc hands them back to each call, which finds the space from them. */
 struct extent_hooks {
     extent_hooks_t table;
     struct space *space;
-    bool hold; /* never give file space back */
+    bool hold;            /* never give file space back */
+    pthread_mutex_t lock; /* guards the rows */
+    struct region_row rows[REGION_ROWS];
 };
 
-void extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold);
+/* 0, or -errno. */
+int extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold);
+
+/* The arenas that had the hooks are gone. */
+void extent_hooks_end(struct extent_hooks *hooks);
+
+/* In the child of a fork: makes the lock anew. */
+void extent_hooks_adopt(struct extent_hooks *hooks);
 
 /*
  * To be called before this thread asks jemalloc for a block of this size and alignment: forgets

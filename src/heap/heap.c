@@ -48,13 +48,23 @@ static void forget_refusals(struct heap *heap)
         atomic_store(&heap->refused[i], 0);
 }
 
-static extent_hooks_t *hooks_over(struct heap *heap, struct space *space, bool hold)
+/* Hooks over the space, where there is one: *hooks. 0 or -errno. */
+static int make_hooks(struct heap *heap, struct space *space, bool hold, extent_hooks_t **hooks)
 {
-    extent_hooks_init(&heap->hooks, space, hold);
-    if (!space->is_area)
-        return &heap->hooks.table;
-    area_hooks_init(&heap->area_hooks, (struct area *)space);
-    return &heap->area_hooks.table;
+    if (space == NULL)
+        return 0;
+    *hooks = &heap->hooks.table;
+    if (space->is_area) {
+        area_hooks_init(&heap->area_hooks, (struct area *)space);
+        *hooks = &heap->area_hooks.table;
+    }
+    return extent_hooks_init(&heap->hooks, space, hold);
+}
+
+static void end_hooks(struct heap *heap)
+{
+    if (heap->space != NULL)
+        extent_hooks_end(&heap->hooks);
 }
 
 static void limit_growth(struct heap *heap)
@@ -85,11 +95,12 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
     heap->unused_seen = 0;
     heap->quiet_looks = 0;
     atomic_init(&heap->settled, 0);
-    if (space != NULL)
-        hooks = hooks_over(heap, space, hold);
-    err = lock_init(&heap->reclaim_lock);
+    err = make_hooks(heap, space, hold, &hooks);
     if (err != 0)
         goto destroy_caches;
+    err = lock_init(&heap->reclaim_lock);
+    if (err != 0)
+        goto end_hooks;
     err = arena_set_init(&heap->arenas, hooks, slots, DEFAULT_DECAY_MS);
     if (err == 0) {
         limit_growth(heap);
@@ -98,6 +109,8 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
         return 0;
     }
     lock_destroy(&heap->reclaim_lock);
+end_hooks:
+    end_hooks(heap);
 destroy_caches:
     thread_caches_destroy(&heap->caches);
     return err;
@@ -111,6 +124,7 @@ void heap_destroy(struct heap *heap)
     if (heap->space != NULL)
         atomic_store(&heap->space->closing, true);
     arena_set_destroy(&heap->arenas);
+    end_hooks(heap);
     lock_destroy(&heap->reclaim_lock);
 }
 
@@ -119,8 +133,10 @@ void heap_adopt(struct heap *heap)
     (void)lock_init(&heap->reclaim_lock);
     thread_caches_adopt(&heap->caches);
     arena_set_adopt(&heap->arenas);
-    if (heap->space != NULL)
+    if (heap->space != NULL) {
+        extent_hooks_adopt(&heap->hooks);
         space_adopt(heap->space);
+    }
     forget_refusals(heap);
     atomic_store(&heap->cached_bytes, 0);
     atomic_store_explicit(&heap->generation, fork_generation, memory_order_release);

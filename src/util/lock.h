@@ -43,6 +43,7 @@
     RANK(EXCHANGE, ONE)      /* the blocks of one class that change threads */             \
     RANK(FORK_GATE, ONE)     /* the list of threads that enter jemalloc; held by a fork */ \
     RANK(JEMALLOC, ONE)      /* jemalloc's own */                                          \
+    RANK(REGION_ROWS, ONE)   /* places in the rows of regions of a heap */                 \
     RANK(SPACE, MANY)        /* the regions of a space; many under REGISTRY, in a fork */  \
     RANK(REGION, MANY)       /* a region's bitmaps; many under SPACE, for a snapshot */    \
     RANK(EXTEND, ONE)        /* the length of a file */                                    \

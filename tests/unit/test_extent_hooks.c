@@ -87,19 +87,29 @@ static int fake_release(struct space *of, void *addr, off_t offset, size_t size)
     return fault_hits(&release_fault) ? -release_fault.error : 0;
 }
 
+static size_t longest; /* that the file may become */
+
+static size_t fake_longest(const struct space *of)
+{
+    (void)of;
+    return longest;
+}
+
 static const struct space_backing fake_backing = {
     .map = fake_map,
     .commit = fake_commit,
     .release = fake_release,
+    .longest = fake_longest,
 };
 
 static int start(bool hold)
 {
     mmap_fault = munmap_fault = map_fault = commit_fault = release_fault = (struct fault){0};
     mapped = 0;
+    longest = SIZE_MAX;
     assert_int_equal(space_init(&space, &fake_backing, 0, OWNER), 0);
     space.exact = true;
-    extent_hooks_init(&hooks, &space, hold);
+    assert_int_equal(extent_hooks_init(&hooks, &space, hold), 0);
     extent_hooks_begin(PAGE, 0);
     errno = SOME_ERRNO;
     return 0;
@@ -121,6 +131,7 @@ static int teardown(void **state)
 {
     (void)state;
     assert_int_equal(errno, SOME_ERRNO);
+    extent_hooks_end(&hooks);
     space_destroy(&space);
     assert_int_equal(mapped, 0);
     return 0;
@@ -239,6 +250,70 @@ static void committed_region_without_file_space_is_handed_back(void **state)
     fault_set(&commit_fault, 0, 0);
     assert_non_null(alloc_exactly(40 * CHUNK));
     assert_int_equal(space_held(&space), 40 * CHUNK);
+}
+
+/* As jemalloc asks for a block of this size, in both steps. */
+static char *block(size_t size, unsigned arena)
+{
+    bool zero = false;
+    bool commit = false;
+
+    extent_hooks_begin(size, 0);
+    char *addr = hooks.table.alloc(&hooks.table, NULL, size, PAGE, &zero, &commit, arena);
+    commit = true;
+    return addr != NULL ? addr
+                        : hooks.table.alloc(&hooks.table, NULL, size, PAGE, &zero, &commit, arena);
+}
+
+static void blocks_lie_in_rows_where_the_file_must_not_become_long(void **state)
+{
+    const size_t size = CHUNK + CHUNK / 2;
+
+    (void)state;
+    longest = 10 * size + CHUNK / 2;
+    char *first = block(size, ARENA);
+    assert_non_null(first);
+    assert_int_equal((uintptr_t)first % CHUNK, 0);
+    assert_int_equal(space_held(&space), size);
+    /* Another arena, and another size, have rows of their own. */
+    char *other = block(size, ARENA + 1);
+    char *smaller = block(CHUNK / 2, ARENA);
+    assert_non_null(other);
+    assert_ptr_equal(block(size, ARENA), first + size);
+    assert_ptr_equal(block(size, ARENA + 1), other + size);
+    assert_ptr_equal(block(CHUNK / 2, ARENA), smaller + CHUNK / 2);
+    assert_int_equal(space_held(&space), 4 * size + CHUNK);
+    /* What is left is shorter than a row. */
+    size_t count = 4;
+    while (block(size, ARENA) != NULL)
+        count++;
+    assert_int_equal(count, 9);
+    assert_int_equal(space_held(&space), count * size + CHUNK);
+}
+
+static void row_without_file_space_is_handed_back(void **state)
+{
+    const size_t size = CHUNK + CHUNK / 2;
+
+    (void)state;
+    longest = 4 * size;
+    fault_set(&commit_fault, ENOSPC, FAULT_ALWAYS);
+    for (int i = 0; i < 50; i++)
+        assert_null(block(size, ARENA));
+    assert_int_equal(space_held(&space), 0);
+    fault_set(&commit_fault, 0, 0);
+    char *first = block(size, ARENA);
+    assert_non_null(first);
+    /* A place for which there is none remains one. */
+    fault_set(&commit_fault, ENOSPC, FAULT_ALWAYS);
+    assert_null(block(size, ARENA));
+    fault_set(&commit_fault, 0, 0);
+    assert_ptr_equal(block(size, ARENA), first + size);
+    assert_non_null(block(size, ARENA));
+    assert_non_null(block(size, ARENA));
+    assert_null(block(size, ARENA));
+    extent_hooks_adopt(&hooks);
+    assert_null(block(size, ARENA));
 }
 
 static void no_region_is_taken_where_file_space_is_short(void **state)
@@ -468,6 +543,8 @@ int main(void)
         TEST(nothing_is_taken_for_what_the_limit_forbids),
         TEST(huge_region_without_file_space_leaves_no_addresses),
         TEST(impossible_region_is_null),
+        TEST(blocks_lie_in_rows_where_the_file_must_not_become_long),
+        TEST(row_without_file_space_is_handed_back),
         TEST(part_of_a_region_is_committed),
         TEST(failures_are_true),
         TEST(errno_is_kept_by_failures),
