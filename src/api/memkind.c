@@ -196,8 +196,11 @@ void *memkind_defrag_reallocate(memkind_t kind, void *ptr)
 
 int memkind_update_cached_stats(void)
 {
+    int err = jemalloc_ctl_update_stats();
+
+    /* After it: what the idle thread takes out of caches meanwhile is subtracted from nothing. */
     kind_registry_update_stats();
-    return jemalloc_ctl_update_stats() == 0 ? MEMKIND_SUCCESS : MEMKIND_ERROR_OPERATION_FAILED;
+    return err == 0 ? MEMKIND_SUCCESS : MEMKIND_ERROR_OPERATION_FAILED;
 }
 
 int memkind_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of counters and reports: which counter, which option, and which error. */
-/* WRAP: jemalloc_ctl_total_stats jemalloc_ctl_print_stats write */
+/* WRAP: jemalloc_ctl_total_stats jemalloc_ctl_print_stats jemalloc_ctl_update_stats write */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +15,11 @@
 #include "kinds/stats.h"
 #include "memkind.h"
 #include "support/faults.h"
+#include "support/leftovers.h"
 
 #define OPTIONS      9
+#define BLOCKS       20
+#define BLOCK_SIZE   64
 #define LETTERS_SIZE 32
 #define UNTOUCHED    77
 #define WRITTEN_SIZE 1024
@@ -55,6 +58,19 @@ int __wrap_jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void
     assert_in_range(strlen(options), 0, LETTERS_SIZE - 1);
     memcpy(letters, options, strlen(options) + 1);
     return report_error;
+}
+
+/* Somebody gives back what this kind's caches hold, just before jemalloc counts. */
+static memkind_t purged;
+
+int __real_jemalloc_ctl_update_stats(void);
+int __wrap_jemalloc_ctl_update_stats(void);
+
+int __wrap_jemalloc_ctl_update_stats(void)
+{
+    if (purged != NULL)
+        memkind_purge(purged);
+    return __real_jemalloc_ctl_update_stats();
 }
 
 ssize_t __wrap_write(int fd, const void *data, size_t size)
@@ -119,6 +135,30 @@ static void library_is_all_of_jemalloc(void **state)
     value = UNTOUCHED;
     assert_int_equal(stats_of_library(MEMKIND_STAT_TYPE_ACTIVE, &value), MEMKIND_ERROR_RUNTIME);
     assert_int_equal(value, UNTOUCHED);
+}
+
+/* What was cached is not taken off twice: once given back, and once as cached. */
+static void caches_may_be_emptied_meanwhile(void **state)
+{
+    void *blocks[BLOCKS];
+    size_t allocated = 0;
+    memkind_t kind;
+
+    (void)state;
+    assert_int_equal(memkind_create_pmem(test_dir(), 0, &kind), MEMKIND_SUCCESS);
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = memkind_malloc(kind, BLOCK_SIZE);
+        assert_non_null(blocks[i]);
+    }
+    for (size_t i = 1; i < BLOCKS; i++)
+        memkind_free(kind, blocks[i]);
+    purged = kind;
+    assert_int_equal(memkind_update_cached_stats(), MEMKIND_SUCCESS);
+    purged = NULL;
+    assert_int_equal(memkind_get_stat(kind, MEMKIND_STAT_TYPE_ALLOCATED, &allocated),
+                     MEMKIND_SUCCESS);
+    assert_int_equal(allocated, BLOCK_SIZE);
+    assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
 }
 
 static void keep(void *opaque, const char *text)
@@ -249,6 +289,7 @@ int main(void)
         cmocka_unit_test_setup(counter_is_selected, setup),
         cmocka_unit_test_setup(unknown_counter_is_invalid, setup),
         cmocka_unit_test_setup(library_is_all_of_jemalloc, setup),
+        cmocka_unit_test_setup(caches_may_be_emptied_meanwhile, setup),
         cmocka_unit_test_setup(text_follows_our_section, setup),
         cmocka_unit_test_setup(json_is_one_object, setup),
         cmocka_unit_test_setup(report_without_memory_is_an_error, setup),
