@@ -116,7 +116,7 @@ add_loaded()
 # The commands, and the libraries that they look for beside themselves.
 add_command()
 {
-    for file in memkind-pmem libmemkind-preload.so memtier libmemtier.so.0; do
+    for file in memkind-pmem libmemkind-preload.so memtier libmemtier.so.0 libautohbw.so.0; do
         add_program "$MEMKIND_BUILD_DIR/src/preload/$file" "bin/$file"
     done
     install "$guest_source"/{check_place,check_nodes,set_memory,redis_on_node} "$root/bin/"

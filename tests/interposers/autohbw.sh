@@ -84,6 +84,14 @@ for name in before exit family aligned threads dlopen descriptors fork fork-libc
     AUTO_HBW_LOG=-1 AUTO_HBW_SIZE=0 LD_PRELOAD=$autohbw "$ODD" $name >"$work/out" 2>"$work/err" ||
         fail "$name: $(cat "$work/err")"
 done
+AUTO_HBW_LOG=-1 AUTO_HBW_SIZE=0 LD_PRELOAD=$autohbw "$TIERS" late || fail "late destructors"
+if [ -e /sys/devices/system/node/node0/meminfo ]; then
+    for name in aligned threads fork fork-threads kind; do
+        echo "== $name on nodes"
+        AUTO_HBW_LOG=-1 AUTO_HBW_SIZE=0 AUTO_HBW_MEM_TYPE=MEMKIND_HBW MEMKIND_HBW_NODES=0 LD_PRELOAD=$autohbw \
+            "$ODD" $name >"$work/out" 2>"$work/err" || fail "$name: $(cat "$work/err")"
+    done
+fi
 for command in "python3 -c 'print(len([bytes(3 << 20) for i in range(20)]))'" "bash -c 'echo \${BASH_VERSION}'"; do
     command -v "${command%% *}" >/dev/null || continue
     [ "$(AUTO_HBW_LOG=-1 LD_PRELOAD=$autohbw sh -c "$command")" = "$(sh -c "$command")" ] || fail "$command"

@@ -37,6 +37,14 @@ run local/highest_capacity /tests/guest/test_local highest_capacity 0 0
 run local/highest_capacity_preferred /tests/guest/test_local highest_capacity_preferred 0 0
 run local/highest_capacity_local /tests/guest/test_local highest_capacity_local 0 1
 run local/highest_capacity_local_preferred /tests/guest/test_local highest_capacity_local_preferred 0 1
+# A program that was never changed: its blocks of more than 4 KiB, by default of the kind that prefers such memory.
+heap=/tests/preload/heap_nodes
+autohbw="env LD_PRELOAD=/bin/libautohbw.so.0 AUTO_HBW_SIZE=4K AUTO_HBW_LOG=0"
+run autohbw/first taskset 1 $autohbw $heap 2:100
+run autohbw/second taskset 2 $autohbw $heap 3:100
+run autohbw/interleave $autohbw AUTO_HBW_MEM_TYPE=MEMKIND_HBW_INTERLEAVE $heap 2:50 3:50
+run autohbw/smaller taskset 1 $autohbw AUTO_HBW_SIZE=1M $heap 0:100
+run nodes/hbw taskset 2 memkind-pmem run --kind hbw -- $heap 3:100
 export MEMKIND_HBW_THRESHOLD=409601
 run threshold/hbw /tests/guest/test_local hbw none none
 run threshold/highest_bandwidth_local /tests/guest/test_local highest_bandwidth_local 2 3
