@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "memkind/internal/memkind_arena.h"
 #include "preload/full.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"
