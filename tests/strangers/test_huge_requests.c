@@ -106,18 +106,12 @@ static void test_file_system_without_size(void **state)
     assert_int_equal(umount2(fixture_dir, MNT_DETACH), 0);
 }
 
-/* The thread sanitizer leaves a program few addresses. */
-#ifdef __SANITIZE_THREAD__
-#    define HAS_ALL_ADDRESSES false
-#else
-#    define HAS_ALL_ADDRESSES true
-#endif
-
 /* Of an alignment, addresses are cut off; neither they nor offsets of the file are kept. */
 static void test_huge_alignment(void **state)
 {
     (void)state;
-    if (!HAS_ALL_ADDRESSES)
+    /* The sanitizer leaves a program few addresses. */
+    if (FIXTURE_TSAN)
         skip();
     memkind_t kind = fixture_pmem(0);
     use_all_arenas(kind);
