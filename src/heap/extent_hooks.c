@@ -185,11 +185,11 @@ static void *exact_region(struct extent_hooks *hooks, size_t size, size_t alignm
 static void *alloc_hook(extent_hooks_t *table, void *new_addr, size_t size, size_t alignment,
                         bool *zero, bool *commit, unsigned arena)
 {
-    int saved_errno = errno;
-
     struct extent_hooks *hooks = hooks_of(table);
     struct space *space = hooks->space;
     void *addr = NULL;
+    int saved_errno = errno;
+
     if (new_addr == NULL && try_alloc(space, size, *commit))
         addr = *commit ? exact_region(hooks, size, alignment, arena)
                        : new_region(space, size, alignment, false);

@@ -225,6 +225,35 @@ static void look_at_utilization(void)
     free(large);
 }
 
+/* redis's own copy of jemalloc has this: whether moving the block makes memory less. */
+static void look_at_hints(void)
+{
+    enum { COUNT = 4000, FULL = COUNT / 2, SURVIVES = 50 };
+    static void *blocks[COUNT];
+    int (*hint)(void *);
+    void *large = malloc(MIB);
+
+    find(&hint, "je_get_defrag_hint");
+    for (size_t i = 0; i < COUNT; i++)
+        blocks[i] = je.mallocx(100, NO_CACHE);
+    for (size_t i = FULL; i < COUNT; i++)
+        if (i % SURVIVES != 0)
+            je.dallocx(blocks[i], NO_CACHE);
+    unsigned worth_it = 0;
+    for (size_t i = FULL; i < COUNT; i += SURVIVES)
+        worth_it += hint(blocks[i]) != 0;
+    /* Not in the slab that is being filled. */
+    CHECK(worth_it >= FULL / SURVIVES / 2);
+    worth_it = 0;
+    for (size_t i = 0; i < FULL - FULL / 10; i++)
+        worth_it += hint(blocks[i]) != 0;
+    CHECK(worth_it == 0);
+    CHECK(hint(NULL) == 0 && hint(&large) == 0 && hint(large) == 0);
+    for (size_t i = 0; i < COUNT; i += i < FULL ? 1 : SURVIVES)
+        free(blocks[i]);
+    free(large);
+}
+
 static void look_at_errors(void)
 {
     bool flag;
@@ -283,6 +312,7 @@ int main(void)
     look_at_numbers();
     look_at_background_threads();
     look_at_utilization();
+    look_at_hints();
     look_at_errors();
     je.malloc_stats_print(count, &length, "ablx");
     CHECK(length > 0);
