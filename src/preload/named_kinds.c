@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* Kinds of pages of 1 GiB. */
+#include "memkind_deprecated.h"
+
 #define PREFIX "MEMKIND_"
 
 #define NAMED(kind)                   \
@@ -21,6 +24,7 @@ static const struct {
     NAMED(REGULAR),
     NAMED(HUGETLB),
     NAMED(INTERLEAVE),
+    NAMED(GBTLB),
     NAMED(HBW),
     NAMED(HBW_ALL),
     NAMED(HBW_HUGETLB),
@@ -28,6 +32,8 @@ static const struct {
     NAMED(HBW_PREFERRED),
     NAMED(HBW_PREFERRED_HUGETLB),
     NAMED(HBW_INTERLEAVE),
+    NAMED(HBW_GBTLB),
+    NAMED(HBW_PREFERRED_GBTLB),
     NAMED(DAX_KMEM),
     NAMED(DAX_KMEM_ALL),
     NAMED(DAX_KMEM_PREFERRED),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The kinds of the library that a user can name, but for those that nothing can be had of. */
+/* The kinds of the library that a user can name. */
 #pragma once
 
 #include "memkind.h"

@@ -74,9 +74,12 @@ done
 for value in '' x -1 3; do
     wrong "AUTO_HBW_DEBUG=$value is not a number from 0 to 2" AUTO_HBW_DEBUG="$value"
 done
-for value in '' HBW memkind_hbw MEMKIND_GBTLB; do
+for value in '' HBW memkind_hbw MEMKIND_PMEM; do
     wrong "AUTO_HBW_MEM_TYPE=$value is not a kind" AUTO_HBW_MEM_TYPE="$value"
 done
+# As a kind of pages of which there are none.
+grep -qs '[1-9]' /sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages ||
+    wrong 'no memory of memkind_gbtlb' AUTO_HBW_MEM_TYPE=MEMKIND_GBTLB
 wrong 'no memory of memkind_hbw' AUTO_HBW_MEM_TYPE=MEMKIND_HBW MEMKIND_HBW_NODES=x
 
 for name in before exit family aligned threads dlopen descriptors fork fork-libc fork-threads exec kind; do
