@@ -12,7 +12,6 @@
 #include <sys/mman.h>
 
 #include "backing/huge_pages_pool.h"
-#include "heap/heap.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_default_internal.h"
 #include "kinds/node_kind.h"

@@ -14,12 +14,16 @@ set -euo pipefail
 need apt-get
 unset LD_LIBRARY_PATH LD_PRELOAD
 unset MEMKIND_ARENA_NUM_PER_KIND MEMKIND_HOG_MEMORY MEMKIND_DEBUG MEMKIND_HBW_THRESHOLD MEMKIND_PMEM_FORK
-theirs=$work/theirs
-mkdir "$theirs"
+theirs=$MEMKIND_BUILD_DIR/memkind-packages
 
 echo "== the distribution's packages"
-(cd "$theirs" && apt-get -qq -o APT::Sandbox::User=root download libmemkind0 libmemkind-dev libmemkind-progs) \
-    >"$work/log" 2>&1 || { cat "$work/log"; skip "memkind's packages cannot be downloaded"; }
+# Once for the build tree.
+if [ ! -e "$theirs" ]; then
+    mkdir "$work/download"
+    (cd "$work/download" && apt-get -qq -o APT::Sandbox::User=root download libmemkind0 libmemkind-dev libmemkind-progs) \
+        >"$work/log" 2>&1 || { cat "$work/log"; skip "memkind's packages cannot be downloaded"; }
+    mv "$work/download" "$theirs"
+fi
 make_root
 for library in libc6 libnuma1 libdaxctl1 libhwloc15; do
     stub "$library" 999
