@@ -223,10 +223,7 @@ int memkind_purge(memkind_t kind)
 {
     if (kind == NULL)
         return MEMKIND_ERROR_INVALID;
-    if (kind == MEMKIND_DEFAULT)
-        jemalloc_ctl_default_purge();
-    else
-        node_kind_purge(kind);
+    node_kind_purge(kind);
     return MEMKIND_SUCCESS;
 }
 

@@ -28,7 +28,6 @@ struct fork_gate_thread {
     atomic_uint inside; /* of one that is listed: 1 or 0; also a futex */
     struct fork_gate_thread *next, **link;
     /* Of jemalloc's; here for the sake of those who come in for that. */
-    bool has_default_cache;
     bool has_left_jemalloc; /* whose destructor has run: see jemalloc_ctl_alloc() */
 };
 

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "backing/cpus.h"
 #include "heap/fork_gate.h"
 #include "util/late_key.h"
 #include "util/lock.h"
@@ -20,9 +19,9 @@
 #define JEMALLOC(name) jemk_##name
 
 /*
- * What jemalloc reads at its start. A large extent that is freed is kept for the decay time like
- * any other, and the default heap has no arenas but those below opt.narenas. Threads have no caches
- * of jemalloc's before they use the default heap: see use_default_cache(). Up to 16 threads may
+ * What jemalloc reads at its start. All blocks lie in arenas that heaps have made: jemalloc needs
+ * one of its own, and would make four for each processor. A large extent that is freed is kept for
+ * the decay time like any other. Threads have no caches of jemalloc's. Up to 16 threads may
  * give pages back; how many there are is settled when they are started. Slabs of four pages where
  * one page of 4 KiB would do, since a slab has a record of 128 bytes in DRAM: 10 MiB instead of 34
  * for each GiB of 64-byte blocks. One larger page is as good. Whatever was freed is used again,
@@ -35,26 +34,12 @@
 #else
 #    define SLAB_SIZES ""
 #endif
-#define ANY_FIT  ",lg_extent_max_active_fit:48"
-#define SETTINGS "oversize_threshold:0,max_background_threads:16,tcache:false" ANY_FIT SLAB_SIZES
+#define ANY_FIT ",lg_extent_max_active_fit:48"
+#define SETTINGS \
+    "narenas:1,oversize_threshold:0,max_background_threads:16,tcache:false" ANY_FIT SLAB_SIZES
 
 extern const char *JEMALLOC(malloc_conf);
 const char *JEMALLOC(malloc_conf) = SETTINGS;
-
-/*
- * jemalloc makes four arenas for each processor, and has 4,094 numbers in all: with 1,000
- * processors there would be none left for the kinds.
- */
-#define DEFAULT_ARENAS_PER_CPU 4u
-#define DEFAULT_ARENAS_MOST    1024
-#define TEXT_OF(number)        TEXT_OF_TOKEN(number)
-#define TEXT_OF_TOKEN(number)  #number
-
-static void limit_default_arenas(void)
-{
-    if (cpus_usable() > DEFAULT_ARENAS_MOST / DEFAULT_ARENAS_PER_CPU)
-        JEMALLOC(malloc_conf) = SETTINGS ",narenas:" TEXT_OF(DEFAULT_ARENAS_MOST);
-}
 
 /* It has something to say where a call fails. The program's standard error is not the place. */
 static void log_message(void *opaque, const char *text)
@@ -67,7 +52,6 @@ static void log_message(void *opaque, const char *text)
 __attribute__((constructor(101))) static void prepare_jemalloc(void)
 {
     JEMALLOC(malloc_message) = log_message;
-    limit_default_arenas();
 }
 
 #define CTL_NAME_SIZE 64
@@ -199,7 +183,6 @@ static void end_thread(void *value)
 
     end_jemalloc_thread(value);
     fork_gate_thread.has_left_jemalloc = true;
-    fork_gate_thread.has_default_cache = false;
     if (waits)
         fork_gate_leave(self);
 }
@@ -239,19 +222,9 @@ int jemalloc_ctl_check_start(void)
 
 /* -- Arenas ------------------------------------------------------------------------------------ */
 
-unsigned jemalloc_ctl_default_arenas(void)
-{
-    unsigned count = 0;
-
-    read_ctl("opt.narenas", &count, sizeof(count));
-    return count;
-}
-
 unsigned jemalloc_ctl_arena_limit(void)
 {
-    unsigned taken = jemalloc_ctl_default_arenas();
-
-    return taken < ARENA_NUMBERS ? ARENA_NUMBERS - taken : 0;
+    return ARENA_NUMBERS - 1;
 }
 
 int jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
@@ -429,111 +402,6 @@ int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena)
     size_t size = sizeof(*arena);
 
     return ctl("arenas.lookup", arena, &size, &ptr, sizeof(ptr)) == 0 ? 0 : -ENOENT;
-}
-
-/*
- * No less than jemalloc allocates for a thread's cache, which has bins for all sizes of slabs: with
- * larger pages there are more of these.
- */
-#define DEFAULT_CACHE_SIZE ((size_t)(MEMKIND_JEMALLOC_LG_PAGE > 12 ? 128 : 32) << 10)
-
-/*
- * Whether jemalloc has memory for a cache. It takes the memory from the first arena, and where
- * there is none it follows a pointer that is not there: so a block as large is allocated there and
- * freed, whose pages that arena then has.
- */
-static bool has_room_for_cache(void)
-{
-    void *block = jemalloc_ctl_alloc(0, DEFAULT_CACHE_SIZE, 0, false);
-
-    if (block != NULL)
-        jemalloc_ctl_free(block);
-    return block != NULL;
-}
-
-/*
- * Gives the thread a cache of jemalloc's, for the default heap only: for other threads it would be
- * 28 KiB to allocate when they begin, and to give back when they end.
- */
-static __attribute__((noinline)) void get_default_cache(struct fork_gate_thread *self)
-{
-    bool on = true;
-
-    /* To one that jemalloc has ended a cache would be left for good. */
-    if (self->has_left_jemalloc || !has_room_for_cache())
-        return;
-    self->has_default_cache = true;
-    write_ctl("thread.tcache.enabled", &on, sizeof(on));
-}
-
-static struct fork_gate_thread *enter_default_heap(void)
-{
-    struct fork_gate_thread *self = fork_gate_enter();
-
-    if (__builtin_expect(!self->has_default_cache, 0))
-        get_default_cache(self);
-    return self;
-}
-
-/* Giving pages back, jemalloc takes no notice of what a system call that fails does to errno. */
-static void leave_default_heap(struct fork_gate_thread *self, bool worked, int saved_errno)
-{
-    fork_gate_leave(self);
-    if (__builtin_expect(worked, 1))
-        errno = saved_errno;
-}
-
-void *jemalloc_ctl_default_alloc(size_t size)
-{
-    int saved_errno = errno;
-    struct fork_gate_thread *self = enter_default_heap();
-    void *block = JEMALLOC(malloc)(size);
-    leave_default_heap(self, block != NULL, saved_errno);
-    return block;
-}
-
-void *jemalloc_ctl_default_calloc(size_t num, size_t size)
-{
-    int saved_errno = errno;
-    struct fork_gate_thread *self = enter_default_heap();
-    void *block = JEMALLOC(calloc)(num, size);
-    leave_default_heap(self, block != NULL, saved_errno);
-    return block;
-}
-
-int jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size)
-{
-    int saved_errno = errno;
-    struct fork_gate_thread *self = enter_default_heap();
-    int err = JEMALLOC(posix_memalign)(memptr, alignment, size);
-    leave_default_heap(self, true, saved_errno);
-    return err;
-}
-
-void *jemalloc_ctl_default_realloc(void *ptr, size_t size)
-{
-    int saved_errno = errno;
-    struct fork_gate_thread *self = enter_default_heap();
-    void *block = JEMALLOC(realloc)(ptr, size);
-    leave_default_heap(self, block != NULL, saved_errno);
-    return block;
-}
-
-void jemalloc_ctl_default_free(void *ptr)
-{
-    int saved_errno = errno;
-    struct fork_gate_thread *self = enter_default_heap();
-    JEMALLOC(free)(ptr);
-    leave_default_heap(self, true, saved_errno);
-}
-
-void jemalloc_ctl_default_purge(void)
-{
-    unsigned arenas = jemalloc_ctl_default_arenas();
-
-    write_ctl("thread.tcache.flush", NULL, 0);
-    for (unsigned i = 0; i < arenas; i++)
-        jemalloc_ctl_arena_purge(i);
 }
 
 /* -- Counters and settings --------------------------------------------------------------------- */

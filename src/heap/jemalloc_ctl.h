@@ -26,7 +26,7 @@ bool jemalloc_ctl_has_started(void);
 
 /* -- Arenas ------------------------------------------------------------------------------------ */
 
-/* How many arenas the process can have beside those of the default heap. */
+/* How many arenas the process can have beside jemalloc's own. */
 unsigned jemalloc_ctl_arena_limit(void);
 
 /*
@@ -98,19 +98,6 @@ bool jemalloc_ctl_moving_helps(const void *ptr);
  */
 int jemalloc_ctl_arena_of(const void *ptr, unsigned *arena);
 
-/*
- * The default heap: with jemalloc's own caches, which the first of these calls gives its thread.
- * NULL where there is no memory; errno may not say so.
- */
-void *jemalloc_ctl_default_alloc(size_t size);
-void *jemalloc_ctl_default_calloc(size_t num, size_t size);
-int jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size);
-void *jemalloc_ctl_default_realloc(void *ptr, size_t size);
-void jemalloc_ctl_default_free(void *ptr);
-
-/* Gives back what no block of the default heap uses, and this thread's cache. */
-void jemalloc_ctl_default_purge(void);
-
 /* -- Counters and settings --------------------------------------------------------------------- */
 
 struct jemalloc_stats {
@@ -137,9 +124,6 @@ int jemalloc_ctl_update_stats(void);
  */
 int jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 int jemalloc_ctl_total_stats(struct jemalloc_stats *stats);
-
-/* The default heap's arenas: those whose numbers are below this. */
-unsigned jemalloc_ctl_default_arenas(void);
 
 /*
  * jemalloc's report, in pieces, with its letters for what to leave out. The report is made before

@@ -13,6 +13,7 @@
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_default_internal.h"
+#include "kinds/static_kinds.h"
 #include "kinds/stats.h"
 #include "memkind/internal/memkind_default.h"
 #include "space/address_map.h"
@@ -55,7 +56,7 @@ int memkind_set_arena_map_len(struct memkind *kind)
         arenas = ARENAS_BY_DEFAULT;
     if (kind->ops->get_arena == memkind_bijective_get_arena)
         arenas = 1;
-    else
+    else if (kind != &static_kind_default) /* which has always worked whatever is wrong there */
         err = env_uint("MEMKIND_ARENA_NUM_PER_KIND", 1, INT_MAX, &arenas);
     if (err == -EINVAL) {
         log_error("MEMKIND_ARENA_NUM_PER_KIND is not a number from 1 to %d", INT_MAX);
@@ -313,13 +314,19 @@ static inline bool is_usable(const struct heap *heap)
     return heap != NULL && !heap_is_inherited(heap);
 }
 
+/* Whether the kind of the library allocates from a heap of its own. */
+static bool has_heap(const struct memkind *kind)
+{
+    return kind == &static_kind_default || kind->ops->get_arena != NULL;
+}
+
 /* A kind of the library gets its heap when it is first used; any kind, in the child of a fork. */
 static struct heap *make_heap(struct memkind *kind)
 {
     int saved_errno = errno;
 
     lock_acquire(&heap_lock, LOCK_KIND_HEAP);
-    if (kind->heap == NULL && kind_registry_is_static(kind) && kind->ops->get_arena != NULL)
+    if (kind->heap == NULL && kind_registry_is_static(kind) && has_heap(kind))
         (void)memkind_arena_create_map(kind, NULL);
     else if (kind->heap != NULL && heap_is_inherited(kind->heap))
         take_over(kind, kind->heap);

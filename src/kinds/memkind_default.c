@@ -14,11 +14,9 @@
 #include "backing/numa_nodes.h"
 #include "heap/heap.h"
 #include "heap/jemalloc_ctl.h"
-#include "kinds/kind_registry.h"
 #include "kinds/memkind_default_internal.h"
 #include "kinds/static_kinds.h"
-#include "kinds/stats.h"
-#include "space/address_map.h"
+#include "memkind/internal/memkind_arena.h"
 #include "util/env.h"
 #include "util/log.h"
 
@@ -70,37 +68,32 @@ void memkind_default_init_once(void)
 
 /* -- The default heap -------------------------------------------------------------------------- */
 
-/*
- * Blocks of the default heap lie among memory that is not ours: the address map has to be told. A
- * block that it has no memory to note would not be known when it is freed.
- */
-static void *noted(void *block)
+/* The operations are for kinds of the program's too: whichever it is, the blocks are the default
+ * kind's. A block of no size, where the kind allows it, is one of the smallest size. */
+static size_t size_of_request(size_t size)
 {
-    if (block == NULL || __builtin_expect(address_map_mark_mixed(block) == 0, 1))
-        return block;
-    jemalloc_ctl_default_free(block);
-    errno = ENOMEM;
-    return NULL;
+    return size != 0 ? size : 1;
 }
 
 void *memkind_default_malloc(struct memkind *kind, size_t size)
 {
-    if (memkind_default_refuses(kind, size))
-        return NULL;
-    return noted(jemalloc_ctl_default_alloc(size));
+    return memkind_default_refuses(kind, size)
+               ? NULL
+               : memkind_arena_malloc(&static_kind_default, size_of_request(size));
 }
 
 void *memkind_default_calloc(struct memkind *kind, size_t num, size_t size)
 {
     if (memkind_default_refuses(kind, num) || memkind_default_refuses(kind, size))
         return NULL;
-    return noted(jemalloc_ctl_default_calloc(num, size));
+    if (num == 0 || size == 0)
+        return memkind_arena_calloc(&static_kind_default, 1, 1);
+    return memkind_arena_calloc(&static_kind_default, num, size);
 }
 
 int memkind_default_posix_memalign(struct memkind *kind, void **memptr, size_t alignment,
                                    size_t size)
 {
-    int saved_errno = errno;
     int err = memkind_posix_check_alignment(kind, alignment);
 
     if (err != 0)
@@ -109,77 +102,25 @@ int memkind_default_posix_memalign(struct memkind *kind, void **memptr, size_t a
         *memptr = NULL;
         return 0;
     }
-    void *block = NULL;
-    err = jemalloc_ctl_default_memalign(&block, alignment, size);
-    if (err == 0) {
-        block = noted(block);
-        err = block == NULL ? ENOMEM : 0;
-    }
-    if (err == 0)
-        *memptr = block;
-    errno = saved_errno;
-    return err;
+    return memkind_arena_posix_memalign(&static_kind_default, memptr, alignment,
+                                        size_of_request(size));
 }
 
 void *memkind_default_realloc(struct memkind *kind, void *ptr, size_t size)
 {
-    if (ptr == NULL)
-        return memkind_default_malloc(kind, size);
-    struct memkind *owner = kind_registry_kind_of(ptr);
-    if (owner != &static_kind_default)
-        return owner->ops->realloc(owner, ptr, size);
-    if (size == 0) {
-        jemalloc_ctl_default_free(ptr);
-        return NULL;
-    }
-    void *block = jemalloc_ctl_default_realloc(ptr, size);
-    if (block == NULL)
-        errno = ENOMEM;
-    else
-        /* There is no way back. Where that fails, the block is known to its own kind alone. */
-        (void)address_map_mark_mixed(block);
-    return block;
+    return ptr == NULL ? memkind_default_malloc(kind, size)
+                       : memkind_arena_realloc(&static_kind_default, ptr, size);
 }
 
 void memkind_default_free(struct memkind *kind, void *ptr)
 {
-    (void)kind;
-    if (ptr == NULL)
-        return;
-    /* A block of another heap must not get into the default heap's caches. */
-    struct memkind *owner = kind_registry_kind_of(ptr);
-    if (owner == &static_kind_default)
-        jemalloc_ctl_default_free(ptr);
-    else
-        owner->ops->free(owner, ptr);
+    memkind_arena_free(kind, ptr);
 }
 
 size_t memkind_default_malloc_usable_size(struct memkind *kind, void *ptr)
 {
     (void)kind;
     return ptr == NULL ? 0 : heap_usable_size(ptr);
-}
-
-int memkind_default_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value)
-{
-    struct jemalloc_stats stats = {0};
-    unsigned arenas = jemalloc_ctl_default_arenas();
-
-    (void)kind;
-    /* An arena that no thread has needed yet has no counters. */
-    for (unsigned i = 0; i < arenas; i++)
-        (void)jemalloc_ctl_add_arena_stats(i, &stats);
-    return stats_select(&stats, stat, value);
-}
-
-void *memkind_default_defrag_reallocate(struct memkind *kind, void *ptr)
-{
-    void *block = ptr == NULL ? NULL : heap_move(NULL, ptr);
-
-    (void)kind;
-    if (block != NULL)
-        (void)address_map_mark_mixed(block);
-    return block;
 }
 
 int memkind_posix_check_alignment(struct memkind *kind, size_t alignment)

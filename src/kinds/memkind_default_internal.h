@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations of the default heap that memkind_default(3) does not name. */
+/* Pieces of memkind_default.c for other kinds that memkind_default(3) does not name. */
 #pragma once
 
 #include "memkind/internal/memkind_private.h"
@@ -17,6 +17,3 @@ static inline bool memkind_default_refuses(const struct memkind *kind, size_t si
  * itself.
  */
 bool memkind_default_needs_binding(struct memkind *kind);
-
-int memkind_default_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value);
-void *memkind_default_defrag_reallocate(struct memkind *kind, void *ptr);

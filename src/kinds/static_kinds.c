@@ -15,15 +15,15 @@
 struct memkind_ops MEMKIND_DEFAULT_OPS = {
     .create = memkind_default_create,
     .destroy = memkind_default_destroy,
-    .malloc = memkind_default_malloc,
-    .calloc = memkind_default_calloc,
-    .posix_memalign = memkind_default_posix_memalign,
-    .realloc = memkind_default_realloc,
-    .free = memkind_default_free,
+    .malloc = memkind_arena_malloc,
+    .calloc = memkind_arena_calloc,
+    .posix_memalign = memkind_arena_posix_memalign,
+    .realloc = memkind_arena_realloc,
+    .free = memkind_arena_free,
     .init_once = memkind_default_init_once,
     .malloc_usable_size = memkind_default_malloc_usable_size,
-    .get_stat = memkind_default_get_stat,
-    .defrag_reallocate = memkind_default_defrag_reallocate,
+    .get_stat = memkind_arena_get_stat,
+    .defrag_reallocate = memkind_arena_defrag_reallocate,
 };
 
 struct memkind_ops MEMKIND_REGULAR_OPS = {

@@ -108,7 +108,14 @@ static void heap_open_kind(struct heap *heap, const struct heap_description *des
     set_path(heap->config, description->dir);
     set_size(heap->config, description->max_size);
     set_policy(heap->config, description->policy);
-    heap->kind = heap_create_kind(heap);
+    if (description->is_default) {
+        memkind_t *kind;
+
+        heap_look_up("MEMKIND_DEFAULT", &kind);
+        heap->kind = *kind;
+    } else {
+        heap->kind = heap_create_kind(heap);
+    }
 }
 
 void heap_open(struct heap *heap, const struct heap_description *description)

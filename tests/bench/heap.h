@@ -31,6 +31,7 @@ struct heap {
 /* What heap_open() is to open. */
 struct heap_description {
     bool kind;            /* a kind, not the C library's functions */
+    bool is_default;      /* and it is MEMKIND_DEFAULT */
     const char *provider; /* file that the functions must come from; NULL: any */
     const char *dir;      /* of the kind; borrowed while the heap is used */
     size_t max_size;      /* of the kind */

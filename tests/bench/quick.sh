@@ -57,16 +57,17 @@ worker() {
 short=128000
 long=384000
 
-# instructions HEAP WORKLOAD OPERATIONS: of the whole process.
+# instructions HEAP WORKLOAD OPERATIONS: of the whole process. HEAP is library, default or libc.
 instructions() {
     set -- "$1" --workload "$2" --operations "$3"
     heap=$1
     shift
     preload=
-    if [ "$heap" = library ]; then
-        preload=$library
-        set -- "$@" --kind --provider "$library" --dir "$dir"
-    fi
+    case $heap in
+    library) set -- "$@" --kind --provider "$library" --dir "$dir" ;;
+    default) set -- "$@" --default-kind --provider "$library" ;;
+    esac
+    [ "$heap" = libc ] || preload=$library
     LD_PRELOAD=$preload valgrind --tool=callgrind --callgrind-out-file="$work/callgrind" \
         "$bench" --worker "$@" >"$work/out" 2>"$work/err" || die "$work/err" "$@"
     sed -n 's/.*Collected : //p' "$work/err"
@@ -83,6 +84,8 @@ pair=$(cost library pairs)
 pair_libc=$(cost libc pairs)
 random=$(cost library random)
 random_libc=$(cost libc random)
+default_pair=$(cost default pairs)
+default_random=$(cost default random)
 free_null=$(cost library free-null)
 detect=$(cost library detect)
 
@@ -90,6 +93,8 @@ echo "Instructions"
 check "malloc(64) and free" "$pair" '<=' 110
 check "malloc(64) and free, and the C library's" "$pair" '<' "$pair_libc"
 check "replace one of 1,024 blocks, and the C library's" "$random" '<' "$random_libc"
+check "malloc(64) and free, MEMKIND_DEFAULT" "$default_pair" '<=' 110
+check "replace one of 1,024 blocks, MEMKIND_DEFAULT" "$default_random" '<=' 135
 check "free of NULL's kind beyond free of a named kind" \
     "$(awk "BEGIN { print $free_null - $pair }")" '<=' 20
 check "memkind_detect_kind" "$detect" '<=' 40

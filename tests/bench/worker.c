@@ -15,6 +15,7 @@
 enum worker_option {
     WORKER_WORKLOAD = 1,
     WORKER_KIND,
+    WORKER_DEFAULT_KIND,
     WORKER_PROVIDER,
     WORKER_DIR,
     WORKER_THREADS,
@@ -26,6 +27,7 @@ enum worker_option {
 static const struct option worker_options[] = {
     {"workload", required_argument, NULL, WORKER_WORKLOAD},
     {"kind", no_argument, NULL, WORKER_KIND},
+    {"default-kind", no_argument, NULL, WORKER_DEFAULT_KIND},
     {"provider", required_argument, NULL, WORKER_PROVIDER},
     {"dir", required_argument, NULL, WORKER_DIR},
     {"threads", required_argument, NULL, WORKER_THREADS},
@@ -54,6 +56,10 @@ static void worker_read_option(struct run *run, int option)
         break;
     case WORKER_KIND:
         run->description.kind = true;
+        break;
+    case WORKER_DEFAULT_KIND:
+        run->description.kind = true;
+        run->description.is_default = true;
         break;
     case WORKER_PROVIDER:
         run->description.provider = optarg;

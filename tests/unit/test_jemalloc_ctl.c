@@ -164,7 +164,7 @@ static void new_arena_asks_for_no_region(void **state)
     (void)state;
     /* Its metadata comes from elsewhere. */
     assert_int_equal(region_allocs, 0);
-    assert_true(arena >= jemalloc_ctl_default_arenas());
+    assert_true(arena >= 1);
 }
 
 static void blocks_come_from_the_hooks(void **state)
@@ -222,13 +222,10 @@ static void arena_that_cannot_be_made_leaves_nothing(void **state)
                      -EAGAIN);
 }
 
-static void limit_leaves_the_default_arenas_out(void **state)
+static void limit_leaves_jemallocs_own_arena_out(void **state)
 {
-    unsigned limit = jemalloc_ctl_arena_limit();
-
     (void)state;
-    assert_true(jemalloc_ctl_default_arenas() >= 1);
-    assert_int_equal(limit + jemalloc_ctl_default_arenas(), 4094);
+    assert_int_equal(jemalloc_ctl_arena_limit(), 4093);
 }
 
 static unsigned *made; /* arenas of the next test */
@@ -393,70 +390,20 @@ static bool has_jemalloc_cache(void)
     return enabled;
 }
 
-/* With a cache from the first block of the default heap on, whichever call brings it. */
-static void *use_heaps(void *call)
+static void *use_arena(void *argument)
 {
-    void *block = NULL;
-
     jemalloc_ctl_free(jemalloc_ctl_alloc(arena, 100, 0, false));
     assert_false(has_jemalloc_cache());
-    switch (*(const int *)call) {
-    case 0:
-        block = jemalloc_ctl_default_alloc(100);
-        break;
-    case 1:
-        block = jemalloc_ctl_default_calloc(1, 100);
-        break;
-    case 2:
-        assert_int_equal(jemalloc_ctl_default_memalign(&block, 64, 100), 0);
-        break;
-    default:
-        block = jemalloc_ctl_default_realloc(NULL, 100);
-    }
-    assert_true(has_jemalloc_cache());
-    jemalloc_ctl_default_free(block);
-    return NULL;
+    return argument;
 }
 
-static void only_the_default_heap_uses_jemallocs_caches(void **state)
+static void threads_have_no_caches_of_jemallocs(void **state)
 {
-    (void)state;
-    for (int call = 0; call < 4; call++) {
-        pthread_t thread;
-
-        assert_int_equal(pthread_create(&thread, NULL, use_heaps, &call), 0);
-        assert_int_equal(pthread_join(thread, NULL), 0);
-    }
-}
-
-static void default_heap_works(void **state)
-{
-    void *block = jemalloc_ctl_default_alloc(100);
-    unsigned owner = UINT32_MAX;
-    void *aligned;
+    pthread_t thread;
 
     (void)state;
-    assert_non_null(block);
-    assert_int_equal(jemalloc_ctl_arena_of(block, &owner), 0);
-    assert_true(owner < jemalloc_ctl_default_arenas());
-    block = jemalloc_ctl_default_realloc(block, 10 * MIB);
-    assert_non_null(block);
-    assert_int_equal(jemalloc_ctl_arena_of(block, &owner), 0);
-    assert_true(owner < jemalloc_ctl_default_arenas());
-    jemalloc_ctl_default_free(block);
-    block = jemalloc_ctl_default_calloc(10, 10);
-    assert_true(is_filled(block, 100, 0));
-    jemalloc_ctl_default_free(block);
-    assert_int_equal(jemalloc_ctl_default_memalign(&aligned, 4 * KIB, 1), 0);
-    assert_int_equal((uintptr_t)aligned % (4 * KIB), 0);
-    jemalloc_ctl_default_free(aligned);
-    assert_int_equal(jemalloc_ctl_default_memalign(&aligned, 64, SIZE_MAX), ENOMEM);
-    errno = 0;
-    assert_null(jemalloc_ctl_default_alloc(SIZE_MAX));
-    assert_int_equal(errno, ENOMEM);
-    errno = 0;
-    assert_null(jemalloc_ctl_default_calloc(SIZE_MAX, 2));
-    assert_int_equal(errno, ENOMEM);
+    assert_int_equal(pthread_create(&thread, NULL, use_arena, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
 /* -- Counters ---------------------------------------------------------------------------------- */
@@ -591,29 +538,6 @@ static void call_class_size(void)
     assert_true(jemalloc_ctl_class_size(1) != 0);
 }
 
-static void call_default_alloc(void)
-{
-    jemalloc_ctl_default_free(jemalloc_ctl_default_alloc(100));
-}
-
-static void call_default_calloc(void)
-{
-    jemalloc_ctl_default_free(jemalloc_ctl_default_calloc(1, 100));
-}
-
-static void call_default_memalign(void)
-{
-    void *block;
-
-    assert_int_equal(jemalloc_ctl_default_memalign(&block, 64, 100), 0);
-    jemalloc_ctl_default_free(block);
-}
-
-static void call_default_realloc(void)
-{
-    jemalloc_ctl_default_free(jemalloc_ctl_default_realloc(NULL, 100));
-}
-
 static void call_ctl(void)
 {
     assert_int_equal(jemalloc_ctl_update_stats(), 0);
@@ -637,8 +561,8 @@ static void *call_when_closed(void *argument)
 {
     struct caller *caller = argument;
 
-    /* With a cache of jemalloc's, which is given back at the end. */
-    jemalloc_ctl_default_free(jemalloc_ctl_default_alloc(100));
+    /* So that jemalloc has something to end. */
+    call_alloc();
     atomic_fetch_add(&ready, 1);
     while (!atomic_load(&is_closed))
         sched_yield();
@@ -657,10 +581,6 @@ static void nobody_uses_jemalloc_during_a_fork(void **state)
         {.call = call_realloc},
         {.call = call_usable_size},
         {.call = call_class_size},
-        {.call = call_default_alloc},
-        {.call = call_default_calloc},
-        {.call = call_default_memalign},
-        {.call = call_default_realloc},
         {.call = call_ctl},
         {.call = call_create},
         {.call = NULL},
@@ -693,7 +613,6 @@ static void *use_jemalloc(void *stop)
 {
     while (!atomic_load((atomic_bool *)stop)) {
         call_alloc();
-        call_default_alloc();
         call_ctl();
     }
     return NULL;
@@ -717,7 +636,6 @@ static void fork_without_the_gate(void **state)
             alarm(20);
             for (int j = 0; j < 100; j++)
                 call_alloc();
-            call_default_alloc();
             call_ctl();
             call_create();
             gate_cannot_be_closed = false;
@@ -846,7 +764,7 @@ int main(int argc, char **argv)
         TEST(blocks_come_from_the_hooks),
         TEST(numbers_of_arenas_are_used_again),
         TEST(arena_that_cannot_be_made_leaves_nothing),
-        TEST(limit_leaves_the_default_arenas_out),
+        TEST(limit_leaves_jemallocs_own_arena_out),
         TEST(as_many_arenas_as_the_limit_says),
         TEST(purge_gives_unused_pages_back),
         TEST(without_decay_pages_go_back_at_once),
@@ -856,8 +774,7 @@ int main(int argc, char **argv)
         TEST(class_sizes_are_those_of_blocks),
         TEST(foreign_address_has_no_arena),
         TEST(only_blocks_in_sparse_slabs_are_moved),
-        TEST(only_the_default_heap_uses_jemallocs_caches),
-        TEST(default_heap_works),
+        TEST(threads_have_no_caches_of_jemallocs),
         TEST(counters_count),
         TEST(counter_that_cannot_be_read_is_an_error),
         TEST(numbers_are_read),

@@ -19,7 +19,12 @@
 
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t space = PTHREAD_MUTEX_INITIALIZER;
+/* More than are remembered; the thread sanitizer bears no more than 64. */
+#ifdef __SANITIZE_THREAD__
+static pthread_mutex_t regions[40];
+#else
 static pthread_mutex_t regions[100];
+#endif
 
 /* What the function writes to stderr in a process of its own, and how that ended. */
 static int run(void (*function)(void), char *text, size_t size)

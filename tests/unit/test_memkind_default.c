@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of the default kind, and of the pieces for other kinds: flags, masks, binding, advice. */
-/* WRAP: mmap madvise mbind numa_available numa_nodes_with_cpus jemalloc_ctl_default_memalign */
-/* WRAP: jemalloc_ctl_default_alloc jemalloc_ctl_default_realloc address_map_note_mixed */
+/* WRAP: mmap madvise mbind numa_available numa_nodes_with_cpus */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,10 +18,10 @@
 #include "kinds/memkind_default_internal.h"
 #include "memkind.h"
 #include "memkind/internal/memkind_default.h"
-#include "space/address_map.h"
 #include "support/faults.h"
 
 #define MIB        ((size_t)1 << 20)
+#define GIB        ((size_t)1 << 30)
 #define PAGE       4096
 #define SOME_ERRNO 1234
 #define LONG_BITS  (8 * sizeof(unsigned long))
@@ -32,10 +31,6 @@ static struct fault mmap_fault;
 static struct fault madvise_fault;
 static struct fault mbind_fault;
 static struct fault numa_fault;
-static struct fault alloc_fault;
-static struct fault realloc_fault;
-static struct fault note_fault;
-static struct fault memalign_fault;
 static int nodes_error;
 static int seen_flags;
 static int seen_advice;
@@ -51,12 +46,6 @@ int __real_numa_available(void);
 int __wrap_numa_available(void);
 int __real_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode);
 int __wrap_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode);
-void *__real_jemalloc_ctl_default_alloc(size_t size);
-void *__wrap_jemalloc_ctl_default_alloc(size_t size);
-void *__real_jemalloc_ctl_default_realloc(void *ptr, size_t size);
-void *__wrap_jemalloc_ctl_default_realloc(void *ptr, size_t size);
-int __real_jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size);
-int __wrap_jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size);
 
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
 {
@@ -97,36 +86,10 @@ int __wrap_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode)
     return nodes_error != 0 ? nodes_error : __real_numa_nodes_with_cpus(mask, maxnode);
 }
 
-int __real_address_map_note_mixed(const void *ptr);
-int __wrap_address_map_note_mixed(const void *ptr);
-
-int __wrap_address_map_note_mixed(const void *ptr)
-{
-    return fault_hits(&note_fault) ? -note_fault.error : __real_address_map_note_mixed(ptr);
-}
-
-void *__wrap_jemalloc_ctl_default_alloc(size_t size)
-{
-    return fault_hits(&alloc_fault) ? NULL : __real_jemalloc_ctl_default_alloc(size);
-}
-
-void *__wrap_jemalloc_ctl_default_realloc(void *ptr, size_t size)
-{
-    return fault_hits(&realloc_fault) ? NULL : __real_jemalloc_ctl_default_realloc(ptr, size);
-}
-
-int __wrap_jemalloc_ctl_default_memalign(void **memptr, size_t alignment, size_t size)
-{
-    return fault_hits(&memalign_fault)
-               ? memalign_fault.error
-               : __real_jemalloc_ctl_default_memalign(memptr, alignment, size);
-}
-
 static int setup(void **state)
 {
     (void)state;
-    mmap_fault = madvise_fault = mbind_fault = numa_fault = alloc_fault = (struct fault){0};
-    realloc_fault = memalign_fault = note_fault = (struct fault){0};
+    mmap_fault = madvise_fault = mbind_fault = numa_fault = (struct fault){0};
     nodes_error = 0;
     errno = SOME_ERRNO;
     return 0;
@@ -158,24 +121,26 @@ static void create_sets_operations_and_name(void **state)
 
 /* -- Blocks ------------------------------------------------------------------------------------ */
 
-static void blocks_are_noted_in_the_address_map(void **state)
+/* Whatever kind of the program's own the operations are for. */
+static void blocks_are_the_default_kinds(void **state)
 {
-    void *block = memkind_default_malloc(MEMKIND_DEFAULT, 100);
+    struct memkind kind = *MEMKIND_DEFAULT;
+    void *block = memkind_default_malloc(&kind, 100);
     void *aligned = NULL;
 
     (void)state;
     assert_non_null(block);
-    assert_int_equal(address_map_owner(block), ADDRESS_MAP_MIXED);
-    assert_true(memkind_default_malloc_usable_size(MEMKIND_DEFAULT, block) >= 100);
-    block = memkind_default_realloc(MEMKIND_DEFAULT, block, 100 * MIB);
-    assert_int_equal(address_map_owner(block), ADDRESS_MAP_MIXED);
-    memkind_default_free(MEMKIND_DEFAULT, block);
-    block = memkind_default_calloc(MEMKIND_DEFAULT, 100, MIB);
-    assert_int_equal(address_map_owner(block), ADDRESS_MAP_MIXED);
+    assert_ptr_equal(memkind_detect_kind(block), MEMKIND_DEFAULT);
+    assert_true(memkind_default_malloc_usable_size(&kind, block) >= 100);
+    block = memkind_default_realloc(&kind, block, 100 * MIB);
+    assert_ptr_equal(memkind_detect_kind(block), MEMKIND_DEFAULT);
+    memkind_default_free(&kind, block);
+    block = memkind_default_calloc(&kind, 100, MIB);
+    assert_ptr_equal(memkind_detect_kind(block), MEMKIND_DEFAULT);
     memkind_default_free(NULL, block);
-    assert_int_equal(memkind_default_posix_memalign(MEMKIND_DEFAULT, &aligned, MIB, 1), 0);
+    assert_int_equal(memkind_default_posix_memalign(&kind, &aligned, MIB, 1), 0);
     assert_int_equal((uintptr_t)aligned % MIB, 0);
-    assert_int_equal(address_map_owner(aligned), ADDRESS_MAP_MIXED);
+    assert_ptr_equal(memkind_detect_kind(aligned), MEMKIND_DEFAULT);
     memkind_default_free(NULL, aligned);
 }
 
@@ -201,70 +166,32 @@ static void requests_of_no_size(void **state)
     assert_non_null(block);
     memkind_default_free(&kind, block);
     memkind_default_free(&kind, NULL);
-    assert_null(memkind_default_defrag_reallocate(&kind, NULL));
+    assert_null(memkind_defrag_reallocate(&kind, NULL));
 }
 
 static void failures_are_enomem(void **state)
 {
-    void *aligned = &alloc_fault;
+    void *aligned = &mmap_fault;
     void *block = memkind_default_malloc(MEMKIND_DEFAULT, 100);
 
     (void)state;
-    fault_set(&alloc_fault, ENOMEM, 1);
-    assert_null(memkind_default_malloc(MEMKIND_DEFAULT, 100));
+    fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
+    errno = 0;
+    assert_null(memkind_default_malloc(MEMKIND_DEFAULT, GIB));
     assert_int_equal(errno, ENOMEM);
     memset(block, 1, 100);
-    fault_set(&realloc_fault, ENOMEM, 1);
     errno = 0;
-    assert_null(memkind_default_realloc(MEMKIND_DEFAULT, block, 200));
+    assert_null(memkind_default_realloc(MEMKIND_DEFAULT, block, GIB));
     assert_int_equal(errno, ENOMEM);
     assert_int_equal(((char *)block)[99], 1);
     errno = 0;
     assert_null(memkind_default_calloc(MEMKIND_DEFAULT, SIZE_MAX, 2));
     assert_int_equal(errno, ENOMEM);
     errno = SOME_ERRNO;
-    fault_set(&memalign_fault, ENOMEM, 1);
-    assert_int_equal(memkind_default_posix_memalign(MEMKIND_DEFAULT, &aligned, 8, 8), ENOMEM);
+    assert_int_equal(memkind_default_posix_memalign(MEMKIND_DEFAULT, &aligned, 8, GIB), ENOMEM);
     assert_int_equal(memkind_default_posix_memalign(MEMKIND_DEFAULT, &aligned, 12, 8), EINVAL);
-    assert_ptr_equal(aligned, &alloc_fault);
+    assert_ptr_equal(aligned, &mmap_fault);
     assert_int_equal(errno, SOME_ERRNO);
-    memkind_default_free(MEMKIND_DEFAULT, block);
-}
-
-/* Takes the note of a block's granule away, as if it were the first block there. */
-static void forget_granule(const void *block)
-{
-    const char *base = (const char *)block - ((uintptr_t)block & (ADDRESS_MAP_GRANULE - 1));
-
-    address_map_set(base, ADDRESS_MAP_GRANULE, ADDRESS_MAP_NONE);
-}
-
-/* A block that memkind_free(NULL, ...) would not know is not handed out. */
-static void block_that_cannot_be_noted_is_enomem(void **state)
-{
-    void *block = memkind_default_malloc(MEMKIND_DEFAULT, 100);
-    void *aligned = &alloc_fault;
-
-    (void)state;
-    memset(block, 1, 100);
-    forget_granule(block);
-    fault_set(&note_fault, ENOMEM, FAULT_ALWAYS);
-    errno = 0;
-    assert_null(memkind_default_malloc(MEMKIND_DEFAULT, 100));
-    assert_int_equal(errno, ENOMEM);
-    errno = 0;
-    assert_null(memkind_default_calloc(MEMKIND_DEFAULT, 1, 100));
-    assert_int_equal(errno, ENOMEM);
-    errno = SOME_ERRNO;
-    assert_int_equal(memkind_default_posix_memalign(MEMKIND_DEFAULT, &aligned, 8, 100), ENOMEM);
-    assert_ptr_equal(aligned, &alloc_fault);
-    assert_int_equal(errno, SOME_ERRNO);
-    /* The contents of one that has moved are worth more. */
-    block = memkind_default_realloc(MEMKIND_DEFAULT, block, 200);
-    assert_non_null(block);
-    assert_int_equal(((char *)block)[99], 1);
-    assert_int_equal(note_fault.calls, 4);
-    note_fault = (struct fault){0};
     memkind_default_free(MEMKIND_DEFAULT, block);
 }
 
@@ -289,13 +216,13 @@ static void counters_count_blocks_of_all_sizes(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         assert_int_equal(memkind_update_cached_stats(), MEMKIND_SUCCESS);
-        assert_int_equal(memkind_default_get_stat(NULL, MEMKIND_STAT_TYPE_ALLOCATED, &before),
+        assert_int_equal(memkind_get_stat(MEMKIND_DEFAULT, MEMKIND_STAT_TYPE_ALLOCATED, &before),
                          MEMKIND_SUCCESS);
         void *blocks[64];
         for (int j = 0; j < 64; j++)
             blocks[j] = memkind_default_malloc(MEMKIND_DEFAULT, sizes[i]);
         assert_int_equal(memkind_update_cached_stats(), MEMKIND_SUCCESS);
-        assert_int_equal(memkind_default_get_stat(NULL, MEMKIND_STAT_TYPE_ALLOCATED, &after),
+        assert_int_equal(memkind_get_stat(MEMKIND_DEFAULT, MEMKIND_STAT_TYPE_ALLOCATED, &after),
                          MEMKIND_SUCCESS);
         for (int j = 0; j < 64; j++) {
             assert_non_null(blocks[j]);
@@ -304,7 +231,7 @@ static void counters_count_blocks_of_all_sizes(void **state)
         /* Some small ones may have been in caches before. */
         assert_true(after >= before + 32 * sizes[i]);
     }
-    assert_int_equal(memkind_default_get_stat(NULL, MEMKIND_STAT_TYPE_MAX_VALUE, &after),
+    assert_int_equal(memkind_get_stat(MEMKIND_DEFAULT, MEMKIND_STAT_TYPE_MAX_VALUE, &after),
                      MEMKIND_ERROR_INVALID);
 }
 
@@ -507,10 +434,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, setup)
     const struct CMUnitTest tests[] = {
         TEST(create_sets_operations_and_name),
-        TEST(blocks_are_noted_in_the_address_map),
+        TEST(blocks_are_the_default_kinds),
         TEST(requests_of_no_size),
         TEST(failures_are_enomem),
-        TEST(block_that_cannot_be_noted_is_enomem),
         TEST(alignments_are_powers_of_two_of_a_pointer_or_more),
         TEST(counters_count_blocks_of_all_sizes),
         TEST(maps_have_the_kinds_flags),
