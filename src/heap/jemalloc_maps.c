@@ -5,8 +5,8 @@
  * KiB. That is a map that jemalloc makes when it starts, and one for threads' data, in each
  * process; what arenas need for themselves comes from metadata_hooks.c.
  *
- * The libraries are linked with --wrap=mmap: jemalloc's calls, like the library's, come here. Maps
- * for the default heap, in which blocks of the program lie, are left as they are.
+ * The libraries are linked with --wrap=mmap: jemalloc's calls, like the library's, come here. Blocks
+ * of the program lie in maps that the library has made at addresses of its own choice.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -22,14 +22,9 @@
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 
-/* Whether jemalloc asks, and not for a block of the default heap. */
 static bool is_for_itself(void)
 {
-    const struct fork_gate_thread *thread = &fork_gate_thread;
-
-    if (thread->depth == 0)
-        return !jemalloc_ctl_has_started();
-    return !thread->has_default_cache;
+    return fork_gate_thread.depth != 0 || !jemalloc_ctl_has_started();
 }
 
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
