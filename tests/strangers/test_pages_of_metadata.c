@@ -48,7 +48,7 @@ static bool can_have_a_large_page(unsigned long first, unsigned long end)
 static size_t count_large(void)
 {
     FILE *file = fopen("/proc/self/smaps", "re");
-    unsigned long first, end, end_of_file = 0;
+    unsigned long first, end, inode, end_of_file = 0;
     bool matters = false;
     size_t count = 0;
     char line[512];
@@ -59,9 +59,9 @@ static size_t count_large(void)
             matters = first != end_of_file && can_have_a_large_page(first, end);
         else if (strncmp(line, "VmFlags:", 8) == 0)
             count += matters && strstr(line, " nh") == NULL;
-        else if (sscanf(line, "%lx-%lx ", &first, &end) == 2) {
+        else if (sscanf(line, "%lx-%lx %*s %*x %*s %lu", &first, &end, &inode) == 3) {
             matters = false;
-            end_of_file = end;
+            end_of_file = inode != 0 ? end : 0;
         }
     }
     fclose(file);
