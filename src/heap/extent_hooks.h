@@ -25,8 +25,8 @@ struct space;
 
 /*
  * Regions begin at multiples of a chunk. Where a file must not become long (RLIMIT_FSIZE), what
- * blocks of 5 MiB leave between them would be a sixth of it. So one region is for a row of blocks of
- * an arena, and these are handed out one by one.
+ * blocks of 5 MiB leave between them would be a sixth of it. So one region is for a row of blocks
+ * of an arena, and these are handed out one by one.
  */
 struct region_row {
     unsigned arena;

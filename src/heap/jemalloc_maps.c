@@ -5,8 +5,8 @@
  * KiB. That is a map that jemalloc makes when it starts, and one for threads' data, in each
  * process; what arenas need for themselves comes from metadata_hooks.c.
  *
- * The libraries are linked with --wrap=mmap: jemalloc's calls, like the library's, come here. Blocks
- * of the program lie in maps that the library has made at addresses of its own choice.
+ * The libraries are linked with --wrap=mmap: jemalloc's calls, like the library's, come here.
+ * Blocks of the program lie in maps that the library has made at addresses of its own choice.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# What a benchmark can assert without a clock: instructions (counted by callgrind), calls for file space
-# (counted by the program) and the share of a kind that blocks can use. Usage: quick.sh BENCH
+# What a benchmark can assert without a clock: instructions (counted by callgrind), calls for file
+# space (counted by the program) and the share of a kind that blocks can use. Usage: quick.sh BENCH
 #
 # All costs are those of a loop around the calls, so they contain some instructions of the loop.
 
@@ -53,7 +53,8 @@ worker() {
 
 # --- instructions --------------------------------------------------------------------------------
 
-# Multiples of the 1,000 or 1,024 operations between two looks at the clock; the difference is counted.
+# Multiples of the 1,000 or 1,024 operations between two looks at the clock;
+# the difference is counted.
 short=128000
 long=384000
 

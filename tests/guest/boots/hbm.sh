@@ -37,7 +37,8 @@ run local/highest_capacity /tests/guest/test_local highest_capacity 0 0
 run local/highest_capacity_preferred /tests/guest/test_local highest_capacity_preferred 0 0
 run local/highest_capacity_local /tests/guest/test_local highest_capacity_local 0 1
 run local/highest_capacity_local_preferred /tests/guest/test_local highest_capacity_local_preferred 0 1
-# A program that was never changed: its blocks of more than 4 KiB, by default of the kind that prefers such memory.
+# A program that was never changed: its blocks of more than 4 KiB, by default of the kind
+# that prefers such memory.
 heap=/tests/preload/heap_nodes
 autohbw="env LD_PRELOAD=/bin/libautohbw.so.0 AUTO_HBW_SIZE=4K AUTO_HBW_LOG=0"
 run autohbw/first taskset 1 $autohbw $heap 2:100
