@@ -9,17 +9,18 @@
 #include "backing/huge_pages_pool.h"
 #include "backing/tmpfile.h"
 #include "space/huge_pages.h"
+#include "space/segment.h"
 #include "space/space.h"
 
 /* With further flags; where addr is NULL, anywhere. */
-static int map_with(struct memkind *kind, void **addr, size_t size, int further)
+static int map_with(struct memkind *kind, void **addr, size_t size, int protection, int further)
 {
     struct memkind_ops *ops = kind->ops;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 
     if (ops->get_mmap_flags != NULL && ops->get_mmap_flags(kind, &flags) != MEMKIND_SUCCESS)
         return -EINVAL;
-    void *mapped = mmap(*addr, size, PROT_READ | PROT_WRITE, flags | further, -1, 0);
+    void *mapped = mmap(*addr, size, protection, flags | further, -1, 0);
     if (mapped == MAP_FAILED)
         return -errno;
     *addr = mapped;
@@ -38,13 +39,25 @@ static int place(struct memkind *kind, void *addr, size_t size)
     return err == MEMKIND_SUCCESS || err == MEMKIND_ERROR_UNAVAILABLE ? 0 : -ENOMEM;
 }
 
-static int anonymous_map(struct space *space, void *addr, size_t size, off_t offset)
+static int map_at(struct space *space, void *addr, size_t size, int protection)
 {
     struct memkind *kind = space->backing_arg;
-    int err = map_with(kind, &addr, size, MAP_FIXED | MAP_NORESERVE);
+    int err = map_with(kind, &addr, size, protection, MAP_FIXED | MAP_NORESERVE);
 
-    (void)offset;
     return err == 0 ? place(kind, addr, size) : err;
+}
+
+static int huge_map(struct space *space, void *addr, size_t size, off_t offset)
+{
+    (void)offset;
+    return map_at(space, addr, size, PROT_READ | PROT_WRITE);
+}
+
+/* What cannot be written does not count against RLIMIT_DATA: see anonymous_commit(). */
+static int anonymous_map(struct space *space, void *addr, size_t size, off_t offset)
+{
+    (void)offset;
+    return map_at(space, addr, size, PROT_NONE);
 }
 
 /* A private map of huge pages without MAP_NORESERVE has a reservation in the pool. */
@@ -53,7 +66,7 @@ static int map_with_reservation(struct space *space, size_t size, void **addr)
     struct memkind *kind = space->backing_arg;
 
     *addr = NULL;
-    int err = map_with(kind, addr, size, 0);
+    int err = map_with(kind, addr, size, PROT_READ | PROT_WRITE, 0);
     if (err != 0)
         return err;
     err = place(kind, *addr, size);
@@ -64,11 +77,8 @@ static int map_with_reservation(struct space *space, size_t size, void **addr)
 
 static int anonymous_commit(struct space *space, void *addr, off_t offset, size_t size)
 {
-    (void)space;
-    (void)addr;
     (void)offset;
-    (void)size;
-    return 0;
+    return segment_open(space, addr, size);
 }
 
 static int anonymous_release(struct space *space, void *addr, off_t offset, size_t size)
@@ -120,7 +130,7 @@ static int room_for_huge_pages(const struct space *space, size_t *size)
 
 /* The same with huge pages, which may be touched only once they are there. */
 static const struct space_backing huge_pages = {
-    .map = anonymous_map,
+    .map = huge_map,
     .map_claimed = map_with_reservation,
     .commit = huge_pages_commit,
     .release = huge_pages_release,

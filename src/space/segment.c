@@ -173,9 +173,13 @@ struct segment *segment_new(struct space *space, size_t need, size_t alignment, 
 {
     size_t size;
     bool is_small;
-    char *base = reserve_addresses(space, need, alignment, &size, &is_small);
 
+    /* The map's own memory first: where addresses are few, it would not fit beside the segment. */
+    *err = address_map_open(NULL, 0);
+    if (*err != 0)
+        return NULL;
     *err = -ENOMEM;
+    char *base = reserve_addresses(space, need, alignment, &size, &is_small);
     if (base == NULL)
         return NULL;
     if (size > (size_t)(INT64_MAX - space->offset)) {

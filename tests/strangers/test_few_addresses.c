@@ -22,6 +22,21 @@ static size_t address_space(void)
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+/* What RLIMIT_DATA counts. */
+static size_t private_data(void)
+{
+    size_t kib = 0;
+    char line[256];
+    FILE *file = fopen("/proc/self/status", "r");
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL)
+        if (sscanf(line, "VmData: %zu", &kib) == 1)
+            break;
+    fclose(file);
+    return kib * KIB;
+}
+
 /* The soft limit: bytes beyond what the process has mapped, or none. */
 static void limit_addresses(size_t more)
 {
@@ -134,6 +149,26 @@ static void test_regular(void **state)
     use(MEMKIND_REGULAR, 60 * MIB, 40 * MIB);
 }
 
+/* A kind's memory counts as data when it is used, not when its addresses are reserved. */
+static void test_little_data(void **state)
+{
+    struct rlimit limit;
+    rlim_t before;
+
+    (void)state;
+    skip_under_sanitizers();
+    map_tables();
+    assert_int_equal(getrlimit(RLIMIT_DATA, &limit), 0);
+    before = limit.rlim_cur;
+    limit.rlim_cur = private_data() + 40 * MIB;
+    assert_int_equal(setrlimit(RLIMIT_DATA, &limit), 0);
+    size_t count = fill(MEMKIND_DEFAULT);
+    assert_true(count * BLOCK >= 30 * MIB && count < BLOCKS);
+    check_and_free(MEMKIND_DEFAULT, count);
+    limit.rlim_cur = before;
+    assert_int_equal(setrlimit(RLIMIT_DATA, &limit), 0);
+}
+
 /* Where whole granules fit, they are used first. */
 static void test_more(void **state)
 {
@@ -149,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_pmem, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_more, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_little_data, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_regular, fixture_setup, fixture_teardown),
     };
 

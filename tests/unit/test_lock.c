@@ -75,8 +75,8 @@ static void acquire_against_rank(void)
 
 static void acquire_two_of_one_rank(void)
 {
-    lock_acquire(&space, LOCK_SPACE);
-    lock_acquire(&registry, LOCK_SPACE);
+    lock_acquire(&space, LOCK_REGISTRY);
+    lock_acquire(&registry, LOCK_REGISTRY);
 }
 
 static void try_against_rank(void)
@@ -122,7 +122,7 @@ static void test_violations(void **state)
         const char *text;
     } cases[] = {
         {acquire_against_rank, "lock REGISTRY is acquired while SPACE is held"},
-        {acquire_two_of_one_rank, "lock SPACE is acquired while SPACE is held"},
+        {acquire_two_of_one_rank, "lock REGISTRY is acquired while REGISTRY is held"},
         {violate, "invariant violated: 1 + 1 == 3"},
     };
 
