@@ -93,7 +93,8 @@ static char *reserve(size_t size, size_t alignment)
     }
     if (base == NULL)
         base = reserve_and_cut(size, alignment);
-    if (base == NULL)
+    /* Further down there may be no addresses that the process can use. */
+    if (base == NULL && alignment <= ADDRESS_MAP_GRANULE)
         base = reserve_exactly(size, alignment);
     if (base == NULL)
         return NULL;
