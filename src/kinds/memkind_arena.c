@@ -422,6 +422,15 @@ int memkind_arena_posix_memalign(struct memkind *kind, void **memptr, size_t ali
     return 0;
 }
 
+/*
+ * The heap that a block of the kind goes back to; NULL where the kind has operations of its own for
+ * that. What no kind is known of is the default kind's, which may not have been used yet.
+ */
+static struct heap *heap_of_block(struct memkind *kind)
+{
+    return kind->heap != NULL || kind == &static_kind_default ? heap_of(kind) : NULL;
+}
+
 static __attribute__((noinline)) void free_slowly(void *ptr)
 {
     if (ptr == NULL)
@@ -429,9 +438,10 @@ static __attribute__((noinline)) void free_slowly(void *ptr)
     struct memkind *kind = kind_registry_kind_of(ptr);
     if (is_inherited(kind, ptr))
         return;
-    if (kind->heap != NULL)
-        heap_free(heap_of(kind), ptr);
-    else
+    struct heap *heap = heap_of_block(kind);
+    if (heap != NULL)
+        heap_free(heap, ptr);
+    else if (kind != &static_kind_default)
         kind->ops->free(kind, ptr);
 }
 
@@ -465,9 +475,10 @@ void memkind_arena_free_uncached(struct memkind *kind, void *ptr)
     struct memkind *owner = kind_registry_kind_of(ptr);
     if (is_inherited(owner, ptr))
         return;
-    if (owner->heap != NULL)
-        heap_free_uncached(heap_of(owner), ptr);
-    else
+    struct heap *heap = heap_of_block(owner);
+    if (heap != NULL)
+        heap_free_uncached(heap, ptr);
+    else if (owner != &static_kind_default)
         owner->ops->free(owner, ptr);
 }
 
@@ -493,8 +504,10 @@ void *memkind_arena_realloc(struct memkind *kind, void *ptr, size_t size)
     struct memkind *owner = kind_registry_kind_of(ptr);
     if (is_inherited(owner, ptr))
         return realloc_inherited(owner, ptr, size);
-    return owner->heap != NULL ? heap_realloc(heap_of(owner), ptr, size)
-                               : owner->ops->realloc(owner, ptr, size);
+    struct heap *heap = heap_of_block(owner);
+    if (heap != NULL)
+        return heap_realloc(heap, ptr, size);
+    return owner != &static_kind_default ? owner->ops->realloc(owner, ptr, size) : NULL;
 }
 
 void *memkind_arena_defrag_reallocate(struct memkind *kind, void *ptr)

@@ -13,6 +13,7 @@
 #include "space/area_map.h"
 #include "space/class_map.h"
 #include "space/space.h"
+#include "util/invariant.h"
 #include "util/lock.h"
 
 /* Segments double up to this size; larger ones would only hold more page tables. */
@@ -143,6 +144,8 @@ static char *reserve_addresses(const struct space *space, size_t need, size_t al
 
     if (least < need)
         return NULL;
+    /* Small segments among those reserved make no whole granules. */
+    wanted -= wanted % ADDRESS_MAP_GRANULE;
     /* One that is there for its alignment is not the beginning of more. */
     if (alignment > ADDRESS_MAP_GRANULE)
         wanted = 0;
@@ -163,6 +166,7 @@ static char *reserve_addresses(const struct space *space, size_t need, size_t al
 static int enter(const struct space *space, const struct segment *segment, size_t size,
                  uint8_t *classes)
 {
+    INVARIANT(segment->is_small || size % ADDRESS_MAP_GRANULE == 0);
     if (segment->is_small)
         return area_map_add(segment->base, size, space->owner, (_Atomic uint8_t *)classes);
     class_map_set(segment->base, size, classes);

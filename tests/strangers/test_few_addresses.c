@@ -109,7 +109,7 @@ static void use(memkind_t kind, size_t more, size_t least)
     map_tables();
     limit_addresses(more);
     size_t count = fill(kind);
-    assert_true(count * BLOCK >= least);
+    assert_in_range(count * BLOCK, least, SIZE_MAX);
     assert_null(memkind_malloc(kind, 64 * MIB));
     char *grown = memkind_realloc(kind, blocks[0], 2 * (size_t)BLOCK);
     blocks[0] = grown != NULL ? grown : blocks[0];
@@ -169,13 +169,13 @@ static void test_little_data(void **state)
     assert_int_equal(setrlimit(RLIMIT_DATA, &limit), 0);
 }
 
-/* Where whole granules fit, they are used first. */
+/* Where whole granules fit, they are used first; how many do depends on where the kernel has room. */
 static void test_more(void **state)
 {
     (void)state;
     skip_under_sanitizers();
     memkind_t kind = fixture_pmem(0);
-    use(kind, 160 * MIB, 130 * MIB);
+    use(kind, 160 * MIB, 100 * MIB);
     fixture_destroy(kind);
 }
 

@@ -277,6 +277,15 @@ static void few_addresses_make_small_segments(void **state)
         assert_non_null(area_map_class_at(made[i]->base));
     }
     assert_true(before > SPACE_CHUNK);
+    /* Once there are addresses again, whole granules, although what is reserved makes none. */
+    assert_true(space.reserved % GRANULE != 0);
+    space.reserved += GRANULE;
+    largest = 0;
+    struct segment *whole = segment(1);
+    assert_false(whole->is_small);
+    assert_int_equal(whole->size, GRANULE);
+    check_owner(whole->base, whole->size, OWNER);
+    segment_unmap(&space, whole);
     for (size_t i = 0; i < SEGMENTS; i++) {
         char *base = made[i]->base;
 
