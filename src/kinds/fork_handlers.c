@@ -54,12 +54,10 @@ static void before_fork(void)
     heap_list_before_fork();
     arena_set_before_fork();
     directory_before_fork();
-    area_map_before_fork();
 }
 
 static void after_fork(bool child)
 {
-    area_map_after_fork();
     directory_after_fork();
     arena_set_after_fork();
     heap_list_after_fork(child);
@@ -78,6 +76,7 @@ static void in_child(void)
 {
     fork_generation++;
     metadata_after_fork();
+    area_map_after_fork();
     metadata_hooks_after_fork();
     idle_thread_after_fork();
     after_fork(true);

@@ -62,14 +62,9 @@ void area_map_remove(const void *base, unsigned owner)
     lock_release(&lock);
 }
 
-void area_map_before_fork(void)
-{
-    lock_acquire(&lock, LOCK_AREA_MAP);
-}
-
 void area_map_after_fork(void)
 {
-    lock_release(&lock);
+    (void)lock_init(&lock);
 }
 
 /* The smallest area that ptr is in; NULL. */

@@ -28,8 +28,10 @@ int area_map_add(const void *base, size_t size, unsigned owner, _Atomic uint8_t 
 /* Takes out what was entered at base for the owner. Thread-safe. */
 void area_map_remove(const void *base, unsigned owner);
 
-/* Around fork(2), in this thread: hold the map still. */
-void area_map_before_fork(void);
+/*
+ * In the child of a fork(2). An entry that another thread was making is not there, since what makes
+ * it valid is written last.
+ */
 void area_map_after_fork(void);
 
 /* The owner of ptr, an address in a granule with areas: of its area, or of what is beside areas. */

@@ -37,7 +37,6 @@
     RANK(ARENA_SET, ONE)     /* the arenas of a heap */                                    \
     RANK(ARENA_BUDGET, ONE)  /* how many arenas heaps may still make */                    \
     RANK(DIRECTORY, ONE)     /* directories and their reference counts */                  \
-    RANK(AREA_MAP, ONE)      /* changes of the map of areas */                             \
     RANK(REPORT, ONE)        /* jemalloc's report, and the end of an arena */              \
     RANK(THREAD_CACHE, MANY) /* a thread's cache; many under CACHE_LIST */                 \
     RANK(EXCHANGE, ONE)      /* the blocks of one class that change threads */             \
@@ -46,6 +45,7 @@
     RANK(REGION_ROWS, ONE)   /* places in the rows of regions of a heap */                 \
     RANK(SPACE, MANY)        /* the regions of a space; many under REGISTRY, in a fork */  \
     RANK(REGION, MANY)       /* a region's bitmaps; many under SPACE, for a snapshot */    \
+    RANK(AREA_MAP, ONE)      /* changes of the map of areas; a child makes it anew */      \
     RANK(EXTEND, ONE)        /* the length of a file */                                    \
     RANK(MAPPING_CACHE, ONE) /* spare mappings */                                          \
     RANK(LATE_KEY, ONE)      /* keys whose destructors run last */

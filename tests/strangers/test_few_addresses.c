@@ -169,7 +169,7 @@ static void test_little_data(void **state)
     assert_int_equal(setrlimit(RLIMIT_DATA, &limit), 0);
 }
 
-/* Where whole granules fit, they are used first; how many do depends on where the kernel has room. */
+/* Where whole granules fit, they are used first; how many do depends on where there is room. */
 static void test_more(void **state)
 {
     (void)state;

@@ -83,6 +83,8 @@ int __real_pthread_mutex_lock(pthread_mutex_t *lock);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *lock);
 
 /* fault_hits() counts, which threads must not do at once: only where something is to fail. */
+static size_t largest; /* reservation that mmap(2) grants, where that is not 0 */
+
 static bool hits(struct fault *fault)
 {
     return fault->times > 0 && fault_hits(fault);
@@ -91,6 +93,11 @@ static bool hits(struct fault *fault)
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
 {
     bool is_file = (flags & MAP_SHARED) != 0;
+
+    if (largest != 0 && protection == PROT_NONE && size > largest) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
 
     if (hits(is_file ? &file_map_fault : &mmap_fault))
         return MAP_FAILED;
@@ -400,6 +407,21 @@ static void regions_do_not_overlap(void **state)
         assert_true(regions[i]->base + size <= regions[i + 1]->base);
         assert_int_equal((size_t)regions[i]->offset % CHUNK, 0);
     }
+}
+
+/* The area map is changed while the space's lock is held: debug builds check that this may be. */
+static void few_addresses_are_used(void **state)
+{
+    (void)state;
+    largest = SPACE_CHUNK;
+    char *first = reserve(CHUNK, CHUNK);
+    char *second = reserve(CHUNK, CHUNK);
+    commit(first, CHUNK);
+    commit(second, page);
+    assert_true(space_contains(&space, first) && space_contains(&space, second));
+    decommit(first, CHUNK);
+    space_return(&space, second);
+    largest = 0;
 }
 
 static void many_regions_are_few_maps(void **state)
@@ -1062,6 +1084,7 @@ int main(void)
         FAKE(regions_are_aligned_owned_and_apart),
         FAKE(regions_do_not_overlap),
         REAL(many_regions_are_few_maps),
+        FAKE(few_addresses_are_used),
         FAKE(impossible_reservations_are_refused),
         FAKE(no_addresses_is_enomem),
         FAKE(no_memory_for_records_is_enomem),
