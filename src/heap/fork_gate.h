@@ -27,8 +27,11 @@ struct fork_gate_thread {
     unsigned depth;     /* 0: outside */
     atomic_uint inside; /* of one that is listed: 1 or 0; also a futex */
     struct fork_gate_thread *next, **link;
-    /* Of jemalloc's; here for the sake of those who come in for that. */
-    bool has_left_jemalloc; /* whose destructor has run: see jemalloc_ctl_alloc() */
+    /*
+     * jemalloc's destructor of this thread has run: see jemalloc_ctl_alloc(). Kept here to save a
+     * second lookup of thread-local data.
+     */
+    bool has_left_jemalloc;
 };
 
 extern _Thread_local struct fork_gate_thread fork_gate_thread;

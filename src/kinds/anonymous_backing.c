@@ -53,7 +53,7 @@ static int huge_map(struct space *space, void *addr, size_t size, off_t offset)
     return map_at(space, addr, size, PROT_READ | PROT_WRITE);
 }
 
-/* What cannot be written does not count against RLIMIT_DATA: see anonymous_commit(). */
+/* RLIMIT_DATA counts writable memory alone, so anonymous_commit() makes the memory writable. */
 static int anonymous_map(struct space *space, void *addr, size_t size, off_t offset)
 {
     (void)offset;

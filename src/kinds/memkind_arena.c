@@ -424,25 +424,32 @@ int memkind_arena_posix_memalign(struct memkind *kind, void **memptr, size_t ali
 
 /*
  * The heap that a block of the kind goes back to; NULL where the kind has operations of its own for
- * that. What no kind is known of is the default kind's, which may not have been used yet.
+ * that. The registry names the default kind for an address that it does not know, and that kind may
+ * have no heap yet.
  */
 static struct heap *heap_of_block(struct memkind *kind)
 {
     return kind->heap != NULL || kind == &static_kind_default ? heap_of(kind) : NULL;
 }
 
-static __attribute__((noinline)) void free_slowly(void *ptr)
+/* Frees the block by its kind's own operations, or passes its heap to `free_to`. */
+static inline void free_with(void *ptr, void (*free_to)(struct heap *heap, void *ptr))
 {
     if (ptr == NULL)
         return;
-    struct memkind *kind = kind_registry_kind_of(ptr);
-    if (is_inherited(kind, ptr))
+    struct memkind *owner = kind_registry_kind_of(ptr);
+    if (is_inherited(owner, ptr))
         return;
-    struct heap *heap = heap_of_block(kind);
+    struct heap *heap = heap_of_block(owner);
     if (heap != NULL)
-        heap_free(heap, ptr);
-    else if (kind != &static_kind_default)
-        kind->ops->free(kind, ptr);
+        free_to(heap, ptr);
+    else if (owner != &static_kind_default)
+        owner->ops->free(owner, ptr);
+}
+
+static __attribute__((noinline)) void free_slowly(void *ptr)
+{
+    free_with(ptr, heap_free);
 }
 
 void memkind_arena_free(struct memkind *kind, void *ptr)
@@ -470,16 +477,7 @@ void *memkind_arena_malloc_uncached(struct memkind *kind, size_t size)
 void memkind_arena_free_uncached(struct memkind *kind, void *ptr)
 {
     (void)kind;
-    if (ptr == NULL)
-        return;
-    struct memkind *owner = kind_registry_kind_of(ptr);
-    if (is_inherited(owner, ptr))
-        return;
-    struct heap *heap = heap_of_block(owner);
-    if (heap != NULL)
-        heap_free_uncached(heap, ptr);
-    else if (owner != &static_kind_default)
-        owner->ops->free(owner, ptr);
+    free_with(ptr, heap_free_uncached);
 }
 
 /* A block that is the parent's stays where it is, or is copied. */

@@ -6,10 +6,11 @@
  */
 #include "api/fixture.h"
 
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+
+#include "support/own_mounts.h"
 
 #define LARGE_PAGE   (2 * MIB)
 #define FS_OPTIONS   64
@@ -41,8 +42,7 @@ static long collapses_before;
 static int mount_setup(void **state)
 {
     /* Before the fixture looks around, and for the whole process: see test_limits.c. */
-    bool apart = geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
-                 mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    bool apart = geteuid() == 0 && own_mounts();
     const char *huge = *state;
     char options[FS_OPTIONS];
 

@@ -9,7 +9,6 @@
 #include "api/fixture.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -17,6 +16,8 @@
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+
+#include "support/own_mounts.h"
 
 #define MOST_BLOCKS  300000
 #define MANY_THREADS 64
@@ -689,8 +690,7 @@ static bool mounted;
 static int full_setup(void **state)
 {
     /* Before the fixture looks around: in a chroot, descriptors look different afterwards. */
-    bool apart = geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
-                 mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    bool apart = geteuid() == 0 && own_mounts();
     int result = fixture_setup(state);
 
     mounted = apart && mount("none", fixture_dir, "tmpfs", 0, "size=32m") == 0;

@@ -9,6 +9,7 @@
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_hugetlb.h"
 #include "memkind/internal/memkind_interleave.h"
+#include "support/mappings.h"
 
 #define HUGE_PAGE   (2 * MIB)
 #define POOL        "/proc/sys/vm/nr_hugepages"
@@ -94,25 +95,6 @@ static void test_huge_pages_that_are_not_there(void **state)
     assert_int_equal(errno, ENOMEM);
     assert_int_equal(memkind_posix_memalign(MEMKIND_HUGETLB, &block, 64, 100), ENOMEM);
     assert_int_equal(memkind_get_capacity(MEMKIND_HUGETLB), 0);
-}
-
-/* How large the pages of a mapping are, in bytes: what /proc/self/smaps says. */
-static size_t page_size_at(const void *address)
-{
-    char line[512];
-    FILE *file = fopen("/proc/self/smaps", "re");
-    unsigned long start, end, kib = 0;
-    bool found = false;
-
-    assert_non_null(file);
-    while (fgets(line, sizeof(line), file) != NULL) {
-        if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-            found = (uintptr_t)address >= start && (uintptr_t)address < end;
-        if (found && sscanf(line, "KernelPageSize: %lu kB", &kib) == 1)
-            break;
-    }
-    fclose(file);
-    return kib * KIB;
 }
 
 static void test_huge_pages(void **state)

@@ -20,6 +20,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "support/mappings.h"
+
 #define GIB       ((size_t)1 << 30)
 #define STEP      ((size_t)64 << 20)
 #define POOL      "/sys/kernel/mm/hugepages/hugepages-1048576kB/"
@@ -38,25 +40,6 @@ static size_t pool(const char *name)
     assert_int_equal(fscanf(file, "%zu", &pages), 1);
     fclose(file);
     return pages;
-}
-
-/* How large the pages of a mapping are, in bytes. */
-static size_t page_size_at(const void *address)
-{
-    char line[LINE_SIZE];
-    FILE *file = fopen("/proc/self/smaps", "re");
-    unsigned long start, end, kib = 0;
-    bool found = false;
-
-    assert_non_null(file);
-    while (fgets(line, sizeof(line), file) != NULL) {
-        if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-            found = (uintptr_t)address >= start && (uintptr_t)address < end;
-        if (found && sscanf(line, "KernelPageSize: %lu kB", &kib) == 1)
-            break;
-    }
-    fclose(file);
-    return kib << 10;
 }
 
 static int node_of(void *page)

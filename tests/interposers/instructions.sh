@@ -6,6 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
+pair=$PAIR
 few=50000
 many=150000
 most_static=40 # for the choice between tiers, and for the count of what they hold
@@ -15,23 +16,7 @@ command -v valgrind >/dev/null || skip "no valgrind here"
 theirs=$("${CC:-cc}" -print-file-name=libmemtier.so)
 theirs=$([ -f "$theirs" ] && readlink -f "$theirs" || true)
 ! nm -D "${theirs:-/dev/null}" 2>/dev/null | grep -q mallocx || theirs=
-
-# instructions TIMES [NAME=VALUE...]: of the whole process.
-instructions()
-{
-    env "${@:2}" valgrind --tool=callgrind --callgrind-out-file=/dev/null "$PAIR" "$1" 2>"$work/err" ||
-        { cat "$work/err" >&2; fail "valgrind"; }
-    sed -n 's/.*Collected : //p' "$work/err"
-}
-
-# cost [NAME=VALUE...]: of a malloc and a free, in tenths.
-cost()
-{
-    local some more
-    some=$(instructions $few "$@")
-    more=$(instructions $many "$@")
-    echo $(((more - some) * 10 / (many - few)))
-}
+. "$(dirname "$0")/../support/instructions.bash"
 
 tiers="KIND:DRAM,RATIO:1;KIND:FS_DAX,PATH:$pmem,RATIO:4"
 libc=$(cost A=1)

@@ -10,25 +10,7 @@ few=100000
 many=300000
 
 command -v valgrind >/dev/null || skip "no valgrind here"
-
-# instructions TIMES [NAME=VALUE...]: of the whole process.
-instructions()
-{
-    local times=$1
-    shift
-    env "$@" valgrind --tool=callgrind --callgrind-out-file=/dev/null "$pair" "$times" 2>"$work/err" ||
-        { cat "$work/err" >&2; fail "valgrind"; }
-    sed -n 's/.*Collected : //p' "$work/err"
-}
-
-# cost [NAME=VALUE...]: of a malloc and a free, in tenths.
-cost()
-{
-    local some more
-    some=$(instructions $few "$@")
-    more=$(instructions $many "$@")
-    echo $(((more - some) * 10 / (many - few)))
-}
+. "$(dirname "$0")/../support/instructions.bash"
 
 libc=$(cost A=1)
 ours=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STATS="$work/stats")

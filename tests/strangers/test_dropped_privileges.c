@@ -5,8 +5,9 @@
  */
 #include "api/fixture.h"
 
-#include <sched.h>
 #include <sys/mount.h>
+
+#include "support/own_mounts.h"
 
 #define NOBODY   65534
 #define BLOCK    (3 * MIB / 2)
@@ -26,8 +27,7 @@ static unsigned blocks_as_root; /* that a kind can have */
 static int mount_setup(void **state)
 {
     /* Before the fixture looks around, and for the whole process. */
-    bool apart = geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
-                 mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    bool apart = geteuid() == 0 && own_mounts();
     int result = fixture_setup(state);
 
     mounted = apart && mount("none", fixture_dir, "tmpfs", 0, FS_SIZE) == 0;

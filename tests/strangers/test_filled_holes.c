@@ -2,9 +2,10 @@
 /* khugepaged, mlock(2) and others filled the file's holes: it held more than its limit for good. */
 #include "api/fixture.h"
 
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
+
+#include "support/own_mounts.h"
 
 #define FILE_SYSTEM "size=48m"
 #define BLOCKS      24
@@ -159,8 +160,7 @@ int main(void)
     };
 
     test_dir_make(mount_point);
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("none", mount_point, "tmpfs", 0, FILE_SYSTEM) != 0) {
+    if (!own_mounts() || mount("none", mount_point, "tmpfs", 0, FILE_SYSTEM) != 0) {
         print_message("skipped: no file system of its own can be mounted (%s)\n", strerror(errno));
         test_dir_remove(mount_point);
         return 77;

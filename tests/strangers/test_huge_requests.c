@@ -6,8 +6,9 @@
 #include "api/fixture.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <sys/mount.h>
+
+#include "support/own_mounts.h"
 
 #define TIB     ((size_t)1 << 40)
 #define THREADS 16
@@ -96,9 +97,7 @@ static void test_kind_without_limit(void **state)
 static void test_file_system_without_size(void **state)
 {
     (void)state;
-    if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0 ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("none", fixture_dir, "tmpfs", 0, "size=0") != 0)
+    if (geteuid() != 0 || !own_mounts() || mount("none", fixture_dir, "tmpfs", 0, "size=0") != 0)
         skip();
     memkind_t kind = fixture_pmem(0);
     ask_for_all_sizes(kind);

@@ -5,9 +5,10 @@
  */
 #include "api/fixture.h"
 
-#include <sched.h>
 #include <sys/mount.h>
 #include <time.h>
+
+#include "support/own_mounts.h"
 
 #define FILE_SYSTEM "size=48m"
 #define MOST        64 /* blocks */
@@ -135,8 +136,7 @@ int main(void)
     };
 
     test_dir_make(mount_point);
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("none", mount_point, "tmpfs", 0, FILE_SYSTEM) != 0) {
+    if (!own_mounts() || mount("none", mount_point, "tmpfs", 0, FILE_SYSTEM) != 0) {
         print_message("skipped: no file system of its own can be mounted (%s)\n", strerror(errno));
         test_dir_remove(mount_point);
         return 77;

@@ -7,13 +7,14 @@
  * that are emptier than the average of those that have room. Prints what the heap held before and
  * after. Exits with 77 where the process has no such functions.
  */
-#include <dlfcn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "jemalloc.h"
 
 #define BLOCKS     ((size_t)200000)
 #define LEAST      ((size_t)32)
@@ -32,25 +33,6 @@ static struct {
     int (*mallctlnametomib)(const char *, size_t *, size_t *);
     int (*mallctlbymib)(const size_t *, size_t, void *, size_t *, void *, size_t);
 } je;
-
-#define CHECK(condition) check((condition), #condition, __LINE__)
-
-static void check(bool holds, const char *what, int line)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "defragment: line %d: not so: %s\n", line, what);
-    _exit(1);
-}
-
-static void find(void *function, const char *name)
-{
-    void *found = dlsym(RTLD_DEFAULT, name);
-
-    if (found == NULL)
-        exit(77);
-    memcpy(function, &found, sizeof(found));
-}
 
 /* -- Numbers ----------------------------------------------------------------------------------- */
 

@@ -3,7 +3,6 @@
  * A program that calls jemalloc's own functions on blocks of the preload library's malloc crashed.
  */
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdbool.h>
@@ -13,6 +12,8 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "jemalloc.h"
 
 #define SIZE      ((size_t)1000)
 #define ALIGNMENT ((size_t)4096)
@@ -35,25 +36,6 @@ static struct {
     int (*mallctlbymib)(const size_t *, size_t, void *, size_t *, void *, size_t);
     void (*malloc_stats_print)(void (*)(void *, const char *), void *, const char *);
 } je;
-
-#define CHECK(condition) check((condition), #condition, __LINE__)
-
-static void check(bool holds, const char *what, int line)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "jemalloc_calls: line %d: not so: %s\n", line, what);
-    _exit(1);
-}
-
-static void find(void *function, const char *name)
-{
-    void *found = dlsym(RTLD_DEFAULT, name);
-
-    if (found == NULL)
-        exit(77);
-    memcpy(function, &found, sizeof(found));
-}
 
 static void find_all(void)
 {
