@@ -25,7 +25,7 @@ int address_map_covers(const void *base, size_t size)
  * Maps the tables, once. Without a lock: a fork by another thread could leave it held. Whoever
  * comes second gives back what it has mapped.
  */
-static int map_tables(void)
+int address_map_begin(void)
 {
     struct address_map_tables *none = NULL;
 
@@ -55,7 +55,7 @@ int address_map_open(const void *base, size_t size)
 {
     size_t first = (uintptr_t)base >> ADDRESS_MAP_GRANULE_SHIFT;
     size_t count = size >> ADDRESS_MAP_GRANULE_SHIFT;
-    int err = map_tables();
+    int err = address_map_begin();
 
     if (err != 0)
         return err;
@@ -67,7 +67,7 @@ int address_map_open(const void *base, size_t size)
 /* The same with granules of which no class is noted here. */
 static int open_for_marks(size_t first, size_t count)
 {
-    int err = map_tables();
+    int err = address_map_begin();
 
     if (err != 0)
         return err;

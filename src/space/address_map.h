@@ -100,6 +100,9 @@ static inline unsigned address_map_owner(const void *ptr)
 /* Whether all of [base, base + size) can be entered into the map. */
 int address_map_covers(const void *base, size_t size);
 
+/* Maps the tables, where they are not yet. 0 or -ENOMEM. Thread-safe. */
+int address_map_begin(void);
+
 /*
  * Gets the memory for the entries of [base, base + size), both multiples of the granule and covered
  * by the map, and for those of the class map. 0; -ENOMEM where the system has none, or no map more

@@ -179,8 +179,8 @@ struct segment *segment_new(struct space *space, size_t need, size_t alignment, 
     size_t size;
     bool is_small;
 
-    /* The map's own memory first: where addresses are few, it would not fit beside the segment. */
-    *err = address_map_open(NULL, 0);
+    /* Tables first: where addresses are few, they would not fit beside the segment. */
+    *err = address_map_begin();
     if (*err != 0)
         return NULL;
     *err = -ENOMEM;
