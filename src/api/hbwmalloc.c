@@ -13,8 +13,8 @@
 #include "memkind.h"
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_hbw.h"
+#include "os/madvise.h"
 #include "util/lock.h"
-#include "util/madvise.h"
 
 #define GIB           ((size_t)1 << 30)
 #define PAGES_AT_ONCE 128

@@ -13,7 +13,7 @@
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_private.h"
 #include "space/address_map.h"
-#include "space/class_map.h"
+#include "space/page_map.h"
 #include "tiers/tier_builder.h"
 #include "tiers/tier_decorators.h"
 #include "tiers/tier_memory.h"
@@ -71,7 +71,7 @@ void memtier_delete_memtier_memory(struct memtier_memory *memory)
 /* The usable size of a block that is not NULL. */
 static size_t usable_size(struct memkind *kind, void *ptr)
 {
-    unsigned size_class = class_map_get(ptr);
+    unsigned size_class = page_map_get(ptr);
 
     return LIKELY(size_class != 0) ? size_class_size(size_class)
                                    : kind->ops->malloc_usable_size(kind, ptr);
@@ -219,7 +219,7 @@ static inline bool push_counted(const struct memkind *kind, void *ptr)
 
     if (UNLIKELY(own == NULL || memtier_kind_free_pre != NULL || !address_map_has(ptr)))
         return false;
-    const _Atomic uint8_t *byte = class_map_at_owned(ptr);
+    const _Atomic uint8_t *byte = page_map_at_owned(ptr);
     if (UNLIKELY(byte == NULL))
         return false;
     unsigned size_class = atomic_load_explicit(byte, memory_order_relaxed);

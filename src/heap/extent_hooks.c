@@ -258,7 +258,8 @@ static bool merge_hook(extent_hooks_t *table, void *addr_a, size_t size_a, void 
 
 int extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold)
 {
-    /* Without a dalloc hook, jemalloc does not even try, which spares it two passes over its map.
+    /*
+     * Without a dalloc hook, jemalloc does not even try, which spares it two passes over its map.
      */
     hooks->table = (extent_hooks_t){
         .alloc = alloc_hook,

@@ -9,9 +9,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "os/membarrier.h"
 #include "util/late_key.h"
 #include "util/lock.h"
-#include "util/membarrier.h"
 
 _Thread_local struct fork_gate_thread fork_gate_thread;
 atomic_bool fork_gate_is_closed;
@@ -129,7 +129,7 @@ UNSANITIZED static void enter_unlisted(void)
 
 void fork_gate_enter_slowly(struct fork_gate_thread *thread)
 {
-    if (thread->state == FORK_GATE_STRANGER)
+    if (thread->state == FORK_GATE_UNREGISTERED)
         get_known(thread);
     if (thread->state == FORK_GATE_LISTED)
         enter_listed(thread);

@@ -17,7 +17,7 @@
 #include "util/lock.h"
 
 enum fork_gate_state {
-    FORK_GATE_STRANGER, /* has never been inside, as jemalloc's own threads */
+    FORK_GATE_UNREGISTERED, /* has never been inside, as jemalloc's own threads */
     FORK_GATE_LISTED,
     FORK_GATE_UNLISTED, /* about to end, or nobody would hear of its end */
 };

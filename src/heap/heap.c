@@ -9,8 +9,8 @@
 #include "heap/fork_gate.h"
 #include "heap/idle_thread.h"
 #include "space/address_map.h"
-#include "space/area.h"
-#include "space/class_map.h"
+#include "space/page_map.h"
+#include "space/range.h"
 #include "space/space.h"
 #include "space/surplus.h"
 #include "util/lock.h"
@@ -54,9 +54,9 @@ static int make_hooks(struct heap *heap, struct space *space, bool hold, extent_
     if (space == NULL)
         return 0;
     *hooks = &heap->hooks.table;
-    if (space->is_area) {
-        area_hooks_init(&heap->area_hooks, (struct area *)space);
-        *hooks = &heap->area_hooks.table;
+    if (space->is_range) {
+        range_hooks_init(&heap->range_hooks, (struct range *)space);
+        *hooks = &heap->range_hooks.table;
     }
     return extent_hooks_init(&heap->hooks, space, hold);
 }
@@ -88,12 +88,12 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
     atomic_init(&heap->generation, fork_generation);
     forget_refusals(heap);
     atomic_init(&heap->refused_at, 0);
-    atomic_init(&heap->frees_seen, 0);
+    atomic_init(&heap->frees_before, 0);
     atomic_init(&heap->retries, 0);
     atomic_init(&heap->has_fallback, false);
     atomic_init(&heap->searched_at, 0);
-    heap->unused_seen = 0;
-    heap->quiet_looks = 0;
+    heap->unused_before = 0;
+    heap->quiet_checks = 0;
     atomic_init(&heap->settled, 0);
     err = make_hooks(heap, space, hold, &hooks);
     if (err != 0)
@@ -264,11 +264,11 @@ static bool holds_unused(struct heap *heap)
 
 /* Has the other heap give back what no block uses, if that is of use here; whether there is a block
  * then. */
-static bool ask_for_help(struct heap *other, void *argument)
+static bool request_help(struct heap *other, void *argument)
 {
     struct help *help = argument;
 
-    if (other == help->heap || !heap_can_give_back(other) ||
+    if (other == help->heap || !heap_can_release(other) ||
         !space_shares_store(other->space, help->heap->space) || !holds_unused(other))
         return false;
     size_t held = space_held(other->space);
@@ -287,7 +287,7 @@ static void *retry_with_help(struct heap *heap, const struct request *request)
     struct help help = {.heap = heap, .request = request};
 
     if (heap->space != NULL)
-        heap_list_visit(ask_for_help, &help);
+        heap_list_visit(request_help, &help);
     return help.block;
 }
 
@@ -308,18 +308,18 @@ static bool has_refusals(const struct heap *heap)
 }
 
 /*
- * Notes that this class was refused in vain, unless a block was freed since `frees_seen` was read.
- * The order matters, here and in note_freed(): whoever frees counts first and clears then; so
+ * Notes that this class was refused in vain, unless a block was freed since `frees_before` was
+ * read. The order matters, here and in note_freed(): whoever frees counts first and clears then; so
  * either the count has changed when it is looked at here, or the bit is cleared after it was set.
  */
-static void note_refused(struct heap *heap, unsigned refusal, unsigned long frees_seen)
+static void note_refused(struct heap *heap, unsigned refusal, unsigned long frees_before)
 {
     if (!has_refusals(heap))
         atomic_store(&heap->refused_at, now_in_ms());
     uint64_t bit = (uint64_t)1 << refusal % 64;
 
     atomic_fetch_or(&heap->refused[refusal / 64], bit);
-    if (atomic_load(&heap->frees_seen) != frees_seen)
+    if (atomic_load(&heap->frees_before) != frees_before)
         atomic_fetch_and(&heap->refused[refusal / 64], ~bit);
 }
 
@@ -331,7 +331,7 @@ static void note_freed(struct heap *heap)
     /* Until this thread has found room or none, caches stay off, or others would take it away. */
     if (!reclaiming) {
         thread_caches_turn_on(&heap->caches, THREAD_CACHES_STARVED);
-        atomic_fetch_add(&heap->frees_seen, 1);
+        atomic_fetch_add(&heap->frees_before, 1);
     }
     forget_refusals(heap);
 }
@@ -342,7 +342,7 @@ static void *reclaim_locked(struct heap *heap, const struct request *request)
     if (is_refused(heap, request))
         return NULL;
     /* Read before frees begin to be seen, so that none of them can be missed. */
-    unsigned long frees_seen = atomic_load(&heap->frees_seen);
+    unsigned long frees_before = atomic_load(&heap->frees_before);
     thread_caches_turn_off(&heap->caches, THREAD_CACHES_STARVED);
     atomic_fetch_add_explicit(&heap->retries, 1, memory_order_relaxed);
     bool all_emptied;
@@ -350,7 +350,7 @@ static void *reclaim_locked(struct heap *heap, const struct request *request)
     if (block == NULL && may_be_helped(heap, request->size))
         block = retry_with_help(heap, request);
     if (block == NULL && all_emptied)
-        note_refused(heap, refusal_class(request), frees_seen);
+        note_refused(heap, refusal_class(request), frees_before);
     return block;
 }
 
@@ -428,13 +428,13 @@ static void *satisfy(struct heap *heap, const struct request *request)
             return NULL;
     }
     if (heap->space != NULL)
-        class_map_put(block, class_of_block(block));
+        page_map_put(block, class_of_block(block));
     else if (address_map_mark_mixed(block) != 0)
         return undo_unknown(request, block);
     return block;
 }
 
-size_t heap_fill(struct heap *heap, unsigned size_class, void **blocks, size_t wanted)
+size_t heap_refill(struct heap *heap, unsigned size_class, void **blocks, size_t wanted)
 {
     struct request request = {.size = size_class_size(size_class)};
     struct arena_slot *use;
@@ -450,7 +450,7 @@ size_t heap_fill(struct heap *heap, unsigned size_class, void **blocks, size_t w
         blocks[count] = attempt(arena, &request);
         if (blocks[count] == NULL)
             break;
-        class_map_put(blocks[count], size_class);
+        page_map_put(blocks[count], size_class);
     }
     fork_gate_leave(self);
     arena_set_leave(use);
@@ -462,7 +462,7 @@ static unsigned cached_class(size_t size, size_t alignment)
 {
     if (alignment > 1)
         size = (size + alignment - 1) & ~(alignment - 1);
-    if (size == 0 || size > SIZE_CLASS_LARGEST || alignment > CLASS_MAP_PAGE)
+    if (size == 0 || size > SIZE_CLASS_LARGEST || alignment > PAGE_MAP_PAGE)
         return 0;
     unsigned size_class = size_class_of(size);
     return alignment > 1 && (size_class_size(size_class) & (alignment - 1)) != 0 ? 0 : size_class;
@@ -497,7 +497,7 @@ void heap_age(struct heap *heap)
     arena_set_age(&heap->arenas);
 }
 
-void heap_drain(struct heap *heap, void *const *blocks, size_t count)
+void heap_flush(struct heap *heap, void *const *blocks, size_t count)
 {
     struct fork_gate_thread *self = fork_gate_enter();
     for (size_t i = 0; i < count; i++)
@@ -511,13 +511,13 @@ void heap_drain(struct heap *heap, void *const *blocks, size_t count)
 
 void heap_free_uncached(struct heap *heap, void *ptr)
 {
-    heap_drain(heap, &ptr, 1);
-    heap_given_back(heap, HEAP_CONSIDER_EVERY);
+    heap_flush(heap, &ptr, 1);
+    heap_released(heap, HEAP_CONSIDER_EVERY);
 }
 
 void heap_free(struct heap *heap, void *ptr)
 {
-    unsigned size_class = class_map_get(ptr);
+    unsigned size_class = page_map_get(ptr);
 
     if (size_class == 0) {
         heap_free_uncached(heap, ptr);
@@ -546,14 +546,14 @@ static void *realloc_in_arena(struct heap *heap, void *ptr, size_t size)
 
     if (block != NULL) {
         note_freed(heap);
-        heap_given_back(heap, HEAP_CONSIDER_EVERY);
+        heap_released(heap, HEAP_CONSIDER_EVERY);
     }
     return block;
 }
 
 void *heap_realloc(struct heap *heap, void *ptr, size_t size)
 {
-    unsigned size_class = class_map_get(ptr);
+    unsigned size_class = page_map_get(ptr);
     int saved_errno = errno;
     void *block;
 
@@ -573,7 +573,7 @@ void *heap_realloc(struct heap *heap, void *ptr, size_t size)
 
 size_t heap_usable_size(const void *ptr)
 {
-    unsigned size_class = class_map_get(ptr);
+    unsigned size_class = page_map_get(ptr);
 
     return size_class != 0 ? size_class_size(size_class) : jemalloc_ctl_usable_size(ptr);
 }
@@ -588,7 +588,7 @@ void *heap_move(struct heap *heap, void *ptr)
     size_t size = jemalloc_ctl_usable_size(ptr);
     void *moved = attempt(arena, &(struct request){.size = size});
     if (moved != NULL) {
-        class_map_put(moved, class_map_get(ptr));
+        page_map_put(moved, page_map_get(ptr));
         memcpy(moved, ptr, size);
         jemalloc_ctl_free(ptr);
         if (heap != NULL)

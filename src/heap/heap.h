@@ -19,10 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "heap/area_hooks.h"
 #include "heap/arena_set.h"
 #include "heap/extent_hooks.h"
 #include "heap/heap_list.h"
+#include "heap/range_hooks.h"
 #include "heap/size_class.h"
 #include "heap/thread_cache.h"
 #include "util/fork_generation.h"
@@ -37,12 +37,12 @@ struct space;
 
 struct heap {
     struct arena_set arenas;
-    struct extent_hooks hooks;    /* where the space has regions */
-    struct area_hooks area_hooks; /* where it is an area */
-    struct space *space;          /* NULL where the caller's hooks provide the memory */
+    struct extent_hooks hooks;      /* where the space has regions */
+    struct range_hooks range_hooks; /* where it is a range */
+    struct space *space;            /* NULL where the caller's hooks provide the memory */
     _Atomic uint64_t refused[HEAP_REFUSED_WORDS]; /* classes of sizes that were asked for in vain */
     atomic_long refused_at;                       /* when the first of them was, in milliseconds */
-    atomic_ulong frees_seen;                      /* that came while there was no room */
+    atomic_ulong frees_before;                    /* that came while there was no room */
     atomic_ulong retries; /* of allocations that found no room, when all unused was given back */
     atomic_bool has_fallback; /* of the program's: what is unused is not looked for each time, */
     atomic_long searched_at;  /* but that was done then, in milliseconds */
@@ -51,8 +51,8 @@ struct heap {
     atomic_size_t cached_bytes; /* in caches when the counters were last brought up to date */
     atomic_uint generation;     /* fork_generation, when the heap was made or adopted */
     struct heap_list_entry entry;
-    size_t unused_seen;    /* bytes that no block used at the last look of the idle thread, */
-    unsigned quiet_looks;  /* and how many looks before it saw the same */
+    size_t unused_before;  /* bytes that no block used at the last look of the idle thread, */
+    unsigned quiet_checks; /* and how many looks before it saw the same */
     atomic_size_t settled; /* bytes that do not come back, however long nothing happens */
 };
 
@@ -127,7 +127,7 @@ int heap_set_conservative(struct heap *heap, bool conservative);
 void heap_purge(struct heap *heap);
 
 /* Whether what is unused can go back, some time or other. */
-bool heap_can_give_back(const struct heap *heap);
+bool heap_can_release(const struct heap *heap);
 
 /*
  * Bytes in pages that were handed out and that no block uses, at about this time. Of a heap that
@@ -139,7 +139,7 @@ size_t heap_unused_bytes(const struct heap *heap);
  * Tells caches and arenas that time has passed, so that they give back what has been unused for
  * long enough. Whether there may be more to give back later. For one thread, the idle thread.
  */
-bool heap_look_after(struct heap *heap);
+bool heap_maintain(struct heap *heap);
 
 /* Whether the heap holds so much that no block uses that the idle thread is worth its price. */
 bool heap_has_much_unused(const struct heap *heap);

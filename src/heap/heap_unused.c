@@ -11,13 +11,13 @@
 #define CACHE_ESTIMATE ((size_t)256 << 10)
 
 /* Looks, a second apart, after which nothing more is given back: more than the decay time. */
-#define QUIET_LOOKS 13u
+#define QUIET_CHECKS 13u
 
-bool heap_can_give_back(const struct heap *heap)
+bool heap_can_release(const struct heap *heap)
 {
     const struct space *space = heap->space;
 
-    return space != NULL && !space->is_area && !heap->hooks.hold && !heap_is_inherited(heap) &&
+    return space != NULL && !space->is_range && !heap->hooks.hold && !heap_is_inherited(heap) &&
            !atomic_load_explicit(&space->cannot_release, memory_order_relaxed);
 }
 
@@ -35,35 +35,35 @@ bool heap_has_much_unused(const struct heap *heap)
 {
     size_t settled = atomic_load_explicit(&heap->settled, memory_order_relaxed);
 
-    if (!heap_can_give_back(heap) || space_held(heap->space) < settled + MUCH_UNUSED)
+    if (!heap_can_release(heap) || space_held(heap->space) < settled + MUCH_UNUSED)
         return false;
     size_t caches = thread_caches_count(&heap->caches);
     size_t cached = caches > 1 ? (caches - 1) * CACHE_ESTIMATE : 0;
     return heap_unused_bytes(heap) + cached >= settled + MUCH_UNUSED;
 }
 
-void heap_given_back(struct heap *heap, size_t bytes)
+void heap_released(struct heap *heap, size_t bytes)
 {
-    static _Thread_local size_t given_back;
+    static _Thread_local size_t releases;
 
-    given_back += bytes;
-    if (given_back < HEAP_CONSIDER_EVERY || idle_thread_is_running())
+    releases += bytes;
+    if (releases < HEAP_CONSIDER_EVERY || idle_thread_is_running())
         return;
-    given_back = 0;
+    releases = 0;
     if (heap_has_much_unused(heap))
         idle_thread_start();
 }
 
-bool heap_look_after(struct heap *heap)
+bool heap_maintain(struct heap *heap)
 {
-    if (!heap_can_give_back(heap))
+    if (!heap_can_release(heap))
         return false;
-    thread_caches_look_after(&heap->caches);
+    thread_caches_maintain(&heap->caches);
     space_retry(heap->space);
     size_t unused = heap_unused_bytes(heap) + thread_caches_bytes(&heap->caches);
-    heap->quiet_looks = unused == heap->unused_seen ? heap->quiet_looks + 1 : 0;
-    heap->unused_seen = unused;
-    bool is_settled = heap->quiet_looks >= QUIET_LOOKS;
+    heap->quiet_checks = unused == heap->unused_before ? heap->quiet_checks + 1 : 0;
+    heap->unused_before = unused;
+    bool is_settled = heap->quiet_checks >= QUIET_CHECKS;
     if (is_settled || unused < atomic_load(&heap->settled))
         atomic_store(&heap->settled, unused);
     return unused != 0 && !is_settled;

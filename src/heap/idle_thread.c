@@ -16,8 +16,8 @@
 #include "util/env.h"
 #include "util/log.h"
 
-#define LOOK_EVERY_SECONDS  1
-#define LOOKS_BEFORE_END    5u
+#define CHECK_EVERY_SECONDS 1
+#define CHECKS_BEFORE_END   5u
 #define RETRY_AFTER_SECONDS 10 /* where it could not be started */
 #define STACK_SIZE          ((size_t)256 << 10)
 
@@ -39,9 +39,9 @@ static bool main_thread_has_ended(void)
            readlink("/proc/thread-self/exe", &byte, 1) > 0;
 }
 
-static bool look_after(struct heap *heap, void *any)
+static bool maintain(struct heap *heap, void *any)
 {
-    if (heap_look_after(heap))
+    if (heap_maintain(heap))
         *(bool *)any = true;
     return false;
 }
@@ -53,16 +53,16 @@ static bool needs_thread(struct heap *heap, void *argument)
 }
 
 /* Until there was nothing to do several times. */
-static void look_after_heaps(void)
+static void maintain_heaps(void)
 {
-    const struct timespec pause = {.tv_sec = LOOK_EVERY_SECONDS};
+    const struct timespec pause = {.tv_sec = CHECK_EVERY_SECONDS};
     unsigned in_vain = 0;
 
-    while (in_vain < LOOKS_BEFORE_END && !main_thread_has_ended()) {
+    while (in_vain < CHECKS_BEFORE_END && !main_thread_has_ended()) {
         bool any = false;
 
         nanosleep(&pause, NULL);
-        heap_list_visit(look_after, &any);
+        heap_list_visit(maintain, &any);
         in_vain = any ? 0 : in_vain + 1;
     }
 }
@@ -71,7 +71,7 @@ static void *run(void *argument)
 {
     prctl(PR_SET_NAME, "memkind-idle");
     do {
-        look_after_heaps();
+        maintain_heaps();
         atomic_store(&idle_thread_running, false);
         /* Whoever freed a moment ago may have seen that there is a thread. */
     } while (!main_thread_has_ended() && heap_list_visit(needs_thread, NULL) &&

@@ -59,7 +59,8 @@ __attribute__((constructor(101))) static void prepare_jemalloc(void)
 /* As jemalloc was built. The kernel's page is no larger, or jemalloc does not start. */
 #define JEMALLOC_PAGE ((size_t)1 << MEMKIND_JEMALLOC_LG_PAGE)
 
-/* Highest number of an arena, plus one; jemalloc has twelve bits for it and keeps the last value.
+/*
+ * Highest number of an arena, plus one; jemalloc has twelve bits for it and keeps the last value.
  */
 #define ARENA_NUMBERS 4094
 
@@ -178,7 +179,7 @@ static void (*end_jemalloc_thread)(void *value);
  */
 static void end_thread(void *value)
 {
-    bool waits = fork_gate_thread.state != FORK_GATE_STRANGER;
+    bool waits = fork_gate_thread.state != FORK_GATE_UNREGISTERED;
     struct fork_gate_thread *self = waits ? fork_gate_enter() : NULL;
 
     end_jemalloc_thread(value);

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 
 #include "heap/extent_hooks.h"
-#include "util/madvise.h"
+#include "os/madvise.h"
 #include "util/mapping_cache.h"
 
 /*

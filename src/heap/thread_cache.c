@@ -11,18 +11,18 @@
 #include <unistd.h>
 
 #include "heap/cache_bin.h"
-#include "heap/exchange.h"
+#include "heap/transfer_cache.h"
+#include "os/membarrier.h"
 #include "util/fork_generation.h"
 #include "util/late_key.h"
 #include "util/lock.h"
 #include "util/mapping_cache.h"
-#include "util/membarrier.h"
 
-#define BATCH_LARGEST      (CACHE_BIN_BLOCKS / 2)
-#define LOOK_AFTER_SECONDS 1
-#define LOOK_AFTER_POPS    2048u /* at the latest, if a second has passed */
-#define CLAIMED_AT_ONCE    ((size_t)32)
-#define OWNER_PATIENCE     256 /* tries, with sched_yield(2), for an owner to leave its fast way */
+#define BATCH_LARGEST          (CACHE_BIN_BLOCKS / 2)
+#define MAINTAIN_AFTER_SECONDS 1
+#define MAINTAIN_AFTER_POPS    2048u /* at the latest, if a second has passed */
+#define CLAIMED_AT_ONCE        ((size_t)32)
+#define OWNER_PATIENCE         256 /* tries, with sched_yield(2), for an owner to leave its fast way */
 
 /* A cache as its heap and its thread know it. */
 struct owned_cache {
@@ -43,7 +43,8 @@ struct thread_table {
     struct thread_cache closed;
 };
 
-/* What a thread has before its first slow way. In place from the start: any call may be the first.
+/*
+ * What a thread has before its first slow way. In place from the start: any call may be the first.
  */
 static struct thread_cache closed_cache = {.closed = true};
 #pragma GCC diagnostic push
@@ -100,8 +101,8 @@ int thread_caches_init(struct thread_caches *caches, struct heap *heap, unsigned
     caches->generation = fork_generation;
     if (number == 0)
         return 0;
-    caches->exchange = exchange_new();
-    return caches->exchange == NULL ? -ENOMEM : 0;
+    caches->transfer_cache = transfer_cache_create();
+    return caches->transfer_cache == NULL ? -ENOMEM : 0;
 }
 
 /* -- Caches and threads ------------------------------------------------------------------------ */
@@ -172,7 +173,7 @@ static void empty_cache(struct owned_cache *owned)
     for (unsigned c = 1; c <= size_class_count; c++) {
         struct cache_bin *bin = &owned->cache.bins[c];
 
-        heap_drain(owned->caches->heap, bin->base, cache_bin_count(bin));
+        heap_flush(owned->caches->heap, bin->base, cache_bin_count(bin));
         cache_bin_reset(&owned->cache.bins[c], c, owned->slots);
     }
 }
@@ -271,8 +272,8 @@ void thread_caches_destroy(struct thread_caches *caches)
     lock_acquire(&list_lock, LOCK_CACHE_LIST);
     free_caches(caches);
     lock_release(&list_lock);
-    if (caches->exchange != NULL)
-        exchange_delete(caches->exchange);
+    if (caches->transfer_cache != NULL)
+        transfer_cache_destroy(caches->transfer_cache);
 }
 
 /* -- Fork -------------------------------------------------------------------------------------- */
@@ -300,8 +301,8 @@ void thread_caches_adopt(struct thread_caches *caches)
     lock_release(&list_lock);
     caches->generation = fork_generation;
     atomic_fetch_and(&caches->off, ~(unsigned)THREAD_CACHES_STARVED);
-    if (caches->exchange != NULL)
-        exchange_after_fork(caches->exchange);
+    if (caches->transfer_cache != NULL)
+        transfer_cache_after_fork(caches->transfer_cache);
 }
 
 /* -- The slow ways ----------------------------------------------------------------------------- */
@@ -327,7 +328,7 @@ static void *alloc_one(struct thread_caches *caches, unsigned size_class)
 {
     void *block;
 
-    return heap_fill(caches->heap, size_class, &block, 1) != 0 ? block : NULL;
+    return heap_refill(caches->heap, size_class, &block, 1) != 0 ? block : NULL;
 }
 
 /* A block that was in the bin after all, or NULL and how many to fill it with. */
@@ -336,7 +337,7 @@ static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t 
     struct cache_bin *bin = &owned->cache.bins[size_class];
     void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
 
-    owned->cache.countdown = LOOK_AFTER_POPS;
+    owned->cache.countdown = MAINTAIN_AFTER_POPS;
     if (top != bin->base) {
         atomic_store_explicit(&bin->top, top - 1, memory_order_relaxed);
         return top[-1];
@@ -354,14 +355,14 @@ static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t 
 static void refill(struct owned_cache *owned, unsigned size_class, void **blocks, size_t wanted)
 {
     struct thread_caches *caches = owned->caches;
-    size_t count = exchange_take(caches->exchange, size_class, blocks, wanted);
+    size_t count = transfer_cache_remove(caches->transfer_cache, size_class, blocks, wanted);
 
     if (count == 0)
-        count = heap_fill(caches->heap, size_class, blocks, wanted);
+        count = heap_refill(caches->heap, size_class, blocks, wanted);
     if (count <= 1)
         return;
     if (!lock_and_open(owned)) {
-        heap_drain(caches->heap, blocks + 1, count - 1);
+        heap_flush(caches->heap, blocks + 1, count - 1);
         return;
     }
     /* The bin may have been emptied meanwhile, and be small again. */
@@ -370,7 +371,7 @@ static void refill(struct owned_cache *owned, unsigned size_class, void **blocks
     size_t kept = count - 1 < room ? count - 1 : room;
     cache_bin_push_reversed(bin, blocks + 1, kept);
     lock_release(&owned->lock);
-    heap_drain(caches->heap, blocks + 1 + kept, count - 1 - kept);
+    heap_flush(caches->heap, blocks + 1 + kept, count - 1 - kept);
 }
 
 void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class)
@@ -385,7 +386,7 @@ void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class)
     lock_release(&owned->lock);
     if (blocks[0] == NULL)
         refill(owned, size_class, blocks, wanted);
-    thread_caches_look_after(caches);
+    thread_caches_maintain(caches);
     return blocks[0];
 }
 
@@ -413,19 +414,20 @@ void thread_caches_free(struct thread_caches *caches, unsigned size_class, void 
     void *blocks[BATCH_LARGEST];
 
     if (owned == NULL || !lock_and_open(owned)) {
-        heap_drain(caches->heap, &block, 1);
-        heap_given_back(caches->heap, size_class_size(size_class));
+        heap_flush(caches->heap, &block, 1);
+        heap_released(caches->heap, size_class_size(size_class));
         return;
     }
     size_t overflow = push_or_overflow(owned, size_class, block, blocks);
     lock_release(&owned->lock);
-    size_t taken = exchange_give(caches->exchange, size_class, blocks, overflow);
-    heap_drain(caches->heap, blocks + taken, overflow - taken);
-    /* Whoever turned the caches off and emptied the exchange meanwhile came too early for these. */
+    size_t taken = transfer_cache_insert(caches->transfer_cache, size_class, blocks, overflow);
+    heap_flush(caches->heap, blocks + taken, overflow - taken);
+    /* Whoever turned the caches off and emptied the transfer cache meanwhile came too early for
+     * these. */
     if (taken != 0 && atomic_load(&caches->off) != 0)
-        exchange_empty(caches->exchange, caches->heap);
-    heap_given_back(caches->heap, overflow * size_class_size(size_class));
-    thread_caches_look_after(caches);
+        transfer_cache_flush(caches->transfer_cache, caches->heap);
+    heap_released(caches->heap, overflow * size_class_size(size_class));
+    thread_caches_maintain(caches);
 }
 
 /* -- Emptying the caches of other threads ------------------------------------------------------ */
@@ -536,7 +538,7 @@ bool thread_caches_reclaim(struct thread_caches *caches)
     lock_acquire(&list_lock, LOCK_CACHE_LIST);
     bool all = empty_caches_locked(caches, NULL);
     lock_release(&list_lock);
-    exchange_empty(caches->exchange, caches->heap);
+    transfer_cache_flush(caches->transfer_cache, caches->heap);
     return all;
 }
 
@@ -566,20 +568,20 @@ static bool is_idle(struct owned_cache *owned)
  * Once in a while: a thread that does nothing any more would keep its blocks for ever, and arenas
  * would keep pages that nobody needs.
  */
-void thread_caches_look_after(struct thread_caches *caches)
+void thread_caches_maintain(struct thread_caches *caches)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    long last = atomic_load_explicit(&caches->looked_after, memory_order_relaxed);
-    if (now.tv_sec - last < LOOK_AFTER_SECONDS ||
-        !atomic_compare_exchange_strong(&caches->looked_after, &last, now.tv_sec))
+    long last = atomic_load_explicit(&caches->maintained, memory_order_relaxed);
+    if (now.tv_sec - last < MAINTAIN_AFTER_SECONDS ||
+        !atomic_compare_exchange_strong(&caches->maintained, &last, now.tv_sec))
         return;
     if (lock_try_acquire(&list_lock, LOCK_CACHE_LIST)) {
         (void)empty_caches_locked(caches, is_idle);
         lock_release(&list_lock);
     }
-    exchange_age(caches->exchange, caches->heap);
+    transfer_cache_flush_unused(caches->transfer_cache, caches->heap);
     heap_age(caches->heap);
 }
 
@@ -593,5 +595,5 @@ size_t thread_caches_bytes(struct thread_caches *caches)
     for (struct owned_cache *owned = caches->list; owned != NULL; owned = owned->next)
         bytes += bytes_in(owned);
     lock_release(&list_lock);
-    return bytes + exchange_bytes(caches->exchange);
+    return bytes + transfer_cache_bytes(caches->transfer_cache);
 }

@@ -10,7 +10,7 @@
  *    heap
  *      exchange  a stack for each class, with a lock: blocks on their way, in batches, from threads
  *                that free to threads that allocate
- *      arenas    where batches come from and go to when the exchange is empty or full
+ *      arenas    where batches come from and go to when the transfer cache is empty or full
  *
  * About once a second, on the slow way, a thread looks after its heap: caches whose threads have
  * done nothing since are emptied, and the arenas told that time has passed.
@@ -34,11 +34,11 @@
  * CONSERVATIVE policy), is a cache that is always closed, so the usual way needs no further
  * question.
  *
- * With 128 processors, threads meet in the exchange once in a batch, and only if it is not busy;
- * else they go to their arenas. A bin holds at most 256 blocks and 64 KiB.
+ * With 128 processors, threads meet in the transfer cache once in a batch, and only if it is not
+ * busy; else they go to their arenas. A bin holds at most 256 blocks and 64 KiB.
  *
  * Caches are made and ended seldom, so one lock guards the list of all caches of the process. The
- * order of this lock, a cache's and the exchange's stands in util/lock.h.
+ * order of this lock, a cache's and the transfer cache's stands in util/lock.h.
  */
 #pragma once
 
@@ -167,29 +167,30 @@ enum {
 /* A heap's part in all this. */
 struct thread_caches {
     struct heap *heap;
-    unsigned number;           /* of the heap */
-    atomic_uint off;           /* THREAD_CACHES_* */
-    struct owned_cache *list;  /* guarded by the lock of the list of caches */
-    atomic_size_t count;       /* of caches in it */
-    struct exchange *exchange; /* NULL where number is 0 */
-    atomic_long looked_after;  /* when that was last done, in seconds */
-    unsigned generation;       /* fork_generation, when the caches were made */
+    unsigned number;                       /* of the heap */
+    atomic_uint off;                       /* THREAD_CACHES_* */
+    struct owned_cache *list;              /* guarded by the lock of the list of caches */
+    atomic_size_t count;                   /* of caches in it */
+    struct transfer_cache *transfer_cache; /* NULL where number is 0 */
+    atomic_long maintained;                /* when that was last done, in seconds */
+    unsigned generation;                   /* fork_generation, when the caches were made */
 };
 
 /* What caches are filled from and emptied to: heap.c's ways to the arenas. */
 
 /* Stores up to `wanted` blocks of the class at blocks; returns how many. 0 only where there is no
  * space. */
-size_t heap_fill(struct heap *heap, unsigned size_class, void **blocks, size_t wanted);
-void heap_drain(struct heap *heap, void *const *blocks, size_t count);
+size_t heap_refill(struct heap *heap, unsigned size_class, void **blocks, size_t wanted);
+void heap_flush(struct heap *heap, void *const *blocks, size_t count);
 
 /* Blocks of so many bytes in all went to arenas. No lock of the library is held. */
-void heap_given_back(struct heap *heap, size_t bytes);
+void heap_released(struct heap *heap, size_t bytes);
 
 /* Time has passed: arenas learn it from calls, and there are none while caches serve. */
 void heap_age(struct heap *heap);
 
-/* number is below THREAD_CACHE_HEAPS; 0 is for heaps without caches. 0, -ENOMEM, or another -errno.
+/*
+ * number is below THREAD_CACHE_HEAPS; 0 is for heaps without caches. 0, -ENOMEM, or another -errno.
  */
 int thread_caches_init(struct thread_caches *caches, struct heap *heap, unsigned number);
 
@@ -220,10 +221,10 @@ static inline bool thread_caches_are_off(const struct thread_caches *caches, uns
 }
 
 /*
- * Gives the blocks of all threads' caches and of the exchange back to the arenas. The caches stay
- * closed until their owners have taken the slow way once. False where an owner did not leave its
- * fast way: then its cache may hold blocks until it takes the slow way. (Where the kernel has no
- * membarrier, that is so for all caches but the caller's, and the answer is true.)
+ * Gives the blocks of all threads' caches and of the transfer cache back to the arenas. The caches
+ * stay closed until their owners have taken the slow way once. False where an owner did not leave
+ * its fast way: then its cache may hold blocks until it takes the slow way. (Where the kernel has
+ * no membarrier, that is so for all caches but the caller's, and the answer is true.)
  */
 bool thread_caches_reclaim(struct thread_caches *caches);
 
@@ -231,7 +232,7 @@ bool thread_caches_reclaim(struct thread_caches *caches);
  * What threads do about once a second on the slow way: empties caches that have not been used since
  * the last time, and has arenas give back what has been unused for long enough.
  */
-void thread_caches_look_after(struct thread_caches *caches);
+void thread_caches_maintain(struct thread_caches *caches);
 
 /* How many threads have a cache. */
 static inline size_t thread_caches_count(const struct thread_caches *caches)
@@ -239,5 +240,5 @@ static inline size_t thread_caches_count(const struct thread_caches *caches)
     return atomic_load_explicit(&caches->count, memory_order_relaxed);
 }
 
-/* Bytes in the caches and the exchange at about this time. */
+/* Bytes in the caches and the transfer cache at about this time. */
 size_t thread_caches_bytes(struct thread_caches *caches);

@@ -6,13 +6,13 @@
 #include <numa.h>
 #include <unistd.h>
 
-#include "backing/huge_pages_pool.h"
 #include "kinds/memkind_fixed_internal.h"
 #include "kinds/memkind_gbtlb.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "kinds/node_kind.h"
 #include "kinds/static_kinds.h"
 #include "memkind/internal/memkind_default.h"
+#include "os/huge_pages_pool.h"
 
 static ssize_t all_memory(void)
 {

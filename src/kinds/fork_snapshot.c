@@ -25,13 +25,13 @@ static struct heap *heap_of(const struct memkind *kind)
 /* Calls it for each kind that children get a copy of; the registry is held still. */
 static void for_each(void (*call)(struct memkind *kind))
 {
-    if (!space_snapshot_is_wanted_by_any())
+    if (!space_snapshot_is_enabled_for_any())
         return;
     for (unsigned i = 0; i < MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND; i++) {
         struct memkind *kind = kind_registry_get(i);
         const struct heap *heap = heap_of(kind);
 
-        if (heap != NULL && heap->space != NULL && space_snapshot_is_wanted(heap->space))
+        if (heap != NULL && heap->space != NULL && space_snapshot_is_enabled(heap->space))
             call(kind);
     }
 }

@@ -6,13 +6,13 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "backing/directory.h"
 #include "heap/heap.h"
 #include "heap/jemalloc_ctl.h"
 #include "kinds/memkind_gbtlb.h"
 #include "kinds/static_kinds.h"
 #include "kinds/tier_counts.h"
-#include "space/area_map.h"
+#include "os/directory.h"
+#include "space/range_map.h"
 #include "space/space.h"
 #include "util/lock.h"
 
@@ -217,7 +217,7 @@ static unsigned owner_of(const void *ptr)
 {
     unsigned owner = address_map_owner(ptr);
 
-    return __builtin_expect(owner == ADDRESS_MAP_AREAS, 0) ? area_map_owner(ptr) : owner;
+    return __builtin_expect(owner == ADDRESS_MAP_RANGES, 0) ? range_map_owner(ptr) : owner;
 }
 
 struct memkind *kind_registry_kind_of(const void *ptr)

@@ -18,7 +18,8 @@
 
 struct directory;
 
-/* Gives the kind a free partition. 0, or -ENFILE where MEMKIND_MAX_KIND kinds exist. Thread-safe.
+/*
+ * Gives the kind a free partition. 0, or -ENFILE where MEMKIND_MAX_KIND kinds exist. Thread-safe.
  */
 int kind_registry_add(struct memkind *kind);
 

@@ -7,18 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backing/cpus.h"
 #include "heap/heap.h"
-#include "kinds/anonymous_backing.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_default_internal.h"
 #include "kinds/static_kinds.h"
 #include "kinds/stats.h"
 #include "memkind/internal/memkind_default.h"
+#include "os/cpus.h"
 #include "space/address_map.h"
-#include "space/class_map.h"
+#include "space/page_map.h"
 #include "space/space.h"
+#include "store/anonymous_store.h"
 #include "util/env.h"
 #include "util/lock.h"
 #include "util/log.h"
@@ -141,15 +141,15 @@ static int attach_anonymous(struct memkind *kind)
     if (arena_kind == NULL)
         return MEMKIND_ERROR_MALLOC;
     int status = status_of(
-        space_init(&arena_kind->space, anonymous_backing_of(kind), 0, kind_registry_owner(kind)));
+        space_init(&arena_kind->space, anonymous_store_of(kind), 0, kind_registry_owner(kind)));
     if (status != MEMKIND_SUCCESS)
         goto free_kind;
-    arena_kind->space.backing_arg = kind;
+    arena_kind->space.store_arg = kind;
     arena_kind->owns_space = true;
     status = attach(kind, arena_kind, &arena_kind->space, NULL);
     if (status == MEMKIND_SUCCESS)
         return status;
-    space_destroy(&arena_kind->space);
+    space_fini(&arena_kind->space);
 free_kind:
     free(arena_kind);
     return status;
@@ -201,7 +201,7 @@ static void end_inherited(struct arena_kind *arena_kind)
         struct space *space = arena_kind->heap.space;
 
         heap_destroy(&arena_kind->heap);
-        space_destroy(space);
+        space_fini(space);
         free(space);
         free(arena_kind);
         arena_kind = older;
@@ -219,7 +219,7 @@ void memkind_arena_detach(struct memkind *kind)
     heap_destroy(&arena_kind->heap);
     end_inherited(arena_kind->inherited);
     if (arena_kind->owns_space)
-        space_destroy(&arena_kind->space);
+        space_fini(&arena_kind->space);
     free(arena_kind);
     kind->arena_map = NULL;
 }
@@ -278,7 +278,7 @@ static void renew_heap(struct memkind *kind, struct arena_kind *inherited)
 {
     struct space *old = inherited->heap.space;
     struct space *fresh;
-    int err = old->backing->renew(old, &fresh);
+    int err = old->store->renew(old, &fresh);
 
     if (err != 0) {
         log_error("kind %s: this process gets no file of its own (%s)", kind->name,
@@ -287,7 +287,7 @@ static void renew_heap(struct memkind *kind, struct arena_kind *inherited)
     }
     struct arena_kind *arena_kind = new_like(kind, fresh, inherited);
     if (arena_kind == NULL) {
-        space_destroy(fresh);
+        space_fini(fresh);
         free(fresh);
         return;
     }
@@ -457,7 +457,7 @@ void memkind_arena_free(struct memkind *kind, void *ptr)
     (void)kind;
     /* The kind is found from the block: that costs no more than to believe the caller. */
     if (__builtin_expect(address_map_has(ptr), 1)) {
-        unsigned size_class = class_map_get_owned(ptr);
+        unsigned size_class = page_map_get_owned(ptr);
 
         if (__builtin_expect(size_class != 0, 1) &&
             __builtin_expect(thread_cache_push(address_map_owner_known(ptr), size_class, ptr), 1))

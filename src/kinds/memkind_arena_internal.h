@@ -8,7 +8,7 @@ struct space;
 
 /*
  * Gives the kind a heap over a space of its own, or over the program's hooks where the space is
- * NULL. One over an area is to have one arena: memkind_arena_use_one().
+ * NULL. One over a range is to have one arena: memkind_arena_use_one().
  * Results as memkind_arena_create_map(); on failure nothing is left.
  */
 int memkind_arena_attach(struct memkind *kind, struct space *space, extent_hooks_t *hooks);

@@ -10,13 +10,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backing/cpus.h"
-#include "backing/numa_nodes.h"
 #include "heap/heap.h"
 #include "heap/jemalloc_ctl.h"
 #include "kinds/memkind_default_internal.h"
 #include "kinds/static_kinds.h"
 #include "memkind/internal/memkind_arena.h"
+#include "os/cpus.h"
+#include "os/numa_nodes.h"
 #include "util/env.h"
 #include "util/log.h"
 

@@ -14,7 +14,7 @@
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_fixed_internal.h"
 #include "memkind/internal/memkind_default.h"
-#include "space/area.h"
+#include "space/range.h"
 #include "util/log.h"
 
 /* A block of jemalloc that has so many of its pages, or more, has pages of its own. */
@@ -40,15 +40,15 @@ struct memkind_ops MEMKIND_FIXED_OPS = {
 /* -- Operations -------------------------------------------------------------------------------- */
 
 /* What priv of a fixed kind points to. */
-static struct area *new_area(unsigned owner)
+static struct range *new_range(unsigned owner)
 {
-    struct area *area = malloc(sizeof(*area));
+    struct range *range = malloc(sizeof(*range));
 
-    if (area != NULL && area_init(area, owner) != 0) {
-        free(area);
+    if (range != NULL && range_init(range, owner) != 0) {
+        free(range);
         return NULL;
     }
-    return area;
+    return range;
 }
 
 int memkind_fixed_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
@@ -60,20 +60,20 @@ int memkind_fixed_create(struct memkind *kind, struct memkind_ops *ops, const ch
     if (kind_registry_add(kind) != 0)
         return MEMKIND_ERROR_TOOMANY;
     status = MEMKIND_ERROR_MALLOC;
-    struct area *area = new_area(kind_registry_owner(kind));
-    if (area == NULL)
+    struct range *range = new_range(kind_registry_owner(kind));
+    if (range == NULL)
         goto leave_registry;
-    status = memkind_arena_attach(kind, &area->space, NULL);
+    status = memkind_arena_attach(kind, &range->space, NULL);
     if (status != MEMKIND_SUCCESS)
-        goto free_area;
-    /* Pages that one arena has no use for must be of use to all threads, as area_take() needs. */
+        goto free_range;
+    /* Pages that one arena has no use for must be of use to all threads, as range_alloc() needs. */
     memkind_arena_use_one(kind);
-    kind->priv = area;
+    kind->priv = range;
     return status;
 
-free_area:
-    area_destroy(area);
-    free(area);
+free_range:
+    range_fini(range);
+    free(range);
 leave_registry:
     kind_registry_remove(kind);
     return status;
@@ -81,12 +81,12 @@ leave_registry:
 
 int memkind_fixed_destroy(struct memkind *kind)
 {
-    struct area *area = kind->priv;
+    struct range *range = kind->priv;
 
     memkind_arena_detach(kind);
-    if (area != NULL) {
-        area_destroy(area);
-        free(area);
+    if (range != NULL) {
+        range_fini(range);
+        free(range);
         kind->priv = NULL;
     }
     kind_registry_remove(kind);
@@ -95,8 +95,8 @@ int memkind_fixed_destroy(struct memkind *kind)
 
 void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)
 {
-    struct area *area = kind->priv;
-    size_t page = area->space.page;
+    struct range *range = kind->priv;
+    size_t page = range->space.page;
     void *taken = NULL;
 
     (void)addr;
@@ -105,7 +105,7 @@ void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)
         return MAP_FAILED;
     }
     if (size <= SIZE_MAX - page)
-        taken = area_take(area, (size + page - 1) & ~(page - 1), page);
+        taken = range_alloc(range, (size + page - 1) & ~(page - 1), page);
     if (taken == NULL) {
         errno = ENOMEM;
         return MAP_FAILED;
@@ -117,11 +117,11 @@ void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)
 
 /*
  * jemalloc knows a block by its first and last page, and one of fewer than LARGE_BLOCK_PAGES by all
- * of its pages, which it may share. Where the area lies in a block of another kind, these pages
+ * of its pages, which it may share. Where the range lies in a block of another kind, these pages
  * must stay as they are: one page cannot have notes of two blocks. Its pages may be larger than the
  * kernel's.
  */
-static void leave_noted_pages(void **addr, size_t *size)
+static void skip_recorded_pages(void **addr, size_t *size)
 {
     size_t page = jemalloc_ctl_page();
     uintptr_t first = ((uintptr_t)*addr + page - 1) & ~(page - 1);
@@ -139,13 +139,13 @@ static void leave_noted_pages(void **addr, size_t *size)
 
 static int open_kind(struct memkind *kind, void *addr, size_t size)
 {
-    struct area *area = kind->priv;
-    size_t given = size;
+    struct range *range = kind->priv;
+    size_t requested = size;
 
-    leave_noted_pages(&addr, &size);
-    switch (area_open(area, addr, size)) {
+    skip_recorded_pages(&addr, &size);
+    switch (range_open(range, addr, size)) {
     case 0:
-        area->size = given;
+        range->size = requested;
         return MEMKIND_SUCCESS;
     case -EINVAL:
         return MEMKIND_ERROR_INVALID;
@@ -184,7 +184,7 @@ free_kind:
 
 ssize_t memkind_fixed_capacity(struct memkind *kind)
 {
-    size_t size = ((struct area *)kind->priv)->size;
+    size_t size = ((struct range *)kind->priv)->size;
 
     return size <= SSIZE_MAX ? (ssize_t)size : SSIZE_MAX;
 }

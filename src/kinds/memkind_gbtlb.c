@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backing/huge_pages_pool.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_default_internal.h"
 #include "kinds/node_kind.h"
@@ -19,9 +18,10 @@
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_hbw.h"
+#include "os/huge_pages_pool.h"
+#include "os/madvise.h"
 #include "space/address_map.h"
 #include "util/log.h"
-#include "util/madvise.h"
 
 #define PAGE         HUGE_PAGES_POOL_GIGANTIC
 #define PAGE_SHIFT   30
@@ -104,7 +104,7 @@ static void *allocate(struct memkind *kind, size_t size)
     void *base = bytes != 0 ? map(kind, bytes) : NULL;
 
     if (base == NULL) {
-        node_choice_look_again();
+        node_choice_refresh();
         errno = ENOMEM;
         return NULL;
     }
@@ -230,7 +230,7 @@ static int gbtlb_check_available(struct memkind *kind)
     /* As memkind has it: that there are no such pages comes first. */
     if (huge_pages_pool_size_gigantic(NULL, 0) == 0)
         return MEMKIND_ERROR_HUGETLB;
-    node_choice_look_again();
+    node_choice_refresh();
     int status = nodes_of(kind, &nodes, &mask);
     if (status == MEMKIND_SUCCESS && huge_pages_pool_size_gigantic(mask, NUMA_NUM_NODES) == 0)
         status = MEMKIND_ERROR_HUGETLB;

@@ -6,10 +6,10 @@
 #include <numa.h>
 #include <sys/mman.h>
 
-#include "backing/huge_pages_pool.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/static_kinds.h"
 #include "memkind/internal/memkind_default.h"
+#include "os/huge_pages_pool.h"
 #include "space/huge_pages.h"
 
 struct memkind_ops MEMKIND_HUGETLB_OPS = {
@@ -44,7 +44,7 @@ int memkind_hugetlb_check_available_2mb(struct memkind *kind)
             return status;
         mask = nodes;
     }
-    huge_pages_look_again();
+    huge_pages_recheck();
     return huge_pages_pool_size(mask, NUMA_NUM_NODES) != 0 ? MEMKIND_SUCCESS
                                                            : MEMKIND_ERROR_HUGETLB;
 }

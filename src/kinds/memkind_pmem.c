@@ -10,20 +10,20 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backing/dax_probe.h"
-#include "backing/directory.h"
 #include "heap/heap.h"
-#include "kinds/fork_handlers.h"
+#include "kinds/fork.h"
 #include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "kinds/pmem_device.h"
 #include "memkind/internal/memkind_default.h"
-#include "space/area.h"
-#include "space/file_backing.h"
+#include "os/dax_probe.h"
+#include "os/directory.h"
+#include "space/range.h"
 #include "space/snapshot.h"
 #include "space/space.h"
+#include "store/file_store.h"
 #include "util/env.h"
 #include "util/log.h"
 
@@ -63,7 +63,7 @@ static struct space *new_file_space(unsigned owner)
 {
     struct space *space = malloc(sizeof(*space));
 
-    if (space != NULL && space_init(space, &file_backing, 0, owner) != 0) {
+    if (space != NULL && space_init(space, &file_store, 0, owner) != 0) {
         free(space);
         return NULL;
     }
@@ -88,7 +88,7 @@ static int create_over(struct memkind *kind, struct memkind_ops *ops, const char
     if (status == MEMKIND_SUCCESS)
         return status;
     kind->priv = NULL;
-    space_destroy(space);
+    space_fini(space);
     free(space);
 leave_registry:
     kind_registry_remove(kind);
@@ -104,7 +104,7 @@ int memkind_pmem_destroy(struct memkind *kind)
 {
     memkind_arena_detach(kind);
     if (kind->priv != NULL) {
-        space_destroy(kind->priv);
+        space_fini(kind->priv);
         free(kind->priv);
         kind->priv = NULL;
     }
@@ -137,7 +137,7 @@ static int map_device(struct space *space, size_t size, void **mapped)
     if (size > space->max_size)
         return -ENOMEM;
     size = (size + space->page - 1) & ~(space->page - 1);
-    *mapped = area_take((struct area *)space, size, SPACE_CHUNK);
+    *mapped = range_alloc((struct range *)space, size, SPACE_CHUNK);
     if (*mapped == NULL)
         return -ENOMEM;
     memset(*mapped, 0, size);
@@ -156,7 +156,7 @@ void *memkind_pmem_mmap(struct memkind *kind, void *addr, size_t size)
     if (kind->heap != NULL && heap_is_inherited(kind->heap))
         err = -ENOMEM; /* and what is there is the parent's */
     else
-        err = space->is_area ? map_device(space, size, &mapped) : map_file(space, size, &mapped);
+        err = space->is_range ? map_device(space, size, &mapped) : map_file(space, size, &mapped);
     /* Whatever the system said: there is no space. */
     if (err != 0 && err != -EINVAL && err != -EBADF)
         err = -ENOMEM;
@@ -231,7 +231,7 @@ static int choose_fork_mode(struct memkind_config *config)
 /* Without the handlers, a child would go on in its parent's file as if it were its own. */
 static int prepare_for_forks(const struct memkind_config *config)
 {
-    int err = fork_handlers_install();
+    int err = fork_install();
 
     if (err == 0 && config->fork == MEMKIND_FORK_SNAPSHOT && !fork_snapshot_is_possible())
         err = -ENOMEM;
@@ -264,14 +264,14 @@ static int open_in_directory(struct memkind *kind, const struct memkind_config *
     int status = memkind_pmem_configure(kind, config);
     if (status != MEMKIND_SUCCESS)
         return status;
-    int err = file_backing_open(space, directory);
+    int err = file_store_open(space, directory);
     if (err != 0) {
         explain_directory(directory_path(directory), err);
         errno = -err;
         return MEMKIND_ERROR_INVALID;
     }
     if (config->fork == MEMKIND_FORK_SNAPSHOT)
-        space_snapshot_want(space);
+        space_snapshot_enable(space);
     return MEMKIND_SUCCESS;
 }
 
@@ -343,7 +343,7 @@ ssize_t memkind_pmem_capacity(struct memkind *kind)
     size_t bytes = space->max_size;
 
     if (bytes == 0) {
-        int err = file_backing_file_system(space, &bytes);
+        int err = file_store_file_system(space, &bytes);
 
         if (err != 0) {
             errno = -err;

@@ -18,7 +18,7 @@
 
 static struct memory_nodes first;
 static _Atomic(const struct memory_nodes *) known = &first;
-static atomic_long looked; /* when, in seconds */
+static atomic_long scanned; /* when, in seconds */
 
 static long now(void)
 {
@@ -28,11 +28,11 @@ static long now(void)
     return time.tv_sec;
 }
 
-static void look(struct memory_nodes *nodes)
+static void scan(struct memory_nodes *nodes)
 {
     int saved_errno = errno;
 
-    memory_nodes_look(nodes, NODE_FILES_ROOT,
+    memory_nodes_scan(nodes, NODE_FILES_ROOT,
                       &(struct memory_nodes_wishes){
                           .dax_list = env_get("MEMKIND_DAX_KMEM_NODES"),
                           .hbw_list = env_get("MEMKIND_HBW_NODES"),
@@ -41,10 +41,10 @@ static void look(struct memory_nodes *nodes)
     errno = saved_errno;
 }
 
-static void look_first(void)
+static void scan_first(void)
 {
-    atomic_store(&looked, now());
-    look(&first);
+    atomic_store(&scanned, now());
+    scan(&first);
     if (first.dax_error == -EINVAL)
         log_error("MEMKIND_DAX_KMEM_NODES is not a list of nodes that have memory, such as 1-3,5");
     if (first.hbw_error == -EINVAL)
@@ -56,19 +56,19 @@ const struct memory_nodes *node_choice_nodes(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    pthread_once(&once, look_first);
+    pthread_once(&once, scan_first);
     return atomic_load_explicit(&known, memory_order_acquire);
 }
 
 /* In memory of its own: the look may be below an allocation. What others may still read stays. */
-static void look_and_publish(void)
+static void scan_and_publish(void)
 {
     struct memory_nodes *fresh = mmap(NULL, sizeof(*fresh), PROT_READ | PROT_WRITE,
                                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (fresh == MAP_FAILED)
         return;
-    look(fresh);
+    scan(fresh);
     /* Fresh pages: what lies between the members is zero. NOLINTNEXTLINE(bugprone-*,cert-*) */
     if (memcmp(fresh, atomic_load(&known), sizeof(*fresh)) == 0)
         munmap(fresh, sizeof(*fresh));
@@ -76,14 +76,14 @@ static void look_and_publish(void)
         atomic_store_explicit(&known, fresh, memory_order_release);
 }
 
-void node_choice_look_again(void)
+void node_choice_refresh(void)
 {
     (void)node_choice_nodes();
-    long last = atomic_load(&looked);
+    long last = atomic_load(&scanned);
     long time = now();
 
-    if (time != last && atomic_compare_exchange_strong(&looked, &last, time))
-        look_and_publish();
+    if (time != last && atomic_compare_exchange_strong(&scanned, &last, time))
+        scan_and_publish();
 }
 
 /* -- Choices ----------------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "backing/memory_nodes.h"
+#include "os/memory_nodes.h"
 
 struct node_choice {
     /*
@@ -38,4 +38,4 @@ const struct memory_nodes *node_choice_nodes(void);
  * Looks again, if a second has passed since the last look: nodes may have come online. What was
  * returned before stays valid. Thread-safe; errno is kept.
  */
-void node_choice_look_again(void);
+void node_choice_refresh(void);

@@ -14,7 +14,7 @@
 #include "util/lock.h"
 #include "util/log.h"
 
-#define LOOK_AGAIN_SECONDS 1
+#define RETRY_AFTER_SECONDS 1
 
 struct part {
     struct memkind kind; /* first: what binds its memory finds the part by it */
@@ -149,9 +149,9 @@ static __attribute__((noinline)) struct memkind *part_slowly(struct memkind *kin
     if (seen == &whole)
         return kind;
     if (seen == &nothing) {
-        if (now() - atomic_load(&heaps[kind->partition].failed) < LOOK_AGAIN_SECONDS)
+        if (now() - atomic_load(&heaps[kind->partition].failed) < RETRY_AFTER_SECONDS)
             return NULL;
-        node_choice_look_again();
+        node_choice_refresh();
     }
     /* The first look allocates memory, and takes a lock of its own. */
     (void)node_choice_nodes();

@@ -5,13 +5,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include "backing/numa_nodes.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_default_internal.h"
 #include "kinds/node_heaps.h"
 #include "memkind.h"
 #include "memkind/internal/memkind_hugetlb.h"
+#include "os/numa_nodes.h"
 
 /* -- Nodes ------------------------------------------------------------------------------------- */
 
@@ -65,7 +65,7 @@ int node_kind_check_available(struct memkind *kind)
     int status = kind->ops->get_mbind_nodemask(kind, set.bits, NUMA_NUM_NODES);
 
     if (status != MEMKIND_SUCCESS) {
-        node_choice_look_again();
+        node_choice_refresh();
         status = kind->ops->get_mbind_nodemask(kind, set.bits, NUMA_NUM_NODES);
     }
     if (status == MEMKIND_SUCCESS && numa_nodes_forbid_binding() &&

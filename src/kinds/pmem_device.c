@@ -10,12 +10,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "backing/dax_device.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_pmem.h"
-#include "space/device_backing.h"
+#include "os/dax_device.h"
+#include "store/device_store.h"
 #include "util/log.h"
 
 static int refuse(int status, int error)
@@ -37,8 +37,8 @@ static size_t size_of_range(const struct dax_device *device, size_t max_size)
 }
 
 /* Whether the path leads to a device that a kind can be made on, and how large the kind is then. */
-static int look_at_device(const struct memkind_config *config, struct dax_device *device,
-                          size_t *size)
+static int check_device(const struct memkind_config *config, struct dax_device *device,
+                        size_t *size)
 {
     const char *path = config->pmem_dir;
     int err = dax_device_query(path, device);
@@ -100,7 +100,7 @@ static int open_on_device(struct memkind *kind, const struct memkind_config *con
     int status = memkind_pmem_configure(kind, config);
     if (status != MEMKIND_SUCCESS)
         return status;
-    int err = device_backing_open(kind->priv, config->pmem_dir, &share->device, share->size);
+    int err = device_store_open(kind->priv, config->pmem_dir, &share->device, share->size);
     return err == 0
                ? MEMKIND_SUCCESS
                : refuse(status_of_range(config->pmem_dir, &share->device, share->size, err), -err);
@@ -109,9 +109,9 @@ static int open_on_device(struct memkind *kind, const struct memkind_config *con
 int pmem_device_new(const struct memkind_config *config, memkind_t *kind)
 {
     struct share share;
-    int status = look_at_device(config, &share.device, &share.size);
+    int status = check_device(config, &share.device, &share.size);
 
     return status == MEMKIND_SUCCESS
-               ? memkind_pmem_make(device_backing_new, open_on_device, config, &share, kind)
+               ? memkind_pmem_make(device_store_new, open_on_device, config, &share, kind)
                : status;
 }

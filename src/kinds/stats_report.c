@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backing/directory.h"
-#include "backing/process_maps.h"
 #include "kinds/kind_registry.h"
+#include "os/directory.h"
+#include "os/process_maps.h"
 
 #define LINE_SIZE 256
 

@@ -13,7 +13,7 @@
 #include "util/fork_generation.h"
 
 /* Threads that one search asks the kernel about: a new record costs no more than the questions. */
-#define THREADS_ASKED_ABOUT 8
+#define THREADS_CHECKED 8
 
 /* The thread has given its record back, or can have none. */
 static _Thread_local bool has_none;
@@ -37,7 +37,7 @@ static uint64_t this_thread(void)
 }
 
 /* Sanitized, since the next owner's accesses are ordered by this store alone. */
-static void give_back(void *value)
+static void release_record(void *value)
 {
     struct tier_counts *record = value;
 
@@ -48,7 +48,7 @@ static void give_back(void *value)
 
 static void make_end_key(void)
 {
-    has_end_key = pthread_key_create(&end_key, give_back) == 0;
+    has_end_key = pthread_key_create(&end_key, release_record) == 0;
 }
 
 /* -- Getting a record -------------------------------------------------------------------------- */
@@ -82,7 +82,7 @@ static struct tier_counts *find_abandoned(void)
 {
     struct tier_counts *record = atomic_load_explicit(&records, memory_order_acquire);
 
-    for (unsigned i = 0; record != NULL && i < THREADS_ASKED_ABOUT; record = record->next, i++) {
+    for (unsigned i = 0; record != NULL && i < THREADS_CHECKED; record = record->next, i++) {
         uint64_t owner = atomic_load_explicit(&record->owner, memory_order_relaxed);
 
         if (owner != 0 && is_gone(owner) && take(record, owner))
@@ -131,7 +131,7 @@ struct tier_counts *tier_counts_get(void)
     pthread_once(&once, make_end_key);
     struct tier_counts *record = has_end_key ? find_or_make() : NULL;
     if (record != NULL && pthread_setspecific(end_key, record) != 0) {
-        give_back(record);
+        release_record(record);
         record = NULL;
     }
     if (record != NULL)

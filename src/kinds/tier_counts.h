@@ -36,10 +36,10 @@ struct tier_turn {
     uint64_t memory;     /* number of the memory; 0 for none */
     _Atomic long *count; /* this thread's of the tier that serves until it reaches the limit */
     long limit;
-    unsigned cache;     /* number of the thread cache to allocate from; 0 for none */
-    unsigned countdown; /* decisions until the counts of the others are added up again */
-    long others
-        [TIER_TURN_TIERS]; /* bytes that the other threads hold in each tier, when last read */
+    unsigned cache;               /* number of the thread cache to allocate from; 0 for none */
+    unsigned countdown;           /* decisions until the counts of the others are added up again */
+    long others[TIER_TURN_TIERS]; /* bytes that the other threads hold in each tier, when last read
+                                   */
 };
 
 _Static_assert(sizeof(struct tier_turn) == 128, "a turn is found by a shift");

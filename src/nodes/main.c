@@ -14,7 +14,7 @@
 #define MOST_NODES 2048
 #define WORD_BITS  (8 * sizeof(unsigned long))
 
-enum { WRONG_ARGUMENT = 2 };
+enum { INVALID_ARGUMENT = 2 };
 
 static int print_help(void)
 {
@@ -45,7 +45,7 @@ int main(int argc, char **argv)
         return print_help();
     if (argc > 1) {
         printf("ERROR: Unknown option %s. More info with \"%s --help\".\n", argv[1], argv[0]);
-        return WRONG_ARGUMENT;
+        return INVALID_ARGUMENT;
     }
     if (NODES_GET(NULL, nodes, MOST_NODES) != MEMKIND_SUCCESS)
         return NODES_STATUS[0] - '0';

@@ -10,7 +10,7 @@ struct wanted {
     struct callers_code *code;
 };
 
-static int look_at_object(struct dl_phdr_info *object, size_t size, void *argument)
+static int check_object(struct dl_phdr_info *object, size_t size, void *argument)
 {
     const struct wanted *wanted = argument;
 
@@ -35,6 +35,6 @@ struct callers_code callers_find(uintptr_t inside)
 {
     struct callers_code code = {0};
 
-    dl_iterate_phdr(look_at_object, &(struct wanted){.inside = inside, .code = &code});
+    dl_iterate_phdr(check_object, &(struct wanted){.inside = inside, .code = &code});
     return code;
 }

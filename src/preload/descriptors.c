@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "backing/descriptor.h"
+#include "os/descriptor.h"
 #include "preload/preload.h"
 
 #define EXPORT    __attribute__((visibility("default")))

@@ -3,7 +3,7 @@
  * The descriptors of the preload library in the program's way.
  *
  * libmemkind looks at a descriptor before it uses it, and goes on without it where it is gone
- * (backing/descriptor.h). But a heap that cannot grow is the end of most programs. So for calls of
+ * (os/descriptor.h). But a heap that cannot grow is the end of most programs. So for calls of
  * libc that close or replace a number, the heap's file and the page of numbers are not there: to
  * close them is an error, as it is for a number that is not open, and whoever wants their number
  * gets it, since they move away.

@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FULL_ASK_AFTER_BYTES    ((size_t)256 << 10)
-#define FULL_ASK_AFTER_REQUESTS 4096u
-#define FULL_SIZES              3u
+#define FULL_CHECK_AFTER_BYTES    ((size_t)256 << 10)
+#define FULL_CHECK_AFTER_REQUESTS 4096u
+#define FULL_SIZES                3u
 
 struct full {
     size_t from;      /* there was no room for so many bytes; SIZE_MAX: there is room */
@@ -36,17 +36,18 @@ static inline bool full_is_remembered(void)
 static inline bool full_keeps_away(size_t size)
 {
     struct full *full = &preload_full;
-    size_t enough = size > FULL_ASK_AFTER_BYTES ? size : FULL_ASK_AFTER_BYTES;
+    size_t enough = size > FULL_CHECK_AFTER_BYTES ? size : FULL_CHECK_AFTER_BYTES;
 
-    return size >= full->from && full->freed < enough && ++full->refused < FULL_ASK_AFTER_REQUESTS;
+    return size >= full->from && full->freed < enough &&
+           ++full->refused < FULL_CHECK_AFTER_REQUESTS;
 }
 
 /* The kind has given a block of this size, or had no room for it. */
-static inline void full_note(size_t size, bool given)
+static inline void full_note(size_t size, bool requested)
 {
     struct full *full = &preload_full;
 
-    if (given) {
+    if (requested) {
         if (size >= full->from)
             *full = (struct full){.from = SIZE_MAX};
         return;

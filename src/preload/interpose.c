@@ -125,13 +125,13 @@ static size_t block_size(size_t size)
 }
 
 /* A thread that is not to ask for all sizes takes the slow way. */
-static void remember(size_t size, bool given)
+static void remember(size_t size, bool requested)
 {
     if (!preload.fall_back)
         return;
-    full_note(size, given);
+    full_note(size, requested);
     if (full_is_remembered() && preload_self.state == PRELOAD_FAST)
-        preload_set_thread(PRELOAD_CHOOSY);
+        preload_set_thread(PRELOAD_FILTERED);
 }
 
 static void *from_kind(const struct request *request)

@@ -167,9 +167,9 @@ static int set_background(const union value *value)
     {                                   \
         .name = (text), .set = (setter) \
     }
-#define QUESTION(text, asker)          \
-    {                                  \
-        .name = (text), .ask = (asker) \
+#define QUESTION(text, asker)                       \
+    {                                               \
+        .name = (text), .query_membarrier = (asker) \
     }
 #define NUMBER(text)                  \
     {                                 \
@@ -182,7 +182,7 @@ static const struct control {
     size_t size; /* of its value; 0: there is none */
     void (*get)(union value *value);
     int (*set)(const union value *value); /* 0 or an error number; without a value, it acts */
-    int (*ask)(void *old, const size_t *old_size, const void *new, size_t new_size);
+    int (*query_membarrier)(void *old, const size_t *old_size, const void *new, size_t new_size);
     bool kinds; /* a number that libmemkind has */
 } controls[] = {
     CONTROL("version", text, get_version, NULL),
@@ -412,8 +412,8 @@ static int call(const size_t *mib, size_t parts, void *old, size_t *old_size, vo
 
     if (!has_arena(mib, parts))
         return EFAULT;
-    if (control->ask != NULL)
-        return control->ask(old, old_size, new, new_size);
+    if (control->query_membarrier != NULL)
+        return control->query_membarrier(old, old_size, new, new_size);
     if (control->kinds && new != NULL)
         return EPERM;
     if (control->kinds)

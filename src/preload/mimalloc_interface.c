@@ -110,7 +110,7 @@ TAKES(mi_free_aligned, (void *ptr, size_t alignment), (ptr, alignment))
 TAKES(mi_free_size_aligned, (void *ptr, size_t size, size_t alignment), (ptr, size, alignment))
 
 /* A function that asks something about a block, or for another size of one. */
-#define ASKS(type, name, parameters, arguments, ours)                           \
+#define QUERIES(type, name, parameters, arguments, ours)                        \
     EXPORT type name parameters;                                                \
                                                                                 \
     type name parameters                                                        \
@@ -125,17 +125,17 @@ static size_t usable(const void *ptr)
     return malloc_usable_size((void *)(uintptr_t)ptr);
 }
 
-ASKS(size_t, mi_usable_size, (const void *ptr), (ptr), usable(ptr))
-ASKS(size_t, mi_malloc_size, (const void *ptr), (ptr), usable(ptr))
-ASKS(size_t, mi_malloc_usable_size, (const void *ptr), (ptr), usable(ptr))
-ASKS(bool, mi_is_in_heap_region, (const void *ptr), (ptr), is_in_kind(ptr))
-ASKS(bool, mi_check_owned, (const void *ptr), (ptr), is_in_kind(ptr))
-ASKS(bool, mi_heap_contains_block, (void *heap, const void *ptr), (heap, ptr), false)
-ASKS(bool, mi_heap_check_owned, (void *heap, const void *ptr), (heap, ptr), false)
+QUERIES(size_t, mi_usable_size, (const void *ptr), (ptr), usable(ptr))
+QUERIES(size_t, mi_malloc_size, (const void *ptr), (ptr), usable(ptr))
+QUERIES(size_t, mi_malloc_usable_size, (const void *ptr), (ptr), usable(ptr))
+QUERIES(bool, mi_is_in_heap_region, (const void *ptr), (ptr), is_in_kind(ptr))
+QUERIES(bool, mi_check_owned, (const void *ptr), (ptr), is_in_kind(ptr))
+QUERIES(bool, mi_heap_contains_block, (void *heap, const void *ptr), (heap, ptr), false)
+QUERIES(bool, mi_heap_check_owned, (void *heap, const void *ptr), (heap, ptr), false)
 
 /* -- Sizes ------------------------------------------------------------------------------------- */
 
-struct wish {
+struct request {
     size_t size;
     size_t alignment; /* 0: that of malloc(3) */
     size_t offset;    /* the block's address plus this one is aligned */
@@ -146,56 +146,56 @@ struct wish {
 extern void *mi_malloc_aligned_at(size_t size, size_t alignment, size_t offset)
     __attribute__((weak));
 
-static void *move(void *ptr, const struct wish *wish, size_t before)
+static void *move(void *ptr, const struct request *request, size_t before)
 {
     __typeof__(mi_malloc_aligned_at) *next =
-        wish->offset != 0 ? PRELOAD_BEHIND(mi_malloc_aligned_at) : NULL;
-    void *block = next != NULL ? next(wish->size, wish->alignment, wish->offset)
-                               : memalign(wish->alignment, wish->size);
+        request->offset != 0 ? PRELOAD_BEHIND(mi_malloc_aligned_at) : NULL;
+    void *block = next != NULL ? next(request->size, request->alignment, request->offset)
+                               : memalign(request->alignment, request->size);
 
     if (block != NULL && ptr != NULL) {
-        memcpy(block, ptr, before < wish->size ? before : wish->size);
+        memcpy(block, ptr, before < request->size ? before : request->size);
         free(ptr);
     }
     return block;
 }
 
 /* Of a block in a kind, or of a new one. */
-static void *resize(void *ptr, const struct wish *wish)
+static void *resize(void *ptr, const struct request *request)
 {
     size_t before = ptr != NULL ? usable(ptr) : 0;
-    size_t size = wish->size != 0 ? wish->size : 1; /* realloc(3) would free the block */
-    bool moves = wish->alignment > PRELOAD_LEAST_BLOCK || wish->offset != 0;
-    void *block = moves ? move(ptr, wish, before) : realloc(ptr, size);
+    size_t size = request->size != 0 ? request->size : 1; /* realloc(3) would free the block */
+    bool moves = request->alignment > PRELOAD_LEAST_BLOCK || request->offset != 0;
+    void *block = moves ? move(ptr, request, before) : realloc(ptr, size);
 
-    if (block == NULL && wish->free_failed)
+    if (block == NULL && request->free_failed)
         free(ptr);
-    if (block != NULL && wish->zero && wish->size > before)
-        memset((char *)block + before, 0, wish->size - before);
+    if (block != NULL && request->zero && request->size > before)
+        memset((char *)block + before, 0, request->size - before);
     return block;
 }
 
 /* The same for an array: of no size that overflows. */
-static void *resize_array(void *ptr, size_t num, struct wish wish)
+static void *resize_array(void *ptr, size_t num, struct request request)
 {
-    if (!__builtin_mul_overflow(num, wish.size, &wish.size))
-        return resize(ptr, &wish);
+    if (!__builtin_mul_overflow(num, request.size, &request.size))
+        return resize(ptr, &request);
     errno = EOVERFLOW;
     return NULL;
 }
 
-#define WISH(...)  (&(struct wish){__VA_ARGS__})
-#define ARRAY(...) ((struct wish){__VA_ARGS__})
+#define REQUEST(...) (&(struct request){__VA_ARGS__})
+#define ARRAY(...)   ((struct request){__VA_ARGS__})
 
 /* Each has a twin for a heap of the program's. */
 #define RESIZES(name, parameters, arguments, ours) \
-    ASKS(void *, mi_##name, parameters, arguments, ours)
+    QUERIES(void *, mi_##name, parameters, arguments, ours)
 
-RESIZES(realloc, (void *ptr, size_t size), (ptr, size), resize(ptr, WISH(.size = size)))
+RESIZES(realloc, (void *ptr, size_t size), (ptr, size), resize(ptr, REQUEST(.size = size)))
 RESIZES(reallocf, (void *ptr, size_t size), (ptr, size),
-        resize(ptr, WISH(.size = size, .free_failed = true)))
+        resize(ptr, REQUEST(.size = size, .free_failed = true)))
 RESIZES(rezalloc, (void *ptr, size_t size), (ptr, size),
-        resize(ptr, WISH(.size = size, .zero = true)))
+        resize(ptr, REQUEST(.size = size, .zero = true)))
 RESIZES(reallocn, (void *ptr, size_t num, size_t size), (ptr, num, size),
         resize_array(ptr, num, ARRAY(.size = size)))
 RESIZES(reallocarray, (void *ptr, size_t num, size_t size), (ptr, num, size),
@@ -203,15 +203,15 @@ RESIZES(reallocarray, (void *ptr, size_t num, size_t size), (ptr, num, size),
 RESIZES(recalloc, (void *ptr, size_t num, size_t size), (ptr, num, size),
         resize_array(ptr, num, ARRAY(.size = size, .zero = true)))
 RESIZES(realloc_aligned, (void *ptr, size_t size, size_t alignment), (ptr, size, alignment),
-        resize(ptr, WISH(.size = size, .alignment = alignment)))
+        resize(ptr, REQUEST(.size = size, .alignment = alignment)))
 RESIZES(rezalloc_aligned, (void *ptr, size_t size, size_t alignment), (ptr, size, alignment),
-        resize(ptr, WISH(.size = size, .alignment = alignment, .zero = true)))
+        resize(ptr, REQUEST(.size = size, .alignment = alignment, .zero = true)))
 RESIZES(realloc_aligned_at, (void *ptr, size_t size, size_t alignment, size_t offset),
         (ptr, size, alignment, offset),
-        resize(ptr, WISH(.size = size, .alignment = alignment, .offset = offset)))
+        resize(ptr, REQUEST(.size = size, .alignment = alignment, .offset = offset)))
 RESIZES(rezalloc_aligned_at, (void *ptr, size_t size, size_t alignment, size_t offset),
         (ptr, size, alignment, offset),
-        resize(ptr, WISH(.size = size, .alignment = alignment, .offset = offset, .zero = true)))
+        resize(ptr, REQUEST(.size = size, .alignment = alignment, .offset = offset, .zero = true)))
 RESIZES(recalloc_aligned, (void *ptr, size_t num, size_t size, size_t alignment),
         (ptr, num, size, alignment),
         resize_array(ptr, num, ARRAY(.size = size, .alignment = alignment, .zero = true)))
@@ -229,28 +229,28 @@ RESIZES(aligned_offset_recalloc,
                      ARRAY(.size = size, .alignment = alignment, .offset = offset, .zero = true)))
 
 RESIZES(heap_realloc, (void *heap, void *ptr, size_t size), (heap, ptr, size),
-        resize(ptr, WISH(.size = size)))
+        resize(ptr, REQUEST(.size = size)))
 RESIZES(heap_reallocf, (void *heap, void *ptr, size_t size), (heap, ptr, size),
-        resize(ptr, WISH(.size = size, .free_failed = true)))
+        resize(ptr, REQUEST(.size = size, .free_failed = true)))
 RESIZES(heap_rezalloc, (void *heap, void *ptr, size_t size), (heap, ptr, size),
-        resize(ptr, WISH(.size = size, .zero = true)))
+        resize(ptr, REQUEST(.size = size, .zero = true)))
 RESIZES(heap_reallocn, (void *heap, void *ptr, size_t num, size_t size), (heap, ptr, num, size),
         resize_array(ptr, num, ARRAY(.size = size)))
 RESIZES(heap_recalloc, (void *heap, void *ptr, size_t num, size_t size), (heap, ptr, num, size),
         resize_array(ptr, num, ARRAY(.size = size, .zero = true)))
 RESIZES(heap_realloc_aligned, (void *heap, void *ptr, size_t size, size_t alignment),
-        (heap, ptr, size, alignment), resize(ptr, WISH(.size = size, .alignment = alignment)))
+        (heap, ptr, size, alignment), resize(ptr, REQUEST(.size = size, .alignment = alignment)))
 RESIZES(heap_rezalloc_aligned, (void *heap, void *ptr, size_t size, size_t alignment),
         (heap, ptr, size, alignment),
-        resize(ptr, WISH(.size = size, .alignment = alignment, .zero = true)))
+        resize(ptr, REQUEST(.size = size, .alignment = alignment, .zero = true)))
 RESIZES(heap_realloc_aligned_at,
         (void *heap, void *ptr, size_t size, size_t alignment, size_t offset),
         (heap, ptr, size, alignment, offset),
-        resize(ptr, WISH(.size = size, .alignment = alignment, .offset = offset)))
+        resize(ptr, REQUEST(.size = size, .alignment = alignment, .offset = offset)))
 RESIZES(heap_rezalloc_aligned_at,
         (void *heap, void *ptr, size_t size, size_t alignment, size_t offset),
         (heap, ptr, size, alignment, offset),
-        resize(ptr, WISH(.size = size, .alignment = alignment, .offset = offset, .zero = true)))
+        resize(ptr, REQUEST(.size = size, .alignment = alignment, .offset = offset, .zero = true)))
 RESIZES(heap_recalloc_aligned, (void *heap, void *ptr, size_t num, size_t size, size_t alignment),
         (heap, ptr, num, size, alignment),
         resize_array(ptr, num, ARRAY(.size = size, .alignment = alignment, .zero = true)))

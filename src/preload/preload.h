@@ -41,7 +41,7 @@ extern void *__libc_malloc(size_t size);
  */
 #define PRELOAD_LEAST_BLOCK _Alignof(max_align_t)
 
-enum preload_state { PRELOAD_COLD, PRELOAD_BUSY, PRELOAD_FAST, PRELOAD_CHOOSY };
+enum preload_state { PRELOAD_COLD, PRELOAD_BUSY, PRELOAD_FAST, PRELOAD_FILTERED };
 
 /* The calling thread's. The library is there from the start of the process: this costs no call. */
 struct preload_self {

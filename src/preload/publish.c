@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backing/descriptor.h"
+#include "os/descriptor.h"
 #include "preload/descriptors.h"
 #include "preload/numbers.h"
 #include "preload/preload.h"

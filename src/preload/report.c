@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backing/descriptor.h"
+#include "os/descriptor.h"
 #include "preload/numbers.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"

@@ -42,7 +42,7 @@ bool settings_parse_size(const char *text, size_t *size)
     return true;
 }
 
-bool settings_wrong(char *message, const char *name, const char *wanted)
+bool settings_invalid(char *message, const char *name, const char *wanted)
 {
     snprintf(message, SETTINGS_MESSAGE_SIZE, "%s=%.64s is not %s", name, secure_getenv(name),
              wanted);
@@ -55,7 +55,7 @@ static bool read_flag(const char *name, bool *flag, char *message)
 
     *flag = text != NULL && strcmp(text, "1") == 0;
     return *flag || text == NULL || strcmp(text, "0") == 0 ||
-           settings_wrong(message, name, "0 or 1");
+           settings_invalid(message, name, "0 or 1");
 }
 
 /* Whether the last part of the path is in a list with commas. */

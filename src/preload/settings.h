@@ -48,7 +48,7 @@ bool settings_parse_number(const char *text, const char **end, size_t *number);
 bool settings_parse_size(const char *text, size_t *size);
 
 /* Says that a variable's value is not what it should be. False. */
-bool settings_wrong(char *message, const char *name, const char *wanted);
+bool settings_invalid(char *message, const char *name, const char *wanted);
 
 /* Says that it goes on with libc's malloc, or, where that is asked for, ends the process. */
 void settings_complain(const char *library, const struct settings *settings, const char *message,

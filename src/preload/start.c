@@ -73,8 +73,9 @@ static void activate(const struct settings *settings, const struct serving *serv
         set_fallback(serving);
     preload.deep_bind = settings->deep_bind;
     preload.counted = settings->pmem != 0;
-    preload.ready = serving->fast_malloc != NULL && all_sizes && !preload.counted ? PRELOAD_FAST
-                                                                                  : PRELOAD_CHOOSY;
+    preload.ready = serving->fast_malloc != NULL && all_sizes && !preload.counted
+                        ? PRELOAD_FAST
+                        : PRELOAD_FILTERED;
     ratio_set(settings->dram, settings->pmem);
     preload.malloc = serving->fast_malloc;
     preload.free = serving->fast_free;

@@ -112,7 +112,7 @@ TAKES(tc_deletearray_aligned_nothrow, (void *ptr, size_t alignment, const void *
       (ptr, alignment, tag))
 
 /* A function that asks something about a block. */
-#define ASKS(type, name, parameters, arguments, ours)                                              \
+#define QUERIES(type, name, parameters, arguments, ours)                                           \
     type name parameters                                                                           \
     {                                                                                              \
         void *block = (void *)(uintptr_t)ptr;                                                      \
@@ -121,14 +121,15 @@ TAKES(tc_deletearray_aligned_nothrow, (void *ptr, size_t alignment, const void *
         return next != NULL ? next arguments : (ours);                                             \
     }
 
-ASKS(void *, tc_realloc, (void *ptr, size_t size), (ptr, size), realloc(block, size))
-ASKS(size_t, tc_malloc_size, (void *ptr), (ptr), malloc_usable_size(block))
-ASKS(size_t, MallocExtension_GetAllocatedSize, (const void *ptr), (ptr), malloc_usable_size(block))
-ASKS(int, MallocExtension_GetOwnership, (const void *ptr), (ptr),
-     memkind_detect_kind(block) != NULL ? TC_OWNED : TC_NOT_OWNED)
-ASKS(int, MallocExtension_VerifyMallocMemory, (const void *ptr), (ptr), 1)
-ASKS(int, MallocExtension_VerifyNewMemory, (const void *ptr), (ptr), 1)
-ASKS(int, MallocExtension_VerifyArrayNewMemory, (const void *ptr), (ptr), 1)
+QUERIES(void *, tc_realloc, (void *ptr, size_t size), (ptr, size), realloc(block, size))
+QUERIES(size_t, tc_malloc_size, (void *ptr), (ptr), malloc_usable_size(block))
+QUERIES(size_t, MallocExtension_GetAllocatedSize, (const void *ptr), (ptr),
+        malloc_usable_size(block))
+QUERIES(int, MallocExtension_GetOwnership, (const void *ptr), (ptr),
+        memkind_detect_kind(block) != NULL ? TC_OWNED : TC_NOT_OWNED)
+QUERIES(int, MallocExtension_VerifyMallocMemory, (const void *ptr), (ptr), 1)
+QUERIES(int, MallocExtension_VerifyNewMemory, (const void *ptr), (ptr), 1)
+QUERIES(int, MallocExtension_VerifyArrayNewMemory, (const void *ptr), (ptr), 1)
 
 /* -- The heap ---------------------------------------------------------------------------------- */
 

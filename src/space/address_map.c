@@ -88,26 +88,26 @@ void address_map_set(const void *base, size_t size, unsigned owner)
                               memory_order_release);
 }
 
-static void mark_areas(_Atomic uint16_t *entry, _Atomic uint16_t *beside)
+static void mark_ranges(_Atomic uint16_t *entry, _Atomic uint16_t *beside)
 {
     uint16_t owner = atomic_load(entry);
 
     /* What is beside must be known by the time that readers look for it. */
     do {
-        if (owner == ADDRESS_MAP_AREAS)
+        if (owner == ADDRESS_MAP_RANGES)
             break;
         atomic_store(beside, owner);
-    } while (!atomic_compare_exchange_weak(entry, &owner, ADDRESS_MAP_AREAS));
+    } while (!atomic_compare_exchange_weak(entry, &owner, ADDRESS_MAP_RANGES));
 }
 
-int address_map_mark_areas(const void *base, size_t size)
+int address_map_mark_ranges(const void *base, size_t size)
 {
     size_t first = (uintptr_t)base >> ADDRESS_MAP_GRANULE_SHIFT;
     size_t last = ((uintptr_t)base + size - 1) >> ADDRESS_MAP_GRANULE_SHIFT;
     int err = open_for_marks(first, last - first + 1);
 
     for (size_t i = first; i <= last && err == 0; i++)
-        mark_areas(&address_map_tables->owners[i], &address_map_tables->beside[i]);
+        mark_ranges(&address_map_tables->owners[i], &address_map_tables->beside[i]);
     return err;
 }
 
@@ -123,9 +123,9 @@ int address_map_note_mixed(const void *ptr)
         return err;
     if (atomic_compare_exchange_strong(&address_map_tables->owners[granule], &none,
                                        ADDRESS_MAP_MIXED) ||
-        none != ADDRESS_MAP_AREAS)
+        none != ADDRESS_MAP_RANGES)
         return 0;
-    /* Areas were there, or came at this moment. */
+    /* Ranges were there, or came at this moment. */
     none = ADDRESS_MAP_NONE;
     atomic_compare_exchange_strong(&address_map_tables->beside[granule], &none, ADDRESS_MAP_MIXED);
     return 0;

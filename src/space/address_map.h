@@ -14,7 +14,7 @@
  * written (vm.overcommit_memory=2) are asked for some pages and not for 24 MiB, and mlockall(2)
  * takes none.
  *
- * Memory that the program brings along (area_map.h) comes in any place and size, also amid memory
+ * Memory that the program brings along (range_map.h) comes in any place and size, also amid memory
  * of another owner. Its granules are marked, and stay so; a second table says what they are beside
  * it.
  */
@@ -38,15 +38,15 @@ enum {
     ADDRESS_MAP_NONE = 0, /* no memory of ours */
     ADDRESS_MAP_MIXED =
         1, /* blocks of heaps that do not own whole granules: the allocator knows whose */
-    ADDRESS_MAP_AREAS = 2, /* areas lie here, or did: see area_map_owner() */
+    ADDRESS_MAP_RANGES = 2, /* ranges lie here, or did: see range_map_owner() */
     ADDRESS_MAP_FIRST_OWNER = 3,
 };
 
 /* By granule. */
 struct address_map_tables {
-    _Atomic(_Atomic uint8_t *) classes[ADDRESS_MAP_ENTRIES]; /* see class_map.h */
+    _Atomic(_Atomic uint8_t *) classes[ADDRESS_MAP_ENTRIES]; /* see page_map.h */
     _Atomic uint16_t owners[ADDRESS_MAP_ENTRIES];
-    /* What a granule with areas is beside them: any of the above but ADDRESS_MAP_AREAS. */
+    /* What a granule with ranges is beside them: any of the above but ADDRESS_MAP_RANGES. */
     _Atomic uint16_t beside[ADDRESS_MAP_ENTRIES];
 };
 
@@ -105,7 +105,7 @@ int address_map_begin(void);
 
 /*
  * Gets the memory for the entries of [base, base + size), both multiples of the granule and covered
- * by the map, and for those of the class map. 0; -ENOMEM where the system has none, or no map more
+ * by the map, and for those of the page map. 0; -ENOMEM where the system has none, or no map more
  * for the process. It stays. Thread-safe.
  */
 int address_map_open(const void *base, size_t size);
@@ -117,9 +117,9 @@ int address_map_open(const void *base, size_t size);
  */
 void address_map_set(const void *base, size_t size, unsigned owner);
 
-/* Marks the granules that [base, base + size) touches as such with areas. All are covered by the
+/* Marks the granules that [base, base + size) touches as such with ranges. All are covered by the
  * map. 0 or -ENOMEM, and nothing is marked. One thread at a time. */
-int address_map_mark_areas(const void *base, size_t size);
+int address_map_mark_ranges(const void *base, size_t size);
 
 /* address_map_mark_mixed(), where there may be something to write. */
 int address_map_note_mixed(const void *ptr);

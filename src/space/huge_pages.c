@@ -10,10 +10,10 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "os/madvise.h"
 #include "space/page_bitmap.h"
 #include "space/region.h"
 #include "util/log.h"
-#include "util/madvise.h"
 
 #define NS_PER_S    1000000000ll
 #define BELIEVED_NS 10000000ll
@@ -59,7 +59,7 @@ static void claim(struct space *space, char *first, char *end)
     size_t size = (size_t)(end - first);
     void *claimed;
 
-    if (first == end || space->backing->map_claimed(space, size, &claimed) != 0)
+    if (first == end || space->store->map_claimed(space, size, &claimed) != 0)
         return;
     if (madvise(claimed, size, MADV_POPULATE_WRITE) != 0 ||
         mremap(claimed, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, first) == MAP_FAILED)
@@ -71,7 +71,7 @@ static void claim_empty(struct space *space, char *first, char *end)
 {
     char *run = first;
 
-    if (space->backing->map_claimed == NULL)
+    if (space->store->map_claimed == NULL)
         return;
     for (char *chunk = first; chunk < end; chunk += SPACE_CHUNK)
         if (has_pages(space, chunk)) {
@@ -85,11 +85,11 @@ static void claim_empty(struct space *space, char *first, char *end)
  * Takes whole chunks away: what was claimed for them is the pool's again. Before Linux 5.18 there
  * is no other way. 0 or -errno.
  */
-static int give_back(struct space *space, char *first, char *last, off_t offset)
+static int release_record(struct space *space, char *first, char *last, off_t offset)
 {
     size_t size = (size_t)(last - first);
 
-    if (space->backing->map_claimed != NULL && space->backing->map(space, first, size, offset) == 0)
+    if (space->store->map_claimed != NULL && space->store->map(space, first, size, offset) == 0)
         return 0;
     return madvise(first, size, MADV_DONTNEED) == 0 ? 0 : -errno;
 }
@@ -118,7 +118,7 @@ int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size
  * each block.
  */
 static atomic_llong found_empty;
-static atomic_uint given_back; /* how often this process has given pages back */
+static atomic_uint releases; /* how often this process has given pages back */
 
 static long long now(void)
 {
@@ -145,7 +145,7 @@ static bool is_pool_empty(void)
 
 bool huge_pages_are_used_up(const struct space *space)
 {
-    unsigned given = atomic_load(&given_back);
+    unsigned requested = atomic_load(&releases);
     long long before = atomic_load(&found_empty);
     long long time = now();
 
@@ -158,12 +158,12 @@ bool huge_pages_are_used_up(const struct space *space)
     /*
      * Whoever gives back counts first: either that is seen here, or the note is taken away there.
      */
-    if (atomic_load(&given_back) != given)
+    if (atomic_load(&releases) != requested)
         atomic_store(&found_empty, 0);
     return true;
 }
 
-void huge_pages_look_again(void)
+void huge_pages_recheck(void)
 {
     atomic_store(&found_empty, 0);
 }
@@ -219,9 +219,9 @@ int huge_pages_release(struct space *space, void *addr, off_t offset, size_t siz
 
     if (first <= last && last != end && ends_region(space, end))
         last += SPACE_CHUNK;
-    if (first >= last || give_back(space, first, last, offset + (first - start)) != 0)
+    if (first >= last || release_record(space, first, last, offset + (first - start)) != 0)
         return clear(start, end);
-    atomic_fetch_add(&given_back, 1);
+    atomic_fetch_add(&releases, 1);
     atomic_store(&found_empty, 0);
     int err = clear(start, first);
     int tail_err = last < end ? clear(last, end) : 0;

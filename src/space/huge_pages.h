@@ -12,7 +12,7 @@
 
 #include "space/space.h"
 
-/* Operations of a struct space_backing whose map does mmap(2) with MAP_HUGETLB. */
+/* Operations of a struct store_ops whose map does mmap(2) with MAP_HUGETLB. */
 int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size);
 int huge_pages_release(struct space *space, void *addr, off_t offset, size_t size);
 bool huge_pages_are_used_up(const struct space *space);
@@ -21,4 +21,4 @@ bool huge_pages_are_used_up(const struct space *space);
  * The program asks whether there are huge pages: an empty pool is looked at again at once.
  * Thread-safe.
  */
-void huge_pages_look_again(void);
+void huge_pages_recheck(void);

@@ -67,19 +67,19 @@ void region_count(const struct region *region, struct region_counts *counts)
 }
 
 /* A range of pages, [first, end). */
-struct range {
+struct page_run {
     size_t first;
     size_t end;
 };
 
 /* The range in whole steps of `size` bytes; a region ends where its arena asked for, which may be
  * within one. */
-static struct range widen(const struct region *region, size_t first, size_t end, size_t size)
+static struct page_run widen(const struct region *region, size_t first, size_t end, size_t size)
 {
     size_t step = size / region->space->page;
     size_t rounded = (end + step - 1) / step * step;
 
-    return (struct range){
+    return (struct page_run){
         .first = first / step * step,
         .end = rounded < region->pages ? rounded : region->pages,
     };
@@ -145,15 +145,15 @@ static void unmark_stale(struct region *region, size_t first, size_t end)
                               memory_order_relaxed);
 }
 
-/* -- Asking the backing store ------------------------------------------------------------------ */
+/* -- Asking the store ------------------------------------------------------------------ */
 
 static int commit_store(struct region *region, size_t first, size_t end)
 {
     size_t page = region->space->page;
 
-    return region->space->backing->commit(region->space, region->base + first * page,
-                                          region->offset + (off_t)(first * page),
-                                          (end - first) * page);
+    return region->space->store->commit(region->space, region->base + first * page,
+                                        region->offset + (off_t)(first * page),
+                                        (end - first) * page);
 }
 
 static int release_store(struct region *region, size_t first, size_t end)
@@ -162,9 +162,9 @@ static int release_store(struct region *region, size_t first, size_t end)
 
     if (atomic_load_explicit(&space->cannot_release, memory_order_relaxed))
         return -EOPNOTSUPP;
-    int err = space->backing->release(space, region->base + first * space->page,
-                                      region->offset + (off_t)(first * space->page),
-                                      (end - first) * space->page);
+    int err = space->store->release(space, region->base + first * space->page,
+                                    region->offset + (off_t)(first * space->page),
+                                    (end - first) * space->page);
     if (err == 0)
         atomic_fetch_add_explicit(&space->purges, 1, memory_order_relaxed);
     if (err == -EOPNOTSUPP)
@@ -202,7 +202,7 @@ static void release_tail(struct region *region)
 
 /* Commits the empty pages of [first, end), a run at a time: all of them or none. They are ahead
  * then. */
-static int fill_locked(struct region *region, size_t first, size_t end)
+static int refill_locked(struct region *region, size_t first, size_t end)
 {
     struct space *space = region->space;
     size_t missing = end - first - page_bitmap_count(region->committed, first, end);
@@ -230,7 +230,7 @@ static int fill_locked(struct region *region, size_t first, size_t end)
     page_bitmap_set(region->committed, first, end);
     note_peak(space, held);
     if (atomic_load_explicit(&space->whole_chunks, memory_order_relaxed)) {
-        struct range chunks = widen(region, first, end, SPACE_CHUNK);
+        struct page_run chunks = widen(region, first, end, SPACE_CHUNK);
 
         release_surplus(region, chunks.first, chunks.end);
         if (chunks.end == region->pages)
@@ -259,9 +259,9 @@ static size_t drop_part(struct region *region, size_t first, size_t end)
     unsigned char kept[SPACE_CHUNK_PAGES];
     size_t dropped = 0;
 
-    if (space->backing->kept == NULL ||
-        !space->backing->kept(space, region->offset + (off_t)(first * space->page),
-                              (end - first) * space->page, kept))
+    if (space->store->kept == NULL ||
+        !space->store->kept(space, region->offset + (off_t)(first * space->page),
+                            (end - first) * space->page, kept))
         return drop_pages(region, first, end);
     for (size_t i = first; i < end; i++)
         if (kept[i - first] == 0)
@@ -335,16 +335,16 @@ static size_t usual_step(const struct region *region)
 }
 
 /* Commits more than [first, end): in whole steps, or in the smallest where such do not fit. */
-static int fill_ahead_locked(struct region *region, size_t first, size_t end)
+static int refill_ahead_locked(struct region *region, size_t first, size_t end)
 {
     size_t small = region->space->first_step;
     size_t step = usual_step(region);
-    struct range range = widen(region, first, end, step);
-    int err = fill_locked(region, range.first, range.end);
+    struct page_run range = widen(region, first, end, step);
+    int err = refill_locked(region, range.first, range.end);
 
     if (err != 0 && step != small) {
         range = widen(region, first, end, small);
-        err = fill_locked(region, range.first, range.end);
+        err = refill_locked(region, range.first, range.end);
     }
     return err;
 }
@@ -392,9 +392,9 @@ static int commit_locked(struct region *region, size_t first, size_t end, bool a
     if (page_bitmap_next_clear(region->committed, first, end) == end)
         err = 0;
     else if (ahead || atomic_load_explicit(&region->space->whole_chunks, memory_order_relaxed))
-        err = fill_ahead_locked(region, first, end);
+        err = refill_ahead_locked(region, first, end);
     if (err != 0)
-        err = fill_locked(region, first, end);
+        err = refill_locked(region, first, end);
     if (err != 0)
         return err;
     page_bitmap_set(region->used, first, end);
@@ -414,14 +414,14 @@ int region_commit(struct region *region, size_t first, size_t end, bool ahead)
 /* Whether any page of the chunk that `page` lies in is used. */
 static bool is_chunk_in_use(const struct region *region, size_t page)
 {
-    struct range chunk = widen(region, page, page + 1, SPACE_CHUNK);
+    struct page_run chunk = widen(region, page, page + 1, SPACE_CHUNK);
 
     return page_bitmap_next_set(region->used, chunk.first, chunk.end) < chunk.end;
 }
 
 static int decommit_locked(struct region *region, size_t first, size_t end)
 {
-    struct range range = widen(region, first, end, SPACE_CHUNK);
+    struct page_run range = widen(region, first, end, SPACE_CHUNK);
 
     INVARIANT(page_bitmap_next_clear(region->used, first, end) == end);
     page_bitmap_clear(region->used, first, end);

@@ -15,7 +15,7 @@ struct region {
     struct region *spare; /* next spare region, where this is one; guarded by the space's lock */
     struct space *space;
     char *base;
-    off_t offset; /* of base in the backing store */
+    off_t offset; /* of base in the store */
     size_t pages;
     pthread_mutex_t lock; /* guards the bitmaps */
     uint64_t *committed;  /* pages that are used or ahead */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One piece of address space, mapped over a space's backing store. */
+/* One piece of address space, mapped over a space's store. */
 #include "space/segment.h"
 
 #include <errno.h>
@@ -10,8 +10,8 @@
 #include <sys/mman.h>
 
 #include "space/address_map.h"
-#include "space/area_map.h"
-#include "space/class_map.h"
+#include "space/page_map.h"
+#include "space/range_map.h"
 #include "space/space.h"
 #include "util/invariant.h"
 #include "util/lock.h"
@@ -119,7 +119,7 @@ static char *reserve_between(size_t wanted, size_t least, size_t unit, size_t al
     }
 }
 
-/* Of the segment itself, without the bytes for the class map. */
+/* Of the segment itself, without the bytes for the page map. */
 static size_t record_size(size_t size)
 {
     return sizeof(struct segment) + (size >> SPACE_CHUNK_SHIFT) * sizeof(struct region *);
@@ -162,14 +162,14 @@ static char *reserve_addresses(const struct space *space, size_t need, size_t al
                            larger(alignment, SPACE_CHUNK), size);
 }
 
-/* Enters the segment with the bytes of its class map into the maps. 0 or -errno. */
+/* Enters the segment with the bytes of its page map into the maps. 0 or -errno. */
 static int enter(const struct space *space, const struct segment *segment, size_t size,
                  uint8_t *classes)
 {
     INVARIANT(segment->is_small || size % ADDRESS_MAP_GRANULE == 0);
     if (segment->is_small)
-        return area_map_add(segment->base, size, space->owner, (_Atomic uint8_t *)classes);
-    class_map_set(segment->base, size, classes);
+        return range_map_add(segment->base, size, space->owner, (_Atomic uint8_t *)classes);
+    page_map_set(segment->base, size, classes);
     address_map_set(segment->base, size, space->owner);
     return 0;
 }
@@ -194,12 +194,12 @@ struct segment *segment_new(struct space *space, size_t need, size_t alignment, 
     *err = address_map_open(base, size);
     if (*err != 0)
         goto unmap;
-    *err = space->backing->map(space, base, size, space->offset);
+    *err = space->store->map(space, base, size, space->offset);
     if (*err != 0)
         goto unmap;
     /* Last of what usually fails, since metadata cannot be given back piece by piece. */
     size_t record = record_size(size);
-    struct segment *segment = metadata_take(&space->metadata, record + class_map_bytes(size));
+    struct segment *segment = metadata_take(&space->metadata, record + page_map_bytes(size));
     if (segment == NULL) {
         *err = -ENOMEM;
         goto unmap;
@@ -269,17 +269,17 @@ void segment_retire(const struct segment *segment)
 {
     /* Those of a small one take the slow way in any case. */
     if (!segment->is_small)
-        class_map_set(segment->base, segment->size, NULL);
+        page_map_set(segment->base, segment->size, NULL);
 }
 
 void segment_unmap(const struct space *space, struct segment *segment)
 {
     /* First, since another thread may be given the addresses as soon as they are free. */
     if (segment->is_small) {
-        area_map_remove(segment->base, space->owner);
+        range_map_remove(segment->base, space->owner);
     } else {
         address_map_set(segment->base, segment->size, ADDRESS_MAP_NONE);
-        class_map_set(segment->base, segment->size, NULL);
+        page_map_set(segment->base, segment->size, NULL);
     }
     munmap(segment->base, segment->size);
     atomic_store(&vacant, segment->base);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One piece of address space, mapped over a space's backing store; see space.h for the model. */
+/* One piece of address space, mapped over a space's store; see space.h for the model. */
 #pragma once
 
 #include <stdatomic.h>
@@ -14,8 +14,8 @@ struct segment {
     struct segment *next; /* older segment of the space */
     char *base;           /* a multiple of the address map's granule, or small */
     _Atomic size_t size;  /* the same; 0 once it was given back */
-    bool is_small;        /* both are multiples of a chunk; entered into the area map */
-    off_t offset;         /* of base in the backing store */
+    bool is_small;        /* both are multiples of a chunk; entered into the range map */
+    off_t offset;         /* of base in the store */
     size_t taken;         /* bytes from base on that regions have; guarded by the space's lock */
     atomic_size_t open;   /* bytes from base on that segment_open() has opened */
     struct region *regions[]; /* of each chunk; written before the chunk's address is handed out */
@@ -27,8 +27,8 @@ struct segment {
  * with *err -errno, and nothing left, where that fails.
  *
  * Where the process may not have whole granules (RLIMIT_AS), the segment is small: it has whole
- * chunks, is aligned to a chunk or to alignment, and is found by the area map. A free of its blocks
- * takes the slow way.
+ * chunks, is aligned to a chunk or to alignment, and is found by the range map. A free of its
+ * blocks takes the slow way.
  */
 struct segment *segment_new(struct space *space, size_t size, size_t alignment, int *err);
 

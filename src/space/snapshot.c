@@ -15,7 +15,7 @@
 #include "util/log.h"
 
 /* So that a fork looks at all kinds only in programs that have asked for copies. */
-static atomic_bool wanted_by_any;
+static atomic_bool enabled_for_any;
 
 /*
  * Keeps a number for the copy: a program that has used up all others can fork nevertheless. Where
@@ -28,30 +28,30 @@ static void keep_spare(struct space *space)
     space->spare_fd = descriptor_is(space->fd, &space->file) ? descriptor_duplicate(space->fd) : -1;
 }
 
-static void give_up_spare(struct space *space)
+static void close_spare(struct space *space)
 {
     descriptor_close(space->spare_fd, &space->file);
     space->spare_fd = -1;
 }
 
-void space_snapshot_want(struct space *space)
+void space_snapshot_enable(struct space *space)
 {
     int cancel = cancel_hold();
 
     keep_spare(space);
     cancel_restore(cancel);
-    atomic_store(&wanted_by_any, true);
+    atomic_store(&enabled_for_any, true);
     atomic_store(&space->snapshots, true);
 }
 
-bool space_snapshot_is_wanted(const struct space *space)
+bool space_snapshot_is_enabled(const struct space *space)
 {
     return atomic_load_explicit(&space->snapshots, memory_order_acquire);
 }
 
-bool space_snapshot_is_wanted_by_any(void)
+bool space_snapshot_is_enabled_for_any(void)
 {
-    return atomic_load_explicit(&wanted_by_any, memory_order_relaxed);
+    return atomic_load_explicit(&enabled_for_any, memory_order_relaxed);
 }
 
 /* -- Locks ------------------------------------------------------------------------------------- */
@@ -89,13 +89,13 @@ static void set_outcome(struct space *space, int err)
 
 static int make_copy(struct space *space)
 {
-    if (space->backing->copy == NULL)
+    if (space->store->copy == NULL)
         return -EOPNOTSUPP;
-    int err = space->backing->copy(space);
+    int err = space->store->copy(space);
     if (err != -EMFILE || space->spare_fd < 0)
         return err;
-    give_up_spare(space);
-    return space->backing->copy(space);
+    close_spare(space);
+    return space->store->copy(space);
 }
 
 void space_snapshot_begin(struct space *space)
@@ -107,7 +107,7 @@ void space_snapshot_begin(struct space *space)
 
 static int map_segment(struct space *space, const struct segment *segment)
 {
-    int err = space->backing->map(space, segment->base, segment->size, segment->offset);
+    int err = space->store->map(space, segment->base, segment->size, segment->offset);
 
     return err == 0 ? segment_reopen(segment) : err;
 }
@@ -115,10 +115,10 @@ static int map_segment(struct space *space, const struct segment *segment)
 static int map_copy(struct space *space)
 {
     descriptor_close(space->fd, &space->file);
-    give_up_spare(space);
+    close_spare(space);
     space->fd = space->copy_fd;
     space->file = space->copy_file;
-    int err = space->backing->adopt_copy(space);
+    int err = space->store->adopt_copy(space);
     for (const struct segment *segment = atomic_load(&space->segments); segment != NULL && err == 0;
          segment = segment->next)
         if (segment->size != 0)

@@ -25,11 +25,11 @@ enum space_snapshot {
 };
 
 /* Lets children get a copy of the space, which has its file. */
-void space_snapshot_want(struct space *space);
+void space_snapshot_enable(struct space *space);
 
 /* Whether that was said of this space, and of any space since the process began. Thread-safe. */
-bool space_snapshot_is_wanted(const struct space *space);
-bool space_snapshot_is_wanted_by_any(void);
+bool space_snapshot_is_enabled(const struct space *space);
+bool space_snapshot_is_enabled_for_any(void);
 
 /*
  * Before the fork, when nobody is inside jemalloc any more: the first stops changes of what the

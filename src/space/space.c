@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backing/directory.h"
+#include "os/directory.h"
 #include "space/region.h"
 #include "space/segment.h"
 #include "util/fork_generation.h"
@@ -31,14 +31,13 @@
 /* A small kind begins in steps of this size, or of a page where pages are larger. */
 #define FIRST_STEP ((size_t)16 << 10)
 
-int space_init(struct space *space, const struct space_backing *backing, size_t max_size,
-               unsigned owner)
+int space_init(struct space *space, const struct store_ops *store, size_t max_size, unsigned owner)
 {
     memset(space, 0, sizeof(*space));
     space->fd = -1;
     space->spare_fd = -1;
     space->max_size = max_size;
-    space->backing = backing;
+    space->store = store;
     space->owner = owner;
     space->page = (size_t)sysconf(_SC_PAGESIZE);
     space->first_step = FIRST_STEP > space->page ? FIRST_STEP : space->page;
@@ -71,10 +70,10 @@ static bool are_counts_exact(const struct space *space)
            counts.stale == atomic_load(&space->stale);
 }
 
-void space_destroy(struct space *space)
+void space_fini(struct space *space)
 {
     /* A fork may have left the counters of an inherited space between two changes. */
-    INVARIANT(space->is_area || fork_generation != 0 || are_counts_exact(space));
+    INVARIANT(space->is_range || fork_generation != 0 || are_counts_exact(space));
     struct region *region = atomic_load(&space->regions);
     struct segment *segment = atomic_load(&space->segments);
 
@@ -116,7 +115,7 @@ void space_retire(struct space *space)
 /* -- Address space ----------------------------------------------------------------------------- */
 
 /* What a region is to be like. */
-struct wish {
+struct request {
     size_t size;      /* in whole pages */
     size_t span;      /* the same in whole chunks */
     size_t alignment; /* a chunk or more */
@@ -124,26 +123,27 @@ struct wish {
 };
 
 /* Where in the segment such a region can begin; SIZE_MAX where it cannot. */
-static size_t place_in_segment(const struct segment *segment, const struct wish *wish)
+static size_t place_in_segment(const struct segment *segment, const struct request *request)
 {
     size_t size = segment->size;
-    uintptr_t start =
-        ((uintptr_t)segment->base + segment->taken + wish->alignment - 1) & ~(wish->alignment - 1);
+    uintptr_t start = ((uintptr_t)segment->base + segment->taken + request->alignment - 1) &
+                      ~(request->alignment - 1);
     size_t at = start - (uintptr_t)segment->base;
 
-    if (at > size || wish->span > size - at ||
-        (size_t)segment->offset + at + wish->size > wish->longest)
+    if (at > size || request->span > size - at ||
+        (size_t)segment->offset + at + request->size > request->longest)
         return SIZE_MAX;
     return at;
 }
 
 /* A new segment that has room for the region. */
-static struct segment *add_segment(struct space *space, const struct wish *wish, int *err)
+static struct segment *add_segment(struct space *space, const struct request *request, int *err)
 {
     *err = -EFBIG;
-    if (wish->size > wish->longest || (size_t)space->offset > wish->longest - wish->size)
+    if (request->size > request->longest ||
+        (size_t)space->offset > request->longest - request->size)
         return NULL;
-    struct segment *segment = segment_new(space, wish->span, wish->alignment, err);
+    struct segment *segment = segment_new(space, request->span, request->alignment, err);
     if (segment == NULL)
         return NULL;
     segment->next = atomic_load_explicit(&space->segments, memory_order_relaxed);
@@ -151,13 +151,13 @@ static struct segment *add_segment(struct space *space, const struct wish *wish,
     return segment;
 }
 
-static struct segment *find_segment(struct space *space, const struct wish *wish, int *err)
+static struct segment *find_segment(struct space *space, const struct request *request, int *err)
 {
     struct segment *segment = atomic_load_explicit(&space->segments, memory_order_relaxed);
 
-    while (segment != NULL && place_in_segment(segment, wish) == SIZE_MAX)
+    while (segment != NULL && place_in_segment(segment, request) == SIZE_MAX)
         segment = segment->next;
-    return segment != NULL ? segment : add_segment(space, wish, err);
+    return segment != NULL ? segment : add_segment(space, request, err);
 }
 
 /* A region that was handed back and is large enough, but not so large that most of it would be
@@ -187,25 +187,25 @@ static int reserve_locked(struct space *space, size_t size, size_t alignment, vo
         *addr = spare->base;
         return 0;
     }
-    const struct wish wish = {
+    const struct request request = {
         .size = size,
         .span = (size + SPACE_CHUNK - 1) & ~(SPACE_CHUNK - 1),
         .alignment = alignment,
         .longest = space_longest(space),
     };
     int err = 0;
-    struct segment *segment = find_segment(space, &wish, &err);
+    struct segment *segment = find_segment(space, &request, &err);
 
     if (segment == NULL)
         return err;
-    size_t at = place_in_segment(segment, &wish);
+    size_t at = place_in_segment(segment, &request);
     struct region *region =
         region_new(space, segment->base + at, segment->offset + (off_t)at, size);
     if (region == NULL)
         return -ENOMEM;
-    for (size_t i = at; i < at + wish.span; i += SPACE_CHUNK)
+    for (size_t i = at; i < at + request.span; i += SPACE_CHUNK)
         segment->regions[i >> SPACE_CHUNK_SHIFT] = region;
-    segment->taken = at + wish.span;
+    segment->taken = at + request.span;
     region->next = atomic_load_explicit(&space->regions, memory_order_relaxed);
     atomic_store_explicit(&space->regions, region, memory_order_release);
     *addr = region->base;
@@ -366,8 +366,8 @@ size_t space_capacity(const struct space *space, size_t needed)
     size_t limit = space->max_size != 0 ? space->max_size : SIZE_MAX;
     size_t size;
 
-    if (needed < LARGE_NEED || space->backing->capacity == NULL ||
-        space->backing->capacity(space, &size) != 0)
+    if (needed < LARGE_NEED || space->store->capacity == NULL ||
+        space->store->capacity(space, &size) != 0)
         return limit;
     return size < limit ? size : limit;
 }
@@ -382,8 +382,7 @@ bool space_has_room(const struct space *space, size_t size)
 
     if (space->max_size != 0 && (used > space->max_size || size > space->max_size - used))
         return false;
-    if (size < LARGE_COMMIT || space->backing->room == NULL ||
-        space->backing->room(space, &room) != 0)
+    if (size < LARGE_COMMIT || space->store->room == NULL || space->store->room(space, &room) != 0)
         return true;
     return size <= room || size - room <= ahead;
 }
@@ -398,7 +397,7 @@ bool space_is_full(const struct space *space, size_t size)
         held -= ahead < held ? ahead : held;
         return size > space->max_size || held > space->max_size - size;
     }
-    return space->backing->is_full != NULL && space->backing->is_full(space);
+    return space->store->is_full != NULL && space->store->is_full(space);
 }
 
 bool space_shares_store(const struct space *one, const struct space *other)
@@ -408,14 +407,14 @@ bool space_shares_store(const struct space *one, const struct space *other)
     int other_fd = __atomic_load_n(&other->fd, __ATOMIC_ACQUIRE);
 
     if (fd < 0 || other_fd < 0)
-        return fd < 0 && other_fd < 0 && one->backing == other->backing;
+        return fd < 0 && other_fd < 0 && one->store == other->store;
     return fstat(fd, &of_one) == 0 && fstat(other_fd, &of_other) == 0 &&
            of_one.st_dev == of_other.st_dev;
 }
 
 size_t space_longest(const struct space *space)
 {
-    return space->backing->longest != NULL ? space->backing->longest(space) : SIZE_MAX;
+    return space->store->longest != NULL ? space->store->longest(space) : SIZE_MAX;
 }
 
 size_t space_held(const struct space *space)

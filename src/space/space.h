@@ -3,7 +3,7 @@
  * The address space and the file space of one kind: 2 MiB chunks, their offsets, the limit, the
  * accounting.
  *
- *    segment   address space taken from the kernel at once, mapped over the backing store from an
+ *    segment   address space taken from the kernel at once, mapped over the store from an
  *              offset on; at least one granule of the address map, each as large as all before it
  *              together, so that terabytes need a few dozen maps; given back with the space
  *    region    what one call of space_reserve() hands out: whole chunks of a segment, to one arena
@@ -28,7 +28,7 @@
  * SIGBUS.
  *
  * Locks (util/lock.h): `lock` guards segments and regions being made; each region has a lock of its
- * own for the states of its pages, held while the backing store is asked, and `extend_lock` guards
+ * own for the states of its pages, held while the store is asked, and `extend_lock` guards
  * the length of the file. A region belongs to one arena, so arenas meet only at the atomic counter
  * of bytes held and, in the kernel, at the file's inode: with many processors that is where commits
  * wait, and why they are made a chunk or more at a time.
@@ -41,7 +41,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "backing/descriptor.h"
+#include "os/descriptor.h"
 #include "space/metadata.h"
 
 #define SPACE_CHUNK_SHIFT 21
@@ -53,7 +53,7 @@ struct space;
 /*
  * Where the memory comes from. offset and size are multiples of a page; all return 0 or -errno.
  */
-struct space_backing {
+struct store_ops {
     /* Replaces the reservation [addr, addr + size) by the store from offset on. No store is used up
      * yet; a store that cannot be read before it is committed need not be accessible: see
      * segment_open(). */
@@ -122,7 +122,7 @@ struct space_backing {
 
 struct space {
     /* These six are struct memkind_pmem, which programs may read. */
-    int fd;               /* the file's, -1 where there is none; see file_backing_file() */
+    int fd;               /* the file's, -1 where there is none; see file_store_file() */
     off_t offset;         /* of the next segment; guarded by lock */
     size_t max_size;      /* most bytes held; 0: no limit of ours */
     pthread_mutex_t lock; /* see above */
@@ -135,15 +135,15 @@ struct space {
     void *pin;                        /* a page of the file that stays mapped; NULL: none */
 
     struct directory *directory; /* where the file was made, NULL where there is no file */
-    const struct space_backing *backing;
-    void *backing_arg;   /* for the backing's own use */
+    const struct store_ops *store;
+    void *store_arg;     /* for the store's own use */
     unsigned owner;      /* in the address map */
     int spare_fd;        /* another descriptor of the file, -1: none; see snapshot.c */
     size_t page;         /* bytes */
     bool in_memory;      /* the file system keeps the file in memory; set with fd */
     bool on_disk;        /* it does not, and gives whole chunks aligned, if asked for them */
     bool prefault;       /* no page fault is to come after a commit */
-    bool is_area;        /* of pages instead of regions, see area.h */
+    bool is_range;       /* of pages instead of regions, see range.h */
     bool faults_reserve; /* tmpfile_faults_reserve() */
     atomic_bool lost;    /* fd is closed, and the file cannot be opened again */
     size_t file_size;    /* bytes; guarded by extend_lock */
@@ -157,14 +157,14 @@ struct space {
     atomic_bool exact;     /* commit only what is asked for, not whole chunks */
     atomic_uint in_need;   /* threads that found no room: nothing is committed ahead meanwhile */
     atomic_bool closing;   /* about to be destroyed: decommit fails at once instead of punching */
-    atomic_bool cannot_release;         /* the backing store has said so */
+    atomic_bool cannot_release;         /* the store has said so */
     atomic_bool whole_chunks;           /* the same */
     atomic_bool large_pages;            /* it may have to split pages to give a part back */
     atomic_bool cannot_populate;        /* memory does not come by populating its mapping */
-    atomic_uint looks;                  /* for these two, so far */
+    atomic_uint checks;                 /* for these two, so far */
     atomic_size_t ahead;                /* bytes in pages of state ahead or stale */
     atomic_size_t stale;                /* of these, in stale ones */
-    atomic_size_t surplus_in_vain;      /* bytes that surplus_release() could not give back */
+    atomic_size_t surplus_kept;         /* bytes that surplus_release() could not give back */
     atomic_size_t peak;                 /* most bytes that were ever held */
     atomic_ulong purges;                /* how often the store was given something back */
     size_t reserved;                    /* bytes of all segments; guarded by lock */
@@ -178,12 +178,12 @@ struct space {
  * Makes *space an empty space without a file. max_size is 0 or a multiple of a chunk, owner what
  * the address map shall say. Cannot fail but for the lock: -errno.
  */
-int space_init(struct space *space, const struct space_backing *backing, size_t max_size,
-               unsigned owner);
+int space_init(struct space *space, const struct store_ops *store, size_t max_size, unsigned owner);
 
-/* Gives everything back: maps, file, directory, metadata. No other thread uses the space any more.
+/*
+ * Gives everything back: maps, file, directory, metadata. No other thread uses the space any more.
  */
-void space_destroy(struct space *space);
+void space_fini(struct space *space);
 
 /* In the child of a fork: makes a space whose memory is the child's own usable again. */
 void space_adopt(struct space *space);
@@ -197,7 +197,7 @@ void space_retire(struct space *space);
 /* In the child of a fork: whether the space that it has inherited is still its ancestor's. */
 static inline bool space_is_shared(const struct space *space)
 {
-    return space->backing->renew != NULL && !space->copied;
+    return space->store->renew != NULL && !space->copied;
 }
 
 /* Whether addr lies in the space. Thread-safe. */
@@ -217,13 +217,13 @@ void space_return(struct space *space, void *addr);
 
 /*
  * Makes the pages of a range within one region used; they read as zero. None of them is used
- * before. -ENOMEM where max_size does not allow it, else what the backing store says; then nothing
+ * before. -ENOMEM where max_size does not allow it, else what the store says; then nothing
  * has changed. Thread-safe.
  */
 int space_commit(struct space *space, void *addr, size_t size);
 
 /*
- * Makes the used pages of a range within one region empty, or stale where the backing store does
+ * Makes the used pages of a range within one region empty, or stale where the store does
  * not give them back now. -EOPNOTSUPP where it never does: then they stay used, with their
  * contents. Thread-safe.
  */

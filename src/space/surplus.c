@@ -15,9 +15,9 @@ static size_t excess(const struct space *space)
 {
     size_t bytes;
 
-    if (space->backing->holds == NULL ||
+    if (space->store->holds == NULL ||
         atomic_load_explicit(&space->cannot_release, memory_order_relaxed) ||
-        space->backing->holds(space, &bytes) != 0)
+        space->store->holds(space, &bytes) != 0)
         return 0;
     size_t held = space_held(space);
     return bytes > held ? bytes - held : 0;
@@ -26,7 +26,7 @@ static size_t excess(const struct space *space)
 size_t surplus_bytes(const struct space *space)
 {
     size_t bytes = excess(space);
-    size_t in_vain = atomic_load_explicit(&space->surplus_in_vain, memory_order_relaxed);
+    size_t in_vain = atomic_load_explicit(&space->surplus_kept, memory_order_relaxed);
 
     return bytes >= LITTLE && bytes - LITTLE >= in_vain ? bytes - in_vain : 0;
 }
@@ -35,8 +35,8 @@ static void release_between(struct space *space, const struct segment *segment, 
                             size_t to)
 {
     if (from < to)
-        (void)space->backing->release(space, segment->base + from, segment->offset + (off_t)from,
-                                      to - from);
+        (void)space->store->release(space, segment->base + from, segment->offset + (off_t)from,
+                                    to - from);
 }
 
 /*
@@ -76,12 +76,12 @@ void surplus_release(struct space *space)
         /* It can also become less by itself. */
         size_t bytes = excess(space);
 
-        if (bytes < atomic_load_explicit(&space->surplus_in_vain, memory_order_relaxed))
-            atomic_store_explicit(&space->surplus_in_vain, bytes, memory_order_relaxed);
+        if (bytes < atomic_load_explicit(&space->surplus_kept, memory_order_relaxed))
+            atomic_store_explicit(&space->surplus_kept, bytes, memory_order_relaxed);
         return;
     }
     lock_acquire(&space->lock, LOCK_SPACE);
     release_locked(space);
     lock_release(&space->lock);
-    atomic_store_explicit(&space->surplus_in_vain, excess(space), memory_order_relaxed);
+    atomic_store_explicit(&space->surplus_kept, excess(space), memory_order_relaxed);
 }

@@ -79,14 +79,14 @@ static void make_options(struct option options[OPTIONS])
 }
 
 /* An option says where, whatever the environment does; directories that are given add up. */
-static bool set_variable(int index, const char *value, bool *given)
+static bool set_variable(int index, const char *value, bool *requested)
 {
     const char *name = variables[index].variable;
     char *list = NULL;
 
-    for (int i = 0; index < PLACES && !*given && i < PLACES; i++)
+    for (int i = 0; index < PLACES && !*requested && i < PLACES; i++)
         unsetenv(variables[i].variable);
-    *given = *given || index < PLACES;
+    *requested = *requested || index < PLACES;
     if (index == 0 && getenv(name) != NULL && asprintf(&list, "%s:%s", getenv(name), value) < 0)
         return false;
     bool set = setenv(name, list != NULL ? list : value, 1) == 0;
@@ -98,7 +98,7 @@ static bool set_variable(int index, const char *value, bool *given)
 static int read_options(int argc, char **argv)
 {
     struct option options[OPTIONS];
-    bool given = false;
+    bool requested = false;
     int index;
 
     make_options(options);
@@ -107,7 +107,7 @@ static int read_options(int argc, char **argv)
         case -1:
             return 0;
         case OPTION_VARIABLE:
-            if (!set_variable(index, optarg, &given))
+            if (!set_variable(index, optarg, &requested))
                 return tool_error("no memory");
             break;
         case OPTION_PUBLISH:

@@ -23,32 +23,32 @@
  *
  *         rank            several   guards
  */
-#define LOCK_RANKS(RANK)                                                                   \
-    RANK(FORK_INSTALL, ONE)  /* that fork handlers are registered once */                  \
-    RANK(ATFORK, ONE)        /* preload: handlers of libraries that started earlier */     \
-    RANK(WHOLE_HEAP, ONE)    /* preload: the numbers that mallctl answers */               \
-    RANK(HBW_POLICY, ONE)    /* hbw_set_policy() */                                        \
-    RANK(NODE_HEAPS, ONE)    /* heaps of node kinds, by node set */                        \
-    RANK(KIND_HEAP, ONE)     /* a kind gets its heap, or one of its own in a child */      \
-    RANK(RECLAIM, ONE)       /* a heap: emptying caches and arenas before a NULL */        \
-    RANK(REGISTRY, ONE)      /* the table of kinds; keeps their heaps alive */             \
-    RANK(CACHE_LIST, ONE)    /* the list of thread caches */                               \
-    RANK(HEAP_LIST, ONE)     /* the list of heaps */                                       \
-    RANK(ARENA_SET, ONE)     /* the arenas of a heap */                                    \
-    RANK(ARENA_BUDGET, ONE)  /* how many arenas heaps may still make */                    \
-    RANK(DIRECTORY, ONE)     /* directories and their reference counts */                  \
-    RANK(REPORT, ONE)        /* jemalloc's report, and the end of an arena */              \
-    RANK(THREAD_CACHE, MANY) /* a thread's cache; many under CACHE_LIST */                 \
-    RANK(EXCHANGE, ONE)      /* the blocks of one class that change threads */             \
-    RANK(FORK_GATE, ONE)     /* the list of threads that enter jemalloc; held by a fork */ \
-    RANK(JEMALLOC, ONE)      /* jemalloc's own */                                          \
-    RANK(REGION_ROWS, ONE)   /* places in the rows of regions of a heap */                 \
-    RANK(SPACE, MANY)        /* the regions of a space; many under REGISTRY, in a fork */  \
-    RANK(REGION, MANY)       /* a region's bitmaps; many under SPACE, for a snapshot */    \
-    RANK(AREA_MAP, ONE)      /* changes of the map of areas; a child makes it anew */      \
-    RANK(EXTEND, ONE)        /* the length of a file */                                    \
-    RANK(MAPPING_CACHE, ONE) /* spare mappings */                                          \
-    RANK(LATE_KEY, ONE)      /* keys whose destructors run last */
+#define LOCK_RANKS(RANK)                                                                    \
+    RANK(FORK_INSTALL, ONE)   /* that fork handlers are registered once */                  \
+    RANK(ATFORK, ONE)         /* preload: handlers of libraries that started earlier */     \
+    RANK(WHOLE_HEAP, ONE)     /* preload: the numbers that mallctl answers */               \
+    RANK(HBW_POLICY, ONE)     /* hbw_set_policy() */                                        \
+    RANK(NODE_HEAPS, ONE)     /* heaps of node kinds, by node set */                        \
+    RANK(KIND_HEAP, ONE)      /* a kind gets its heap, or one of its own in a child */      \
+    RANK(RECLAIM, ONE)        /* a heap: emptying caches and arenas before a NULL */        \
+    RANK(REGISTRY, ONE)       /* the table of kinds; keeps their heaps alive */             \
+    RANK(CACHE_LIST, ONE)     /* the list of thread caches */                               \
+    RANK(HEAP_LIST, ONE)      /* the list of heaps */                                       \
+    RANK(ARENA_SET, ONE)      /* the arenas of a heap */                                    \
+    RANK(ARENA_BUDGET, ONE)   /* how many arenas heaps may still make */                    \
+    RANK(DIRECTORY, ONE)      /* directories and their reference counts */                  \
+    RANK(REPORT, ONE)         /* jemalloc's report, and the end of an arena */              \
+    RANK(THREAD_CACHE, MANY)  /* a thread's cache; many under CACHE_LIST */                 \
+    RANK(TRANSFER_CACHE, ONE) /* the blocks of one class that change threads */             \
+    RANK(FORK_GATE, ONE)      /* the list of threads that enter jemalloc; held by a fork */ \
+    RANK(JEMALLOC, ONE)       /* jemalloc's own */                                          \
+    RANK(REGION_ROWS, ONE)    /* places in the rows of regions of a heap */                 \
+    RANK(SPACE, MANY)         /* the regions of a space; many under REGISTRY, in a fork */  \
+    RANK(REGION, MANY)        /* a region's bitmaps; many under SPACE, for a snapshot */    \
+    RANK(RANGE_MAP, ONE)      /* changes of the map of ranges; a child makes it anew */     \
+    RANK(EXTEND, ONE)         /* the length of a file */                                    \
+    RANK(MAPPING_CACHE, ONE)  /* spare mappings */                                          \
+    RANK(LATE_KEY, ONE)       /* keys whose destructors run last */
 
 #define LOCK_RANK_NUMBER(rank, several) LOCK_##rank,
 enum lock_rank { LOCK_RANKS(LOCK_RANK_NUMBER) LOCK_RANK_COUNT };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Keeps a signal that the kernel sends along with a system call's error from reaching the program.
+/*
+ * Keeps a signal that the kernel sends along with a system call's error from reaching the program.
  */
 #include "util/signal_hold.h"
 

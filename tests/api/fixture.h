@@ -221,7 +221,7 @@ enum fixture_sort {
 
 #define FIXTURE_KIND_SIZE (64 * MIB)
 
-/* Memory for fixed kinds, of which little is ever touched; the area in it has no alignment. */
+/* Memory for fixed kinds, of which little is ever touched; the range in it has no alignment. */
 #define FIXTURE_AREA_SIZE (8 * GIB)
 #define FIXTURE_AREA_AT   ((size_t)24)
 

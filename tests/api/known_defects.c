@@ -366,16 +366,16 @@ static void case_6_file_size_limit(void)
     const size_t size = 24 * MIB;
     const struct rlimit limit = {.rlim_cur = size, .rlim_max = RLIM_INFINITY};
     memkind_t kind = make_kind(0);
-    size_t given = 0;
+    size_t requested = 0;
 
     need(setrlimit(RLIMIT_FSIZE, &limit) == 0, "no limit");
     /* Whoever runs the test must not change what the signal does. */
     signal(SIGXFSZ, SIG_DFL);
     errno = 0;
-    while (given <= size && memkind_malloc(kind, MIB) != NULL)
-        given += MIB;
-    if (given > size || errno != ENOMEM)
-        DEFECT("%zu MiB of a file of 24 MiB, and errno %d", given / MIB, errno);
+    while (requested <= size && memkind_malloc(kind, MIB) != NULL)
+        requested += MIB;
+    if (requested > size || errno != ENOMEM)
+        DEFECT("%zu MiB of a file of 24 MiB, and errno %d", requested / MIB, errno);
 }
 
 /* -- 7 ----------------------------------------------------------------------------------------- */

@@ -413,7 +413,8 @@ static memkind_t kind_of_partition(int partition, int *result)
     return kind;
 }
 
-/* memkind 1.14 can give two live kinds the same partition once one before them has been destroyed.
+/*
+ * memkind 1.14 can give two live kinds the same partition once one before them has been destroyed.
  */
 static void test_live_kinds_have_different_partitions(void **state)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of destroying kinds: what comes back, what can be used again, and the end of the process.
+/*
+ * Tests of destroying kinds: what comes back, what can be used again, and the end of the process.
  */
 #include "api/fixture.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of fixed kinds: all of the area is used and nothing else, it is used again, and where it
+/* Tests of fixed kinds: all of the range is used and nothing else, it is used again, and where it
  * may lie. */
 #include "api/fixture.h"
 
@@ -16,12 +16,12 @@
 #define PAGE       FIXTURE_PAGE
 #define MOST_WASTE (4 * PAGE) /* a run of pages for blocks, and what is less than a page */
 
-/* -- An area with a guard at each end ---------------------------------------------------------- */
+/* -- A range with a guard at each end ---------------------------------------------------------- */
 
 struct guarded {
     char *memory;
-    char *area;
-    size_t size; /* of the area */
+    char *range;
+    size_t size; /* of the range */
     memkind_t kind;
 };
 
@@ -41,14 +41,14 @@ static char *map(size_t size)
     return memory + head;
 }
 
-/* An area of dirty memory that begins `off` bytes behind a page. */
+/* A range of dirty memory that begins `off` bytes behind a page. */
 static struct guarded guarded_make(size_t size, size_t off)
 {
     struct guarded guarded = {.memory = map(2 * GUARD + size), .size = size};
 
     memset(guarded.memory, FILL, 2 * GUARD + size);
-    guarded.area = guarded.memory + GUARD + off;
-    assert_int_equal(memkind_create_fixed(guarded.area, size, &guarded.kind), MEMKIND_SUCCESS);
+    guarded.range = guarded.memory + GUARD + off;
+    assert_int_equal(memkind_create_fixed(guarded.range, size, &guarded.kind), MEMKIND_SUCCESS);
     return guarded;
 }
 
@@ -58,23 +58,23 @@ static bool is_filled(const char *memory, size_t size)
            ((unsigned char)memory[0] == FILL && memcmp(memory, memory + 1, size - 1) == 0);
 }
 
-/* The memory is still mapped, and nothing around the area has changed. */
+/* The memory is still mapped, and nothing around the range has changed. */
 static void guarded_end(struct guarded *guarded)
 {
-    size_t off = (size_t)(guarded->area - guarded->memory);
+    size_t off = (size_t)(guarded->range - guarded->memory);
 
     if (guarded->kind != NULL)
         fixture_destroy(guarded->kind);
-    memset(guarded->area, FILL, guarded->size);
+    memset(guarded->range, FILL, guarded->size);
     assert_true(is_filled(guarded->memory, off));
-    assert_true(is_filled(guarded->area + guarded->size, 2 * GUARD - off));
+    assert_true(is_filled(guarded->range + guarded->size, 2 * GUARD - off));
     assert_int_equal(munmap(guarded->memory, 2 * GUARD + guarded->size), 0);
 }
 
 static bool lies_in(const struct guarded *guarded, const void *block, size_t size)
 {
-    return (const char *)block >= guarded->area &&
-           (const char *)block + size <= guarded->area + guarded->size;
+    return (const char *)block >= guarded->range &&
+           (const char *)block + size <= guarded->range + guarded->size;
 }
 
 /* Fills the kind with small blocks, writes to all of them, and returns their list. */
@@ -149,7 +149,7 @@ static void test_arguments_that_are_none(void **state)
     assert_int_equal(munmap(memory, MIB), 0);
 }
 
-/* Whatever was cut out of the area before, a block of all of it fits when nothing is left. */
+/* Whatever was cut out of the range before, a block of all of it fits when nothing is left. */
 static void test_all_of_it_again_and_again(void **state)
 {
     static const size_t sizes[] = {16, SMALL, 4000, 40 * KIB, 300 * KIB, 3 * MIB};
@@ -163,7 +163,7 @@ static void test_all_of_it_again_and_again(void **state)
         assert_true(count * sizes[i] >= guarded.size / 5 * 4);
         free_all(guarded.kind, list);
         void *all = memkind_malloc(guarded.kind, guarded.size);
-        assert_ptr_equal(all, guarded.area);
+        assert_ptr_equal(all, guarded.range);
         memkind_free(guarded.kind, all);
     }
     guarded_end(&guarded);
@@ -181,7 +181,7 @@ static void test_conservative_kind(void **state)
     free_all(guarded.kind, fill(&guarded, SMALL, &count));
     assert_true(count * SMALL >= MIB / 100 * 98);
     void *all = memkind_malloc(guarded.kind, MIB);
-    assert_ptr_equal(all, guarded.area);
+    assert_ptr_equal(all, guarded.range);
     memkind_free(NULL, all);
     guarded_end(&guarded);
 }
@@ -237,13 +237,13 @@ static void test_threads(void **state)
     for (size_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     void *all = memkind_malloc(guarded.kind, guarded.size);
-    assert_ptr_equal(all, guarded.area);
+    assert_ptr_equal(all, guarded.range);
     guarded_end(&guarded);
 }
 
 /* -- Which kind -------------------------------------------------------------------------------- */
 
-/* Many areas side by side in one piece of memory, and not on pages. */
+/* Many ranges side by side in one piece of memory, and not on pages. */
 static void test_neighbours(void **state)
 {
     enum { SIZE = 25 * PAGE + 8 };
@@ -276,7 +276,7 @@ static void test_neighbours(void **state)
     assert_int_equal(munmap(memory, (size_t)KINDS * SIZE), 0);
 }
 
-/* Blocks of the default heap lie around areas; also those that came after them. */
+/* Blocks of the default heap lie around ranges; also those that came after them. */
 static void test_default_heap_beside_areas(void **state)
 {
     struct guarded guarded = guarded_make(MIB, 0);
@@ -296,7 +296,7 @@ static void test_default_heap_beside_areas(void **state)
     guarded_end(&guarded);
 }
 
-/* An area that is a block of another kind: both kinds go on as they were. */
+/* A range that is a block of another kind: both kinds go on as they were. */
 static void test_area_in_a_block(void **state)
 {
     memkind_t outer = *state;
@@ -307,7 +307,7 @@ static void test_area_in_a_block(void **state)
 
     assert_non_null(block);
     for (size_t round = 0; round < ROUNDS; round++) {
-        struct guarded guarded = {.area = block, .size = SIZE};
+        struct guarded guarded = {.range = block, .size = SIZE};
         size_t count;
 
         assert_int_equal(memkind_create_fixed(block, SIZE, &inner), MEMKIND_SUCCESS);

@@ -380,7 +380,8 @@ struct share {
     bool served;
 };
 
-/* Takes its share in small and large blocks, holds it until all have theirs, and does that again.
+/*
+ * Takes its share in small and large blocks, holds it until all have theirs, and does that again.
  */
 static void *take_share(void *argument)
 {
@@ -520,7 +521,8 @@ static struct rlimit set_file_size_limit(rlim_t bytes)
     return old;
 }
 
-/* memkind 1.14 is killed by SIGXFSZ, and so is this program where the library lets the signal come.
+/*
+ * memkind 1.14 is killed by SIGXFSZ, and so is this program where the library lets the signal come.
  */
 static void test_file_size_limit(void **state)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Results as a picture (SVG): bars of ratios, to glibc or, for what only kinds do, to memkind 1.14.
+/*
+ * Results as a picture (SVG): bars of ratios, to glibc or, for what only kinds do, to memkind 1.14.
  */
 #pragma once
 

@@ -117,7 +117,7 @@ def redis(environment, keys):
 def programs(arguments):
     source = arguments.source
     flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", f"-I{source}/src", f"-I{source}/include", "-c", "-o", "/dev/null"]
-    files = [f"{source}/src/{name}.c" for name in ("heap/thread_cache", "space/region", "space/space", "backing/tmpfile")]
+    files = [f"{source}/src/{name}.c" for name in ("heap/thread_cache", "space/region", "space/space", "os/tmpfile")]
     commands = {
         "sqlite3, 1 million rows in memory": ["sqlite3", ":memory:", SQL],
         "python3, its own allocator above": ["/usr/bin/python3", "-c", PYTHON],

@@ -170,7 +170,8 @@ static void threads_churn_body(struct run_member *member)
     }
 }
 
-/* In time of the processors: on a busy machine a new thread waits far longer for one than it works.
+/*
+ * In time of the processors: on a busy machine a new thread waits far longer for one than it works.
  */
 void threads_churn(struct run *run)
 {

@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct leftovers before;
     static unsigned inputs;
     const char *dir = prepare();
-    bool look = inputs++ % INPUTS_PER_LOOK == 0;
+    bool scan = inputs++ % INPUTS_PER_LOOK == 0;
 
     if (size < INPUT_HEADER)
         return 0;
@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size = INPUT_LARGEST;
     const uint8_t *records = data + INPUT_HEADER;
     size_t count = (size - INPUT_HEADER) / INPUT_RECORD;
-    if (look)
+    if (scan)
         leftovers_take(&before, NULL);
     if (data[0] >= HARDSHIP_FROM)
         calls += hardship_play(records, count, dir, data[1]);
@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         calls += players_at_once(records, count, dir, data[1]);
     else
         calls += players_in_turns(records, count, dir);
-    if (look)
+    if (scan)
         leftovers_check(&before);
     return 0;
 }

@@ -27,13 +27,13 @@
 #define LISTING  "/sys/devices/system/node/online"
 
 static memkind_t kind; /* NULL: hbw_malloc() */
-static long looks;     /* at the nodes, by the library */
+static long checks;    /* at the nodes, by the library */
 
 /* In place of the C library's, for the library as well. */
 __attribute__((visibility("default"))) int open(const char *path, int flags, ...)
 {
     if (strcmp(path, LISTING) == 0)
-        looks++;
+        checks++;
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, MODE);
 }
 
@@ -92,17 +92,17 @@ static void fail_often(void)
 
     if (is_available())
         fail("available without nodes");
-    if (looks == 0)
+    if (checks == 0)
         fail("a look that is not counted");
-    looks = 0;
+    checks = 0;
     for (int i = 0; i < FAILURES; i++) {
         errno = 0;
         if (allocate(SIZE) != NULL || errno != ENOMEM)
             fail("a block without nodes, or not ENOMEM");
     }
     long most = (long)(time(NULL) - start) + 2;
-    printf("%d failures in at most %ld s looked %ld times\n", FAILURES, most, looks);
-    if (looks > most)
+    printf("%d failures in at most %ld s looked %ld times\n", FAILURES, most, checks);
+    if (checks > most)
         fail("looks too often");
 }
 
@@ -141,10 +141,10 @@ int main(int argc, char **argv)
         fail("the command");
     try_again((int)strtol(argv[2], NULL, 10));
     /* It stays so: no more looks. */
-    looks = 0;
+    checks = 0;
     for (int i = 0; i < FAILURES; i++)
         memkind_free(kind, allocate(1000));
-    if (looks != 0)
+    if (checks != 0)
         fail("looks where there are nodes");
     return EXIT_SUCCESS;
 }

@@ -129,18 +129,18 @@ static void case_full(char **arguments)
 
     (void)arguments;
     for (int round = 0; round < 2; round++) {
-        size_t given = 0;
+        size_t requested = 0;
 
-        while (given < LARGE_BLOCKS && (blocks[given] = malloc(MIB)) != NULL)
-            memset(blocks[given++], 1, MIB);
-        CHECK(errno == ENOMEM && given > 8 && given <= 16);
+        while (requested < LARGE_BLOCKS && (blocks[requested] = malloc(MIB)) != NULL)
+            memset(blocks[requested++], 1, MIB);
+        CHECK(errno == ENOMEM && requested > 8 && requested <= 16);
         errno = 0;
         CHECK(calloc(8, MIB) == NULL && errno == ENOMEM);
         void *untouched = blocks;
         CHECK(posix_memalign(&untouched, 64, 8 * MIB) == ENOMEM && untouched == blocks);
         CHECK(realloc(blocks[0], 8 * MIB) == NULL && *(char *)blocks[0] == 1);
-        while (given > 0)
-            free(blocks[--given]);
+        while (requested > 0)
+            free(blocks[--requested]);
     }
 }
 

@@ -228,7 +228,7 @@ test_gcc()
     local sources=("$MEMKIND_SOURCE_DIR/src/heap/thread_cache.c") source
     local flags=(-std=gnu11 -D_GNU_SOURCE -O2 -g "-I$MEMKIND_SOURCE_DIR/src" "-I$MEMKIND_SOURCE_DIR/include" -fPIC)
     need gcc gcc
-    [ "$large" = 0 ] || mapfile -t sources < <(find "$MEMKIND_SOURCE_DIR"/src/{util,backing,space,preload} -name '*.c')
+    [ "$large" = 0 ] || mapfile -t sources < <(find "$MEMKIND_SOURCE_DIR"/src/{util,os,space,store,preload} -name '*.c')
     for source in "${sources[@]}"; do
         gcc "${flags[@]}" -c "$source" -o "$work/without.o" || fail "gcc does not compile $source"
         preloaded MEMKIND_PRELOAD_STATS="$work/stats.%p" gcc "${flags[@]}" -c "$source" -o "$work/with.o" ||

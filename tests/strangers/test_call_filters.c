@@ -40,7 +40,8 @@
 #define SECONDS     120 /* for one life: a hang ends there */
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
-#define MADVISE_POPULATE 0x10u /* a bit that MADV_POPULATE_WRITE has, and no older advice of ours */
+/* A bit that MADV_POPULATE_WRITE has, and no older advice of ours has. */
+#define MADVISE_POPULATE 0x10u
 #define FALLOCATE_PUNCH  0x02u /* FALLOC_FL_PUNCH_HOLE */
 
 enum { SERVED = 0, REFUSED = 3, NO_FILTER = 4 };

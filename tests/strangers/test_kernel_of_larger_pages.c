@@ -64,7 +64,7 @@ static void test_no_kind_and_a_reason(void **state)
     memkind_t untouched = (memkind_t)(uintptr_t)8;
     memkind_t kind = untouched;
     char dir[TEST_DIR_PATH_SIZE];
-    static char area[AREA_SIZE];
+    static char range[AREA_SIZE];
     struct leftovers before;
 
     (void)state;
@@ -74,7 +74,7 @@ static void test_no_kind_and_a_reason(void **state)
     errno = 0;
     int status = memkind_create_pmem(dir, 0, &kind);
     int err = errno;
-    int fixed_status = memkind_create_fixed(area, sizeof(area), &kind);
+    int fixed_status = memkind_create_fixed(range, sizeof(range), &kind);
     int fixed_err = errno;
     errno = 0;
     void *block = memkind_malloc(MEMKIND_DEFAULT, 1);

@@ -110,13 +110,13 @@ static void free_blocks(memkind_t kind)
 /* Blocks of this size until there are no more; then still smaller ones. */
 static size_t fill(memkind_t kind, size_t size)
 {
-    size_t given = 0;
+    size_t requested = 0;
 
     for (; size >= KIB; size /= 32)
         while (add_block(kind, size))
-            given += size;
+            requested += size;
     check_blocks();
-    return given;
+    return requested;
 }
 
 /* Everything works. */
@@ -178,9 +178,9 @@ static void fill_with(memkind_mem_usage_policy policy, size_t size)
     memkind_t kind = make_kind(policy);
 
     for (int round = 0; round < 2; round++) {
-        size_t given = fill(kind, size);
+        size_t requested = fill(kind, size);
 
-        EXPECT(given >= space_before / 2);
+        EXPECT(requested >= space_before / 2);
         free_blocks(kind);
         use(kind);
     }

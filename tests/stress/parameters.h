@@ -9,7 +9,8 @@
 
 #define PARAMETER_BASE 10
 
-/* The number in the environment variable, or normal where it is not set; ends the test at nonsense.
+/*
+ * The number in the environment variable, or normal where it is not set; ends the test at nonsense.
  */
 static inline size_t parameter(const char *name, size_t normal)
 {

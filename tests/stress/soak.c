@@ -152,7 +152,7 @@ static size_t random_size(unsigned *seed)
     return (size_t)1 + (size_t)rand_r(seed) % 2000;
 }
 
-static void give_back(struct block *block, unsigned *seed)
+static void release_record(struct block *block, unsigned *seed)
 {
     if (block->ptr == NULL)
         return;
@@ -182,7 +182,7 @@ static unsigned char *new_block(memkind_t kind, size_t size, unsigned *seed)
 
 static void replace(struct block *block, unsigned *seed)
 {
-    give_back(block, seed);
+    release_record(block, seed);
     block->size = random_size(seed);
     block->fill = (unsigned char)rand_r(seed);
     block->ptr = new_block(kinds[rand_r(seed) % KINDS], block->size, seed);
@@ -230,7 +230,7 @@ static void *work(void *argument)
             note_peak();
     }
     for (size_t i = 0; i < SLOTS; i++)
-        give_back(&blocks[i], &seed);
+        release_record(&blocks[i], &seed);
     free(blocks);
     return NULL;
 }
@@ -257,7 +257,7 @@ static void *come_and_go(void *argument)
                 fill(&blocks[i], 0);
         }
         for (size_t i = 0; i < 20; i += 2)
-            give_back(&blocks[i], &seed);
+            release_record(&blocks[i], &seed);
         CHECK(memkind_destroy_kind(kind) == MEMKIND_SUCCESS, "a kind");
         atomic_fetch_add(&kinds_made, 1);
     }
@@ -298,14 +298,14 @@ static void end_life(void *argument)
 {
     struct life *life = argument;
 
-    give_back(&life->block, &life->seed);
+    release_record(&life->block, &life->seed);
     if (++life->rounds >= life->first)
         replace(&life->block, &life->seed);
     if (life->rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
         CHECK(pthread_setspecific(late, life) == 0, "no memory");
         return;
     }
-    give_back(&life->block, &life->seed);
+    release_record(&life->block, &life->seed);
     free(life);
 }
 
@@ -369,7 +369,7 @@ static void use_without_descriptor(memkind_t kind, int own, unsigned *seed)
             fill(&blocks[i], 0);
     }
     for (size_t i = 0; i < 20; i++)
-        give_back(&blocks[i], seed);
+        release_record(&blocks[i], seed);
     (void)memkind_purge(kind);
     CHECK(memkind_destroy_kind(kind) == MEMKIND_SUCCESS, "a kind");
     CHECK(fcntl(fd, F_GETFD) >= 0, "the kind has closed what was not its own");
@@ -415,7 +415,7 @@ static void live_as_child(struct block *blocks, unsigned seed)
             fill(&own, 0);
         if (blocks[i].ptr != NULL && i % 3 == 0)
             memkind_free(kind, blocks[i].ptr);
-        give_back(&own, &seed);
+        release_record(&own, &seed);
     }
     for (size_t i = 0; i < KINDS; i += 2)
         CHECK(memkind_destroy_kind(kinds[i]) == MEMKIND_SUCCESS, "an inherited kind");
@@ -429,7 +429,7 @@ static void *fork_children(void *argument)
 
     while (!atomic_load(&stop)) {
         for (size_t i = 0; i < FORK_BLOCKS; i++) {
-            give_back(&blocks[i], &seed);
+            release_record(&blocks[i], &seed);
             blocks[i] = (struct block){.size = random_size(&seed) % 5000 + 1,
                                        .fill = (unsigned char)rand_r(&seed)};
             blocks[i].ptr = memkind_malloc(kinds[i % KINDS], blocks[i].size);
@@ -451,7 +451,7 @@ static void *fork_children(void *argument)
         pause_for(FORK_PAUSE, &seed);
     }
     for (size_t i = 0; i < FORK_BLOCKS; i++)
-        give_back(&blocks[i], &seed);
+        release_record(&blocks[i], &seed);
     return NULL;
 }
 

@@ -145,7 +145,7 @@ static void resize(struct worker *worker, struct block *block)
     *block = resized;
 }
 
-static struct block exchange(struct work *work, size_t at, struct block block)
+static struct block transfer_cache(struct work *work, size_t at, struct block block)
 {
     struct slot *slot = &work->slots[at % work->slot_count];
 
@@ -168,12 +168,12 @@ static void step(struct worker *worker)
 {
     struct work *work = worker->work;
     size_t at = (size_t)pattern_random(&worker->random);
-    struct block found = exchange(work, at, make_block(worker));
+    struct block found = transfer_cache(work, at, make_block(worker));
 
     if (found.address != NULL && pattern_random(&worker->random) % 4 == 0) {
         check(work, &found);
         resize(worker, &found);
-        found = exchange(work, at + 1, found);
+        found = transfer_cache(work, at + 1, found);
     }
     free_block(work, &found);
 }

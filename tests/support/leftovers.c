@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where tests make their files, and what they leave behind: descriptors, mappings, entries, blocks.
+/*
+ * Where tests make their files, and what they leave behind: descriptors, mappings, entries, blocks.
  */
 #include "support/leftovers.h"
 

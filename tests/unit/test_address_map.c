@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 
 #include "space/address_map.h"
-#include "space/class_map.h"
+#include "space/page_map.h"
 #include "support/faults.h"
 
 #define GRANULE     ADDRESS_MAP_GRANULE
@@ -64,13 +64,13 @@ static void without_tables_no_address_has_an_owner(void **state)
     fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
     assert_int_equal(address_map_open(address(SOME_ENTRY, 0), GRANULE), -ENOMEM);
     assert_int_equal(address_map_mark_mixed(address(SOME_ENTRY, 0)), -ENOMEM);
-    assert_int_equal(address_map_mark_areas(address(SOME_ENTRY, 0), GRANULE), -ENOMEM);
+    assert_int_equal(address_map_mark_ranges(address(SOME_ENTRY, 0), GRANULE), -ENOMEM);
     assert_int_equal(address_map_owner(NULL), ADDRESS_MAP_NONE);
     assert_int_equal(address_map_owner(address(SOME_ENTRY, 0)), ADDRESS_MAP_NONE);
     assert_int_equal(address_map_owner(state), ADDRESS_MAP_NONE);
-    assert_null(class_map_at(state));
-    class_map_put(state, 1);
-    assert_int_equal(class_map_get(state), 0);
+    assert_null(page_map_at(state));
+    page_map_put(state, 1);
+    assert_int_equal(page_map_get(state), 0);
     mmap_fault = (struct fault){0};
 }
 
@@ -110,7 +110,7 @@ static void no_memory_for_entries_is_enomem(void **state)
         mprotect_fault.calls = 0;
         assert_int_equal(address_map_mark_mixed(far), -ENOMEM);
         mprotect_fault.calls = 0;
-        assert_int_equal(address_map_mark_areas(far, GRANULE), -ENOMEM);
+        assert_int_equal(address_map_mark_ranges(far, GRANULE), -ENOMEM);
         assert_int_equal(address_map_owner(far), ADDRESS_MAP_NONE);
     }
     mprotect_fault = (struct fault){0};

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backing/cpus.h"
+#include "os/cpus.h"
 #include "support/faults.h"
 
 static struct fault affinity_fault;

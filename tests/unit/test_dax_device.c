@@ -20,8 +20,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "backing/dax_device.h"
-#include "backing/libdaxctl.h"
+#include "os/dax_device.h"
+#include "os/libdaxctl.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 

@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backing/dax_device.h"
-#include "backing/dax_probe.h"
+#include "os/dax_device.h"
+#include "os/dax_probe.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 
@@ -45,7 +45,8 @@ int __real_fallocate(int fd, int mode, off_t offset, off_t size);
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
 int __wrap_dax_device_query(const char *path, struct dax_device *device);
 
-/* As a DAX file system does: MAP_SYNC, together with MAP_SHARED_VALIDATE, of a page that is there.
+/*
+ * As a DAX file system does: MAP_SYNC, together with MAP_SHARED_VALIDATE, of a page that is there.
  */
 static void check_sync_mapping(int fd, size_t size, int flags, off_t offset)
 {

@@ -20,8 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backing/dax_device.h"
-#include "backing/dax_range.h"
+#include "os/dax_device.h"
+#include "os/dax_range.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backing/descriptor.h"
+#include "os/descriptor.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 

@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backing/directory.h"
+#include "os/directory.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 
@@ -313,7 +313,7 @@ static void test_number_is_anothers(void **state)
             assert_int_not_equal(fd, number);
             assert_true(is_dir_path(fd));
             assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
-            directory_give_fd(dir, fd);
+            directory_put_fd(dir, fd);
             assert_int_equal(fcntl(fd, F_GETFD), -1);
         }
         directory_close(dir);
@@ -337,7 +337,7 @@ static void test_number_is_nobodys(void **state)
         int fd = directory_take_fd(dir);
 
         assert_true(is_dir_path(fd));
-        directory_give_fd(dir, fd);
+        directory_put_fd(dir, fd);
     }
     directory_close(dir);
 }
@@ -362,7 +362,7 @@ static void test_number_and_path_are_anothers(void **state)
     assert_int_equal(rename(moved, path), 0);
     int fd = directory_take_fd(dir);
     assert_true(fd >= 0);
-    directory_give_fd(dir, fd);
+    directory_put_fd(dir, fd);
     fault_set(&fstat_fault, EIO, 1);
     assert_int_equal(directory_take_fd(dir), -EIO);
     directory_close(dir);

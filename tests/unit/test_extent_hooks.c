@@ -95,7 +95,7 @@ static size_t fake_longest(const struct space *of)
     return longest;
 }
 
-static const struct space_backing fake_backing = {
+static const struct store_ops fake_store = {
     .map = fake_map,
     .commit = fake_commit,
     .release = fake_release,
@@ -107,7 +107,7 @@ static int start(bool hold)
     mmap_fault = munmap_fault = map_fault = commit_fault = release_fault = (struct fault){0};
     mapped = 0;
     longest = SIZE_MAX;
-    assert_int_equal(space_init(&space, &fake_backing, 0, OWNER), 0);
+    assert_int_equal(space_init(&space, &fake_store, 0, OWNER), 0);
     space.exact = true;
     assert_int_equal(extent_hooks_init(&hooks, &space, hold), 0);
     extent_hooks_begin(PAGE, 0);
@@ -132,7 +132,7 @@ static int teardown(void **state)
     (void)state;
     assert_int_equal(errno, SOME_ERRNO);
     extent_hooks_end(&hooks);
-    space_destroy(&space);
+    space_fini(&space);
     assert_int_equal(mapped, 0);
     return 0;
 }

@@ -194,7 +194,7 @@ static int store_release(struct space *of, void *addr, off_t offset, size_t size
     return madvise(addr, size, MADV_DONTNEED) == 0 ? 0 : -errno;
 }
 
-static const struct space_backing store = {
+static const struct store_ops store = {
     .map = store_map,
     .commit = store_commit,
     .release = store_release,
@@ -245,7 +245,7 @@ static int teardown(void **state)
     heap_destroy(&heap);
     /* All of the store goes with the space: it is not given back bit by bit. */
     assert_int_equal(releases, before);
-    space_destroy(&space);
+    space_fini(&space);
     assert_int_equal(arenas_alive, 0);
     return 0;
 }
@@ -261,7 +261,7 @@ static int setup_space(void **state)
 static int teardown_space(void **state)
 {
     (void)state;
-    space_destroy(&space);
+    space_fini(&space);
     assert_int_equal(arenas_alive, 0);
     return 0;
 }
@@ -299,7 +299,7 @@ static size_t fill(size_t size, void **blocks, size_t most)
 }
 
 /* What neither blocks nor the search for room need. */
-static void give_back(void)
+static void release_record(void)
 {
     thread_caches_reclaim(&heap.caches);
     arena_set_purge(&heap.arenas);
@@ -841,10 +841,10 @@ static void moving_gathers_blocks(void **state)
     for (size_t i = 0; i < MANY; i++)
         blocks[i] = must_alloc(512);
     size_t left = fragment(512, blocks, MANY, 7);
-    give_back();
+    release_record();
     size_t before = space_held(&space) - space.ahead;
     assert_true(move_all(512, blocks, left) > 0);
-    give_back();
+    release_record();
     assert_true(space_held(&space) - space.ahead < before / 2);
     while (left > 0)
         heap_free(&heap, blocks[--left]);
@@ -866,7 +866,7 @@ static void moving_ends_starvation(void **state)
 
     (void)state;
     size_t left = fragment(512, blocks, count, 7);
-    give_back();
+    release_record();
     must_not_alloc(8 * MIB);
     assert_true(refused());
     assert_true(move_all(512, blocks, left) > 0);
@@ -1005,13 +1005,13 @@ static void live(void)
     assert_non_null(alloc_in_other_arena(&size));
     arena_set_thread_number = 1;
     heap_destroy(&heap);
-    space_destroy(&space);
+    space_fini(&space);
 }
 
 static void address_space_does_not_grow(void **state)
 {
     (void)state;
-    space_destroy(&space);
+    space_fini(&space);
     live();
     live();
     size_t before = addresses();
@@ -1144,7 +1144,7 @@ static void threads_at_the_limit_do_no_damage(void **state)
         assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
         assert_int_equal(workers[i].damaged, 0);
     }
-    give_back();
+    release_record();
     assert_int_equal(space_held(&space), 0);
 }
 

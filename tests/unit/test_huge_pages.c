@@ -182,21 +182,21 @@ static int map_again(struct space *of, void *addr, size_t size, off_t offset)
     return map_space(of, addr, size, offset);
 }
 
-static const struct space_backing claiming = {
+static const struct store_ops claiming = {
     .map = map_again,
     .map_claimed = claim_space,
     .commit = huge_pages_commit,
     .release = huge_pages_release,
 };
 
-static const struct space_backing backing = {
+static const struct store_ops plain_ops = {
     .map = map_space,
     .commit = huge_pages_commit,
     .release = huge_pages_release,
 };
 
 /* Other segments of the space come before, so that offsets and addresses are not the same. */
-static int set_up(const struct space_backing *store)
+static int set_up(const struct store_ops *ops)
 {
     void *addr;
 
@@ -204,7 +204,7 @@ static int set_up(const struct space_backing *store)
     claim_fault = claim_populate_fault = mremap_fault = map_fault = (struct fault){0};
     memset(is_there, 0, sizeof(is_there));
     memset(is_claimed, 0, sizeof(is_claimed));
-    assert_int_equal(space_init(&space, store, 0, OWNER), 0);
+    assert_int_equal(space_init(&space, ops, 0, OWNER), 0);
     assert_int_equal(space_reserve(&space, ADDRESS_MAP_GRANULE, CHUNK, &addr), 0);
     assert_int_equal(space_reserve(&space, CHUNK, CHUNK, &addr), 0);
     base = addr;
@@ -214,7 +214,7 @@ static int set_up(const struct space_backing *store)
 static int setup(void **state)
 {
     (void)state;
-    return set_up(&backing);
+    return set_up(&plain_ops);
 }
 
 static int setup_claiming(void **state)
@@ -226,7 +226,7 @@ static int setup_claiming(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    space_destroy(&space);
+    space_fini(&space);
     return 0;
 }
 
@@ -299,16 +299,17 @@ static void last_page_of_a_region_goes_back(void **state)
     assert_int_equal(count_there(), 0);
 }
 
-/* Whatever part of a commit the pool had pages for: no other is touched, and all of it is undone.
+/*
+ * Whatever part of a commit the pool had pages for: no other is touched, and all of it is undone.
  */
 static void pool_runs_out(void **state)
 {
     char *region = reserve(4 * CHUNK);
 
     (void)state;
-    for (unsigned given = 0; given < 4; given++) {
+    for (unsigned requested = 0; requested < 4; requested++) {
         fault_set(&populate_fault, EFAULT, FAULT_ALWAYS);
-        populate_fault.skip = given;
+        populate_fault.skip = requested;
         assert_int_equal(space_commit(&space, region + PAGE, 4 * CHUNK - 2 * PAGE), -ENOMEM);
         assert_int_equal(space_held(&space), 0);
         populate_fault = (struct fault){0};

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backing/huge_pages_pool.h"
+#include "os/huge_pages_pool.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 

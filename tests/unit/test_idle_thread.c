@@ -25,17 +25,17 @@
 #include "heap/idle_thread.h"
 #include "support/faults.h"
 
-#define SOME_ERRNO   1234
-#define RETRY_AFTER  10
-#define LOOKS        5
-#define NAP_US       1000
-#define HANG_SECONDS 60
+#define SOME_ERRNO       1234
+#define RETRY_AFTER      10
+#define HUGE_PAGE_CHECKS 5
+#define NAP_US           1000
+#define HANG_SECONDS     60
 
 static struct fault create_fault;
 static atomic_uint created;
 static size_t stack_sizes[4];
-static atomic_uint looks; /* of the thread at the heaps */
-static atomic_int work;   /* looks that will find something to do */
+static atomic_uint checks; /* of the thread at the heaps */
+static atomic_int work;    /* looks that will find something to do */
 static atomic_bool much_unused;
 static atomic_bool main_has_ended, no_proc;
 static atomic_long seconds;
@@ -104,7 +104,7 @@ bool __wrap_heap_list_visit(bool (*visit)(struct heap *heap, void *argument), vo
     if (argument == NULL)
         return atomic_exchange(&much_unused, false);
     pthread_sigmask(SIG_SETMASK, NULL, &mask_of_thread);
-    atomic_fetch_add(&looks, 1);
+    atomic_fetch_add(&checks, 1);
     *(bool *)argument = atomic_fetch_sub(&work, 1) > 0;
     return false;
 }
@@ -115,7 +115,7 @@ static int setup(void **state)
     alarm(HANG_SECONDS);
     create_fault = (struct fault){0};
     atomic_store(&created, 0);
-    atomic_store(&looks, 0);
+    atomic_store(&checks, 0);
     atomic_store(&work, 0);
     atomic_store(&much_unused, false);
     atomic_store(&main_has_ended, false);
@@ -141,7 +141,7 @@ static void thread_ends_when_there_is_nothing_to_do(void **state)
     (void)state;
     start_and_wait();
     assert_int_equal(atomic_load(&created), 1);
-    assert_int_equal(atomic_load(&looks), LOOKS);
+    assert_int_equal(atomic_load(&checks), HUGE_PAGE_CHECKS);
 }
 
 static void thread_stays_while_there_is_something_to_do(void **state)
@@ -151,7 +151,7 @@ static void thread_stays_while_there_is_something_to_do(void **state)
     (void)state;
     atomic_store(&work, some);
     start_and_wait();
-    assert_int_equal(atomic_load(&looks), some + LOOKS);
+    assert_int_equal(atomic_load(&checks), some + HUGE_PAGE_CHECKS);
 }
 
 static void thread_comes_again(void **state)
@@ -168,7 +168,7 @@ static void last_moment_is_not_missed(void **state)
     (void)state;
     atomic_store(&much_unused, true);
     start_and_wait();
-    while (atomic_load(&looks) < 2 * LOOKS || idle_thread_is_running())
+    while (atomic_load(&checks) < 2 * HUGE_PAGE_CHECKS || idle_thread_is_running())
         usleep(NAP_US);
     assert_int_equal(atomic_load(&created), 1);
 }

@@ -108,8 +108,8 @@ static void failure_leaves_nothing(void **state)
     (void)state;
     fault_set(&create_fault, EAGAIN, FAULT_ALWAYS);
     assert_int_equal(create_all(), EAGAIN);
-    for (unsigned given = 1; given < LATE_KEYS; given++) {
-        create_fault = (struct fault){.error = ENOMEM, .skip = given, .times = FAULT_ALWAYS};
+    for (unsigned requested = 1; requested < LATE_KEYS; requested++) {
+        create_fault = (struct fault){.error = ENOMEM, .skip = requested, .times = FAULT_ALWAYS};
         assert_int_equal(create_all(), ENOMEM);
         assert_int_equal(count_free_keys(), free_keys);
     }

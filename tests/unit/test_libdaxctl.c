@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backing/libdaxctl.h"
+#include "os/libdaxctl.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 

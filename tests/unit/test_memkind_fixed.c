@@ -22,7 +22,7 @@
 #include "memkind.h"
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_fixed.h"
-#include "space/area_map.h"
+#include "space/range_map.h"
 #include "support/faults.h"
 #include "support/no_mapping_cache.h"
 

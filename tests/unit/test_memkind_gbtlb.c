@@ -24,9 +24,9 @@
 #include "memkind.h"
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_hbw.h"
+#include "os/madvise.h"
 #include "space/address_map.h"
 #include "support/faults.h"
-#include "util/madvise.h"
 
 #define GIB  ((size_t)1 << 30)
 #define EDGE ((size_t)4096)

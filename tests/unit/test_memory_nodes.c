@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backing/memory_nodes.h"
+#include "os/memory_nodes.h"
 
 #define GIB ((size_t)1 << 30)
 
@@ -196,10 +196,10 @@ static void tell_speeds(void)
 static void look_with(const char *dax_list, const char *hbw_list, const char *threshold)
 {
     memset(&nodes, 0, sizeof(nodes));
-    memory_nodes_look(&nodes, root, &(struct memory_nodes_wishes){dax_list, hbw_list, threshold});
+    memory_nodes_scan(&nodes, root, &(struct memory_nodes_wishes){dax_list, hbw_list, threshold});
 }
 
-static void look(const char *dax_list)
+static void scan(const char *dax_list)
 {
     look_with(dax_list, NULL, NULL);
 }
@@ -220,7 +220,7 @@ static void check_value(struct node_set set, unsigned long expected)
 static void test_look(void **state)
 {
     (void)state;
-    look(NULL);
+    scan(NULL);
     check_set(&nodes.memory, 0x3f);
     check_set(&nodes.cpus, 0x3);
     check_set(&nodes.dax, 0x1c);
@@ -235,16 +235,16 @@ static void test_no_devices(void **state)
 {
     (void)state;
     dax = 0;
-    look(NULL);
+    scan(NULL);
     assert_int_equal(nodes.dax_error, -ENODEV);
     dax = 1ul << 2;
     dax_error = -ENOMEM;
-    look(NULL);
+    scan(NULL);
     assert_int_equal(nodes.dax_error, -ENODEV);
     /* Memory of a device that is not online. */
     dax_error = 0;
     dax = 1ul << 7;
-    look(NULL);
+    scan(NULL);
     assert_int_equal(nodes.dax_error, -ENODEV);
     check_set(&nodes.dax, 0);
 }
@@ -253,10 +253,10 @@ static void test_no_nodes(void **state)
 {
     (void)state;
     available = false;
-    look(NULL);
+    scan(NULL);
     check_set(&nodes.memory, 0);
     assert_int_equal(nodes.dax_error, -ENODEV);
-    look("0");
+    scan("0");
     assert_int_equal(nodes.dax_error, -EINVAL);
 }
 
@@ -268,17 +268,17 @@ static void test_nothing_is_known(void **state)
         put(node, "meminfo", "Node %d\n", node);
         put(node, "distance", "\n");
     }
-    look("0");
+    scan("0");
     check_set(&nodes.memory, 0);
     assert_int_equal(nodes.dax_error, -EINVAL);
     for (int node = 0; node < NODES; node++)
         put(node, "meminfo", "Node %d MemTotal: 4 kB\n", node);
-    look(NULL);
+    scan(NULL);
     check_set(&nodes.memory, 0x3f);
     check_value(memory_nodes_closest(&nodes, &nodes.dax, 0), 0x1c);
     check_value(memory_nodes_local(&nodes, 0), 0x3f);
     remove_tree();
-    look("0");
+    scan("0");
     check_set(&nodes.memory, 0);
 }
 
@@ -288,7 +288,7 @@ static void test_gaps(void **state)
     (void)state;
     put(-1, "online", "0-1,3,5\n");
     put(0, "distance", "10 21 28 12\n");
-    look(NULL);
+    scan(NULL);
     check_set(&nodes.memory, 0x2b);
     assert_int_equal(nodes.distance[0][1], 21);
     assert_int_equal(nodes.distance[0][2], UINT8_MAX);
@@ -338,7 +338,7 @@ static void test_speeds(void **state)
 {
     (void)state;
     tell_speeds();
-    look(NULL);
+    scan(NULL);
     assert_int_equal(nodes.speed[5].bandwidth, 400000);
     assert_int_equal(nodes.speed[5].latency, 110);
     check_set(&nodes.speed[5].initiators, 1);
@@ -357,7 +357,7 @@ static void test_other_initiators(void **state)
     (void)state;
     put_speed(5, "access0", 900000, 10, 0);
     put_speed(5, "access1", 300000, 120, 1);
-    look(NULL);
+    scan(NULL);
     assert_int_equal(nodes.speed[5].bandwidth, 300000);
     check_set(&nodes.speed[5].initiators, 1);
 }
@@ -368,7 +368,7 @@ static void test_half_of_a_speed(void **state)
     (void)state;
     put_speed(5, "access1", 300000, 120, 1);
     put(5, "access1/initiators/write_bandwidth", "0\n");
-    look(NULL);
+    scan(NULL);
     assert_int_equal(nodes.speed[5].bandwidth, 0);
     assert_int_equal(nodes.hbw_error, -ENODEV);
     check_value(memory_nodes_of_least_latency(&nodes, &nodes.memory, 0), 0);
@@ -379,7 +379,7 @@ static void test_distances(void **state)
     static const struct node_set none = {{0}};
 
     (void)state;
-    look(NULL);
+    scan(NULL);
     check_value(memory_nodes_closest(&nodes, &nodes.dax, 0), 1ul << 2);
     check_value(memory_nodes_closest(&nodes, &nodes.dax, 1), 1ul << 3);
     check_value(memory_nodes_farthest(&nodes, &nodes.dax, 0), 1ul << 4);
@@ -390,7 +390,7 @@ static void test_distances(void **state)
 static void test_sizes(void **state)
 {
     (void)state;
-    look(NULL);
+    scan(NULL);
     check_value(memory_nodes_largest(&nodes, &nodes.memory), 1ul << 3 | 1ul << 4);
     check_value(memory_nodes_largest(&nodes, &nodes.cpus), 0x3);
     check_value(memory_nodes_smallest(&nodes, &nodes.memory), 1ul << 5);
@@ -400,7 +400,7 @@ static void test_sizes(void **state)
 static void test_local(void **state)
 {
     (void)state;
-    look(NULL);
+    scan(NULL);
     /* The far node is as near to one socket as to the other. */
     check_value(memory_nodes_local(&nodes, 0), 1ul << 0 | 1ul << 2 | 1ul << 4 | 1ul << 5);
     check_value(memory_nodes_local(&nodes, 1), 1ul << 1 | 1ul << 3 | 1ul << 4);

@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-#include "backing/node_list.h"
+#include "os/node_list.h"
 
 static const struct node_set known = {{0x1f}};   /* nodes 0 to 4 */
 static const struct node_set allowed = {{0x1a}}; /* 1, 3 and 4 */

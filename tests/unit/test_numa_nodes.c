@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "backing/numa_nodes.h"
+#include "os/numa_nodes.h"
 
 #define LONG_BITS ((int)(sizeof(unsigned long) * CHAR_BIT))
 #define NODES     (2 * LONG_BITS)
@@ -105,7 +105,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Asks for a mask of maxnode bits, and compares its longs, and that those behind it are untouched.
+/*
+ * Asks for a mask of maxnode bits, and compares its longs, and that those behind it are untouched.
  */
 static void check(unsigned long maxnode, int error, unsigned long first, unsigned long second)
 {

@@ -20,10 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backing/dax_device.h"
 #include "heap/jemalloc_ctl.h"
 #include "memkind.h"
 #include "memkind/internal/memkind_pmem.h"
+#include "os/dax_device.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 

@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backing/process_maps.h"
+#include "os/process_maps.h"
 #include "support/leftovers.h"
 
 #define MAPS 4

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of regions: the states of pages, and that what is counted is what the backing store holds,
+ * Tests of regions: the states of pages, and that what is counted is what the store holds,
  * whatever fails.
  *
  * The store is a fake: an array of pages, of which commit and release can be made to fail, also in
@@ -121,7 +121,7 @@ static int fake_release(struct space *of, void *addr, off_t offset, size_t size)
     return 0;
 }
 
-static const struct space_backing fake_backing = {.commit = fake_commit, .release = fake_release};
+static const struct store_ops fake_store = {.commit = fake_commit, .release = fake_release};
 
 /* -- Fixture ----------------------------------------------------------------------------------- */
 
@@ -137,7 +137,7 @@ static int setup(void **state)
     assert_ptr_equal(mmap(base, CHUNKS * SPACE_CHUNK, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
                      base);
-    assert_int_equal(space_init(&space, &fake_backing, 0, OWNER), 0);
+    assert_int_equal(space_init(&space, &fake_store, 0, OWNER), 0);
     space.first_step = SPACE_CHUNK;
     region = region_new(&space, base, REGION_OFFSET, MODEL_SIZE);
     assert_non_null(region);
@@ -148,7 +148,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    space_destroy(&space);
+    space_fini(&space);
     munmap(base, CHUNKS * SPACE_CHUNK);
     return 0;
 }
@@ -367,7 +367,8 @@ static void chunk_that_does_not_fit_is_committed_in_part(void **state)
     check_accounts();
 }
 
-/* Commits a range with five gaps, where the n-th call to the store fails. Whether it got that far.
+/*
+ * Commits a range with five gaps, where the n-th call to the store fails. Whether it got that far.
  */
 static bool commit_fails_at(unsigned n, bool in_part, bool ahead)
 {

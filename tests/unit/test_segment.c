@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "space/address_map.h"
-#include "space/area_map.h"
+#include "space/range_map.h"
 #include "space/segment.h"
 #include "space/space.h"
 #include "support/faults.h"
@@ -84,21 +84,21 @@ static int fake_map(struct space *of, void *addr, size_t size, off_t offset)
     return fault_hits(&map_fault) ? -map_fault.error : 0;
 }
 
-static const struct space_backing fake_backing = {.map = fake_map};
+static const struct store_ops fake_store = {.map = fake_map};
 
 static int setup(void **state)
 {
     (void)state;
     mmap_fault = map_fault = open_fault = (struct fault){0};
     mapped = largest = 0;
-    assert_int_equal(space_init(&space, &fake_backing, 0, OWNER), 0);
+    assert_int_equal(space_init(&space, &fake_store, 0, OWNER), 0);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    space_destroy(&space);
+    space_fini(&space);
     assert_int_equal(mapped, 0);
     return 0;
 }
@@ -274,10 +274,10 @@ static void few_addresses_make_small_segments(void **state)
         assert_int_equal(made[i]->size % SPACE_CHUNK, 0);
         assert_true(made[i]->size >= before);
         before = made[i]->size;
-        assert_int_equal(address_map_owner(made[i]->base), ADDRESS_MAP_AREAS);
-        assert_int_equal(area_map_owner(made[i]->base), OWNER);
-        assert_int_equal(area_map_owner(made[i]->base + made[i]->size - 1), OWNER);
-        assert_non_null(area_map_class_at(made[i]->base));
+        assert_int_equal(address_map_owner(made[i]->base), ADDRESS_MAP_RANGES);
+        assert_int_equal(range_map_owner(made[i]->base), OWNER);
+        assert_int_equal(range_map_owner(made[i]->base + made[i]->size - 1), OWNER);
+        assert_non_null(range_map_class_at(made[i]->base));
     }
     assert_true(before > SPACE_CHUNK);
     /* Once there are addresses again, whole granules, although what is reserved makes none. */
@@ -294,7 +294,7 @@ static void few_addresses_make_small_segments(void **state)
 
         segment_retire(made[i]);
         segment_unmap(&space, made[i]);
-        assert_int_equal(area_map_owner(base), ADDRESS_MAP_NONE);
+        assert_int_equal(range_map_owner(base), ADDRESS_MAP_NONE);
     }
 }
 

@@ -22,10 +22,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backing/directory.h"
+#include "os/directory.h"
 #include "space/address_map.h"
-#include "space/file_backing.h"
 #include "space/snapshot.h"
+#include "store/file_store.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 
@@ -163,9 +163,9 @@ static int setup(void **state)
     pretend_disk = *state != NULL;
     test_dir_make(dir_path);
     leftovers_take(&before, dir_path);
-    assert_int_equal(space_init(&space, &file_backing, 0, OWNER), 0);
+    assert_int_equal(space_init(&space, &file_store, 0, OWNER), 0);
     assert_int_equal(directory_open(dir_path, &directory), 0);
-    assert_int_equal(file_backing_open(&space, directory), 0);
+    assert_int_equal(file_store_open(&space, directory), 0);
     make_blocks();
     pretend_disk = false;
     return 0;
@@ -175,7 +175,7 @@ static int teardown(void **state)
 {
     (void)state;
     clear_faults();
-    space_destroy(&space);
+    space_fini(&space);
     leftovers_check(&before);
     test_dir_remove(dir_path);
     return 0;
@@ -227,7 +227,7 @@ static void child_has_a_copy(void **state)
     char byte = 0;
 
     (void)state;
-    assert_false(space_snapshot_is_wanted(&space));
+    assert_false(space_snapshot_is_enabled(&space));
     space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     space_snapshot_end(&space, true);
@@ -437,7 +437,7 @@ static void spare_number_is_the_copys(void **state)
 {
     (void)state;
     assert_int_equal(space.spare_fd, -1);
-    space_snapshot_want(&space);
+    space_snapshot_enable(&space);
     int spare = space.spare_fd;
     assert_true(spare > STDERR_FILENO && spare != space.fd);
     fault_set(&openat_fault, EMFILE, 1);
@@ -526,12 +526,12 @@ static void access_that_nothing_bars(void **state)
 /* A store of which there can be no copy. */
 static void store_without_copies(void **state)
 {
-    static struct space_backing backing;
+    static struct store_ops store;
 
     (void)state;
-    backing = file_backing;
-    backing.copy = NULL;
-    space.backing = &backing;
+    store = file_store;
+    store.copy = NULL;
+    space.store = &store;
     space_snapshot_hold(&space);
     space_snapshot_begin(&space);
     space_snapshot_end(&space, false);

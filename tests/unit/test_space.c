@@ -26,11 +26,11 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "backing/directory.h"
+#include "os/directory.h"
 #include "space/address_map.h"
-#include "space/file_backing.h"
 #include "space/region.h"
 #include "space/space.h"
+#include "store/file_store.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 #include "support/no_mapping_cache.h"
@@ -201,7 +201,7 @@ static int fake_release(struct space *of, void *addr, off_t offset, size_t size)
     return 0;
 }
 
-static const struct space_backing fake_backing = {
+static const struct store_ops fake_store = {
     .map = fake_map,
     .commit = fake_commit,
     .release = fake_release,
@@ -214,7 +214,7 @@ static size_t fake_longest(const struct space *of)
 }
 
 /* A store that must not become long. */
-static const struct space_backing short_backing = {
+static const struct store_ops short_store = {
     .map = fake_map,
     .commit = fake_commit,
     .release = fake_release,
@@ -242,7 +242,7 @@ static int setup_fake(void **state)
 {
     (void)state;
     reset();
-    assert_int_equal(space_init(&space, &fake_backing, 0, OWNER), 0);
+    assert_int_equal(space_init(&space, &fake_store, 0, OWNER), 0);
     space.first_step = CHUNK;
     return 0;
 }
@@ -253,9 +253,9 @@ static int setup_file(void **state)
 
     (void)state;
     reset();
-    assert_int_equal(space_init(&space, &file_backing, 0, OWNER), 0);
+    assert_int_equal(space_init(&space, &file_store, 0, OWNER), 0);
     assert_int_equal(directory_open(dir_path, &directory), 0);
-    assert_int_equal(file_backing_open(&space, directory), 0);
+    assert_int_equal(file_store_open(&space, directory), 0);
     space.first_step = CHUNK;
     return 0;
 }
@@ -263,7 +263,7 @@ static int setup_file(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    space_destroy(&space);
+    space_fini(&space);
     assert_int_equal(mapped, 0);
     leftovers_check(&before);
     test_dir_remove(dir_path);
@@ -328,7 +328,7 @@ static void no_lock_is_an_error(void **state)
     for (unsigned skip = 0; skip < 2; skip++) {
         fault_set(&mutex_fault, EAGAIN, 1);
         mutex_fault.skip = skip;
-        assert_int_equal(space_init(&other, &fake_backing, 0, OWNER), -EAGAIN);
+        assert_int_equal(space_init(&other, &fake_store, 0, OWNER), -EAGAIN);
     }
 }
 
@@ -341,7 +341,7 @@ static void destroy_gives_everything_back(void **state)
     commit(addr, 3 * CHUNK);
     memset(addr, 1, 3 * CHUNK);
     reserve(GIB, GIB);
-    space_destroy(&space);
+    space_fini(&space);
     assert_int_equal(fcntl(fd, F_GETFD), -1);
     assert_int_equal(address_map_owner(addr), ADDRESS_MAP_NONE);
     assert_int_equal(mapped, 0);
@@ -409,7 +409,7 @@ static void regions_do_not_overlap(void **state)
     }
 }
 
-/* The area map is changed while the space's lock is held: debug builds check that this may be. */
+/* The range map is changed while the space's lock is held: debug builds check that this may be. */
 static void few_addresses_are_used(void **state)
 {
     (void)state;
@@ -510,14 +510,14 @@ static void no_file_is_ebadf(void **state)
     size_t mapped_once = 0;
 
     (void)state;
-    assert_int_equal(space_init(&other, &file_backing, 0, OWNER), 0);
+    assert_int_equal(space_init(&other, &file_store, 0, OWNER), 0);
     for (int i = 0; i < RETRIES; i++) {
         assert_int_equal(space_reserve(&other, 1, 1, &addr), -EBADF);
         if (i == 0)
             mapped_once = mapped;
     }
     size_t mapped_often = mapped;
-    space_destroy(&other);
+    space_fini(&other);
     assert_int_equal(mapped_often, mapped_once);
 }
 
@@ -527,7 +527,7 @@ static void regions_end_where_the_store_must(void **state)
 
     (void)state;
     assert_int_equal(space_longest(&space), SIZE_MAX);
-    space.backing = &short_backing;
+    space.store = &short_store;
     assert_int_equal(space_longest(&space), GRANULE - CHUNK / 2);
     assert_int_equal(space_reserve(&space, GRANULE, CHUNK, &addr), -EFBIG);
     assert_int_equal(mapped, 0);
@@ -594,7 +594,7 @@ static void new_space_begins_in_steps_below_a_chunk(void **state)
     void *addr;
 
     (void)state;
-    assert_int_equal(space_init(&other, &fake_backing, 0, OWNER), 0);
+    assert_int_equal(space_init(&other, &fake_store, 0, OWNER), 0);
     assert_true(other.first_step >= page && other.first_step <= CHUNK);
     assert_int_equal(other.first_step & (other.first_step - 1), 0);
     assert_int_equal(space_reserve(&other, CHUNK, CHUNK, &addr), 0);
@@ -602,7 +602,7 @@ static void new_space_begins_in_steps_below_a_chunk(void **state)
     assert_int_equal(space_held(&other), other.first_step);
     assert_int_equal(space_decommit(&other, addr, page), 0);
     assert_int_equal(space_held(&other), 0);
-    space_destroy(&other);
+    space_fini(&other);
 }
 
 static void exact_space_commits_what_is_asked_for(void **state)

@@ -81,7 +81,7 @@ static int fake_holds(const struct space *of, size_t *bytes)
     return 0;
 }
 
-static const struct space_backing backing = {
+static const struct store_ops array_ops = {
     .map = fake_map,
     .commit = fake_commit,
     .release = fake_release,
@@ -93,7 +93,7 @@ static int setup(void **state)
     (void)state;
     holds_fault = release_fault = (struct fault){0};
     memset(store, 0, sizeof(store));
-    assert_int_equal(space_init(&space, &backing, 0, OWNER), 0);
+    assert_int_equal(space_init(&space, &array_ops, 0, OWNER), 0);
     space.exact = true;
     return 0;
 }
@@ -101,7 +101,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    space_destroy(&space);
+    space_fini(&space);
     return 0;
 }
 

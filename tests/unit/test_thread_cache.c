@@ -7,7 +7,7 @@
  * exchange, or held by the test. Blocks of all classes have the same little memory. Time passes
  * when the test says so.
  */
-/* WRAP: heap_fill heap_drain heap_age heap_given_back exchange_give clock_gettime syscall mmap */
+/* WRAP: heap_refill heap_flush heap_age heap_released transfer_cache_insert clock_gettime syscall mmap */
 /* WRAP: munmap */
 /* WRAP: pthread_setspecific late_key_create malloc */
 #include <setjmp.h>
@@ -34,23 +34,23 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "heap/exchange.h"
 #include "heap/size_class.h"
 #include "heap/thread_cache.h"
+#include "heap/transfer_cache.h"
 #include "support/faults.h"
 #include "util/late_key.h"
 #include "util/mapping_cache.h"
 
-#define KIB             ((size_t)1 << 10)
-#define NUMBER          17u /* of the heap */
-#define BLOCKS          ((size_t)32768)
-#define BLOCK_SIZE      ((size_t)64)
-#define BIN_BYTES       (64 * KIB) /* most that a bin may hold, in bytes and in blocks */
-#define BIN_BLOCKS      ((size_t)256)
-#define EXCHANGE_BLOCKS ((size_t)512) /* most of a class that the exchange holds */
-#define MANY            ((size_t)1024)
-#define FEW             ((size_t)8)
-#define LOOK_AFTER_POPS 2048u
+#define KIB                 ((size_t)1 << 10)
+#define NUMBER              17u /* of the heap */
+#define BLOCKS              ((size_t)32768)
+#define BLOCK_SIZE          ((size_t)64)
+#define BIN_BYTES           (64 * KIB) /* most that a bin may hold, in bytes and in blocks */
+#define BIN_BLOCKS          ((size_t)256)
+#define EXCHANGE_BLOCKS     ((size_t)512) /* most of a class that the transfer cache holds */
+#define MANY                ((size_t)1024)
+#define FEW                 ((size_t)8)
+#define MAINTAIN_AFTER_POPS 2048u
 /* most pieces of a kind that are kept for later threads */
 #define SPARES          ((size_t)MAPPING_CACHE_PIECES)
 #define THREADS         ((size_t)40) /* more than there are spares */
@@ -96,11 +96,11 @@ static struct heap heap;
 static struct heap next_heap; /* which has the same number later */
 static struct thread_caches caches;
 static atomic_size_t held_bytes;
-static atomic_size_t given_back; /* that the heap was told of when no lock was held */
-static atomic_uint wrong;        /* checks that failed in any thread */
+static atomic_size_t releases; /* that the heap was told of when no lock was held */
+static atomic_uint wrong;      /* checks that failed in any thread */
 static atomic_long seconds;
 static void (*during_fill)(void); /* once, with the blocks on their way */
-static void (*during_give)(void); /* once, before the exchange is asked */
+static void (*during_give)(void); /* once, before the transfer cache is asked */
 static atomic_long pieces;        /* mapped and not unmapped */
 static struct fault register_fault;
 static struct fault barrier_fault;
@@ -109,14 +109,14 @@ static struct fault specific_fault;
 static struct fault key_fault;
 static struct fault malloc_fault;
 
-size_t __wrap_heap_fill(struct heap *from, unsigned size_class, void **blocks, size_t wanted);
-void __wrap_heap_drain(struct heap *to, void *const *blocks, size_t count);
+size_t __wrap_heap_refill(struct heap *from, unsigned size_class, void **blocks, size_t wanted);
+void __wrap_heap_flush(struct heap *to, void *const *blocks, size_t count);
 void __wrap_heap_age(struct heap *of);
-void __wrap_heap_given_back(struct heap *of, size_t bytes);
-size_t __real_exchange_give(struct exchange *exchange, unsigned size_class, void *const *blocks,
-                            size_t count);
-size_t __wrap_exchange_give(struct exchange *exchange, unsigned size_class, void *const *blocks,
-                            size_t count);
+void __wrap_heap_released(struct heap *of, size_t bytes);
+size_t __real_transfer_cache_insert(struct transfer_cache *transfer_cache, unsigned size_class,
+                                    void *const *blocks, size_t count);
+size_t __wrap_transfer_cache_insert(struct transfer_cache *transfer_cache, unsigned size_class,
+                                    void *const *blocks, size_t count);
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 long __real_syscall(long number, ...);
@@ -167,7 +167,7 @@ static void *fill_one_locked(struct heap *from, unsigned size_class)
     return pool[index];
 }
 
-size_t __wrap_heap_fill(struct heap *from, unsigned size_class, void **blocks, size_t wanted)
+size_t __wrap_heap_refill(struct heap *from, unsigned size_class, void **blocks, size_t wanted)
 {
     size_t count;
     void (*action)(void) = during_fill;
@@ -200,7 +200,7 @@ static void drain_one_locked(struct heap *to, void *block)
     unused[unused_count++] = (size_t)(info - infos);
 }
 
-void __wrap_heap_drain(struct heap *to, void *const *blocks, size_t count)
+void __wrap_heap_flush(struct heap *to, void *const *blocks, size_t count)
 {
     if (count == 0)
         return;
@@ -216,14 +216,14 @@ void __wrap_heap_age(struct heap *of)
     atomic_fetch_add(&of->aged, 1);
 }
 
-void __wrap_heap_given_back(struct heap *of, size_t bytes)
+void __wrap_heap_released(struct heap *of, size_t bytes)
 {
     (void)of;
-    atomic_fetch_add(&given_back, bytes);
+    atomic_fetch_add(&releases, bytes);
 }
 
-size_t __wrap_exchange_give(struct exchange *exchange, unsigned size_class, void *const *blocks,
-                            size_t count)
+size_t __wrap_transfer_cache_insert(struct transfer_cache *transfer_cache, unsigned size_class,
+                                    void *const *blocks, size_t count)
 {
     void (*action)(void) = during_give;
 
@@ -231,7 +231,7 @@ size_t __wrap_exchange_give(struct exchange *exchange, unsigned size_class, void
         during_give = NULL;
         action();
     }
-    return __real_exchange_give(exchange, size_class, blocks, count);
+    return __real_transfer_cache_insert(transfer_cache, size_class, blocks, count);
 }
 
 /* -- The system -------------------------------------------------------------------------------- */
@@ -479,7 +479,7 @@ static int start(struct heap *of)
 
     /* The first look is as far away as any other. */
     if (err == 0)
-        atomic_store(&caches.looked_after, atomic_load(&seconds));
+        atomic_store(&caches.maintained, atomic_load(&seconds));
     return err;
 }
 
@@ -797,7 +797,7 @@ static void bin_that_runs_full_grows_first(void **state)
     give_many(blocks, BIN_BLOCKS);
     assert_int_equal(own_count(c), BIN_BLOCKS);
     assert_int_equal(heap.drains, drains);
-    assert_int_equal(exchange_bytes(caches.exchange), 0);
+    assert_int_equal(transfer_cache_bytes(caches.transfer_cache), 0);
 }
 
 /* Makes the bin full; blocks[0] is the oldest there. */
@@ -822,7 +822,8 @@ static void oldest_half_goes_to_the_exchange(void **state)
     unsigned drains = heap.drains;
     give(one_more);
     assert_int_equal(own_count(c), BIN_BLOCKS / 2 + 1);
-    assert_int_equal(exchange_bytes(caches.exchange), BIN_BLOCKS / 2 * size_class_size(c));
+    assert_int_equal(transfer_cache_bytes(caches.transfer_cache),
+                     BIN_BLOCKS / 2 * size_class_size(c));
     assert_int_equal(heap.drains, drains);
     nothing_is_lost();
     /* There another thread finds them, before it asks the heap. */
@@ -843,7 +844,8 @@ static void what_the_exchange_has_no_room_for_goes_to_the_heap(void **state)
     (void)state;
     take_many(c, blocks, 2 * MANY);
     give_many(blocks, 2 * MANY);
-    assert_int_equal(exchange_bytes(caches.exchange), EXCHANGE_BLOCKS * size_class_size(c));
+    assert_int_equal(transfer_cache_bytes(caches.transfer_cache),
+                     EXCHANGE_BLOCKS * size_class_size(c));
     assert_true(own_count(c) <= BIN_BLOCKS);
     assert_int_equal(heap.out, (EXCHANGE_BLOCKS + own_count(c)) * size_class_size(c));
     nothing_is_lost();
@@ -915,7 +917,7 @@ static void reclaim_empties_all_caches_and_the_exchange(void **state)
     give(one_more);
     for (int i = 0; i < 2; i++)
         worker_caches(pair[i], &handfuls[i]);
-    assert_true(exchange_bytes(caches.exchange) > 0);
+    assert_true(transfer_cache_bytes(caches.transfer_cache) > 0);
     assert_true(own_count(c) > 0);
     nothing_is_lost();
     thread_caches_reclaim(&caches);
@@ -1038,8 +1040,8 @@ static void bin_emptied_during_a_refill_keeps_its_bounds(void **state)
     nothing_is_lost();
 }
 
-/* What a thread has in its hands while another reclaims must not end in the exchange, where nobody
- * looks. */
+/* What a thread has in its hands while another reclaims must not end in the transfer cache, where
+ * nobody looks. */
 static void overflow_on_its_way_is_not_hidden_from_a_reclaim(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
@@ -1106,15 +1108,15 @@ static void heap_is_told_what_it_gets_back(void **state)
 
     (void)state;
     take_many(c, blocks, BIN_BLOCKS + 1);
-    size_t before = atomic_load(&given_back);
+    size_t before = atomic_load(&releases);
     give_many(blocks, BIN_BLOCKS + 1);
-    assert_true(atomic_load(&given_back) > before);
+    assert_true(atomic_load(&releases) > before);
     void *block = take(c);
     thread_caches_turn_off(&caches, THREAD_CACHES_POLICY);
     thread_caches_reclaim(&caches);
-    before = atomic_load(&given_back);
+    before = atomic_load(&releases);
     give(block);
-    assert_int_equal(atomic_load(&given_back), before + size_class_size(c));
+    assert_int_equal(atomic_load(&releases), before + size_class_size(c));
     thread_caches_turn_on(&caches, THREAD_CACHES_POLICY);
 }
 
@@ -1254,7 +1256,8 @@ static void do_take_of_next(void *arg)
         CHECK(info_of(handful->blocks[i])->out_of == &next_heap);
 }
 
-/* Threads that have caches of a heap that has ended: one goes on with its successor, one does not.
+/*
+ * Threads that have caches of a heap that has ended: one goes on with its successor, one does not.
  */
 static void cache_of_an_ended_heap_never_reaches_the_next(void **state)
 {
@@ -1290,7 +1293,7 @@ static void cache_of_an_ended_heap_never_reaches_the_next(void **state)
 /* -- Time -------------------------------------------------------------------------------------- */
 
 /* A second passes and this thread goes the slow way. */
-static void look(void)
+static void scan(void)
 {
     unsigned c = size_class_count;
     unsigned aged = heap.aged;
@@ -1315,12 +1318,12 @@ static void idle_caches_are_emptied(void **state)
     for (int i = 0; i < 2; i++) {
         worker_caches(pair[i], &handfuls[i]);
     }
-    look();
+    scan();
     assert_int_equal(out_of(&handfuls[0]), FEW);
     assert_int_equal(out_of(&handfuls[1]), FEW);
     /* One thread does something, the other does not. */
     worker_do(pair[1], do_take, &one);
-    look();
+    scan();
     assert_int_equal(out_of(&handfuls[0]), 0);
     assert_int_equal(out_of(&handfuls[1]), FEW);
     nothing_is_lost();
@@ -1341,11 +1344,11 @@ static void unused_exchange_is_emptied(void **state)
     void *one_more = take(c);
     fill_bin(c, blocks);
     give(one_more);
-    size_t bytes = exchange_bytes(caches.exchange);
-    look();
-    assert_int_equal(exchange_bytes(caches.exchange), bytes);
-    look();
-    assert_int_equal(exchange_bytes(caches.exchange), 0);
+    size_t bytes = transfer_cache_bytes(caches.transfer_cache);
+    scan();
+    assert_int_equal(transfer_cache_bytes(caches.transfer_cache), bytes);
+    scan();
+    assert_int_equal(transfer_cache_bytes(caches.transfer_cache), 0);
     assert_false(is_out(blocks[0]));
     nothing_is_lost();
 }
@@ -1358,8 +1361,8 @@ static void idle_caches_stay_without_membarrier(void **state)
     (void)state;
     worker_caches(worker, &handful);
     fault_set(&barrier_fault, EPERM, FAULT_ALWAYS);
-    look();
-    look();
+    scan();
+    scan();
     assert_true(barrier_fault.calls > 0);
     assert_int_equal(out_of(&handful), FEW);
     unsigned fills = heap.fills;
@@ -1376,17 +1379,17 @@ static void fast_way_is_left_once_in_a_while(void **state)
 
     (void)state;
     give(take(c));
-    for (unsigned i = 0; i < 2 * LOOK_AFTER_POPS; i++)
+    for (unsigned i = 0; i < 2 * MAINTAIN_AFTER_POPS; i++)
         give(take(c));
     /* No time has passed. */
     assert_int_equal(heap.aged, 0);
     atomic_fetch_add(&seconds, 1);
-    while (heap.aged == 0 && pops <= 2 * LOOK_AFTER_POPS) {
+    while (heap.aged == 0 && pops <= 2 * MAINTAIN_AFTER_POPS) {
         give(take(c));
         pops++;
     }
     assert_int_equal(heap.aged, 1);
-    assert_true(pops <= LOOK_AFTER_POPS + 1);
+    assert_true(pops <= MAINTAIN_AFTER_POPS + 1);
     nothing_is_lost();
 }
 

@@ -21,8 +21,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "backing/directory.h"
-#include "backing/tmpfile.h"
+#include "os/directory.h"
+#include "os/tmpfile.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 
@@ -409,7 +409,7 @@ static void replace_descriptor(const char *path, int flags)
     assert_int_equal(dup3(fd, number, O_CLOEXEC), number);
     close(fd);
     leftovers_take(&before, dir_path);
-    directory_give_fd(dir, number);
+    directory_put_fd(dir, number);
 }
 
 static void test_create_where_the_descriptor_is_anothers(void **state)

@@ -51,7 +51,7 @@ static bool read_sizes(struct settings *settings, char *message)
     if (good && text[length] == ':' && text[length + 1] != '\0')
         good = settings_parse_size(text + length + 1, &settings->max) &&
                settings->max-- > settings->min;
-    return good || settings_wrong(message, name, "a size such as 4K, or two such as 1M:5M");
+    return good || settings_invalid(message, name, "a size such as 4K, or two such as 1M:5M");
 }
 
 static bool read_number(const char *name, int least, int most, int *number, char *message)
@@ -80,7 +80,7 @@ static bool read_type(char *message)
     if (text == NULL)
         return true;
     kind = named_kinds_find(text);
-    return kind != NULL || settings_wrong(message, name, "a kind such as MEMKIND_HBW_PREFERRED");
+    return kind != NULL || settings_invalid(message, name, "a kind such as MEMKIND_HBW_PREFERRED");
 }
 
 static bool read_settings(struct settings *settings, char *message)

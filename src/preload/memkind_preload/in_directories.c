@@ -18,8 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "backing/node_files.h"
 #include "memkind/internal/memkind_arena.h"
+#include "os/node_files.h"
 #include "preload/device_files.h"
 #include "preload/file_kind.h"
 #include "preload/full.h"
@@ -28,7 +28,7 @@
 #include "preload/settings.h"
 
 #define NOWHERE   UINT8_MAX /* distance from a node that the kernel does not tell about */
-#define COME_BACK FULL_ASK_AFTER_BYTES
+#define COME_BACK FULL_CHECK_AFTER_BYTES
 #define SEPARATOR ':'
 #define ALL_OF(n) ((1u << (n)) - 1)
 
@@ -108,8 +108,8 @@ static void come_back(void)
 }
 
 /* What is asked of the thread's own kind, and, where that is full, of the others in turn. */
-static void *ask(void *(*allocate)(memkind_t kind, size_t alignment, size_t size), size_t alignment,
-                 size_t size)
+static void *query_membarrier(void *(*allocate)(memkind_t kind, size_t alignment, size_t size),
+                              size_t alignment, size_t size)
 {
     memkind_t own = preload_self.own != NULL ? preload_self.own : choose();
     void *block = allocate(own, alignment, size);
@@ -155,22 +155,22 @@ static void *allocate_uncached(memkind_t kind, size_t alignment, size_t size)
 
 static void *several_malloc(size_t size)
 {
-    return ask(allocate_any, 0, size);
+    return query_membarrier(allocate_any, 0, size);
 }
 
 static void *several_calloc(size_t size)
 {
-    return ask(allocate_zero, 0, size);
+    return query_membarrier(allocate_zero, 0, size);
 }
 
 static void *several_memalign(size_t alignment, size_t size)
 {
-    return ask(allocate_aligned, alignment, size);
+    return query_membarrier(allocate_aligned, alignment, size);
 }
 
 static void *several_malloc_uncached(size_t size)
 {
-    return ask(allocate_uncached, 0, size);
+    return query_membarrier(allocate_uncached, 0, size);
 }
 
 static void count_freed(memkind_t kind, void *ptr)
@@ -256,8 +256,8 @@ static bool make_listed(const char *text, size_t size, struct serving *serving, 
     if (count != 0)
         made = make_several(directories, size, serving, message);
     else
-        settings_wrong(message, "MEMKIND_PRELOAD_DIR",
-                       "a list of up to 16 directories with colons between them");
+        settings_invalid(message, "MEMKIND_PRELOAD_DIR",
+                         "a list of up to 16 directories with colons between them");
     free(list);
     return made;
 }

@@ -31,7 +31,7 @@ static bool read_size(const char *name, size_t *size, char *message)
     const char *text = secure_getenv(name);
 
     return text == NULL || settings_parse_size(text, size) ||
-           settings_wrong(message, name, "a size such as 4096, 512M or 4G");
+           settings_invalid(message, name, "a size such as 4096, 512M or 4G");
 }
 
 static bool read_ratio(struct settings *settings, char *message)
@@ -44,7 +44,7 @@ static bool read_ratio(struct settings *settings, char *message)
         return true;
     return (parse_part(text, &end, &settings->dram) && *end == ':' &&
             parse_part(end + 1, &end, &settings->pmem) && *end == '\0') ||
-           settings_wrong(message, name, "a ratio DRAM:PMEM such as 1:4");
+           settings_invalid(message, name, "a ratio DRAM:PMEM such as 1:4");
 }
 
 static bool read_fallback(struct settings *settings, char *message)
@@ -54,13 +54,13 @@ static bool read_fallback(struct settings *settings, char *message)
 
     settings->fall_back = text == NULL || strcmp(text, "dram") == 0;
     return settings->fall_back || strcmp(text, "fail") == 0 ||
-           settings_wrong(message, name, "\"dram\" or \"fail\"");
+           settings_invalid(message, name, "\"dram\" or \"fail\"");
 }
 
 static bool check_sizes(const struct settings *settings, char *message)
 {
     if (max_size != 0 && max_size < MEMKIND_PMEM_MIN_SIZE)
-        return settings_wrong(message, "MEMKIND_PRELOAD_SIZE", "0 (no limit) or at least 16M");
+        return settings_invalid(message, "MEMKIND_PRELOAD_SIZE", "0 (no limit) or at least 16M");
     if (settings->min > settings->max) {
         snprintf(message, SETTINGS_MESSAGE_SIZE,
                  "MEMKIND_PRELOAD_MIN is larger than MEMKIND_PRELOAD_MAX");

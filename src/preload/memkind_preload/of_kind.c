@@ -13,8 +13,8 @@ bool places_of_kind(const char *name, struct serving *serving, char *message)
     memkind_t kind = named_kinds_find_short(name);
 
     if (kind == NULL)
-        return settings_wrong(message, "MEMKIND_PRELOAD_KIND",
-                              "a kind such as hbw, dax-kmem or highest-capacity");
+        return settings_invalid(message, "MEMKIND_PRELOAD_KIND",
+                                "a kind such as hbw, dax-kmem or highest-capacity");
     int err = memkind_check_available(kind);
     if (err != MEMKIND_SUCCESS) {
         memkind_error_message(err, reason, sizeof(reason));

@@ -8,8 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "backing/node_files.h"
-#include "backing/node_list.h"
+#include "os/node_files.h"
+#include "os/node_list.h"
 #include "preload/memkind_preload/places.h"
 #include "preload/private_kind.h"
 #include "preload/settings.h"
@@ -109,11 +109,11 @@ bool places_on_nodes(const char *list, const char *policy_name, struct serving *
     memkind_t kind;
 
     if (policy == NULL)
-        return settings_wrong(message, "MEMKIND_PRELOAD_POLICY",
-                              "\"bind\", \"preferred\", \"interleave\" or \"weighted\"");
+        return settings_invalid(message, "MEMKIND_PRELOAD_POLICY",
+                                "\"bind\", \"preferred\", \"interleave\" or \"weighted\"");
     if (node_list_parse(list, &known, &allowed, &nodes) != 0)
-        return settings_wrong(message, "MEMKIND_PRELOAD_NODES",
-                              "a list of nodes that have memory, such as 1 or 0,2-3");
+        return settings_invalid(message, "MEMKIND_PRELOAD_NODES",
+                                "a list of nodes that have memory, such as 1 or 0,2-3");
     memcpy(place.nodes, nodes.bits, sizeof(place.nodes));
     place.small_pages = policy->spreads_pages;
     if (!choose_mode(policy, &place, list, message))

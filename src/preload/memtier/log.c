@@ -23,7 +23,7 @@ static void say(const char *prefix, const char *format, va_list arguments)
     dprintf(STDERR_FILENO, "%s: %s\n", prefix, text);
 }
 
-#define SAY(prefix)                     \
+#define PRINT(prefix)                   \
     do {                                \
         va_list arguments;              \
         va_start(arguments, format);    \
@@ -33,19 +33,19 @@ static void say(const char *prefix, const char *format, va_list arguments)
 
 void log_error(const char *format, ...)
 {
-    SAY("MEMKIND_MEM_TIERING_LOG_ERROR");
+    PRINT("MEMKIND_MEM_TIERING_LOG_ERROR");
 }
 
 void log_info(const char *format, ...)
 {
     if (level >= LEVEL_INFO)
-        SAY("MEMKIND_MEM_TIERING_LOG_INFO");
+        PRINT("MEMKIND_MEM_TIERING_LOG_INFO");
 }
 
 void log_debug(const char *format, ...)
 {
     if (level >= LEVEL_DEBUG)
-        SAY("MEMKIND_MEM_TIERING_LOG_DEBUG");
+        PRINT("MEMKIND_MEM_TIERING_LOG_DEBUG");
 }
 
 bool log_start(void)

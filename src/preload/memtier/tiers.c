@@ -19,14 +19,14 @@
 #include "preload/memtier/thresholds.h"
 #include "preload/private_kind.h"
 
-enum wish_kind { NO_KIND, DRAM, KMEM_DAX, FS_DAX };
+enum request_kind { NO_KIND, DRAM, KMEM_DAX, FS_DAX };
 
 static const char *const kind_names[] = {
     [DRAM] = "DRAM", [KMEM_DAX] = "KMEM_DAX", [FS_DAX] = "FS_DAX"};
 
 /* What a part of the text says of one tier. */
-struct wish {
-    enum wish_kind kind;
+struct request {
+    enum request_kind kind;
     const char *path;
     size_t limit;
     bool limited;
@@ -45,87 +45,87 @@ static bool is_first(const char *name, bool before, const char *value)
     return !before && value != NULL;
 }
 
-static bool take_kind(struct wish *wish, const char *value)
+static bool take_kind(struct request *request, const char *value)
 {
-    if (!is_first("KIND", wish->kind != NO_KIND, value))
+    if (!is_first("KIND", request->kind != NO_KIND, value))
         return false;
     for (unsigned kind = DRAM; kind <= FS_DAX; kind++)
         if (strcmp(value, kind_names[kind]) == 0)
-            wish->kind = (enum wish_kind)kind;
-    if (wish->kind == NO_KIND)
+            request->kind = (enum request_kind)kind;
+    if (request->kind == NO_KIND)
         log_error("Unsupported kind: %s", value);
-    return wish->kind != NO_KIND;
+    return request->kind != NO_KIND;
 }
 
-static bool take_path(struct wish *wish, const char *value)
+static bool take_path(struct request *request, const char *value)
 {
-    if (!is_first("PATH", wish->path != NULL, value))
+    if (!is_first("PATH", request->path != NULL, value))
         return false;
-    wish->path = value;
+    request->path = value;
     return true;
 }
 
-static bool take_limit(struct wish *wish, const char *value)
+static bool take_limit(struct request *request, const char *value)
 {
-    if (wish->limited) {
+    if (request->limited) {
         log_error("PMEM_SIZE_LIMIT param already defined");
         return false;
     }
-    wish->limited = true;
-    return parse_bytes(value, &wish->limit);
+    request->limited = true;
+    return parse_bytes(value, &request->limit);
 }
 
-static bool take_ratio(struct wish *wish, const char *value)
+static bool take_ratio(struct request *request, const char *value)
 {
-    if (wish->ratio != 0) {
+    if (request->ratio != 0) {
         log_error("RATIO param already defined");
         return false;
     }
-    return parse_ratio(value, &wish->ratio);
+    return parse_ratio(value, &request->ratio);
 }
 
-static bool take(struct wish *wish, const char *name, const char *value)
+static bool take(struct request *request, const char *name, const char *value)
 {
     if (strcmp(name, "KIND") == 0)
-        return take_kind(wish, value);
+        return take_kind(request, value);
     if (strcmp(name, "PATH") == 0)
-        return take_path(wish, value);
+        return take_path(request, value);
     if (strcmp(name, "PMEM_SIZE_LIMIT") == 0)
-        return take_limit(wish, value);
+        return take_limit(request, value);
     if (strcmp(name, "RATIO") == 0)
-        return take_ratio(wish, value);
+        return take_ratio(request, value);
     log_error("Invalid parameter: %s", name);
     return false;
 }
 
-static bool is_whole(const struct wish *wish)
+static bool is_whole(const struct request *request)
 {
-    bool file = wish->kind == FS_DAX;
+    bool file = request->kind == FS_DAX;
 
-    if (!file && wish->path != NULL)
+    if (!file && request->path != NULL)
         log_error("PATH param can be defined only for FS_DAX kind");
-    else if (!file && wish->limited)
+    else if (!file && request->limited)
         log_error("PMEM_SIZE_LIMIT param can be defined only for FS_DAX kind");
-    else if (wish->kind == NO_KIND)
+    else if (request->kind == NO_KIND)
         log_error("KIND param not found");
-    else if (wish->ratio == 0)
+    else if (request->ratio == 0)
         log_error("RATIO param not found");
-    else if (file && wish->path == NULL)
+    else if (file && request->path == NULL)
         log_error("PATH param (required for FS_DAX) not found");
     else
         return true;
     return false;
 }
 
-static bool make_file(const struct wish *wish, memkind_t *kind)
+static bool make_file(const struct request *request, memkind_t *kind)
 {
     const char *reason;
 
-    if (memkind_check_dax_path(wish->path) != MEMKIND_SUCCESS)
-        log_info("%s don't point to DAX device", wish->path);
-    if (file_kind_make(wish->path, wish->limit, kind, &reason))
+    if (memkind_check_dax_path(request->path) != MEMKIND_SUCCESS)
+        log_info("%s don't point to DAX device", request->path);
+    if (file_kind_make(request->path, request->limit, kind, &reason))
         return true;
-    log_error("No memory in PATH %s: %s", wish->path, reason);
+    log_error("No memory in PATH %s: %s", request->path, reason);
     return false;
 }
 
@@ -153,11 +153,11 @@ static bool make_dram(memkind_t *kind)
     return dram != NULL;
 }
 
-static bool make_kind(const struct wish *wish, memkind_t *kind)
+static bool make_kind(const struct request *request, memkind_t *kind)
 {
-    switch (wish->kind) {
+    switch (request->kind) {
     case FS_DAX:
-        return make_file(wish, kind);
+        return make_file(request, kind);
     case KMEM_DAX:
         return make_node_kind(kind);
     default:
@@ -165,14 +165,14 @@ static bool make_kind(const struct wish *wish, memkind_t *kind)
     }
 }
 
-static bool parse_tier(char *text, struct wish *wish)
+static bool parse_tier(char *text, struct request *request)
 {
     char *name, *value;
 
     while (parse_pair(&text, &name, &value))
-        if (!take(wish, name, value))
+        if (!take(request, name, value))
             return false;
-    return is_whole(wish);
+    return is_whole(request);
 }
 
 /* -- All --------------------------------------------------------------------------------------- */
@@ -187,7 +187,7 @@ struct plan {
 static bool add_tier(char *text, struct plan *plan)
 {
     struct tiers *tiers = plan->tiers;
-    struct wish wish = {0};
+    struct request request = {0};
     /* The parser writes into the text. */
     char *whole = strdup(text);
 
@@ -196,9 +196,9 @@ static bool add_tier(char *text, struct plan *plan)
         free(whole);
         return false;
     }
-    bool made = parse_tier(text, &wish) && make_kind(&wish, &tiers->kinds[tiers->count]);
+    bool made = parse_tier(text, &request) && make_kind(&request, &tiers->kinds[tiers->count]);
     if (made)
-        plan->ratios[tiers->count++] = wish.ratio;
+        plan->ratios[tiers->count++] = request.ratio;
     else
         log_error("Failed to parse query: %s", whole);
     free(whole);

@@ -15,7 +15,7 @@
 
 struct question {
     const char *name;
-    void (*ask)(void);
+    void (*query_membarrier)(void);
     const char *answer; /* of this library; NULL: asked by other questions only */
 };
 

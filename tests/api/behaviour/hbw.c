@@ -238,20 +238,20 @@ static void policy_interleave(void)
 static void verify(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *area = mmap(NULL, 16 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *range = mmap(NULL, 16 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     say_error(hbw_verify_memory_region(NULL, page, 0));
-    say_error(hbw_verify_memory_region(area, 0, 0));
-    say_error(hbw_verify_memory_region(area, page, 2));
-    say_error(hbw_verify_memory_region(area, 16 * page, 0));
-    area[3 * page] = 'x';
-    say_error(hbw_verify_memory_region(area + 3 * page + 5, 10, 0));
-    say_error(hbw_verify_memory_region(area + 3 * page + 5, page, 0));
-    say_error(hbw_verify_memory_region(area, 16 * page, HBW_TOUCH_PAGES));
-    say_error(hbw_verify_memory_region(area + 1, 16 * page - 1, 0));
-    say("%c", area[3 * page]);
-    munmap(area + 15 * page, page);
-    say_error(hbw_verify_memory_region(area, 16 * page, 0));
+    say_error(hbw_verify_memory_region(range, 0, 0));
+    say_error(hbw_verify_memory_region(range, page, 2));
+    say_error(hbw_verify_memory_region(range, 16 * page, 0));
+    range[3 * page] = 'x';
+    say_error(hbw_verify_memory_region(range + 3 * page + 5, 10, 0));
+    say_error(hbw_verify_memory_region(range + 3 * page + 5, page, 0));
+    say_error(hbw_verify_memory_region(range, 16 * page, HBW_TOUCH_PAGES));
+    say_error(hbw_verify_memory_region(range + 1, 16 * page - 1, 0));
+    say("%c", range[3 * page]);
+    munmap(range + 15 * page, page);
+    say_error(hbw_verify_memory_region(range, 16 * page, 0));
 }
 
 /* -- The same with nodes listed ---------------------------------------------------------------- */

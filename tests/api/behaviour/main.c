@@ -144,7 +144,7 @@ static const struct question *const questions[] = {
 
 static void answer_one(const struct question *question)
 {
-    question->ask();
+    question->query_membarrier();
     puts(answer);
     fflush(stdout);
     _exit(EXIT_SUCCESS);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the one arena over a range calls for memory. */
+#include "heap/range_hooks.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "space/range.h"
+
+static struct range *range_of(extent_hooks_t *table)
+{
+    return ((struct range_hooks *)((char *)table - offsetof(struct range_hooks, table)))->range;
+}
+
+/* jemalloc asks without *commit to grow ahead, and with it for exactly what it needs; it leaves
+ * setting to zero to the hook. */
+static void *alloc_hook(extent_hooks_t *table, void *new_addr, size_t size, size_t alignment,
+                        bool *zero, bool *commit, unsigned arena)
+{
+    (void)arena;
+    if (new_addr != NULL || !*commit)
+        return NULL;
+    void *addr = range_alloc(range_of(table), size, alignment);
+    if (addr != NULL && *zero)
+        memset(addr, 0, size);
+    return addr;
+}
+
+static bool dalloc_hook(extent_hooks_t *table, void *addr, size_t size, bool committed,
+                        unsigned arena)
+{
+    (void)committed;
+    (void)arena;
+    range_free(range_of(table), addr, size);
+    return false;
+}
+
+static bool split_hook(extent_hooks_t *table, void *addr, size_t size, size_t size_a, size_t size_b,
+                       bool committed, unsigned arena)
+{
+    (void)table;
+    (void)addr;
+    (void)size;
+    (void)size_a;
+    (void)size_b;
+    (void)committed;
+    (void)arena;
+    return false;
+}
+
+static bool merge_hook(extent_hooks_t *table, void *addr_a, size_t size_a, void *addr_b,
+                       size_t size_b, bool committed, unsigned arena)
+{
+    (void)table;
+    (void)addr_a;
+    (void)size_a;
+    (void)addr_b;
+    (void)size_b;
+    (void)committed;
+    (void)arena;
+    return false;
+}
+
+void range_hooks_init(struct range_hooks *hooks, struct range *range)
+{
+    hooks->table = (extent_hooks_t){
+        .alloc = alloc_hook,
+        .dalloc = dalloc_hook,
+        .split = split_hook,
+        .merge = merge_hook,
+    };
+    hooks->range = range;
+}

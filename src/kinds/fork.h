@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What happens to the kinds when the process forks. */
+#pragma once
+
+/*
+ * Registers the handlers, after jemalloc has registered its own, where that has not been done. 0,
+ * or -ENOMEM: then a child would take what it inherits for its own, and there must be no kind that
+ * processes share. Thread-safe.
+ */
+int fork_install(void);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The kernel's pools of huge pages, as sysfs shows them. */
+#include "os/huge_pages_pool.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "util/cancel.h"
+
+#define FOLDER    "hugepages/hugepages-2048kB/"
+#define GIGANTIC  "hugepages/hugepages-1048576kB/"
+#define POOL      "nr_hugepages"
+#define SYSTEM    "/sys/kernel/mm/"
+#define PATH_SIZE 128
+#define TEXT_SIZE 32
+
+/* The number that a file holds, 0 where there is no such file. */
+static size_t read_number(const char *path)
+{
+    char text[TEXT_SIZE] = "";
+    int state = cancel_hold();
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        ssize_t length = read(fd, text, sizeof(text) - 1);
+
+        text[length > 0 ? length : 0] = '\0';
+        close(fd);
+    }
+    cancel_restore(state);
+    return strtoul(text, NULL, 10);
+}
+
+/* The pages of the pool with this folder. */
+static size_t pool_size(const char *folder, const unsigned long *mask, unsigned long maxnode)
+{
+    enum { BITS = sizeof(*mask) * CHAR_BIT };
+    char path[PATH_SIZE];
+    size_t pages = 0;
+
+    if (mask == NULL) {
+        snprintf(path, sizeof(path), SYSTEM "%s" POOL, folder);
+        return read_number(path);
+    }
+    for (unsigned long node = 0; node < maxnode; node++) {
+        if ((mask[node / BITS] >> node % BITS & 1) == 0)
+            continue;
+        snprintf(path, sizeof(path), "/sys/devices/system/node/node%lu/%s" POOL, node, folder);
+        pages += read_number(path);
+    }
+    return pages;
+}
+
+size_t huge_pages_pool_size(const unsigned long *mask, unsigned long maxnode)
+{
+    return pool_size(FOLDER, mask, maxnode);
+}
+
+size_t huge_pages_pool_size_gigantic(const unsigned long *mask, unsigned long maxnode)
+{
+    return pool_size(GIGANTIC, mask, maxnode);
+}
+
+size_t huge_pages_pool_free(void)
+{
+    size_t most = read_number(SYSTEM FOLDER "nr_overcommit_hugepages");
+    size_t taken = read_number(SYSTEM FOLDER "surplus_hugepages");
+    size_t free_pages = read_number(SYSTEM FOLDER "free_hugepages");
+
+    return free_pages + (most > taken ? most - taken : 0);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The NUMA nodes of the system. */
+#include "os/numa_nodes.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <numa.h>
+#include <numaif.h>
+#include <string.h>
+
+#define NUMA_NODES_LONG_BITS (sizeof(unsigned long) * CHAR_BIT)
+
+static void numa_nodes_clear(unsigned long *mask, unsigned long maxnode)
+{
+    memset(mask, 0, ((maxnode - 1) / NUMA_NODES_LONG_BITS + 1) * sizeof(*mask));
+}
+
+/* Whether the node has CPUs. One that cannot be asked is not there, or no longer. */
+static bool numa_nodes_has_cpus(int node, struct bitmask *cpus)
+{
+    return numa_node_to_cpus(node, cpus) == 0 && numa_bitmask_weight(cpus) > 0;
+}
+
+/* As numa_nodes_with_cpus(), into a mask of zeroes, but leaves in it what it found on error. */
+static int numa_nodes_find(unsigned long *mask, unsigned long maxnode, struct bitmask *cpus)
+{
+    int error = -ENODEV;
+
+    for (int node = 0; node <= numa_max_node(); node++) {
+        unsigned long bit = (unsigned long)node;
+
+        if (!numa_nodes_has_cpus(node, cpus))
+            continue;
+        if (bit >= maxnode)
+            return -EINVAL;
+        mask[bit / NUMA_NODES_LONG_BITS] |= 1ul << bit % NUMA_NODES_LONG_BITS;
+        error = 0;
+    }
+    return error;
+}
+
+int numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode)
+{
+    struct bitmask *cpus;
+    int error;
+
+    if (mask == NULL || maxnode == 0)
+        return -EINVAL;
+    numa_nodes_clear(mask, maxnode);
+    if (numa_available() < 0)
+        return -ENOSYS;
+    cpus = numa_allocate_cpumask();
+    if (cpus == NULL)
+        return -ENOMEM;
+    error = numa_nodes_find(mask, maxnode, cpus);
+    if (error != 0)
+        numa_nodes_clear(mask, maxnode);
+    numa_bitmask_free(cpus);
+    return error;
+}
+
+bool numa_nodes_forbid_binding(void)
+{
+    int saved_errno = errno;
+    /* Of nothing, which is always granted. */
+    bool forbidden =
+        mbind(NULL, 0, MPOL_DEFAULT, NULL, 0, 0) != 0 && (errno == EPERM || errno == ENOSYS);
+
+    errno = saved_errno;
+    return forbidden;
+}

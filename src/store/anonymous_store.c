@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Spaces in anonymous memory, placed by the operations of their kind. */
+#include "store/anonymous_store.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include "os/huge_pages_pool.h"
+#include "os/tmpfile.h"
+#include "space/huge_pages.h"
+#include "space/segment.h"
+#include "space/space.h"
+
+/* With further flags; where addr is NULL, anywhere. */
+static int map_with(struct memkind *kind, void **addr, size_t size, int protection, int further)
+{
+    struct memkind_ops *ops = kind->ops;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+
+    if (ops->get_mmap_flags != NULL && ops->get_mmap_flags(kind, &flags) != MEMKIND_SUCCESS)
+        return -EINVAL;
+    void *mapped = mmap(*addr, size, protection, flags | further, -1, 0);
+    if (mapped == MAP_FAILED)
+        return -errno;
+    *addr = mapped;
+    return 0;
+}
+
+static int place(struct memkind *kind, void *addr, size_t size)
+{
+    struct memkind_ops *ops = kind->ops;
+
+    /* The operations may be the program's, which need not set errno. */
+    if (ops->madvise != NULL && ops->madvise(kind, addr, size) != MEMKIND_SUCCESS)
+        return -ENOMEM;
+    int err = ops->mbind != NULL ? ops->mbind(kind, addr, size) : MEMKIND_SUCCESS;
+    /* Where the kernel knows of no nodes, all memory is on the right one. */
+    return err == MEMKIND_SUCCESS || err == MEMKIND_ERROR_UNAVAILABLE ? 0 : -ENOMEM;
+}
+
+static int map_at(struct space *space, void *addr, size_t size, int protection)
+{
+    struct memkind *kind = space->store_arg;
+    int err = map_with(kind, &addr, size, protection, MAP_FIXED | MAP_NORESERVE);
+
+    return err == 0 ? place(kind, addr, size) : err;
+}
+
+static int huge_map(struct space *space, void *addr, size_t size, off_t offset)
+{
+    (void)offset;
+    return map_at(space, addr, size, PROT_READ | PROT_WRITE);
+}
+
+/* RLIMIT_DATA counts writable memory alone, so anonymous_commit() makes the memory writable. */
+static int anonymous_map(struct space *space, void *addr, size_t size, off_t offset)
+{
+    (void)offset;
+    return map_at(space, addr, size, PROT_NONE);
+}
+
+/* A private map of huge pages without MAP_NORESERVE has a reservation in the pool. */
+static int map_with_reservation(struct space *space, size_t size, void **addr)
+{
+    struct memkind *kind = space->store_arg;
+
+    *addr = NULL;
+    int err = map_with(kind, addr, size, PROT_READ | PROT_WRITE, 0);
+    if (err != 0)
+        return err;
+    err = place(kind, *addr, size);
+    if (err != 0)
+        munmap(*addr, size);
+    return err;
+}
+
+static int anonymous_commit(struct space *space, void *addr, off_t offset, size_t size)
+{
+    (void)offset;
+    return segment_open(space, addr, size);
+}
+
+static int anonymous_release(struct space *space, void *addr, off_t offset, size_t size)
+{
+    (void)space;
+    (void)offset;
+    return madvise(addr, size, MADV_DONTNEED) == 0 ? 0 : -errno;
+}
+
+/*
+ * Unless it is told to promise anything, the kernel refuses one map of more than all memory and
+ * swap, and so does malloc(3). Addresses that are reserved for a heap are none that it counts, so
+ * it is asked.
+ */
+static int memory_if_counted(const struct space *space, size_t *size)
+{
+    size_t memory = tmpfile_memory();
+    int saved_errno = errno;
+
+    (void)space;
+    if (memory > SIZE_MAX - SPACE_CHUNK)
+        return -ENODATA;
+    void *more = mmap(NULL, memory + SPACE_CHUNK, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    errno = saved_errno;
+    if (more != MAP_FAILED) {
+        munmap(more, memory + SPACE_CHUNK);
+        return -ENODATA;
+    }
+    *size = memory;
+    return 0;
+}
+
+static const struct store_ops small_pages = {
+    .map = anonymous_map,
+    .commit = anonymous_commit,
+    .release = anonymous_release,
+    .capacity = memory_if_counted,
+};
+
+static int room_for_huge_pages(const struct space *space, size_t *size)
+{
+    size_t pages = huge_pages_pool_free();
+
+    (void)space;
+    *size = pages < SIZE_MAX / HUGE_PAGES_POOL_PAGE ? pages * HUGE_PAGES_POOL_PAGE : SIZE_MAX;
+    return 0;
+}
+
+/* The same with huge pages, which may be touched only once they are there. */
+static const struct store_ops huge_pages = {
+    .map = huge_map,
+    .map_claimed = map_with_reservation,
+    .commit = huge_pages_commit,
+    .release = huge_pages_release,
+    .is_full = huge_pages_are_used_up,
+    .room = room_for_huge_pages,
+};
+
+const struct store_ops *anonymous_store_of(struct memkind *kind)
+{
+    int flags = 0;
+
+    if (kind->ops->get_mmap_flags != NULL)
+        (void)kind->ops->get_mmap_flags(kind, &flags);
+    return (flags & MAP_HUGETLB) != 0 ? &huge_pages : &small_pages;
+}

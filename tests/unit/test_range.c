@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of ranges: which pages are handed out, what comes back, and what fails. */
+/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
+/* WRAP: mmap pthread_mutex_init */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "space/address_map.h"
+#include "space/range.h"
+#include "space/range_map.h"
+#include "support/faults.h"
+#include "support/no_mapping_cache.h"
+
+#define PAGE  ((size_t)4096)
+#define PAGES ((size_t)200) /* not a multiple of a bitmap's word */
+#define OWNER (ADDRESS_MAP_FIRST_OWNER + 2u)
+
+static struct fault mmap_fault;
+static struct fault mutex_fault;
+static char *memory;
+static struct range range;
+
+void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
+int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
+
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    return fault_hits(&mmap_fault) ? MAP_FAILED
+                                   : __real_mmap(addr, size, protection, flags, fd, offset);
+}
+
+int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
+{
+    return fault_hits(&mutex_fault) ? mutex_fault.error
+                                    : __real_pthread_mutex_init(lock, attributes);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    mmap_fault = mutex_fault = (struct fault){0};
+    memory = aligned_alloc(PAGE, PAGES * PAGE);
+    assert_non_null(memory);
+    return range_init(&range, OWNER);
+}
+
+static int setup_open(void **state)
+{
+    return setup(state) != 0 || range_open(&range, memory, PAGES * PAGE) != 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    range_fini(&range);
+    assert_int_equal(range_map_owner(memory), *ADDRESS_MAP_ENTRY(beside, memory));
+    free(memory);
+    return 0;
+}
+
+static char *take(size_t pages)
+{
+    return range_alloc(&range, pages * PAGE, PAGE);
+}
+
+static void give(char *addr, size_t pages)
+{
+    range_free(&range, addr, pages * PAGE);
+}
+
+static void area_without_memory_has_nothing(void **state)
+{
+    (void)state;
+    assert_null(take(1));
+    assert_int_equal(space_held(&range.space), 0);
+}
+
+static void only_whole_pages_are_used(void **state)
+{
+    (void)state;
+    assert_int_equal(range_open(&range, memory + 1, 3 * PAGE), 0);
+    assert_int_equal(range.size, 3 * PAGE);
+    assert_int_equal(range.space.max_size, 2 * PAGE);
+    assert_ptr_equal(take(2), memory + PAGE);
+    assert_null(take(1));
+    assert_int_equal(range_map_owner(memory + PAGE - 1), *ADDRESS_MAP_ENTRY(beside, memory));
+    assert_int_equal(range_map_owner(memory + PAGE), OWNER);
+    assert_int_equal(range_map_owner(memory + 3 * PAGE - 1), OWNER);
+}
+
+static void less_than_a_page_is_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(range_open(&range, memory + 1, 2 * PAGE - 2), 0);
+    assert_int_equal(range.size, 2 * PAGE - 2);
+    assert_null(take(1));
+}
+
+static void impossible_addresses_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(range_open(&range, memory, SIZE_MAX), -EINVAL);
+    assert_int_equal(range_open(&range, (void *)(UINTPTR_MAX - 8), 8), -EINVAL);
+    assert_int_equal(range_open(&range, (void *)((uintptr_t)1 << 60), PAGE), -EINVAL);
+    assert_null(take(1));
+}
+
+static void records_may_find_no_memory(void **state)
+{
+    struct range other;
+
+    (void)state;
+    fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
+    assert_int_equal(range_open(&range, memory, PAGES * PAGE), -ENOMEM);
+    assert_null(take(1));
+    mmap_fault = (struct fault){0};
+    assert_int_equal(range_open(&range, memory, PAGES * PAGE), 0);
+    assert_ptr_equal(take(PAGES), memory);
+    fault_set(&mutex_fault, EAGAIN, 1);
+    assert_int_equal(range_init(&other, OWNER), -EAGAIN);
+}
+
+static void lowest_pages_come_first(void **state)
+{
+    (void)state;
+    char *first = take(3);
+    char *second = take(2);
+    char *third = take(PAGES - 5);
+
+    assert_ptr_equal(first, memory);
+    assert_ptr_equal(second, memory + 3 * PAGE);
+    assert_ptr_equal(third, memory + 5 * PAGE);
+    assert_int_equal(space_held(&range.space), PAGES * PAGE);
+    assert_null(take(1));
+    give(second, 2);
+    assert_null(take(3));
+    assert_ptr_equal(take(1), second);
+    give(first, 3);
+    assert_ptr_equal(take(1), first);
+    assert_ptr_equal(take(2), first + PAGE);
+    assert_ptr_equal(take(1), second + PAGE);
+    assert_null(take(1));
+}
+
+/* Pieces come back in any cut, and runs that meet are one. */
+static void neighbours_are_one_run(void **state)
+{
+    char *all = take(PAGES);
+
+    (void)state;
+    assert_ptr_equal(all, memory);
+    for (size_t i = 0; i < PAGES; i += 2)
+        give(all + i * PAGE, 1);
+    assert_null(take(2));
+    for (size_t i = 1; i < PAGES; i += 2)
+        give(all + i * PAGE, 1);
+    assert_int_equal(space_held(&range.space), 0);
+    assert_ptr_equal(take(PAGES), memory);
+}
+
+static void alignment_is_of_the_address(void **state)
+{
+    (void)state;
+    for (size_t alignment = PAGE; alignment <= 64 * PAGE; alignment *= 2) {
+        char *block = range_alloc(&range, PAGE, alignment);
+
+        assert_non_null(block);
+        assert_int_equal((uintptr_t)block % alignment, 0);
+        assert_true(block >= memory && block < memory + PAGES * PAGE);
+    }
+    assert_null(range_alloc(&range, PAGE, (size_t)1 << 46));
+    /* What was passed over is used by others. */
+    assert_true(take(1) < memory + 4 * PAGE);
+}
+
+static void memory_is_not_touched(void **state)
+{
+    (void)state;
+    memset(memory, 0x5a, PAGES * PAGE);
+    give(take(PAGES), PAGES);
+    for (size_t i = 0; i < PAGES * PAGE; i++)
+        assert_int_equal(memory[i], 0x5a);
+}
+
+/* In the child of a fork, another thread of the parent may have had the lock. */
+static void area_that_ends_takes_no_lock(void **state)
+{
+    char *all = take(PAGES);
+
+    (void)state;
+    atomic_store(&range.space.closing, true);
+    pthread_mutex_lock(&range.space.lock);
+    give(all, PAGES);
+    pthread_mutex_unlock(&range.space.lock);
+    assert_int_equal(space_held(&range.space), PAGES * PAGE);
+}
+
+#define CLOSED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define OPEN(test)   cmocka_unit_test_setup_teardown(test, setup_open, teardown)
+
+int main(void)
+{
+    /* Once in a process, there are tables to be mapped. */
+    if (address_map_open(NULL, 0) != 0)
+        return 1;
+    const struct CMUnitTest tests[] = {
+        CLOSED(area_without_memory_has_nothing),
+        CLOSED(only_whole_pages_are_used),
+        CLOSED(less_than_a_page_is_nothing),
+        CLOSED(impossible_addresses_are_refused),
+        CLOSED(records_may_find_no_memory),
+        OPEN(lowest_pages_come_first),
+        OPEN(neighbours_are_one_run),
+        OPEN(alignment_is_of_the_address),
+        OPEN(memory_is_not_touched),
+        OPEN(area_that_ends_takes_no_lock),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tests of the transfer cache: no block is lost or handed out twice, nobody waits for a stack of a
+ * class, and what lies there unused goes back.
+ *
+ * The heap is a stand-in that notes which blocks come back. Blocks are addresses in a field that
+ * nobody reads.
+ */
+/* WRAP: malloc heap_flush */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "heap/size_class.h"
+#include "heap/thread_cache.h"
+#include "heap/transfer_cache.h"
+#include "support/faults.h"
+
+#define STACK_BYTES  ((size_t)128 << 10) /* most of a class that the transfer cache may hold */
+#define STACK_BLOCKS ((size_t)512)
+#define BLOCKS       1024 /* of the field: more than a stack of a class holds */
+#define BATCH        16
+#define SMALL        1u /* the smallest class */
+#define THREADS      4
+#define ROUNDS       20000
+
+struct heap {
+    unsigned drained; /* blocks */
+};
+
+static struct heap heap;
+static struct transfer_cache *transfer_cache;
+static char field[BLOCKS];
+static atomic_uchar away[BLOCKS]; /* given to the transfer cache, and neither taken nor drained */
+static atomic_uint wrong;         /* blocks that came from where they were not */
+static void (*during_drain)(void);
+static struct fault malloc_fault;
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void __wrap_heap_flush(struct heap *to, void *const *blocks, size_t count);
+
+void *__wrap_malloc(size_t size)
+{
+    return malloc_fault.times > 0 && fault_hits(&malloc_fault) ? NULL : __real_malloc(size);
+}
+
+static void came_back(void *const *blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (atomic_exchange(&away[(char *)blocks[i] - field], 0) != 1)
+            atomic_fetch_add(&wrong, 1);
+}
+
+void __wrap_heap_flush(struct heap *to, void *const *blocks, size_t count)
+{
+    void (*action)(void) = during_drain;
+
+    to->drained += (unsigned)count;
+    came_back(blocks, count);
+    if (count != 0 && action != NULL) {
+        during_drain = NULL;
+        action();
+    }
+}
+
+/* -- Fixture ----------------------------------------------------------------------------------- */
+
+static int setup(void **state)
+{
+    (void)state;
+    heap.drained = 0;
+    wrong = 0;
+    during_drain = NULL;
+    fault_set(&malloc_fault, 0, 0);
+    memset(away, 0, sizeof(away));
+    transfer_cache = size_class_init() == 0 ? transfer_cache_create() : NULL;
+    return transfer_cache == NULL ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+    unsigned drained = heap.drained;
+
+    (void)state;
+    transfer_cache_destroy(transfer_cache);
+    /* What is in it is left alone. */
+    assert_int_equal(heap.drained, drained);
+    assert_int_equal(wrong, 0);
+    return 0;
+}
+
+/* Gives blocks [first, first + count) of the field, of which it may take fewer. */
+static size_t give(unsigned size_class, size_t first, size_t count)
+{
+    void *blocks[BLOCKS] = {NULL};
+
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = &field[first + i];
+        atomic_store(&away[first + i], 1);
+    }
+    size_t taken = transfer_cache_insert(transfer_cache, size_class, blocks, count);
+    for (size_t i = taken; i < count; i++)
+        atomic_store(&away[first + i], 0);
+    return taken;
+}
+
+static size_t take(unsigned size_class, size_t wanted)
+{
+    void *blocks[BLOCKS];
+    size_t count = transfer_cache_remove(transfer_cache, size_class, blocks, wanted);
+
+    came_back(blocks, count);
+    return count;
+}
+
+static size_t capacity(unsigned size_class)
+{
+    size_t blocks = STACK_BYTES / size_class_size(size_class);
+
+    return blocks < STACK_BLOCKS ? blocks : STACK_BLOCKS;
+}
+
+/* -- Tests ------------------------------------------------------------------------------------- */
+
+static void new_exchange_is_empty(void **state)
+{
+    (void)state;
+    for (unsigned c = 1; c <= size_class_count; c++)
+        assert_int_equal(take(c, BATCH), 0);
+    assert_int_equal(transfer_cache_bytes(transfer_cache), 0);
+    transfer_cache_flush(transfer_cache, &heap);
+    assert_int_equal(heap.drained, 0);
+}
+
+static void what_is_given_can_be_taken(void **state)
+{
+    (void)state;
+    assert_int_equal(give(SMALL, 0, 0), 0);
+    assert_int_equal(give(SMALL, 0, BATCH), BATCH);
+    assert_int_equal(give(SMALL, BATCH, BATCH), BATCH);
+    /* Only as that class, and only as many as are wanted. */
+    assert_int_equal(take(SMALL + 1, BATCH), 0);
+    assert_int_equal(take(SMALL, 0), 0);
+    assert_int_equal(take(SMALL, BATCH + 1), BATCH + 1);
+    assert_int_equal(take(SMALL, BLOCKS), BATCH - 1);
+    assert_int_equal(take(SMALL, 1), 0);
+}
+
+static void each_class_has_its_own_room(void **state)
+{
+    size_t bytes = 0;
+
+    (void)state;
+    for (unsigned c = 1; c <= size_class_count; c++) {
+        /* The field does not suffice for all classes: only the counts are looked at. */
+        size_t room = capacity(c);
+        assert_true(room > 0);
+        assert_int_equal(give(c, 0, room - 1), room - 1);
+        assert_int_equal(give(c, 0, BLOCKS - 1), 1);
+        assert_int_equal(give(c, 0, 1), 0);
+        bytes += room * size_class_size(c);
+        assert_int_equal(transfer_cache_bytes(transfer_cache), bytes);
+    }
+    for (unsigned c = 1; c <= size_class_count; c++) {
+        void *blocks[BLOCKS];
+
+        assert_int_equal(transfer_cache_remove(transfer_cache, c, blocks, BLOCKS), capacity(c));
+    }
+    assert_int_equal(transfer_cache_bytes(transfer_cache), 0);
+}
+
+static void first_ones_are_put_in(void **state)
+{
+    const size_t room = capacity(SMALL);
+
+    (void)state;
+    assert_true(room + BATCH <= BLOCKS);
+    assert_int_equal(give(SMALL, 0, room + BATCH), room);
+    for (size_t i = 0; i < room; i++)
+        assert_int_equal(away[i], 1);
+    assert_int_equal(take(SMALL, BLOCKS), room);
+    for (size_t i = 0; i < BLOCKS; i++)
+        assert_int_equal(away[i], 0);
+}
+
+static void emptying_gives_all_to_the_heap(void **state)
+{
+    (void)state;
+    give(SMALL, 0, BATCH);
+    give(size_class_count, BATCH, 1);
+    transfer_cache_flush(transfer_cache, &heap);
+    assert_int_equal(heap.drained, BATCH + 1);
+    assert_int_equal(transfer_cache_bytes(transfer_cache), 0);
+    assert_int_equal(take(SMALL, 1), 0);
+    /* And it can be used as before. */
+    assert_int_equal(give(SMALL, 0, BATCH), BATCH);
+    assert_int_equal(take(SMALL, BATCH), BATCH);
+}
+
+static void unused_blocks_go_back_with_age(void **state)
+{
+    (void)state;
+    give(SMALL, 0, BATCH);
+    give(SMALL + 1, BATCH, BATCH);
+    transfer_cache_flush_unused(transfer_cache, &heap);
+    assert_int_equal(heap.drained, 0);
+    /* A class that is used stays, whichever way. */
+    assert_int_equal(take(SMALL, 1), 1);
+    transfer_cache_flush_unused(transfer_cache, &heap);
+    assert_int_equal(heap.drained, BATCH);
+    assert_int_equal(transfer_cache_bytes(transfer_cache), (BATCH - 1) * size_class_size(SMALL));
+    give(SMALL, 2 * BATCH, 1);
+    transfer_cache_flush_unused(transfer_cache, &heap);
+    assert_int_equal(heap.drained, BATCH);
+    transfer_cache_flush_unused(transfer_cache, &heap);
+    assert_int_equal(heap.drained, 2 * BATCH);
+    assert_int_equal(transfer_cache_bytes(transfer_cache), 0);
+}
+
+static size_t given_when_busy;
+static size_t taken_when_busy;
+static size_t given_elsewhere;
+
+/* While the heap takes a class's blocks, their stack of a class is busy. */
+static void use_exchange(void)
+{
+    void *block = &field[BLOCKS - 1];
+
+    given_when_busy = transfer_cache_insert(transfer_cache, SMALL, &block, 1);
+    taken_when_busy = transfer_cache_remove(transfer_cache, SMALL, &block, 1);
+    given_elsewhere = give(SMALL + 1, BLOCKS - 1, 1);
+}
+
+static void nobody_waits_for_a_busy_shelf(void **state)
+{
+    (void)state;
+    given_when_busy = taken_when_busy = given_elsewhere = BLOCKS;
+    give(SMALL, 0, BATCH);
+    during_drain = use_exchange;
+    transfer_cache_flush(transfer_cache, &heap);
+    assert_null(during_drain);
+    assert_int_equal(given_when_busy, 0);
+    assert_int_equal(taken_when_busy, 0);
+    assert_int_equal(given_elsewhere, 1);
+}
+
+static void without_memory_there_is_none(void **state)
+{
+    (void)state;
+    fault_set(&malloc_fault, ENOMEM, 1);
+    assert_null(transfer_cache_create());
+    assert_true(malloc_fault.calls > 0);
+}
+
+/* -- Threads ----------------------------------------------------------------------------------- */
+
+static void *trade(void *arg)
+{
+    const size_t first = *(size_t *)arg * BATCH;
+    void *blocks[BATCH];
+    size_t count = BATCH;
+
+    for (size_t i = 0; i < BATCH; i++)
+        blocks[i] = &field[first + i];
+    for (int i = 0; i < ROUNDS; i++) {
+        for (size_t j = 0; j < count; j++)
+            if (atomic_exchange(&away[(char *)blocks[j] - field], 1) != 0)
+                atomic_fetch_add(&wrong, 1);
+        size_t requested = transfer_cache_insert(transfer_cache, SMALL, blocks, count);
+        /* The others stay here. */
+        came_back(blocks + requested, count - requested);
+        memmove(blocks, blocks + requested, (count - requested) * sizeof(*blocks));
+        count -= requested;
+        size_t got = transfer_cache_remove(transfer_cache, SMALL, blocks + count, BATCH - count);
+        came_back(blocks + count, got);
+        count += got;
+    }
+    for (size_t j = 0; j < count; j++)
+        atomic_store(&away[(char *)blocks[j] - field], 1);
+    came_back(blocks, count);
+    return (void *)count; /* that this thread has in the end */
+}
+
+static void threads_lose_no_block(void **state)
+{
+    pthread_t threads[THREADS];
+    size_t numbers[THREADS];
+    size_t held = 0;
+
+    (void)state;
+    for (size_t i = 0; i < THREADS; i++) {
+        numbers[i] = i;
+        assert_int_equal(pthread_create(&threads[i], NULL, trade, &numbers[i]), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        void *count;
+
+        assert_int_equal(pthread_join(threads[i], &count), 0);
+        held += (size_t)count;
+    }
+    assert_int_equal(held + take(SMALL, BLOCKS), THREADS * BATCH);
+    for (size_t i = 0; i < BLOCKS; i++)
+        assert_int_equal(away[i], 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(new_exchange_is_empty),          TEST(what_is_given_can_be_taken),
+        TEST(each_class_has_its_own_room),    TEST(first_ones_are_put_in),
+        TEST(emptying_gives_all_to_the_heap), TEST(unused_blocks_go_back_with_age),
+        TEST(nobody_waits_for_a_busy_shelf),  TEST(without_memory_there_is_none),
+        TEST(threads_lose_no_block),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
