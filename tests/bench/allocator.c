@@ -16,6 +16,7 @@
 
 struct allocator allocator_table[ALLOCATOR_COUNT] = {
     [ALLOCATOR_OURS] = {.name = "this library", .colour = "#0f766e", .kind = true},
+    [ALLOCATOR_PRELOAD] = {.name = "its preload", .colour = "#5fb3a9"},
     [ALLOCATOR_MEMKIND] = {.name = "memkind 1.14",
                            .package = "libmemkind0",
                            .file_names = NAMES("libmemkind.so.0"),
@@ -65,7 +66,7 @@ static void allocator_look_everywhere(struct allocator *allocator, const char *l
     }
 }
 
-void allocator_find(const char *ours, const char *peer)
+void allocator_find(const char *ours, const char *preload, const char *peer)
 {
     struct allocator *glibc = &allocator_table[ALLOCATOR_GLIBC];
     char folder[PATH_MAX];
@@ -80,6 +81,7 @@ void allocator_find(const char *ours, const char *peer)
         *slash = '\0';
 
     allocator_take(&allocator_table[ALLOCATOR_OURS], ours);
+    allocator_take(&allocator_table[ALLOCATOR_PRELOAD], preload);
     for (int i = 0; i < ALLOCATOR_COUNT; i++) {
         struct allocator *allocator = &allocator_table[i];
 

@@ -8,6 +8,7 @@
 /* Their order is that of the columns. */
 enum allocator_index {
     ALLOCATOR_OURS,
+    ALLOCATOR_PRELOAD, /* the same by malloc(3) */
     ALLOCATOR_MEMKIND,
     ALLOCATOR_GLIBC,
     ALLOCATOR_JEMALLOC,
@@ -28,6 +29,6 @@ struct allocator {
 
 extern struct allocator allocator_table[ALLOCATOR_COUNT];
 
-/* Looks for all of them. ours, peer: paths given by the user; peer may be NULL. Says on stderr
- * which ones are missing. */
-void allocator_find(const char *ours, const char *peer);
+/* Looks for all of them. ours, preload, peer: paths given by the user; peer may be NULL. Says on
+ * stderr which ones are missing. */
+void allocator_find(const char *ours, const char *preload, const char *peer);

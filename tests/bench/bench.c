@@ -23,8 +23,9 @@
 
 static const char bench_usage[] =
     "Usage: bench [OPTION]...\n"
-    "Compares this library's PMEM kind with memkind 1.14's, and with the mallocs of glibc,\n"
-    "jemalloc, mimalloc and tcmalloc, where they are installed. Each workload is run by each\n"
+    "Compares this library's PMEM kind, and a program's malloc on such a kind by its preload\n"
+    "library, with memkind 1.14's PMEM kind and with the mallocs of glibc, jemalloc, mimalloc and "
+    "tcmalloc, where they are installed. Each workload is run by each\n"
     "allocator in turn, A B C A B C ..., each time in a process of its own; the best result\n"
     "counts. Takes about six minutes. Results are times, shares and bytes: less is better.\n"
     "\n"
@@ -34,6 +35,7 @@ static const char bench_usage[] =
     "  --repetitions N     runs, of which the best counts (default 5)\n"
     "  --dir DIR           where the kinds have their files (default /dev/shm)\n"
     "  --library FILE      this library (default: the one built beside this program)\n"
+    "  --preload FILE      its preload library (default: the one built beside this program)\n"
     "  --peer FILE         memkind 1.14 (default: the system's libmemkind.so.0)\n"
     "  --csv FILE          writes the results as comma-separated values\n"
     "  --svg FILE          draws the ratios\n"
@@ -53,6 +55,7 @@ enum bench_option {
     BENCH_REPEAT,
     BENCH_DIR,
     BENCH_OURS,
+    BENCH_INTERPOSER,
     BENCH_PEER,
     BENCH_CSV,
     BENCH_SVG,
@@ -68,6 +71,7 @@ static const struct option bench_options[] = {
     {"repetitions", required_argument, NULL, BENCH_REPEAT},
     {"dir", required_argument, NULL, BENCH_DIR},
     {"library", required_argument, NULL, BENCH_OURS},
+    {"preload", required_argument, NULL, BENCH_INTERPOSER},
     {"peer", required_argument, NULL, BENCH_PEER},
     {"csv", required_argument, NULL, BENCH_CSV},
     {"svg", required_argument, NULL, BENCH_SVG},
@@ -79,7 +83,7 @@ static const struct option bench_options[] = {
 
 struct bench {
     struct runner_settings settings;
-    const char *ours, *peer, *csv, *svg;
+    const char *ours, *preload, *peer, *csv, *svg;
     const char *filters[BENCH_ROWS_MAX];
     int filter_count;
     int threads[WORKLOAD_THREADS_MAX]; /* 0 ends them; none: the workload's own */
@@ -159,6 +163,9 @@ static void bench_read_option(struct bench *bench, int option)
         break;
     case BENCH_OURS:
         bench->ours = optarg;
+        break;
+    case BENCH_INTERPOSER:
+        bench->preload = optarg;
         break;
     case BENCH_PEER:
         bench->peer = optarg;
@@ -264,6 +271,7 @@ static int bench_write_files(const struct bench *bench, const struct machine *ma
 int main(int argc, char **argv)
 {
     static struct bench bench = {.ours = BENCH_LIBRARY,
+                                 .preload = BENCH_PRELOAD,
                                  .settings = {.dir = "/dev/shm",
                                               .seconds = BENCH_SECONDS,
                                               .repetitions = BENCH_REPETITIONS}};
@@ -281,7 +289,7 @@ int main(int argc, char **argv)
     bench_plan(&bench);
     bench_check_file(bench.csv);
     bench_check_file(bench.svg);
-    allocator_find(bench.ours, bench.peer);
+    allocator_find(bench.ours, bench.preload, bench.peer);
     machine_describe(&machine, bench.settings.dir);
     report_head(&machine);
     bench_run_all(&bench);

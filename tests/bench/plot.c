@@ -59,7 +59,7 @@ static bool plot_has(const struct plot_panel *panel, const struct runner_row *ro
 
     if (row->workload->kinds_only)
         kind = PLOT_KINDS;
-    else if (row->workload->metrics[1].name != NULL)
+    else if (row->workload->run == latency_percentiles)
         kind = PLOT_LATENCIES;
     return kind == panel->kind;
 }

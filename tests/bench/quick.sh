@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # What a benchmark can assert without a clock: instructions (counted by callgrind), calls for file
-# space (counted by the program) and the share of a kind that blocks can use. Usage: quick.sh BENCH
+# space (counted by the program) and the share of a kind that blocks can use.
+# Usage: quick.sh BENCH [PRELOAD], PRELOAD being libmemkind-preload.so
 #
 # All costs are those of a loop around the calls, so they contain some instructions of the loop.
 
@@ -10,7 +11,8 @@ set -eu
 LC_ALL=C
 export LC_ALL
 
-bench=${1:?usage: quick.sh BENCH, with MEMKIND_SO set}
+bench=${1:?usage: quick.sh BENCH [PRELOAD], with MEMKIND_SO set}
+interposer=${2-}
 library=${MEMKIND_SO:?names the library to test}
 dir=${MEMKIND_TEST_DIR:-/dev/shm}
 [ -w "$dir" ] || dir=/tmp
@@ -58,7 +60,8 @@ worker() {
 short=128000
 long=384000
 
-# instructions HEAP WORKLOAD OPERATIONS: of the whole process. HEAP is library, default or libc.
+# instructions HEAP WORKLOAD OPERATIONS: of the whole process. HEAP is library, default, preload or
+# libc.
 instructions() {
     set -- "$1" --workload "$2" --operations "$3"
     heap=$1
@@ -68,8 +71,11 @@ instructions() {
     library) set -- "$@" --kind --provider "$library" --dir "$dir" ;;
     default) set -- "$@" --default-kind --provider "$library" ;;
     esac
-    [ "$heap" = libc ] || preload=$library
-    LD_PRELOAD=$preload valgrind --tool=callgrind --callgrind-out-file="$work/callgrind" \
+    case $heap in
+    library | default) preload=$library ;;
+    preload) preload=$interposer ;;
+    esac
+    MEMKIND_PRELOAD_DIR=$dir MEMKIND_PRELOAD_STRICT=1 LD_PRELOAD=$preload valgrind --tool=callgrind --callgrind-out-file="$work/callgrind" \
         "$bench" --worker "$@" >"$work/out" 2>"$work/err" || die "$work/err" "$@"
     sed -n 's/.*Collected : //p' "$work/err"
 }
@@ -89,6 +95,7 @@ default_pair=$(cost default pairs)
 default_random=$(cost default random)
 free_null=$(cost library free-null)
 detect=$(cost library detect)
+[ -z "$interposer" ] || preload_pair=$(cost preload pairs)
 
 echo "Instructions"
 check "malloc(64) and free" "$pair" '<=' 110
@@ -96,6 +103,8 @@ check "malloc(64) and free, and the C library's" "$pair" '<' "$pair_libc"
 check "replace one of 1,024 blocks, and the C library's" "$random" '<' "$random_libc"
 check "malloc(64) and free, MEMKIND_DEFAULT" "$default_pair" '<=' 110
 check "replace one of 1,024 blocks, MEMKIND_DEFAULT" "$default_random" '<=' 135
+[ -z "$interposer" ] ||
+    check "malloc(64) and free through the preload library" "$preload_pair" '<=' 140
 check "free of NULL's kind beyond free of a named kind" \
     "$(awk "BEGIN { print $free_null - $pair }")" '<=' 20
 check "memkind_detect_kind" "$detect" '<=' 40
@@ -129,5 +138,16 @@ worker library --workload fill >"$work/out"
 check "blocks of 2,196 bytes" "$(usable)" '>=' 99
 worker library --workload refill >"$work/out"
 check "blocks of 700 bytes after these were all freed" "$(usable)" '>=' 97
+
+# --- workloads in which threads share blocks -----------------------------------------------------
+
+# What they measure is time and memory, of which nothing is asserted but that there is some.
+echo "Peak of resident memory, MiB"
+for workload in batches inherit rows producer-consumer bleed; do
+    worker library --workload $workload --threads 2 --seconds 0.02 >"$work/out"
+    check "$workload" "$(value peak)" '>' 0
+    check "$workload, time of an operation" \
+        "$(value time)" '>' 0
+done
 
 [ "$failures" -eq 0 ] || { echo "$failures failed" >&2; exit 1; }

@@ -35,6 +35,17 @@ double report_ratio(const struct runner_row *row, int metric, int allocator, int
     return cell->best[metric] / base_cell->best[metric];
 }
 
+int report_best(const struct runner_row *row, int metric)
+{
+    int best = -1;
+
+    for (int i = ALLOCATOR_MEMKIND; i < ALLOCATOR_COUNT; i++)
+        if (row->cells[i].state == RUNNER_MEASURED &&
+            (best < 0 || row->cells[i].best[metric] < row->cells[best].best[metric]))
+            best = i;
+    return best;
+}
+
 static void report_number(char text[REPORT_NUMBER_SIZE], double value)
 {
     int decimals = value < REPORT_FEW ? 2 : value < REPORT_MANY ? 1 : 0;
@@ -51,20 +62,29 @@ void report_head(const struct machine *machine)
             printf("  %-12s  %s\n", allocator_table[i].name, allocator_table[i].path);
     }
     printf("\nBest of all repetitions; less is better. The last columns: this library's result "
-           "divided by that of the other.\n\n%-*s %-*s",
+           "divided by that of the other; 'best' is the best of all others.\n\n%-*s %-*s",
            REPORT_NAME_WIDTH, "", REPORT_UNIT_WIDTH, "");
     for (int i = 0; i < ALLOCATOR_COUNT; i++) {
         if (allocator_table[i].found)
             printf("%*s", REPORT_COLUMN_WIDTH, allocator_table[i].name);
     }
-    printf("%*s%*s\n", REPORT_COLUMN_WIDTH, "/ glibc", REPORT_COLUMN_WIDTH, "/ memkind");
+    printf("%*s%*s%*s%*s\n", REPORT_COLUMN_WIDTH, "/ glibc", REPORT_COLUMN_WIDTH, "/ memkind",
+           REPORT_COLUMN_WIDTH, "/ best", REPORT_COLUMN_WIDTH, "preload/best");
+}
+
+static void report_ratio_column(double ratio)
+{
+    if (ratio < 0)
+        printf("%*s", REPORT_COLUMN_WIDTH, "-");
+    else
+        printf("%*.3f", REPORT_COLUMN_WIDTH, ratio);
 }
 
 static void report_line(const struct runner_row *row, int metric)
 {
     char text[REPORT_NUMBER_SIZE];
     char label[REPORT_LABEL_SIZE];
-    static const int bases[] = {ALLOCATOR_GLIBC, ALLOCATOR_MEMKIND};
+    int best = report_best(row, metric);
 
     report_label(label, row, metric);
     printf("%-*s %-*s", REPORT_NAME_WIDTH, label, REPORT_UNIT_WIDTH,
@@ -80,14 +100,10 @@ static void report_line(const struct runner_row *row, int metric)
             snprintf(text, sizeof(text), "%s", runner_state_text(cell->state));
         printf("%*s", REPORT_COLUMN_WIDTH, text);
     }
-    for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
-        double ratio = report_ratio(row, metric, ALLOCATOR_OURS, bases[i]);
-
-        if (ratio < 0)
-            printf("%*s", REPORT_COLUMN_WIDTH, "-");
-        else
-            printf("%*.3f", REPORT_COLUMN_WIDTH, ratio);
-    }
+    report_ratio_column(report_ratio(row, metric, ALLOCATOR_OURS, ALLOCATOR_GLIBC));
+    report_ratio_column(report_ratio(row, metric, ALLOCATOR_OURS, ALLOCATOR_MEMKIND));
+    report_ratio_column(best < 0 ? -1 : report_ratio(row, metric, ALLOCATOR_OURS, best));
+    report_ratio_column(best < 0 ? -1 : report_ratio(row, metric, ALLOCATOR_PRELOAD, best));
     printf("\n");
     fflush(stdout);
 }

@@ -15,6 +15,10 @@ void report_label(char label[REPORT_LABEL_SIZE], const struct runner_row *row, i
 /* The ratio of two cells' results; below 0: there is none. */
 double report_ratio(const struct runner_row *row, int metric, int allocator, int base);
 
+/* The other allocator with the best result, of those that the row's workload is for; below 0: none.
+ */
+int report_best(const struct runner_row *row, int metric);
+
 /* The lines above the table. */
 void report_head(const struct machine *machine);
 

@@ -64,6 +64,10 @@ static void runner_become_worker(const struct runner_row *row, const struct allo
     setrlimit(RLIMIT_CORE, &no_core);
     if (allocator != &allocator_table[ALLOCATOR_GLIBC])
         setenv("LD_PRELOAD", allocator->path, 1);
+    if (allocator == &allocator_table[ALLOCATOR_PRELOAD]) {
+        setenv("MEMKIND_PRELOAD_DIR", settings->dir, 1);
+        setenv("MEMKIND_PRELOAD_STRICT", "1", 1);
+    }
     if (row->workload->arenas != NULL)
         setenv("MEMKIND_ARENA_NUM_PER_KIND", row->workload->arenas, 1);
     if (!settings->verbose) {

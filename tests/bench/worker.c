@@ -5,12 +5,15 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "run.h"
 #include "workload.h"
 
 #define WORKER_SECONDS 0.3
 #define WORKER_BASE    10
+#define WORKER_LINE    256
+#define WORKER_KIB     1024.0
 
 enum worker_option {
     WORKER_WORKLOAD = 1,
@@ -84,6 +87,21 @@ static void worker_read_option(struct run *run, int option)
     }
 }
 
+/* In MiB; of this program, not of what it was before exec(2). */
+static double worker_peak(void)
+{
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[WORKER_LINE];
+    double kib = 0;
+
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        if (strncmp(line, "VmHWM:", strlen("VmHWM:")) == 0)
+            kib = strtod(line + strlen("VmHWM:"), NULL);
+    if (file != NULL)
+        fclose(file);
+    return kib / WORKER_KIB;
+}
+
 int worker_main(int argc, char **argv)
 {
     struct run run = {.threads = 1, .seconds = WORKER_SECONDS, .description = {.dir = "/dev/shm"}};
@@ -101,6 +119,7 @@ int worker_main(int argc, char **argv)
     }
     heap_open(&run.heap, &run.description);
     run.workload->run(&run);
+    printf(WORKLOAD_PEAK " %.9g\n", worker_peak());
     printf("space-calls %lu\n", heap_space_calls());
     fflush(stdout);
     /* Exit handlers of the allocators are no part of a workload. */

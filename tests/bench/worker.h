@@ -5,7 +5,7 @@
  * bench --worker --workload NAME [--kind] [--provider FILE] [--dir DIR] [--threads N]
  *       [--seconds S | --operations N] [--max-size BYTES]
  *
- * Beside the workload's metrics it prints "fallocate-calls" of the whole process.
+ * Beside the workload's metrics it prints "space-calls" and "peak" of the whole process.
  */
 #pragma once
 

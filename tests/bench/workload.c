@@ -4,13 +4,14 @@
 
 #include <string.h>
 
-#define KIND_SIZE        ((size_t)256 << 20)
-#define CONSERVATIVE     MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE
-#define TIME_IN(unit)    .metrics = {{"time", unit}}
-#define THREADS_UP_TO_8  .threads = {1, 2, 4, 8}
-#define THREADS_EVEN     .threads = {2, 4, 8}
-#define THREADS_ONE_OR_2 .threads = {1, 2}
-#define THREADS_ALWAYS_1 .threads = {1}
+#define KIND_SIZE              ((size_t)256 << 20)
+#define CONSERVATIVE           MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE
+#define TIME_IN(unit)          .metrics = {{"time", unit}}
+#define TIME_AND_PEAK_IN(unit) .metrics = {{"time", unit}, {WORKLOAD_PEAK, "MiB"}}
+#define THREADS_UP_TO_8        .threads = {1, 2, 4, 8}
+#define THREADS_EVEN           .threads = {2, 4, 8}
+#define THREADS_ONE_OR_2       .threads = {1, 2}
+#define THREADS_ALWAYS_1       .threads = {1}
 #define LATENCY_METRICS                                                                \
     .metrics = {{"malloc-p50", "ns"},    {"malloc-p99", "ns"}, {"malloc-p99.9", "ns"}, \
                 {"malloc-p99.99", "ns"}, {"free-p50", "ns"},   {"free-p99", "ns"},     \
@@ -31,18 +32,36 @@ const struct workload workload_table[] = {
     {.name = "producer-consumer",
      .text = "block of 8 to 1,008 bytes made by one thread, freed by another",
      .run = threads_producer_consumer,
-     TIME_IN("ns"),
+     TIME_AND_PEAK_IN("ns"),
      THREADS_EVEN},
     {.name = "bleed",
      .text = "replace one of 1,000 blocks, which threads leave to their successors (as larson)",
      .run = threads_bleed,
-     TIME_IN("ns"),
+     TIME_AND_PEAK_IN("ns"),
      THREADS_UP_TO_8},
     {.name = "churn",
      .text = "thread that makes 16 blocks, frees half of them and ends; processor time",
      .run = threads_churn,
      .metrics = {{"processor-time", "us"}},
      THREADS_ONE_OR_2},
+    {.name = "batches",
+     .text = "block of 64 bytes, made by one thread in batches of 4,096 and freed by another (as "
+             "xmalloc-test)",
+     .run = sharing_batches,
+     TIME_AND_PEAK_IN("ns"),
+     THREADS_EVEN},
+    {.name = "inherit",
+     .text = "replace one of 1,000 blocks of 8 bytes to 32 KiB, of which threads of 100,000 "
+             "operations leave some to others (as mstress); processor time",
+     .run = sharing_inherit,
+     TIME_AND_PEAK_IN("ns"),
+     THREADS_UP_TO_8},
+    {.name = "rows",
+     .text = "malloc and free of 16 to 400 blocks of 128 bytes in a row (as bench-malloc-simple); "
+             "processor time",
+     .run = sharing_rows,
+     TIME_IN("ns"),
+     THREADS_ALWAYS_1},
     {.name = "cache-scratch",
      .text = "free a neighbour's block, make one, write to it 500 times",
      .run = threads_cache_scratch,

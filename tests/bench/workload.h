@@ -9,6 +9,9 @@
 #define WORKLOAD_METRICS_MAX 8
 #define WORKLOAD_THREADS_MAX 8
 
+/* A metric that the worker adds by itself: the most memory that was resident at once. */
+#define WORKLOAD_PEAK "peak"
+
 struct workload_metric {
     const char *name; /* NULL behind the last one */
     const char *unit;
@@ -44,6 +47,11 @@ void threads_bleed(struct run *run);
 void threads_churn(struct run *run);
 void threads_cache_scratch(struct run *run);
 void threads_cache_thrash(struct run *run);
+
+/* sharing.c */
+void sharing_batches(struct run *run);
+void sharing_inherit(struct run *run);
+void sharing_rows(struct run *run);
 
 /* large.c */
 void large_same(struct run *run);
