@@ -64,7 +64,7 @@ static inline struct fork_gate_thread *fork_gate_enter(void)
     lock_check_order(LOCK_FORK_GATE);
     if (__builtin_expect(thread->state != FORK_GATE_LISTED || !fork_gate_try(thread), 0))
         fork_gate_enter_slowly(thread);
-    lock_note_held(thread, LOCK_JEMALLOC);
+    lock_record_held(thread, LOCK_JEMALLOC);
     return thread;
 }
 
@@ -73,7 +73,7 @@ static inline void fork_gate_leave(struct fork_gate_thread *thread)
 {
     if (--thread->depth != 0)
         return;
-    lock_note_released(thread);
+    lock_record_released(thread);
     if (__builtin_expect(thread->state == FORK_GATE_LISTED, 1)) {
         atomic_store_explicit(&thread->inside, 0, memory_order_release);
         atomic_signal_fence(memory_order_seq_cst);

@@ -2,14 +2,14 @@
 /*
  * Keeps a thread from being cancelled inside the library.
  *
- * open(2), close(2), write(2) and fallocate(2) are cancellation points, but an allocation is none
- * (pthreads(7)): a thread cancelled below malloc would unwind with the allocator's locks held.
+ * open(2), close(2), write(2) and fallocate(2) are cancellation points, and malloc(3) is none
+ * (pthreads(7)). A thread cancelled below malloc would unwind while it holds the allocator's locks.
  */
 #pragma once
 
 #include <pthread.h>
 
-/* Holds cancellation back for this thread. Returns the state that cancel_restore() takes. Nests. */
+/* Disables cancellation of the calling thread. Returns the state for cancel_restore(). Nests. */
 static inline int cancel_hold(void)
 {
     int state;
@@ -18,7 +18,7 @@ static inline int cancel_hold(void)
     return state;
 }
 
-/* Puts back the state that the matching cancel_hold() returned. */
+/* Restores the state that the matching cancel_hold() returned. */
 static inline void cancel_restore(int state)
 {
     pthread_setcancelstate(state, NULL);

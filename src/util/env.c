@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The process environment: the only place that reads it, and strict parsers of what it says. */
+/* The only reader of the process environment, with strict parsers. */
 #include "util/env.h"
 
 #include <errno.h>

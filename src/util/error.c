@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the codes that the public functions return mean, in words. */
+/* Texts of the error codes that public functions return. */
 #include "util/error.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@
     X(EINVAL, "the alignment is not a power of two that holds a pointer")                       \
     X(ENOMEM, "no memory of this kind is left")
 
-/* As memkind begins its messages, by which programs tell them apart. */
+/* memkind's messages begin with this prefix, and programs recognise them by it. */
 #define ERROR_PREFIX         "<memkind> "
 #define ERROR_UNDEFINED_TEXT ERROR_PREFIX "Undefined error number: %d"
 

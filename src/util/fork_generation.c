@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How often this process's line has forked. */
+/* Number of forks between the first process and this one. */
 #include "util/fork_generation.h"
 
 unsigned fork_generation;

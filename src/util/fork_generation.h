@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How often this process's line has forked: what was made under another number was made by an
- * ancestor, and belongs to it. Changes in the child of a fork only, which has one thread then.
+ * Number of forks between the first process and this one. An object that was created under another
+ * number belongs to an ancestor. Changes only in the child of a fork, while the child has one
+ * thread.
  */
 #pragma once
 

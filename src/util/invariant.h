@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Conditions that must hold, checked while the program runs.
+ * Conditions that must hold, checked at run time.
  *
- * INVARIANT(condition) ends the process with a line on stderr where the condition is false. Builds
- * with MEMKIND_INVARIANTS (debug and sanitizers) check; others compile the condition, so that it
- * cannot rot, and do not evaluate it.
+ * INVARIANT(condition) prints a line to stderr and aborts if the condition is false. Builds with
+ * MEMKIND_INVARIANTS (debug and sanitizers) check. Other builds compile the condition, so that it
+ * stays valid code, but do not evaluate it.
  */
 #pragma once
 
@@ -15,5 +15,5 @@
 #    define INVARIANT(condition) ((void)(0 && (condition)))
 #endif
 
-/* Writes what failed to stderr and calls abort(3). Async-signal-safe. */
+/* Writes the condition and its place to stderr and calls abort(3). Async-signal-safe. */
 _Noreturn void invariant_failed(const char *condition, const char *file, int line);

@@ -7,11 +7,11 @@
 
 #include "util/lock.h"
 
-/* The lowest number that will do. To look for a free one costs as much as there are below. */
+/* Minimum number of a late key. Creating one costs a temporary key for each free number below. */
 #define LATE_ENOUGH 256u
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_key_t keys[LATE_KEYS]; /* made together, in ascending order */
+static pthread_key_t keys[LATE_KEYS]; /* created together, in ascending order */
 static void (*destructors[LATE_KEYS])(void *value);
 
 static void end_caches(void *value)
@@ -44,7 +44,7 @@ static int create_all(void)
     return 0;
 }
 
-/* A program that has nearly all keys gets the highest that there are. */
+/* Where the program has nearly all keys, the late keys get the highest numbers still free. */
 static int create_late(void)
 {
     pthread_key_t lower[LATE_ENOUGH];
@@ -56,7 +56,7 @@ static int create_late(void)
     int err = create_all();
     while (count > 0) {
         pthread_key_delete(lower[--count]);
-        /* There were too few. */
+        /* create_all() found too few free keys: retry after each temporary key is deleted. */
         if (err != 0)
             err = create_all();
     }

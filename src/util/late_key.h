@@ -2,27 +2,29 @@
 /*
  * Keys of thread-specific data whose destructors run after those of the program's keys.
  *
- * When a thread ends, the C library goes through all keys in the order of their numbers, up to four
- * times (PTHREAD_DESTRUCTOR_ITERATIONS), as long as a destructor has set values anew. A destructor
- * of the program's may use this library in the last round, and even for the first time. What the
- * library then has for the thread is taken away in the same round only if its own key comes later,
- * so its keys have high numbers: the lower ones are taken while these are, and given back. New keys
- * get the lowest free number. The promise ends for a program with more than some 250 keys at once.
+ * When a thread ends, the C library goes through all keys by ascending number, and repeats this up
+ * to four times (PTHREAD_DESTRUCTOR_ITERATIONS) while destructors set new values. A destructor of
+ * the program may call this library in the last round. The library's state for the thread is freed
+ * in that round only if the library's key has a higher number.
+ *
+ * pthread_key_create(3) returns the lowest free number. The library therefore takes the lower
+ * numbers while it creates its own keys, and then releases them. A program with more than about 250
+ * keys may still have a key of a higher number.
  */
 #pragma once
 
 #include <pthread.h>
 
-/* In the order in which their destructors run: each may call what those behind it look after. */
+/* In the order in which the destructors run: each may still use what the later ones free. */
 enum late_key {
-    LATE_KEY_CACHES,   /* give their blocks back to jemalloc */
+    LATE_KEY_CACHES,   /* returns the cached blocks to jemalloc */
     LATE_KEY_JEMALLOC, /* enters the fork gate */
     LATE_KEY_GATE,
     LATE_KEYS,
 };
 
 /*
- * Stores the key, whose destructor is called as by pthread_key_create(3). For each key once. 0 or
- * an error number, as from there. Thread-safe.
+ * Stores the key, and sets its destructor as pthread_key_create(3) does. Once for each `which`. 0
+ * or an error number. Thread-safe.
  */
 int late_key_create(enum late_key which, pthread_key_t *key, void (*destructor)(void *value));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The order in which a thread may acquire the library's mutexes. */
+/* Run-time check of the lock order. */
 #include "util/lock.h"
 
 #ifdef MEMKIND_INVARIANTS
@@ -9,7 +9,7 @@
 
 #    include "util/invariant.h"
 
-/* Locks that a thread remembers. More are held only while a snapshot is made, all of one rank. */
+/* Most locks tracked for a thread. A thread holds more only for a snapshot, all of one rank. */
 #    define HELD_MOST 64
 
 struct held {
@@ -46,13 +46,13 @@ void lock_check_order(enum lock_rank rank)
         }
 }
 
-void lock_note_held(const void *lock, enum lock_rank rank)
+void lock_record_held(const void *lock, enum lock_rank rank)
 {
     if (held_count < HELD_MOST)
         held[held_count++] = (struct held){lock, rank};
 }
 
-void lock_note_released(const void *lock)
+void lock_record_released(const void *lock)
 {
     for (unsigned i = held_count; i-- > 0;)
         if (held[i].lock == lock) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Lines on standard error for a person who debugs, printed only with MEMKIND_DEBUG=1. */
+/* Debug messages on standard error, printed only with MEMKIND_DEBUG=1. */
 #include "util/log.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "util/env.h"
 #include "util/signal_hold.h"
 
-/* A whole line with its newline. Less than PIPE_BUF, so that a pipe takes it in one piece. */
+/* Size of a line with its newline. Less than PIPE_BUF: a pipe takes the line in one piece. */
 #define LOG_LINE_SIZE 1024
 
 #define LOG_CUT_MARK  "..."
@@ -22,7 +22,7 @@
 
 enum log_state { LOG_STATE_UNREAD, LOG_STATE_OFF, LOG_STATE_ON };
 
-/* Threads that meet at the first read find the same answer, so no order is needed among them. */
+/* Relaxed order suffices: all threads that read the environment get the same value. */
 static _Atomic(enum log_state) log_state = LOG_STATE_UNREAD;
 
 bool log_enabled(void)
@@ -30,10 +30,10 @@ bool log_enabled(void)
     enum log_state state = atomic_load_explicit(&log_state, memory_order_relaxed);
 
     if (state == LOG_STATE_UNREAD) {
-        bool wanted = false;
+        bool on = false;
 
-        env_flag("MEMKIND_DEBUG", &wanted);
-        state = wanted ? LOG_STATE_ON : LOG_STATE_OFF;
+        env_flag("MEMKIND_DEBUG", &on);
+        state = on ? LOG_STATE_ON : LOG_STATE_OFF;
         atomic_store_explicit(&log_state, state, memory_order_relaxed);
     }
     return state == LOG_STATE_ON;
@@ -59,7 +59,7 @@ static size_t log_format(char *text, size_t size, const char *format, va_list ar
     return length;
 }
 
-/* One write that harms nobody: no error, no SIGPIPE, no SIGXFSZ, no cancellation. */
+/* Writes once, without SIGPIPE, SIGXFSZ or cancellation, and ignores a failure. */
 static void log_write(const char *line, size_t length)
 {
     struct signal_hold pipe;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Anonymous memory of one size that is needed again and again. */
+/* A cache of anonymous mappings of one size. */
 #include "util/mapping_cache.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Anonymous memory of one size that is needed again and again: a few pieces are kept, since to map
- * one, to fault its pages in and to unmap it costs more than all that is done with most of them.
+ * A cache of anonymous mappings of one size. Most mappings live so briefly that mmap, page faults
+ * and munmap would cost more than their use.
  */
 #pragma once
 
@@ -21,14 +21,17 @@ struct mapping_cache {
         .lock = PTHREAD_MUTEX_INITIALIZER \
     }
 
-/* A piece that is kept, as it was when it was given back; NULL. Thread-safe. */
+/* Returns a cached piece with its old contents, or NULL. Thread-safe. */
 void *mapping_cache_find(struct mapping_cache *cache);
 
-/* The same, or else a new one of `size` bytes, all zero. NULL with errno. Thread-safe. */
+/*
+ * Returns a cached piece with its old contents, or a new mapping of `size` zero bytes. NULL with
+ * errno. Thread-safe.
+ */
 void *mapping_cache_take(struct mapping_cache *cache, size_t size);
 
-/* In the child of a fork: what another thread was about to change is forgotten. */
+/* Call in the child of a fork. Forgets the pieces if another thread was changing the cache. */
 void mapping_cache_after_fork(struct mapping_cache *cache);
 
-/* Takes a piece back: all pieces are of one size. errno is kept. Thread-safe. */
+/* Returns a piece to the cache. All pieces have the same size. errno is kept. Thread-safe. */
 void mapping_cache_put(struct mapping_cache *cache, void *piece, size_t size);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The heap that the library's own data lies in: libc's, whatever the process calls malloc. That may
- * be an allocator which takes its memory from a kind, as the preload library does. Then data of one
- * kind would lie in another, and the child of a fork would change its parent's.
+ * Allocates the library's own data from libc's heap, even where the process replaces malloc. The
+ * replacement may itself allocate from a kind, as the preload library does: data of one kind would
+ * then lie in another, and the child of a fork would change its parent's data.
  *
- * The libraries are linked with --wrap for the functions below: each call of malloc in the
- * library's objects is one of __wrap_malloc. A glibc exports its heap under the names used here;
- * another libc does not, and there the process's functions serve. Builds for sanitizers, which want
- * to see each block, do without all of this.
+ * The libraries are linked with --wrap for the functions below: a call of malloc in the library's
+ * objects calls __wrap_malloc. glibc exports its heap under the __libc_ names. With another libc,
+ * the process's functions are called. Sanitizer builds leave this file out, because a sanitizer
+ * must intercept each allocation.
  */
 #include <stddef.h>
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Keeps a signal that the kernel sends along with a system call's error from reaching the program.
- */
+/* Keeps a signal that accompanies a system call's error from reaching the program. */
 #include "util/signal_hold.h"
 
 #include <errno.h>

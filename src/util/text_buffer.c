@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Text that comes in pieces and is kept until it can be handed on. */
+/* Collects a text that arrives in pieces. */
 #include "util/text_buffer.h"
 
 #include <errno.h>
