@@ -18,7 +18,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* Exported, whatever the compiler's default, so that the library finds them. */
+/* The library must find these functions, whatever the compiler's default visibility. */
 #define EXPORTED     __attribute__((visibility("default")))
 #define REFUSED_MOST 4096
 #define PAGE         ((size_t)4096)
@@ -106,7 +106,7 @@ long calls_blocks(void)
     return blocks;
 }
 
-/* Whether this call is to fail. */
+/* Returns whether this call is to fail. */
 static bool fails(enum call call)
 {
     if (!counting || !calls_watched)
@@ -118,7 +118,10 @@ static bool fails(enum call call)
     return hit;
 }
 
-/* The function that would have been called without this file; not watched on the way. */
+/*
+ * Returns the next definition of the function after this program's. Calls of dlsym(3) are not
+ * watched.
+ */
 static void *find(const char *name)
 {
     bool watched = calls_watched;
@@ -193,7 +196,7 @@ EXPORTED int munmap(void *addr, size_t size)
     return real(addr, size);
 }
 
-/* The mode, the one argument that may follow. */
+/* The mode, the only argument that may follow. */
 static unsigned mode_of(int flags, va_list *arguments)
 {
     return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(*arguments, unsigned) : 0;
@@ -239,7 +242,7 @@ EXPORTED int unlinkat(int dir, const char *path, int flags)
     return real(dir, path, flags);
 }
 
-/* A file system that is full may have taken a part of the range before it noticed. */
+/* A full file system may have allocated a part of the range before the call fails. */
 static size_t half(off_t length)
 {
     return (size_t)length / 2 / PAGE * PAGE;
@@ -314,8 +317,8 @@ INTERPOSE_CODE(pthread_setspecific, (pthread_key_t key, const void *value), (key
 /* -- libc's heap ------------------------------------------------------------------------------- */
 
 /*
- * glibc's other names for its functions: dlsym(3) itself may need them. The library's own data is
- * allocated by some of these names, so they are interposed as well, and the rest must do.
+ * glibc's other names for its functions: dlsym(3) itself may call them, and the library's own data
+ * is allocated by some of these names, so the program defines these names as well.
  */
 void *__libc_memalign(size_t alignment, size_t size);
 void *__libc_realloc(void *block, size_t size);
@@ -335,7 +338,7 @@ static void *real_calloc(size_t count, size_t size)
     return block != NULL ? memset(block, 0, bytes) : NULL;
 }
 
-/* To no bytes, glibc frees the block. */
+/* With a size of 0, glibc frees the block. */
 static void real_free(void *block)
 {
     if (block != NULL)
@@ -343,8 +346,9 @@ static void real_free(void *block)
 }
 
 /*
- * Whether this call of libc's heap is to fail. Not those of libnuma, which MEMKIND_REGULAR asks for
- * the nodes: it ends the process, or crashes, where there is no memory for its masks.
+ * Returns whether this call of libc's heap is to fail. Calls by libnuma, which MEMKIND_REGULAR
+ * queries for nodes, never fail: libnuma ends the process or crashes when it cannot allocate its
+ * masks.
  */
 static bool heap_fails(enum call call, const void *caller)
 {

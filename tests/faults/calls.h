@@ -2,10 +2,10 @@
 /*
  * The calls that the library makes of libc and the kernel, each of which can be made to fail.
  *
- * calls.c defines these functions in the program, where the library, and the jemalloc in it, find
- * them before libc's. A call is watched where its thread has said that it is inside the library;
- * watched calls are counted for each function, from 1, while counting is on, and fail as planned.
- * Calls of malloc(3) and its family by libnuma are left out.
+ * calls.c defines these functions in the program, where the library and the jemalloc in it find
+ * them before libc's. A call is watched if its thread has set calls_watched. While counting is on,
+ * watched calls are counted from 1 for each function, and fail as planned. Calls of malloc(3) and
+ * its family by libnuma are never watched.
  */
 #pragma once
 
@@ -14,8 +14,8 @@
 #include <stddef.h>
 
 /*
- * Each function, and the errors that it may plausibly end with, up to a 0.
- * None: it is only counted.
+ * Each function with the errors that it may plausibly return, up to a 0. No error: calls are only
+ * counted.
  */
 #define CALLS(CALL)                                                                   \
     CALL(mmap, ENOMEM, 0)                                                             \
@@ -58,13 +58,13 @@ extern const char *const calls_names[CALL_COUNT];
 /* The errors of each function, up to a 0. */
 extern const int *const calls_errors[CALL_COUNT];
 
-/* What a poor file system cannot do: nameless files, fallocate(2), holes. */
+/* Pretends a poor file system: no nameless files, no fallocate(2), no holes. */
 extern bool calls_poor;
 
-/* Whether this thread is inside the library. */
+/* True while this thread is inside the library. */
 extern _Thread_local bool calls_watched;
 
-/* The value of a call of the library's, during which the thread is watched. */
+/* The value of a library call, during which the thread is watched. */
 #define WATCHED(expression)                           \
     __extension__({                                   \
         calls_watched = true;                         \
@@ -76,26 +76,26 @@ extern _Thread_local bool calls_watched;
 struct calls_plan {
     enum call call;
     unsigned long first; /* the number of the first call that fails; 0: none does */
-    unsigned long times; /* how many fail from there on */
+    unsigned long times; /* how many calls fail from the first on */
     int error;
 };
 
-/* Begins anew: nothing seen, counting is off. */
+/* Resets all counts, sets the plan, and turns counting off. */
 void calls_begin(const struct calls_plan *plan);
 
-/* Turns counting, and with it failing, on or off. */
+/* Turns counting on or off. Calls fail only while counting is on. */
 void calls_turn(bool on);
 
-/* Watched calls that were counted so far, and those that were made to fail. */
+/* The number of watched calls so far, and of those that were made to fail. */
 unsigned long calls_seen(enum call call);
 unsigned long calls_failed(void);
 
-/* Whether a call failed that would have given back file space, or removed a name. */
+/* Returns whether a call failed that would have released file space or removed a name. */
 bool calls_kept_space(void);
 bool calls_kept_name(void);
 
-/* Unmaps what munmap(2) was made to refuse to unmap. */
+/* Unmaps the ranges of munmap(2) calls that were made to fail. */
 void calls_unmap_refused(void);
 
-/* Blocks that the library has from malloc(3) and its family and has not freed. */
+/* The number of blocks that the library has allocated by malloc(3) and its family and not freed. */
 long calls_blocks(void);

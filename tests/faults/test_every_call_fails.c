@@ -2,21 +2,22 @@
 /*
  * Every call that the library makes of libc and the kernel fails, one after the other.
  *
- * A workload is run once to count the calls of each function, then once for each of them, in a
- * process of its own, with that call failing, by each error that it may end with:
+ * A workload is run once to count the calls of each function. Then it is run once for each call, in
+ * a process of its own, and that call fails, with each error that it may return:
  *
  *    once             this call alone
- *    for a while      this call and all later ones of the function; then it works again
- *    for good         the same, until the kinds have been destroyed
+ *    for a while      this call and all later ones of the function, up to a point in the life
+ *    for good         this call and all later ones, until the kinds have been destroyed
  *
- * Each life is: make kinds and use them (calls fail); do it again (nothing fails and nothing may be
- * refused; left out for good); free and destroy everything (calls fail); a second life in which
- * nothing fails. Then nothing is left of both. The library ends no process and prints nothing.
+ * Each life has four steps: create kinds and use them (calls fail); the same again (no call fails
+ * and no request may be refused; left out for good); free and destroy everything (calls fail); a
+ * second life without failures. Afterwards nothing may be left of both lives. The library ends no
+ * process and prints nothing.
  *
- * Then the same with processes that fork instead, in which calls fail on both sides.
+ * The sweep is repeated with processes that fork, where calls fail in parent and child.
  *
- * The first is done on a file system that can do everything, and pretending one that knows
- * neither nameless files nor fallocate(2).
+ * The first sweep is run on a file system that can do everything, and again with a pretended one
+ * that has neither nameless files nor fallocate(2).
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -37,8 +38,8 @@
 #include "support/leftovers.h"
 
 #define MIB           ((size_t)1 << 20)
-#define CPU_SECONDS   30         /* of one case; it needs a few hundredths */
-#define VIRTUAL_SLACK (32 * MIB) /* arenas of the library's kinds, which come as threads meet */
+#define CPU_SECONDS   30         /* limit of one case, which needs a few hundredths */
+#define VIRTUAL_SLACK (32 * MIB) /* for arenas, which are created when threads meet */
 #define TEXT_SIZE     4096
 #define COMPLAINTS    25
 
@@ -46,14 +47,14 @@ enum duration { ONCE, FOR_A_WHILE, FOR_GOOD, DURATIONS };
 
 static const char *const duration_names[DURATIONS] = {"once", "for a while", "for good"};
 
-/* What a life without failures leaves, and the calls that it makes. */
+/* Result of a life without failures: what remains, and the calls made. */
 struct reference {
     unsigned long seen[CALL_COUNT];
     long blocks;
     size_t virtual_size;
 };
 
-/* What all processes of the test share. */
+/* State that all processes of the test share. */
 static struct shared {
     struct reference reference;
     unsigned long seen_in_child[CALL_COUNT];
@@ -61,7 +62,7 @@ static struct shared {
     atomic_size_t complaints;
 } * shared;
 
-static bool forking; /* the processes of this sweep fork, and do little else */
+static bool forking; /* true: the processes of this sweep fork, and do little else */
 static struct leftovers before;
 static char dir[TEST_DIR_PATH_SIZE];
 
@@ -76,7 +77,7 @@ static size_t virtual_size(void)
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Where unlinkat(2) failed, the library cannot help it that the file is still there. */
+/* Removes files whose unlinkat(2) was made to fail. */
 static void remove_kept_names(void)
 {
     DIR *entries = opendir(dir);
@@ -130,7 +131,7 @@ static void live(const struct calls_plan *plan, enum duration duration)
     workload_empty(&workload);
     workload_close(&workload);
     calls_turn(false);
-    /* That one may be its child's. */
+    /* The failing call may be in the child. */
     if (plan->first != 0 && calls_failed() == 0 && duration != FOR_GOOD && !forking)
         workload_wrong("this call is not made");
     calls_unmap_refused();
@@ -159,8 +160,8 @@ static void limit_processor_time(void)
 }
 
 /*
- * Calls of the process, or of its child where that has made more. jemalloc makes its locks anew in
- * a child and has no answer where that fails; with glibc it never does.
+ * Calls of the process, or of its child if the child has made more. jemalloc reinitialises its
+ * locks in a child and does not handle a failure there; with glibc that never fails.
  */
 static unsigned long seen_by_either(enum call call)
 {
@@ -190,9 +191,9 @@ static void run_child(const struct calls_plan *plan, enum duration duration)
 /* -- Cases ------------------------------------------------------------------------------------- */
 
 static size_t workers;
-static size_t worker; /* the number of this one */
+static size_t worker; /* index of this process */
 
-/* All that is written to the descriptor until its end, cut to what fits, and terminated. */
+/* Reads the descriptor to its end. The text is truncated to the buffer and terminated. */
 static void read_all(int fd, char text[TEXT_SIZE])
 {
     size_t used = 0;
@@ -254,8 +255,10 @@ static void fail_call(enum call call, unsigned long number)
 {
     for (const int *error = calls_errors[call]; *error != 0; error++)
         for (enum duration duration = ONCE; duration < DURATIONS; duration++) {
-            /* What is interrupted for ever never ends; that there is no mutex is hardly a matter of
-             * time. */
+            /*
+             * A call that is interrupted for ever never ends, and a missing mutex does not depend
+             * on time.
+             */
             if (duration != ONCE && (*error == EINTR || call == CALL_pthread_mutex_init))
                 continue;
             run_case(&(struct calls_plan){.call = call,
@@ -266,14 +269,14 @@ static void fail_call(enum call call, unsigned long number)
         }
 }
 
-/* Whether the function meets other circumstances on a poor file system. */
+/* Returns whether the function is called differently on a poor file system. */
 static bool differs_where_poor(enum call call)
 {
     return call == CALL_openat || call == CALL_unlinkat || call == CALL_fallocate ||
            call == CALL_pwrite || call == CALL_getrandom;
 }
 
-/* This worker's share. */
+/* Runs this worker's share of the cases. */
 static void work(void)
 {
     size_t turn = 0;
@@ -284,7 +287,9 @@ static void work(void)
                 fail_call(call, i);
 }
 
-/* Processes, since each case is one, and waits for it; each with a directory of its own. */
+/*
+ * Starts processes, because each case waits for a process of its own. Each has its own directory.
+ */
 static void work_together(void)
 {
     int status;
@@ -327,7 +332,9 @@ static size_t sweep(bool poor, bool forks)
     return report();
 }
 
-/* libnuma prints warnings where it has no memory while it looks at nodes for the first time. */
+/*
+ * Lets libnuma read the nodes now: without memory, libnuma would print warnings at its first use.
+ */
 static void let_libnuma_look(void)
 {
     if (numa_available() < 0)
@@ -342,7 +349,7 @@ int main(void)
 {
     size_t cases = 0;
 
-    /* A thread that comes and goes, and libc's heap for it, would change the addresses in use. */
+    /* The idle thread, and libc's arena for it, would change the addresses in use. */
     setenv("MEMKIND_IDLE_THREAD", "0", 1);
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)

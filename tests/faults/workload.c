@@ -31,7 +31,7 @@
 #define ALL_MARKED (16 * KIB) /* blocks up to this size are filled */
 #define MARKS      (64 * KIB) /* others have marks only: faults cost most of the time */
 
-/* What each block is allocated with at first; the last ones by other functions than malloc. */
+/* Initial sizes of the blocks. The last ones are not allocated by malloc. */
 static const size_t sizes[WORKLOAD_BLOCKS] = {
     8,       8,       100,  100,       1000,      1000,      4 * KIB, 14 * KIB, 20 * KIB, 300 * KIB,
     2 * MIB, 3 * MIB, 5000, 100 * KIB, 700 * KIB, 100 * KIB, 200,     10 * KIB, 40 * KIB, 60,
@@ -71,7 +71,7 @@ static void check_status(const struct workload *workload, const char *what, int 
     }
 }
 
-/* A block, or NULL with ENOMEM. */
+/* Checks that the result is a block, or NULL with ENOMEM. */
 static void check_block(const struct workload *workload, const char *what, const void *block)
 {
     if (block != NULL)
@@ -100,7 +100,10 @@ static void mark(const struct workload_block *block)
     }
 }
 
-/* Whether the first size bytes of what was marked as `marked`, and may have moved, still are. */
+/*
+ * Returns whether the first size bytes still have the marks of `marked`, from which the block may
+ * have moved.
+ */
 static bool is_marked(const struct workload_block *marked, const char *address, size_t size)
 {
     uint64_t seed = pattern_seed(marked->address, marked->size);
@@ -236,7 +239,7 @@ static void *run_thread(void *argument)
             if (i % 2 == 0)
                 free_block(workload, k, i);
         }
-    /* What its end does is the library's. */
+    /* The destructors of the thread run inside the library. */
     calls_watched = true;
     return NULL;
 }
@@ -274,7 +277,7 @@ static void check_statistics(const struct workload *workload, size_t k)
                        allocated_in(workload, k));
 }
 
-/* The library's account of file space is that of the file system, which is to be tmpfs. */
+/* Checks that the library's account of file space equals the file system's, which must be tmpfs. */
 static void check_account(const struct workload *workload)
 {
     struct statfs fs;
@@ -405,7 +408,7 @@ void workload_use(struct workload *workload)
     check_account(workload);
 }
 
-/* What the child of a fork does with the kinds that it has. */
+/* The child of a fork uses the kinds that it has inherited. */
 static _Noreturn void live_as_child(struct workload *workload)
 {
     for (size_t k = 0; k < WORKLOAD_KINDS; k++) {

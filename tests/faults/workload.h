@@ -2,9 +2,9 @@
 /*
  * A fixed sequence of calls of nearly all of the public interface, on two kinds in one directory.
  *
- * Whatever fails below the library, each call has a result that its manual page knows, blocks keep
- * their contents, and the account of file space is true; else the process prints what is wrong and
- * exits with WORKLOAD_FAILED. Where nothing fails, everything must succeed as well.
+ * Whatever fails below the library, each call returns a documented result, blocks keep their
+ * contents, and the account of file space is true. Otherwise the process prints what is wrong and
+ * exits with WORKLOAD_FAILED. If nothing fails, every call must succeed.
  */
 #pragma once
 
@@ -22,32 +22,31 @@ struct workload_block {
     size_t size;
 };
 
-/* The kinds, NULL while they are not made, with their blocks. */
+/* The kinds with their blocks. NULL: the kind does not exist. */
 struct workload {
     const char *dir;
-    bool may_fail;                /* calls may be refused what they ask for */
-    unsigned long *seen_in_child; /* by call: what workload_fork() is to note, in shared memory */
+    bool may_fail; /* true: requests may be refused */
+    unsigned long
+        *seen_in_child; /* by call, in shared memory: the counts of workload_fork()'s child */
     memkind_t kinds[WORKLOAD_KINDS];
     struct workload_block blocks[WORKLOAD_KINDS][WORKLOAD_BLOCKS];
 };
 
-/* Makes the kinds that are missing: a CONSERVATIVE one without a limit, and one with a max_size. */
+/* Creates the missing kinds: a CONSERVATIVE one without a limit, and one with a max_size. */
 void workload_open(struct workload *workload);
 
-/* Allocates, resizes, frees, from two threads, and asks for everything that can be asked. */
+/* Allocates, resizes and frees from two threads, and calls every query. */
 void workload_use(struct workload *workload);
 
 /*
- * Forks, with few blocks: the first kind is copied, the second shared. Whatever fails in the child,
- * it can go on when nothing does.
+ * Forks with few blocks: the first kind is copied, the second shared. If calls fail in the child,
+ * the child must be able to go on once they no longer fail.
  */
 void workload_fork(struct workload *workload);
 
-/* Frees all blocks. */
 void workload_empty(struct workload *workload);
 
-/* Destroys the kinds. */
 void workload_close(struct workload *workload);
 
-/* Prints what is wrong, and exits. */
+/* Prints the message and exits with WORKLOAD_FAILED. */
 _Noreturn void workload_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One thing that may happen to a kind's file system or to the process: `file_system_user DIRECTORY
- * CASE`, where the directory lies in a small file system that nobody else uses.
+ * One event that may befall a kind's file system or the process: `file_system_user DIRECTORY CASE`.
+ * DIRECTORY lies in a small file system that nobody else uses.
  *
- * Whatever happens, a request is served or is NULL with ENOMEM, blocks keep their contents, no
- * signal comes, and everything works again when the trouble is over. In the end the file system is
- * as empty as before.
+ * In each case a request succeeds or returns NULL with ENOMEM, blocks keep their contents, no
+ * signal is raised, and everything works again once the cause is gone. In the end the file system
+ * is as empty as before.
  */
 #include <memkind.h>
 
@@ -26,10 +26,10 @@
 #define KIB         ((size_t)1 << 10)
 #define MIB         ((size_t)1 << 20)
 #define MOST_BLOCKS 100000
-#define LEAST       (16 * MIB) /* free space to begin with */
+#define LEAST       (16 * MIB) /* free space at the start */
 #define PATH_SIZE   4096
 #define SKIPPED     77
-/* What journals and trees of metadata may take or give by the way. */
+/* Bytes by which journals and metadata may change the free space. */
 #define SLACK       (2 * MIB)
 #define PATIENCE    200
 #define PATIENCE_US 50000
@@ -75,7 +75,7 @@ static memkind_t make_kind(memkind_mem_usage_policy policy)
     return kind;
 }
 
-/* Whether there is one more block, written to from end to end. */
+/* Allocates one more block and writes to all of it. False: there is no more. */
 static bool add_block(memkind_t kind, size_t size)
 {
     struct block *block = &blocks[block_count];
@@ -107,7 +107,7 @@ static void free_blocks(memkind_t kind)
         memkind_free(kind, blocks[--block_count].address);
 }
 
-/* Blocks of this size until there are no more; then still smaller ones. */
+/* Allocates blocks of this size until none is left, then smaller ones. */
 static size_t fill(memkind_t kind, size_t size)
 {
     size_t requested = 0;
@@ -119,7 +119,7 @@ static size_t fill(memkind_t kind, size_t size)
     return requested;
 }
 
-/* Everything works. */
+/* Checks that the kind serves requests of all sizes. */
 static void use(memkind_t kind)
 {
     static const size_t sizes[] = {8, 100, KIB, 5 * KIB, 20 * KIB, 300 * KIB, MIB, 3 * MIB};
@@ -151,7 +151,7 @@ static int make_other(void)
     return other;
 }
 
-/* Takes what there is, by writing. */
+/* Writes to the file until no space is left. */
 static void grow_other(int other)
 {
     static char buffer[64 * KIB];
@@ -167,7 +167,7 @@ static void grow_other(int other)
 static void shrink_other(int other)
 {
     EXPECT(ftruncate(other, 0) == 0 && lseek(other, 0, SEEK_SET) == 0);
-    /* Some file systems say that space is free before it can be had. */
+    /* Some file systems report space as free before it can be allocated. */
     sync();
 }
 
@@ -299,7 +299,7 @@ static int remount(unsigned long flags)
     return mount(NULL, dir, NULL, MS_REMOUNT | MS_BIND | flags, NULL) == 0 ? 0 : errno;
 }
 
-/* The kernel does not make a mount read-only while a kind has its file open for writing. */
+/* The kernel does not remount read-only while a kind has its file open for writing. */
 static void case_read_only(void)
 {
     memkind_t kind = make_kind(MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE);

@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Kinds on small real file systems that become full, read-only or poor in other ways:
+# Kinds on small real file systems that become full or read-only, or lack features: runs
 # file_system_user.c on each.
-# Usage: file_systems.sh PROGRAM. Environment: MEMKIND_TEST_DIR (optional; for the
-# images, a few hundred MB).
-# Not btrfs: a write to a mapped page needs free space there, whatever fallocate(2) has said,
-# or is SIGBUS. Mounts are made in a namespace of their own; a file system that cannot be
-# mounted is skipped by name.
+#
+# Usage: file_systems.sh PROGRAM. Environment: MEMKIND_TEST_DIR (optional; for the images, a few
+# hundred MB).
+#
+# btrfs is not tested: a write to a mapped page needs free space there even after fallocate(2), and
+# raises SIGBUS without. Mounts are made in a mount namespace. A file system that cannot be mounted
+# is skipped by name.
 
 set -euo pipefail
 
 SKIPPED=77
-FREE=$((48 << 20)) # bytes that each file system has left to begin with
+FREE=$((48 << 20)) # free bytes of each file system at the start
 LIMIT=120          # seconds for one case
 program=$(readlink -f "$1")
 
@@ -20,7 +22,7 @@ program=$(readlink -f "$1")
 work=$(mktemp -d "${MEMKIND_TEST_DIR:-/tmp}/memkind-test-XXXXXX")
 clean_up()
 {
-    # Those below $work, the last mounted first.
+    # The mounts below $work, the last first.
     awk -v dir="$work/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | tac |
         while read -r mounted; do umount -l "$mounted"; done
     rm -rf "$work"
@@ -47,7 +49,7 @@ mount_overlay()
             overlay "$mnt"
 }
 
-# Root has no quota.
+# Quotas do not apply to root.
 as_nobody="setpriv --reuid 65534 --regid 65534 --clear-groups"
 
 mount_quota()
@@ -73,7 +75,7 @@ unmount_one()
     rm -f "$work/image"
 }
 
-# Takes what is beyond FREE, so that filling the rest does not take long.
+# Allocates all but FREE bytes, so that filling the rest is quick.
 leave_free()
 {
     local free
@@ -87,7 +89,7 @@ run_cases()
     local name status
     mkdir -m 777 "$mnt/dir"
     for name in $("$program"); do
-        # It is the root of a mount that becomes read-only.
+        # A bind mount is needed: the case remounts it read-only.
         [ "$name" != read-only ] || mount --bind "$mnt/dir" "$mnt/dir"
         status=0
         # shellcheck disable=SC2086 # a command and its arguments, or nothing
@@ -108,7 +110,7 @@ tried=0
 for type in tmpfs tmpfs-quota overlay ext4 xfs; do
     as_user=
     reason=$(mount_one $type 2>&1) || true
-    # Or it would be the machine's own file system that is filled.
+    # Otherwise the case would fill the machine's own file system.
     if ! mountpoint -q "$mnt"; then
         echo "$type: skipped: $(echo "${reason:-it cannot be mounted}" | head -n 1)"
         unmount_one

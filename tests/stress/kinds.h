@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Kinds for stress tests and what their files hold. */
+/* Kinds for stress tests, and queries of their files. */
 #pragma once
 
 #include <memkind.h>
@@ -18,7 +18,7 @@
 #define MIB ((size_t)1 << 20)
 #define GIB ((size_t)1 << 30)
 
-/* Makes a kind in test_dir(); fails the test where that cannot be done. */
+/* Creates a kind in test_dir(), or fails the test. */
 static inline memkind_t make_kind(size_t max_size, memkind_mem_usage_policy policy)
 {
     struct memkind_config *config = memkind_config_new();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a person can change about a stress test without compiling it: environment variables. */
+/* Parameters of stress tests: environment variables. */
 #pragma once
 
 #include <errno.h>
@@ -10,7 +10,8 @@
 #define PARAMETER_BASE 10
 
 /*
- * The number in the environment variable, or normal where it is not set; ends the test at nonsense.
+ * Returns the number in the environment variable, or `normal` if it is unset. Ends the test at any
+ * other text.
  */
 static inline size_t parameter(const char *name, size_t normal)
 {

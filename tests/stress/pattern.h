@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Contents of blocks that tell whose they are: each byte follows from the block's seed and its
- * place, and the seed from the block's address and size, so that blocks that overlap or were moved
- * by mistake are noticed.
+ * Patterns for the contents of blocks. Each byte follows from the block's seed and the byte's
+ * offset, and the seed follows from the block's address and size. A block that overlaps another, or
+ * was moved by mistake, does not match its pattern.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 
 #define PATTERN_WORD sizeof(uint64_t)
 
-/* Spreads the bits of a number over all 64 (the finalizer of splitmix64). */
+/* Mixes the bits of a number (the finalizer of splitmix64). */
 static inline uint64_t pattern_mix(uint64_t value)
 {
     value = (value ^ (value >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -21,7 +21,7 @@ static inline uint64_t pattern_mix(uint64_t value)
     return value ^ (value >> 31);
 }
 
-/* The next number of the sequence whose state is *state. */
+/* Returns the next number of the sequence with state *state. */
 static inline uint64_t pattern_random(uint64_t *state)
 {
     *state += UINT64_C(0x9e3779b97f4a7c15);
@@ -38,7 +38,6 @@ static inline uint64_t pattern_word(uint64_t seed, size_t at)
     return seed + at * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-/* Fills the block with its pattern. */
 static inline void pattern_fill(void *block, size_t size)
 {
     uint64_t seed = pattern_seed(block, size);
@@ -53,7 +52,7 @@ static inline void pattern_fill(void *block, size_t size)
     memcpy((char *)block + at, &word, size - at);
 }
 
-/* Whether the first `size` bytes hold the pattern of this seed. */
+/* Returns whether the first `size` bytes match the pattern of this seed. */
 static inline bool pattern_holds(const void *block, size_t size, uint64_t seed)
 {
     uint64_t difference = 0;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Everything at once, for as long as one likes: threads that allocate from all kinds, one of them
- * under a filter of system calls and one without the rights to the files, kinds that come and go,
- * others whose descriptor is taken by the program, threads that allocate in their last destructors,
- * reports, forks in both modes, a file system that is full every other moment, and signals.
+ * All features at once, for a chosen time: threads that allocate from all kinds, one of them under
+ * a filter of system calls and one without rights to the files; short-lived kinds; kinds whose
+ * descriptor is closed by the program; threads that allocate in their last destructors; reports;
+ * forks in both modes; a file system that is full half of the time; and signals.
  *
- * Usage: soak DIR SECONDS. Fills the file system of DIR: give it a small one of its own.
- * Prints what it has done; exits with 1 where a block was damaged or a byte of file space was lost.
+ * Usage: soak DIR SECONDS. Fills the file system of DIR, which should be a small one used for
+ * nothing else. Prints counts of what was done. Exits with 1 if a block was damaged or a byte of
+ * file space was lost.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +34,7 @@
 
 #define THREADS      12
 #define NOBODY       65534
-#define POPULATE     0x10u /* a bit of MADV_POPULATE_WRITE that no other advice has */
+#define POPULATE     0x10u /* the bit of MADV_POPULATE_WRITE that tells it from all other advice */
 #define TEXT         "not of the kind"
 #define SLOTS        400
 #define KINDS        4
@@ -48,7 +49,7 @@
 
 #define MIB ((size_t)1 << 20)
 
-/* Ends the program where the condition does not hold; in a child, the child. */
+/* Ends the process if the condition does not hold. In a child, ends the child. */
 #define CHECK(condition, ...)                                               \
     do {                                                                    \
         if (!(condition)) {                                                 \
@@ -235,7 +236,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* Kinds that live for a moment. */
+/* Creates and destroys short-lived kinds. */
 static void *come_and_go(void *argument)
 {
     unsigned seed = (unsigned)(uintptr_t)argument;
@@ -264,7 +265,7 @@ static void *come_and_go(void *argument)
     return NULL;
 }
 
-/* As in a container: file space has to be had and given back otherwise. */
+/* As in a container, where file space must be allocated and released without the usual calls. */
 static void *work_under_filter(void *argument)
 {
     static const struct call_filter_rule rules[] = {
@@ -278,7 +279,7 @@ static void *work_under_filter(void *argument)
     return work(argument);
 }
 
-/* As after a daemon has become somebody else, but this thread alone: libc would change them all. */
+/* As in a daemon that has changed its user. This thread only: libc's setuid() would change all. */
 static void *work_without_rights(void *argument)
 {
     if (geteuid() == 0)
@@ -286,12 +287,12 @@ static void *work_without_rights(void *argument)
     return work(argument);
 }
 
-/* What a thread has when it ends. */
+/* What a thread uses in its destructors. */
 struct life {
     struct block block;
     unsigned seed;
-    int rounds; /* of destructors, so far */
-    int first;  /* of them to use a kind */
+    int rounds; /* of destructors so far */
+    int first;  /* the round in which the destructor first uses a kind */
 };
 
 static void end_life(void *argument)
@@ -315,7 +316,7 @@ static void *live(void *argument)
     return NULL;
 }
 
-/* Threads that use kinds in their destructors, some of them in the last round only. */
+/* Runs threads that use kinds in their destructors, some of them in the last round only. */
 static void *end_late(void *argument)
 {
     unsigned seed = (unsigned)(uintptr_t)argument;
@@ -354,7 +355,7 @@ static void *report(void *argument)
     return NULL;
 }
 
-/* Blocks of a kind that loses its descriptor while it has some of them. */
+/* Uses a kind whose descriptor is closed while it has some blocks. */
 static void use_without_descriptor(memkind_t kind, int own, unsigned *seed)
 {
     struct block blocks[20] = {0};
@@ -376,7 +377,7 @@ static void use_without_descriptor(memkind_t kind, int own, unsigned *seed)
     close(fd);
 }
 
-/* A program that closes all descriptors, and opens files of its own, which get the numbers. */
+/* As a program that closes all descriptors and opens its own files, which get the same numbers. */
 static void *take_descriptors(void *argument)
 {
     unsigned seed = (unsigned)(uintptr_t)argument;
@@ -400,7 +401,9 @@ static void *take_descriptors(void *argument)
     return NULL;
 }
 
-/* In a child: the kinds are the child's own, or the parent's blocks are not looked at. */
+/*
+ * In a child: uses the kinds, and does not read the parent's blocks of kinds that are not copied.
+ */
 static void live_as_child(struct block *blocks, unsigned seed)
 {
     alarm(CHILD_LIMIT);
@@ -455,7 +458,7 @@ static void *fork_children(void *argument)
     return NULL;
 }
 
-/* Takes all space that there is, and gives it back. */
+/* Fills the file system and frees it again. */
 static void *fill_file_system(void *argument)
 {
     unsigned seed = (unsigned)(uintptr_t)argument;
@@ -504,7 +507,9 @@ static void run(unsigned seconds)
         pthread_join(threads[--count], NULL);
 }
 
-/* Bytes that kinds without a block hold nevertheless, or that the file system counts besides. */
+/*
+ * Returns the bytes that kinds without blocks still hold, or that the file system counts in excess.
+ */
 static size_t bytes_lost(void)
 {
     size_t lost = 0;

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# soak.c on a tmpfs of its own, mounted in a namespace of its own.
-# Usage: soak.sh PROGRAM. Environment: SOAK_SECONDS (default 20; an hour fits).
+# Runs soak.c on a tmpfs that is mounted for it.
+#
+# Usage: soak.sh PROGRAM. Environment: SOAK_SECONDS (default 20; at most an hour).
 
 set -euo pipefail
 
-SIZE=160m # all kinds want more than that at times
+SIZE=160m # less than all kinds need at their peak
 program=$(readlink -f "$1")
 
 . "$(dirname "$0")/../support/own_mounts.bash"

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Blocks of gigabytes, blocks that fill their kind, and large blocks made and freed many times.
+ * Blocks of gigabytes, blocks that fill their kind, and large blocks allocated and freed many
+ * times.
  *
  * STRESS_GIB (1): size of the largest block; the file system must have room for it.
+ *
  * STRESS_ROUNDS (500; at 2,000, the file of memkind 1.14 has an apparent size of 40 GB).
  */
 #include <errno.h>
@@ -12,7 +14,7 @@
 #include "stress/parameters.h"
 #include "stress/pattern.h"
 
-#define STRIDE             (2 * MIB) /* between the bytes that are looked at */
+#define STRIDE             (2 * MIB) /* between the bytes that are checked */
 #define SPACE_LEFT         (4 * MIB)
 #define ROUND_SIZE         (20 * MIB)
 #define MOST_APPARENT_SIZE GIB
@@ -43,7 +45,7 @@ static void test_gigabytes(void **state)
     assert_true(memkind_malloc_usable_size(kind, block) >= size);
     assert_ptr_equal(memkind_detect_kind(block), kind);
     assert_ptr_equal(memkind_detect_kind(block + size - 1), kind);
-    /* Committed before it is touched. */
+    /* File space is allocated before the block is touched. */
     assert_true(kind_space_held(kind) >= size);
     touch_some(block, size);
     check_some(block, size);

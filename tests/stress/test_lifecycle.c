@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Kinds that come and go, each used by several threads, leave nothing behind.
+ * Kinds that are created, used by several threads and destroyed leave nothing behind.
  *
  * STRESS_ROUNDS (300).
  */
@@ -59,7 +59,7 @@ static void *use_kind(void *argument)
         }
         pattern_fill(blocks[i], sizes[i]);
     }
-    /* A quarter is left to the kind's end. */
+    /* A quarter of the blocks is freed by the kind's destruction. */
     for (size_t i = 0; i < BLOCKS; i++) {
         use->failed |= !pattern_holds(blocks[i], sizes[i], pattern_seed(blocks[i], sizes[i]));
         if (i % 4 != 0)
@@ -92,7 +92,7 @@ static void test_come_and_go(void **state)
     size_t rounds = parameter("STRESS_ROUNDS", 300);
 
     (void)state;
-    /* What the C library and jemalloc keep for the whole process comes with the first kinds. */
+    /* The first kinds create what libc and jemalloc keep for the life of the process. */
     for (size_t i = 0; i < WARM_UP; i++)
         live_once(i);
     leftovers_take(&before, NULL);
@@ -115,7 +115,7 @@ int main(void)
         cmocka_unit_test(test_come_and_go),
     };
 
-    /* The C library's heap takes 64 MiB of addresses for each thread that it sees waiting. */
+    /* libc's heap reserves 64 MiB of addresses for each thread that contends. */
     mallopt(M_ARENA_MAX, 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

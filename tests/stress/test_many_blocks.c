@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Very many small blocks that live at once: contents, and the file space that is left when all are
+ * Very many small blocks at once: their contents, and the file space that is held after all are
  * freed.
  *
  * STRESS_BLOCKS (200,000; at 10,000,000 the blocks take 2.6 GB).
@@ -50,7 +50,7 @@ static void shuffle(size_t *order, size_t count)
     }
 }
 
-/* The first half in the order in which they were made, the others in no order. */
+/* Frees the first half in the order of allocation, and the rest in random order. */
 static void free_blocks(memkind_t kind, char **blocks, size_t count)
 {
     size_t half = count / 2;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Holes between blocks do not cost memory maps, of which a process has 65,530.
+ * Holes between blocks do not split memory maps, of which a process may have 65,530.
  *
  * STRESS_BLOCKS (400,000 of 4 KiB: 1.6 GB of file space).
  */
@@ -53,8 +53,10 @@ static void test_holes(void **state)
            maps_full, maps_holes, held_full, held_holes);
     assert_true(maps_full < maps_before + MOST_MAPS);
     assert_true(maps_holes < maps_before + MOST_MAPS);
-    /* The holes are real. On ext4 an extent of 12 bytes in the file's own blocks describes what is
-     * between two of them. */
+    /*
+     * The holes exist in the file. ext4 uses an extent of 12 bytes, in blocks of the file, for each
+     * piece between two holes.
+     */
     assert_true(held_holes <= held_full - count / 2 * BLOCK_SIZE + count * EXTENT_SIZE);
     free_from(kind, blocks, 1, count);
     free(blocks);

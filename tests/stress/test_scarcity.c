@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Many threads and arenas in the smallest kind: everyone is served, and nothing is hidden from a
- * block that would fit.
+ * Many threads and arenas in the smallest kind: each thread gets memory, and no free space is kept
+ * from a block that would fit.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -21,7 +21,7 @@
 #define FIVE_MIB         (5 * MIB)
 #define SMALL_SIZE       100
 
-/* What each thread holds while all others hold theirs: about half of the kind together. */
+/* Sizes that each thread holds at the same time as all others: together about half of the kind. */
 static const size_t sizes[] = {8, 100, 1000, 10000, 100000};
 
 #define SIZES (sizeof(sizes) / sizeof(sizes[0]))
@@ -29,7 +29,8 @@ static const size_t sizes[] = {8, 100, 1000, 10000, 100000};
 struct customer {
     pthread_t thread;
     memkind_t kind;
-    pthread_barrier_t *together; /* before the first block is asked for, and when all have theirs */
+    pthread_barrier_t
+        *together; /* before the first allocation, and when all threads hold their blocks */
     size_t served;
     size_t damaged;
 };
@@ -79,7 +80,10 @@ static void serve_all(memkind_t kind)
         fail_msg("%zu of %d threads were not served", starved, THREADS);
 }
 
-/* The largest block that the kind gives, found by trying; 0: none. Nothing stays allocated. */
+/*
+ * Returns the size of the largest block that the kind can allocate, found by trying; 0: none.
+ * Nothing stays allocated.
+ */
 static size_t largest_block(memkind_t kind)
 {
     for (size_t size = KIND_SIZE; size != 0; size -= PAGE) {
@@ -96,7 +100,7 @@ static size_t largest_block(memkind_t kind)
     return 0;
 }
 
-/* Sizes are rounded up to a class, of which there are four for each doubling. */
+/* Sizes are rounded up to a class. Each doubling has four classes. */
 static void check_largest(memkind_t kind, size_t room)
 {
     size_t largest = largest_block(kind);
@@ -166,7 +170,7 @@ static void *run_claim(void *argument)
     return NULL;
 }
 
-/* Each thread claims a block of this size at the same moment; returns how many are refused. */
+/* All threads allocate a block of this size at the same moment. Returns how many get NULL. */
 static size_t claim_at_once(memkind_t kind, size_t threads, size_t size)
 {
     struct claim claims[THREADS];
@@ -186,8 +190,10 @@ static size_t claim_at_once(memkind_t kind, size_t threads, size_t size)
     return refused;
 }
 
-/* Fills the kind with pages and frees them all: it is empty, but this thread's arena keeps it
- * dirty. */
+/*
+ * Fills the kind with pages and frees them: the kind is empty, but this thread's arena keeps the
+ * pages dirty.
+ */
 static void make_dirty(memkind_t kind)
 {
     static void *pages[SHARED_KIND_SIZE / PAGE];

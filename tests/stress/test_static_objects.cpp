@@ -28,7 +28,7 @@ const char *directory()
     return access("/dev/shm/.", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp";
 }
 
-// Past destructors that could hide it.
+// _Exit: no destructor may hide the failure.
 void expect(bool condition, const char *what)
 {
     if (condition)
@@ -63,7 +63,7 @@ struct kind_owner {
 kind_owner owner;
 std::atomic<int> destroyed(0);
 
-// Memory of the kind, filled with one byte.
+// A block of the kind, filled with one byte.
 class block
 {
   public:
@@ -90,7 +90,7 @@ class block
     int byte_;
 };
 
-// Also allocates and frees when it ends.
+// A block whose destructor also allocates and frees.
 class restless
 {
   public:
@@ -121,7 +121,7 @@ class restless
 restless before_main(1);
 thread_local restless of_thread(2);
 
-// In reverse order of those above: before the kind goes, but after main().
+// Destroyed before the objects above, in reverse order: before the kind, but after main().
 struct last_words {
     ~last_words()
     {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads that come and go while kinds do: kinds made, used and destroyed by any thread, threads
- * that end while a kind does, destructors of threads that still use one, a
+ * Threads and kinds that start and end at the same time: kinds created, used and destroyed by any
+ * thread; threads that end while a kind is destroyed; destructors of threads that use a kind; a
  * thousand threads at once.
  *
  * STRESS_ROUNDS (200), STRESS_SEED (1).
@@ -18,7 +18,9 @@
 #include "stress/parameters.h"
 #include "stress/pattern.h"
 
-/* How often destructors run; the thread sanitizer itself ends with the last time. */
+/*
+ * The number of rounds of destructors. The thread sanitizer's own state ends with the last round.
+ */
 #if defined(__SANITIZE_THREAD__)
 #    define ITERATIONS (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
 #else
@@ -38,7 +40,7 @@ static void start(pthread_t *thread, void *(*run)(void *), void *argument)
     assert_int_equal(pthread_create(thread, NULL, run, argument), 0);
 }
 
-/* What the thread returned: whether anything was wrong. */
+/* Returns the thread's result: whether anything was wrong. */
 static bool join(pthread_t thread)
 {
     void *wrong;
@@ -59,9 +61,9 @@ static size_t allocated_in(memkind_t kind)
 
 /* -- Kinds of all threads ---------------------------------------------------------------------- */
 
-/* A kind that any thread uses, and that any thread may replace by another. */
+/* A kind that any thread uses, and that any thread may replace. */
 static struct slot {
-    pthread_rwlock_t lock; /* held to use the kind; alone, to replace it */
+    pthread_rwlock_t lock; /* shared: to use the kind; exclusive: to replace it */
     memkind_t kind;
 } slots[SLOTS];
 
@@ -70,7 +72,7 @@ struct user {
     uint64_t random;
 };
 
-/* Whether something was wrong. A quarter of the blocks is left to the kind's end. */
+/* Returns whether something was wrong. The kind's destruction frees a quarter of the blocks. */
 static bool use_kind(memkind_t kind, uint64_t *random)
 {
     char *blocks[BLOCKS];
@@ -156,7 +158,7 @@ struct ending {
     pthread_barrier_t *together;
 };
 
-/* Has blocks of the kind in its cache when it ends, which is when the kind is destroyed. */
+/* A thread that ends with blocks of the kind in its cache, while the kind is destroyed. */
 static void *end_with_the_kind(void *argument)
 {
     struct ending *ending = argument;
@@ -193,8 +195,8 @@ static void test_threads_end_while_a_kind_does(void **state)
 /* -- Destructors of threads -------------------------------------------------------------------- */
 
 /*
- * The values of two keys, one made before the library has its own and one after: their destructors
- * run before and after the library's, which they then make run again.
+ * Two keys, one created before the library's keys and one after. Their destructors run before and
+ * after the library's, and make the library's run again.
  */
 static pthread_key_t early_key;
 static pthread_key_t late_key;
@@ -204,7 +206,7 @@ static atomic_size_t destructors_run;
 
 struct value {
     size_t size;
-    size_t lives; /* how many times more a destructor passes it on */
+    size_t lives; /* in how many more rounds a destructor sets the value again */
 };
 
 static struct value *new_value(size_t lives)
@@ -281,7 +283,7 @@ struct one_of_many {
     pthread_t thread;
     memkind_t kind;
     pthread_barrier_t *together;
-    char **others; /* where each puts its block, for the next one to free */
+    char **others; /* where each thread leaves its block for the next one to free */
     size_t number;
 };
 
@@ -335,7 +337,7 @@ int main(void)
         cmocka_unit_test(test_a_thousand_threads),
     };
 
-    /* Before the first kind. */
+    /* Before the library creates its own keys. */
     if (pthread_key_create(&early_key, end_early) != 0)
         return EXIT_FAILURE;
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads that share one kind: blocks of 8 bytes to 3 MB, freed by whichever thread meets them.
+ * Threads that share one kind: blocks of 8 bytes to 3 MB, each freed by any thread.
  *
- * Threads meet at slots. A thread makes a block, fills it with the pattern of its address and size,
- * and exchanges it for what lies in a slot chosen at random; that block is checked and freed, or
- * resized and put into the next slot. A slot's lock guards the slot alone: what is in a block
- * belongs to the thread that holds the block.
+ * Threads exchange blocks in slots. A thread allocates a block, fills it with the pattern of its
+ * address and size, and exchanges it for the block in a random slot. It then checks the block that
+ * it got, and frees it, or resizes it and puts it into the next slot. A slot's lock guards the slot
+ * alone: the contents of a block belong to the thread that holds the block.
  *
- * The third test does the same in a kind that is too small, where requests are often refused.
+ * The third test does the same in a kind that is too small, where requests often fail.
  *
  * STRESS_SECONDS (6, for the three tests together), STRESS_THREADS (10), STRESS_SLOTS (1,000),
  * STRESS_SEED (1).
@@ -27,7 +27,7 @@
 #define SMALLEST        ((size_t)8)
 #define LARGEST         ((size_t)3 << 20)
 #define SMALL_KIND      (64 * MIB)
-#define DOUBLINGS       19 /* from the smallest to beyond the largest */
+#define DOUBLINGS       19 /* doublings from the smallest size to beyond the largest */
 #define ALIGNMENT_LOG2  5  /* alignments from 32 bytes ... */
 #define ALIGNMENT_COUNT 13 /* ... to 128 KiB */
 #define SEED_DISTANCE   UINT64_C(0x100000001)
@@ -46,7 +46,7 @@ struct work {
     memkind_t kind;
     struct slot *slots;
     size_t slot_count;
-    bool may_refuse; /* the kind is too small for all */
+    bool may_refuse; /* true: the kind is too small for all, and may return NULL */
     atomic_bool stop;
     atomic_bool failed;
     atomic_size_t operations;
@@ -65,7 +65,7 @@ static void complain(struct work *work, const char *what, const struct block *bl
     atomic_store(&work->stop, true);
 }
 
-/* Each doubling of the size is as likely as each other. */
+/* All doublings of the size are equally likely. */
 static size_t random_size(struct worker *worker)
 {
     size_t size;

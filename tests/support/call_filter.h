@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Filters of system calls, as containers have them: seccomp(2), by hand, since
- * libseccomp need not be there.
+ * Filters of system calls such as containers install: seccomp(2), without libseccomp.
  *
- * A filter is for the calling thread and what it starts from then on, programs
- * that it executes included.
+ * A filter applies to the calling thread, and to the threads and programs that it starts later.
  */
 #pragma once
 
@@ -18,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Sanitizers make system calls themselves, and end the process where these fail. */
+/* Sanitizers make system calls themselves, and end the process if these fail. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #    define CALL_FILTER_SANITIZED true
 #elif defined(__has_feature)
@@ -30,10 +28,10 @@
 #    define CALL_FILTER_SANITIZED false
 #endif
 
-#define CALL_FILTER_KILL (-1) /* in place of an error: the process ends by SIGSYS */
+#define CALL_FILTER_KILL (-1) /* instead of an error: SIGSYS ends the process */
 #define CALL_FILTER_MOST 8    /* rules of one filter */
 
-/* A call, and where `masked` is not 0, only if this argument has one of these bits. */
+/* A system call. If `masked` is not 0, only calls whose argument has one of these bits. */
 struct call_filter_rule {
     long call;
     unsigned argument;
@@ -46,7 +44,7 @@ struct call_filter_rule {
 #elif defined(__aarch64__)
 #    define CALL_FILTER_ARCH AUDIT_ARCH_AARCH64
 #else
-#    define CALL_FILTER_ARCH 0 /* no filter can be made */
+#    define CALL_FILTER_ARCH 0 /* filters are not supported here */
 #endif
 
 static inline unsigned call_filter_action(int error)
@@ -55,7 +53,7 @@ static inline unsigned call_filter_action(int error)
                                      : SECCOMP_RET_ERRNO | ((unsigned)error & SECCOMP_RET_DATA);
 }
 
-/* Installs the filter. False where this machine has none; then nothing has changed. */
+/* Installs the filter. False: this machine has no filters, and nothing has changed. */
 static inline bool call_filter_install(const struct call_filter_rule *rules, size_t count)
 {
     const unsigned number = offsetof(struct seccomp_data, nr);
@@ -70,7 +68,7 @@ static inline bool call_filter_install(const struct call_filter_rule *rules, siz
     code[used++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     for (size_t i = 0; i < count; i++) {
         const struct call_filter_rule *rule = &rules[i];
-        /* The lower half, where bytes are in the order of the machines above. */
+        /* The lower half: all machines above are little-endian. */
         const unsigned argument =
             (unsigned)offsetof(struct seccomp_data, args) + rule->argument * 8u;
         const unsigned char next = rule->masked != 0 ? 3 : 1;

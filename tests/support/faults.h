@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Failures on demand, for the functions that a test replaces with --wrap. */
+/* Injected failures for functions that a test replaces with --wrap. */
 #pragma once
 
 #include <errno.h>
@@ -10,18 +10,18 @@
 
 struct fault {
     int error;      /* errno of the calls that fail */
-    unsigned skip;  /* calls that work before */
-    unsigned times; /* calls that fail then */
-    unsigned calls; /* seen so far */
+    unsigned skip;  /* calls that succeed first */
+    unsigned times; /* calls that then fail */
+    unsigned calls; /* calls so far */
 };
 
-/* Makes the next so many calls fail with the error. */
+/* Makes the next `times` calls fail with the error. */
 static inline void fault_set(struct fault *fault, int error, unsigned times)
 {
     *fault = (struct fault){.error = error, .times = times};
 }
 
-/* Whether this call is to fail; then errno is set. */
+/* Returns whether this call is to fail, and sets errno if so. */
 static inline bool fault_hits(struct fault *fault)
 {
     fault->calls++;

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# Sourced by a script that counts what a malloc and a free cost: $pair is a program that does so many
-# of both as its argument says, $few and $many are two such numbers; $work is the script's folder.
+#
+# For scripts that count the instructions of a malloc and a free. $pair is a program that does as
+# many of both as its argument says, $few and $many are two such numbers, and $work is a folder for
+# files.
 
-# instructions TIMES [NAME=VALUE...]: of the whole process.
+# instructions TIMES [NAME=VALUE...]: prints the instructions of the whole process.
 instructions()
 {
     local times=$1
@@ -13,7 +15,7 @@ instructions()
     sed -n 's/.*Collected : //p' "$work/err"
 }
 
-# cost [NAME=VALUE...]: of a malloc and a free, in tenths.
+# cost [NAME=VALUE...]: prints the instructions of one malloc and one free, in tenths.
 cost()
 {
     local some more

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where tests make their files, and what they leave behind: descriptors, mappings, entries, blocks.
+ * Where tests create files, and checks of what they leave behind: descriptors, mappings, directory
+ * entries, blocks.
  */
 #include "support/leftovers.h"
 
@@ -23,7 +24,6 @@
 #define DECIMAL              10
 #define LEFTOVERS_STAT_BLOCK 512 /* the unit of st_blocks */
 
-/* Appends the line and a newline to the text. */
 static void leftovers_add(char *text, const char *line)
 {
     size_t used = strlen(text);
@@ -61,7 +61,7 @@ static bool leftovers_is_ours(const char *mapping, const char *dir)
            (dir != NULL && strstr(mapping, dir) != NULL);
 }
 
-/* Neighbouring maps of huge pages are one: which of them have their pages comes and goes. */
+/* Adjacent maps of huge pages are merged into one line, because the kernel splits them at will. */
 struct leftovers_huge {
     unsigned long first;
     unsigned long end;
@@ -78,7 +78,7 @@ static void leftovers_end_huge(char *text, struct leftovers_huge *huge)
     huge->end = 0;
 }
 
-/* Whether the line is one of a map of huge pages, which is noted then. */
+/* Returns whether the line is a map of huge pages, and records the map if so. */
 static bool leftovers_is_huge(char *text, struct leftovers_huge *huge, const char *line)
 {
     unsigned long first, end;
@@ -146,7 +146,7 @@ static bool leftovers_contains(const char *text, const char *line, size_t length
     return false;
 }
 
-/* Prints each line of text that the other text does not have, and returns how many there are. */
+/* Prints each line of `text` that the other text does not have, and returns their number. */
 static size_t leftovers_print_missing(const char *what, const char *text, const char *other)
 {
     size_t missing = 0;

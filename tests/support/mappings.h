@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the kernel says of the process's mappings. */
+/* Queries of the process's mappings. */
 #pragma once
 
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* How large the pages of a mapping are, in bytes: what /proc/self/smaps says. */
+/* Returns the page size of the mapping at the address, in bytes, from /proc/self/smaps. */
 static inline size_t page_size_at(const void *address)
 {
     char line[512];

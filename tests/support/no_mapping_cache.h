@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * For tests that count mappings: nothing is kept for later. To be included once, with
+ * Disables the mapping cache, for tests that count mappings. Include once, with a comment
  *
  *    WRAP: mapping_cache_find mapping_cache_take mapping_cache_put
- *
- * in a comment of its own.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# Sourced by a script with its arguments: runs it again in a mount namespace of its own, and
-# skips it where there is none.
+#
+# Sourced by a script with its arguments: runs the script again in its own mount namespace, or skips
+# the test if none can be created.
 
 if [ -z "${MEMKIND_OWN_MOUNTS-}" ]; then
     export MEMKIND_OWN_MOUNTS=1

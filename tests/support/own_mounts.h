@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Mounts that no other process sees. */
+/* A mount namespace for one test process. */
 #pragma once
 
 #include <sched.h>
@@ -8,7 +8,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-/* Gives the process a mount namespace of its own. False, with errno, where it may not have one. */
+/* Moves the process into a new mount namespace. False with errno: not permitted. */
 static inline bool own_mounts(void)
 {
     return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Kernels with larger pages, for tests that have sysconf in a WRAP line: everybody is told
- * pretended_page. What is a multiple of such a page is one of the machine's own, so that
+ * Pretends a kernel with larger pages, for tests that have sysconf in a WRAP line: sysconf returns
+ * pretended_page. A multiple of a pretended page is also a multiple of the machine's own page, so
  * mappings, holes and files work.
  */
 #pragma once
@@ -13,7 +13,7 @@
         (long)4 << 10, (long)16 << 10, (long)64 << 10 \
     }
 
-static long pretended_page; /* 0: the machine's */
+static long pretended_page; /* 0: the machine's own */
 
 long __real_sysconf(int name);
 long __wrap_sysconf(int name);

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# memkind-pmem check: what it says of directories, and its exit status. Usage: check.sh MEMKIND-PMEM
+# memkind-pmem check on directories: its output and exit status. Usage: check.sh MEMKIND-PMEM
 
 . "$(dirname "$0")/../preload/lib.sh"
 
 tool=$1
 
-# check STATUS ARGUMENT...: it exits with that; its output is in $work/out and $work/err.
+# check STATUS ARGUMENT...: runs the command and expects the exit status; output in $work/out and
+# $work/err.
 check()
 {
     local wanted=$1 status=0
@@ -15,7 +16,7 @@ check()
     [ "$status" = "$wanted" ] || { cat "$work/out" "$work/err"; fail "check $* exits with $status"; }
 }
 
-# says TEXT: on stdout.
+# says TEXT: expects TEXT on stdout.
 says()
 {
     grep -qF -- "$1" "$work/out" || { cat "$work/out"; fail "it does not say: $1"; }

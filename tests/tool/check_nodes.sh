@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# memkind-pmem check: the memory nodes, of a made-up sysfs with two sockets, and beside them high
-# bandwidth memory and memory of a DAX device. Usage: check_nodes.sh MEMKIND-PMEM
+# memkind-pmem check on memory nodes: a fake sysfs with two sockets, high bandwidth memory and
+# memory of a DAX device. Usage: check_nodes.sh MEMKIND-PMEM
 
 # shellcheck source=tests/support/own_mounts.bash
 . "$(dirname "$0")/../support/own_mounts.bash"
@@ -35,7 +35,7 @@ speed()
     echo "$7" >"$dir/write_latency"
 }
 
-# says STATUS ROW...: check's rows, in this order, after the head.
+# says STATUS ROW...: expects these rows, in this order, after the head of the table.
 says()
 {
     local status=0
@@ -66,7 +66,7 @@ says 0 \
 
 echo "== with it"
 speed 0 access0 0 100000 90000 90 95
-# A class of other initiators, which are nearer, and that of processors.
+# A class of other, nearer initiators, and the class of processors.
 speed 1 access0 7 800000 800000 10 10
 speed 1 access1 0 400000 300000 110 120
 speed 2 access0 2 100000 90000 90 95

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# What bash completes for memkind-pmem. Environment: MEMKIND_SOURCE_DIR.
+# bash completion for memkind-pmem. Environment: MEMKIND_SOURCE_DIR.
 
 . "$(dirname "$0")/../preload/lib.sh"
 . "$MEMKIND_SOURCE_DIR/src/tool/completion.bash"
 
-# completes WANTED WORD...: the last of these words becomes one of those wanted.
+# completes EXPECTED WORD...: the last word completes to one of EXPECTED.
 completes()
 {
     local wanted=$1

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# memkind-hbw-nodes and memkind-auto-dax-kmem-nodes: what they print and end
-# with, as memkind 1.14's do.
+# memkind-hbw-nodes and memkind-auto-dax-kmem-nodes: their output and exit status are those of
+# memkind 1.14.
+#
 # Environment: MEMKIND_BUILD_DIR.
 
 set -euo pipefail

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# memkind-pmem run: options, exit status, what it leaves in the environment.
+# memkind-pmem run: options, exit status, and the environment of the program that it starts.
+#
 # Usage: run.sh MEMKIND-PMEM
 
 . "$(dirname "$0")/../preload/lib.sh"
 
 tool=$1
 
-# run STATUS ARGUMENT...: it exits with that; its output is in $work/out and $work/err.
+# run STATUS ARGUMENT...: runs the command and expects the exit status; output in $work/out and
+# $work/err.
 run()
 {
     local wanted=$1 status=0
@@ -16,7 +18,7 @@ run()
     [ "$status" = "$wanted" ] || { cat "$work/out" "$work/err"; fail "run $* exits with $status"; }
 }
 
-# complains TEXT: on stderr, in one line.
+# complains TEXT: expects TEXT on stderr, in one line.
 complains()
 {
     grep -qF -- "$1" "$work/err" || fail "it does not say: $1: $(cat "$work/err")"
@@ -45,7 +47,7 @@ grep -qxF MEMKIND_PRELOAD_NODES=all "$work/out" && grep -qxF MEMKIND_PRELOAD_POL
     fail "$(cat "$work/out")"
 run 0 --kind regular env
 grep -qxF MEMKIND_PRELOAD_KIND=regular "$work/out" || fail "$(cat "$work/out")"
-# What the environment says of another place is forgotten.
+# An option for one place overrides what the environment says of another.
 MEMKIND_PRELOAD_DIR=$work/pmem MEMKIND_PRELOAD_KIND=hbw run 0 --nodes all env
 ! grep -E '^MEMKIND_PRELOAD_(DIR|KIND)=' "$work/out" || fail "it is not forgotten"
 MEMKIND_PRELOAD_NODES=x run 0 --dir "$work/pmem" env

@@ -7,7 +7,7 @@
 tool=$1
 odd=$2
 
-# refuses TEXT PID...: exit status 125, and one line with the text.
+# refuses TEXT PID...: expects exit status 125 and one line with the text.
 refuses()
 {
     local status=0
@@ -16,7 +16,7 @@ refuses()
     grep -qF -- "$1" "$work/err" || fail "it does not say: $1: $(cat "$work/err")"
 }
 
-# Python says when it has its memory, and waits to be told to end.
+# Python reports that it has allocated, and waits until it is told to end.
 mkfifo "$work/ready" "$work/end"
 program="
 text = 'x' * (32 << 20)
@@ -24,13 +24,13 @@ open('$work/ready', 'w').close()
 open('$work/end').close()"
 trap 'kill -9 $process 2>/dev/null || true; rm -rf "$work"' EXIT
 
-# start OPTION...: leaves the process's number in $process.
+# start OPTION...: starts the program and sets $process to its process id.
 start()
 {
     start_in --dir "$work/pmem" "$@"
 }
 
-# start_in OPTION...: the same with its heap where the options say.
+# start_in OPTION...: the same, with its heap where the options say.
 start_in()
 {
     "$tool" run "$@" -- /usr/bin/python3 -c "$program" &
@@ -50,7 +50,7 @@ start --publish --size 1G
 for ((i = 0; i < 100; i++)); do
     "$tool" stats $process >"$work/out" || fail stats
     read -r _ space peak limit blocks short < <(sed -n 2p "$work/out")
-    # They may be a second old.
+    # The numbers may be a second old.
     [ "$blocks" -lt $((32 << 20)) ] || break
     sleep 0.1
 done
@@ -78,7 +78,7 @@ echo "== no numbers"
 start
 refuses "publishes nothing; start it by" $process
 end
-# A child has inherited the page of its parent.
+# A child inherits the page of its parent.
 "$tool" run --dir "$work/pmem" --publish -- "$odd" child <"$work/end" >"$work/ready" &
 process=$!
 exec 3>"$work/end"
@@ -97,13 +97,13 @@ if unshare --pid --fork true 2>/dev/null; then
     [ "$(sed -n 's/^NSpid:.*[^0-9]//p' "/proc/$inner/status")" = 1 ] || fail "no namespace"
     "$tool" stats "$inner" >"$work/out" || fail "stats of a process in a container"
     grep -q '^libc ' "$work/out" || fail "$(cat "$work/out")"
-    # Its starter has no page.
+    # The shell that started the process publishes no page.
     refuses "publishes nothing" $process
     end
 fi
 
 echo "== a process that is not to be trusted"
-# publish PROGRAM: Python with functions of its own runs it, beside a file that looks like a page.
+# publish PROGRAM: runs it in Python, with helper functions, beside a file that looks like a page.
 publish()
 {
     /usr/bin/python3 -c "
@@ -134,7 +134,7 @@ open('$work/end').close()"
 refuses "publishes nothing" $process
 end
 
-# The numbers are never settled, and the file comes and goes.
+# The numbers never settle, and the file disappears and reappears.
 publish "
 ready()
 while True:
@@ -147,7 +147,7 @@ kill $process
 wait $process || true
 
 if [ "$(id -u)" = 0 ] && mkfifo '/memfd:memkind-stats' 2>/dev/null; then
-    # Who opens it to read waits for who would write.
+    # Opening a FIFO for reading waits for a writer.
     trap 'kill -9 $process 2>/dev/null || true; rm -rf "$work" "/memfd:memkind-stats"' EXIT
     publish "
 fifo = os.open('/memfd:memkind-stats', os.O_RDONLY | os.O_NONBLOCK)

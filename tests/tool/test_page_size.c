@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* memkind-pmem check on kernels and file systems of other page sizes, which are made up. */
+/* memkind-pmem check with fake kernels and file systems of other page sizes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,8 +24,8 @@
 
 static long page;             /* of the kernel */
 static unsigned long block;   /* of the file system */
-static long faults;           /* of touching what is measured, 64 MiB */
-static const char *file_type; /* with a stripe of one block */
+static long faults;           /* page faults of touching the probe, 64 MiB */
+static const char *file_type; /* as /proc/self/mountinfo names the file system */
 static const char *dir;
 
 /* -- The made-up place ------------------------------------------------------------------------- */
