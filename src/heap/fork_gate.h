@@ -28,7 +28,7 @@ struct fork_gate_thread {
     atomic_uint inside; /* of one that is listed: 1 or 0; also a futex */
     struct fork_gate_thread *next, **link;
     /*
-     * jemalloc's destructor of this thread has run: see jemalloc_ctl_alloc(). Kept here to save a
+     * jemalloc's destructor of this thread has run: see jemalloc_block_alloc(). Kept here to save a
      * second lookup of thread-local data.
      */
     bool has_left_jemalloc;

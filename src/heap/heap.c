@@ -8,6 +8,7 @@
 
 #include "heap/fork_gate.h"
 #include "heap/idle_thread.h"
+#include "heap/jemalloc_block.h"
 #include "space/address_map.h"
 #include "space/page_map.h"
 #include "space/range.h"
@@ -147,8 +148,8 @@ void heap_adopt(struct heap *heap)
 static void *attempt_in(unsigned arena, const struct request *request)
 {
     if (request->ptr != NULL)
-        return jemalloc_ctl_realloc(arena, request->ptr, request->size);
-    return jemalloc_ctl_alloc(arena, request->size, request->alignment, request->zero);
+        return jemalloc_block_realloc(arena, request->ptr, request->size);
+    return jemalloc_block_alloc(arena, request->size, request->alignment, request->zero);
 }
 
 static void *attempt(unsigned arena, const struct request *request)
@@ -393,7 +394,7 @@ static bool is_hopeless(struct heap *heap, const struct request *request)
 /* The class of a block, by its usable size. */
 static unsigned class_of_block(const void *block)
 {
-    size_t size = jemalloc_ctl_usable_size(block);
+    size_t size = jemalloc_block_size(block);
 
     return size <= SIZE_CLASS_LARGEST ? size_class_of(size) : 0;
 }
@@ -403,7 +404,7 @@ static void *undo_unknown(const struct request *request, void *block)
 {
     if (request->ptr != NULL)
         return block;
-    jemalloc_ctl_free(block);
+    jemalloc_block_free(block);
     errno = ENOMEM;
     return NULL;
 }
@@ -501,7 +502,7 @@ void heap_flush(struct heap *heap, void *const *blocks, size_t count)
 {
     struct fork_gate_thread *self = fork_gate_enter();
     for (size_t i = 0; i < count; i++)
-        jemalloc_ctl_free(blocks[i]);
+        jemalloc_block_free(blocks[i]);
     fork_gate_leave(self);
     if (count != 0)
         note_freed(heap);
@@ -575,7 +576,7 @@ size_t heap_usable_size(const void *ptr)
 {
     unsigned size_class = page_map_get(ptr);
 
-    return size_class != 0 ? size_class_size(size_class) : jemalloc_ctl_usable_size(ptr);
+    return size_class != 0 ? size_class_size(size_class) : jemalloc_block_size(ptr);
 }
 
 void *heap_move(struct heap *heap, void *ptr)
@@ -585,12 +586,12 @@ void *heap_move(struct heap *heap, void *ptr)
 
     if (!jemalloc_ctl_moving_helps(ptr) || jemalloc_ctl_arena_of(ptr, &arena) != 0)
         return NULL;
-    size_t size = jemalloc_ctl_usable_size(ptr);
+    size_t size = jemalloc_block_size(ptr);
     void *moved = attempt(arena, &(struct request){.size = size});
     if (moved != NULL) {
         page_map_put(moved, page_map_get(ptr));
         memcpy(moved, ptr, size);
-        jemalloc_ctl_free(ptr);
+        jemalloc_block_free(ptr);
         if (heap != NULL)
             note_freed(heap);
     }

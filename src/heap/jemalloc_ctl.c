@@ -5,59 +5,13 @@
 #include <errno.h>
 #include <jemalloc/jemalloc.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "heap/fork_gate.h"
-#include "util/late_key.h"
 #include "util/lock.h"
-#include "util/log.h"
 #include "util/text_buffer.h"
 
-/* All of its names have this prefix, so that they never meet those of the process's malloc. */
-#define JEMALLOC(name) jemk_##name
-
-/*
- * What jemalloc reads at its start. All blocks lie in arenas that heaps have made: jemalloc needs
- * one of its own, and would make four for each processor. A large extent that is freed is kept for
- * the decay time like any other. Threads have no caches of jemalloc's. Up to 16 threads may
- * give pages back; how many there are is settled when they are started. Slabs of four pages where
- * one page of 4 KiB would do, since a slab has a record of 128 bytes in DRAM: 10 MiB instead of 34
- * for each GiB of 64-byte blocks. One larger page is as good. Whatever was freed is used again,
- * however much larger it is than what is asked for: by default, what is more than 64 times as large
- * waits for the decay time, and a program that fills and empties a kind takes fresh file space each
- * time.
- */
-#if MEMKIND_JEMALLOC_LG_PAGE < 14
-#    define SLAB_SIZES ",slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4"
-#else
-#    define SLAB_SIZES ""
-#endif
-#define ANY_FIT ",lg_extent_max_active_fit:48"
-#define SETTINGS \
-    "narenas:1,oversize_threshold:0,max_background_threads:16,tcache:false" ANY_FIT SLAB_SIZES
-
-extern const char *JEMALLOC(malloc_conf);
-const char *JEMALLOC(malloc_conf) = SETTINGS;
-
-/* It has something to say where a call fails. The program's standard error is not the place. */
-static void log_message(void *opaque, const char *text)
-{
-    (void)opaque;
-    log_error("%s", text);
-}
-
-/* Before the constructors of jemalloc and of the library. */
-__attribute__((constructor(101))) static void prepare_jemalloc(void)
-{
-    JEMALLOC(malloc_message) = log_message;
-}
-
 #define CTL_NAME_SIZE 64
-
-/* As jemalloc was built. The kernel's page is no larger, or jemalloc does not start. */
-#define JEMALLOC_PAGE ((size_t)1 << MEMKIND_JEMALLOC_LG_PAGE)
 
 /*
  * Highest number of an arena, plus one; jemalloc has twelve bits for it and keeps the last value.
@@ -71,7 +25,7 @@ __attribute__((constructor(101))) static void prepare_jemalloc(void)
 static int ctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size)
 {
     struct fork_gate_thread *self = fork_gate_enter();
-    int err = -JEMALLOC(mallctl)(name, old, old_size, new, new_size);
+    int err = -jemk_mallctl(name, old, old_size, new, new_size);
     fork_gate_leave(self);
     return err;
 }
@@ -92,6 +46,16 @@ static int write_ctl(const char *name, void *value, size_t size)
  */
 static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
 
+void jemalloc_ctl_hold_report(void)
+{
+    lock_acquire(&report_lock, LOCK_REPORT);
+}
+
+void jemalloc_ctl_release_report(void)
+{
+    lock_release(&report_lock);
+}
+
 /* The name of a per-arena control: `format` with the arena's number in it. */
 struct ctl_name {
     char text[CTL_NAME_SIZE];
@@ -107,118 +71,6 @@ arena_ctl(const char *format, unsigned arena)
     snprintf(name.text, sizeof(name.text), format, arena);
 #pragma GCC diagnostic pop
     return name;
-}
-
-/* -- Fork and threads -------------------------------------------------------------------------- */
-
-/*
- * What jemalloc calls in the place of pthread_atfork(3) and pthread_key_create(3); see
- * jemalloc/CMakeLists.txt. Its handlers for the parent are needed where it runs threads itself, or
- * where the gate cannot be closed. The one for the child always is: it forgets the threads that are
- * gone.
- */
-int JEMALLOC(pthread_atfork)(void (*prepare)(void), void (*parent)(void), void (*child)(void));
-int JEMALLOC(pthread_key_create)(pthread_key_t *key, void (*destructor)(void *value));
-
-static struct {
-    void (*prepare)(void);
-    void (*parent)(void);
-    void (*child)(void);
-    bool is_prepared;
-    bool gate_is_closed;
-} jemalloc_fork;
-
-static bool has_background_threads(void)
-{
-    bool on = false;
-
-    read_ctl("background_thread", &on, sizeof(on));
-    return on;
-}
-
-static void before_fork(void)
-{
-    lock_acquire(&report_lock, LOCK_REPORT);
-    jemalloc_fork.gate_is_closed = fork_gate_close();
-    jemalloc_fork.is_prepared = !jemalloc_fork.gate_is_closed || has_background_threads();
-    if (jemalloc_fork.is_prepared)
-        jemalloc_fork.prepare();
-}
-
-static void in_parent(void)
-{
-    if (jemalloc_fork.is_prepared)
-        jemalloc_fork.parent();
-    if (jemalloc_fork.gate_is_closed)
-        fork_gate_open();
-    lock_release(&report_lock);
-}
-
-static void in_child(void)
-{
-    jemalloc_fork.child();
-    if (jemalloc_fork.gate_is_closed)
-        fork_gate_open();
-    fork_gate_adopt();
-    lock_release(&report_lock);
-}
-
-int JEMALLOC(pthread_atfork)(void (*prepare)(void), void (*parent)(void), void (*child)(void))
-{
-    jemalloc_fork.prepare = prepare;
-    jemalloc_fork.parent = parent;
-    jemalloc_fork.child = child;
-    return pthread_atfork(before_fork, in_parent, in_child);
-}
-
-static void (*end_jemalloc_thread)(void *value);
-
-/*
- * A thread of jemalloc's own does not wait for the gate: one that is inside, to end it, waits for
- * it. They are seen to before a fork, as long as there are any.
- */
-static void end_thread(void *value)
-{
-    bool waits = fork_gate_thread.state != FORK_GATE_UNREGISTERED;
-    struct fork_gate_thread *self = waits ? fork_gate_enter() : NULL;
-
-    end_jemalloc_thread(value);
-    fork_gate_thread.has_left_jemalloc = true;
-    if (waits)
-        fork_gate_leave(self);
-}
-
-int JEMALLOC(pthread_key_create)(pthread_key_t *key, void (*destructor)(void *value))
-{
-    end_jemalloc_thread = destructor;
-    return late_key_create(LATE_KEY_JEMALLOC, key, end_thread);
-}
-
-/* -- Start ------------------------------------------------------------------------------------- */
-
-static atomic_bool has_started;
-
-bool jemalloc_ctl_has_started(void)
-{
-    return atomic_load_explicit(&has_started, memory_order_relaxed);
-}
-
-int jemalloc_ctl_check_start(void)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-    if (jemalloc_ctl_class_size(1) != 0) {
-        atomic_store_explicit(&has_started, true, memory_order_relaxed);
-        return 0;
-    }
-    if (page > JEMALLOC_PAGE)
-        log_error(
-            "this library is built for pages of up to %zu bytes, and this kernel's have %zu: build "
-            "it with cmake -DMEMKIND_JEMALLOC_LG_PAGE=%d",
-            JEMALLOC_PAGE, page, __builtin_ctzl(page));
-    else
-        log_error("jemalloc does not start");
-    return -ENOTSUP;
 }
 
 /* -- Arenas ------------------------------------------------------------------------------------ */
@@ -302,76 +154,7 @@ int jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms)
     return write_ctl(arena_ctl("arena.%u.dirty_decay_ms", arena).text, &ms, sizeof(ms));
 }
 
-/* -- Blocks ------------------------------------------------------------------------------------ */
-
-/* MALLOCX_ARENA(arena), which for half of all arenas shifts into an int's sign; and no cache. */
-static int arena_flags(unsigned arena)
-{
-    return (int)((unsigned)MALLOCX_ARENA(0) * (arena + 1)) | MALLOCX_TCACHE_NONE;
-}
-
-/*
- * Once jemalloc has ended a thread, mallocx gives it blocks of the first arena, whichever it asks
- * for. rallocx keeps to the arena: so a block of the first one is moved. A block moves when its
- * class changes, so there are two sizes to begin with.
- */
-static __attribute__((noinline)) void *alloc_after_end(size_t size, int flags)
-{
-    size_t smallest = JEMALLOC(nallocx)(1, 0);
-    size_t begin = size > smallest ? smallest : smallest + 1;
-    void *block = JEMALLOC(mallocx)(begin, MALLOCX_TCACHE_NONE | (flags & MALLOCX_ZERO));
-    void *moved = block != NULL ? JEMALLOC(rallocx)(block, size, flags) : NULL;
-
-    if (moved == NULL && block != NULL)
-        JEMALLOC(dallocx)(block, MALLOCX_TCACHE_NONE);
-    return moved;
-}
-
-void *jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zero)
-{
-    int flags = arena_flags(arena);
-
-    if (alignment != 0)
-        flags |= MALLOCX_ALIGN(alignment);
-    if (zero)
-        flags |= MALLOCX_ZERO;
-    struct fork_gate_thread *self = fork_gate_enter();
-    void *block = __builtin_expect(self->has_left_jemalloc, 0) ? alloc_after_end(size, flags)
-                                                               : JEMALLOC(mallocx)(size, flags);
-    fork_gate_leave(self);
-    return block;
-}
-
-void *jemalloc_ctl_realloc(unsigned arena, void *ptr, size_t size)
-{
-    struct fork_gate_thread *self = fork_gate_enter();
-    void *block = JEMALLOC(rallocx)(ptr, size, arena_flags(arena));
-    fork_gate_leave(self);
-    return block;
-}
-
-void jemalloc_ctl_free(void *ptr)
-{
-    struct fork_gate_thread *self = fork_gate_enter();
-    JEMALLOC(dallocx)(ptr, MALLOCX_TCACHE_NONE);
-    fork_gate_leave(self);
-}
-
-size_t jemalloc_ctl_usable_size(const void *ptr)
-{
-    struct fork_gate_thread *self = fork_gate_enter();
-    size_t size = JEMALLOC(sallocx)(ptr, 0);
-    fork_gate_leave(self);
-    return size;
-}
-
-size_t jemalloc_ctl_class_size(size_t size)
-{
-    struct fork_gate_thread *self = fork_gate_enter();
-    size_t usable = JEMALLOC(nallocx)(size, 0);
-    fork_gate_leave(self);
-    return usable;
-}
+/* -- Queries about blocks ---------------------------------------------------------------------- */
 
 int jemalloc_ctl_use_of(const void *ptr, struct jemalloc_use *use)
 {
@@ -484,7 +267,7 @@ static void collect_stats(struct text_buffer *buffer, const char *options)
 {
     lock_acquire(&report_lock, LOCK_REPORT);
     struct fork_gate_thread *self = fork_gate_enter();
-    JEMALLOC(malloc_stats_print)(keep_piece, buffer, options);
+    jemk_malloc_stats_print(keep_piece, buffer, options);
     fork_gate_leave(self);
     lock_release(&report_lock);
 }
@@ -500,6 +283,14 @@ int jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaqu
         text_buffer_replay(&buffer, write_cb, opaque);
     text_buffer_end(&buffer);
     return lost ? -ENOMEM : 0;
+}
+
+bool jemalloc_ctl_has_background_threads(void)
+{
+    bool on = false;
+
+    read_ctl("background_thread", &on, sizeof(on));
+    return on;
 }
 
 int jemalloc_ctl_set_background_threads(bool on)

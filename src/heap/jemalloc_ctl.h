@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * jemalloc as this library uses it: its arenas, its blocks, its counters, with types instead of
- * strings.
+ * jemalloc's mallctl(3), with types instead of strings: arenas, counters, settings.
  *
- * Arena numbers are jemalloc's. "No cache" below means that a call goes to the arena itself:
- * jemalloc's own thread caches know nothing of kinds. All functions are thread-safe.
+ * Arena numbers are jemalloc's. All functions are thread-safe.
  */
 #pragma once
 
@@ -14,15 +12,6 @@
 #include <sys/types.h>
 
 typedef struct extent_hooks_s extent_hooks_t;
-
-/*
- * Whether jemalloc works: 0; -ENOTSUP, and a line in the log, where the kernel's pages are larger
- * than those that it was built for. Then all else here fails.
- */
-int jemalloc_ctl_check_start(void);
-
-/* Whether it did. Until then, jemalloc has mapped nothing but what it starts with. */
-bool jemalloc_ctl_has_started(void);
 
 /* -- Arenas ------------------------------------------------------------------------------------ */
 
@@ -59,20 +48,7 @@ size_t jemalloc_ctl_page(void);
 /* Unused pages go back after so many milliseconds; 0: at once, -1: never. 0 or -errno. */
 int jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
 
-/* -- Blocks ------------------------------------------------------------------------------------ */
-
-/* From an arena, no cache. alignment is a power of two, or 0; size is not 0. NULL; errno is
- * undefined then. */
-void *jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
-void *jemalloc_ctl_realloc(unsigned arena, void *ptr, size_t size);
-
-/* To the arena that it came from, no cache. */
-void jemalloc_ctl_free(void *ptr);
-
-size_t jemalloc_ctl_usable_size(const void *ptr);
-
-/* The usable size that a request of `size` bytes would get; 0 for one that cannot be served. */
-size_t jemalloc_ctl_class_size(size_t size);
+/* -- Queries about blocks ---------------------------------------------------------------------- */
 
 /* How the slab of a block is used, and all slabs of its class in its arena. */
 struct jemalloc_use {
@@ -132,6 +108,16 @@ int jemalloc_ctl_total_stats(struct jemalloc_stats *stats);
  */
 int jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
                              const char *options);
+
+/*
+ * Held by a fork, so that the child can acquire the lock: no report is being made, and no arena
+ * destroyed, from hold to release.
+ */
+void jemalloc_ctl_hold_report(void);
+void jemalloc_ctl_release_report(void);
+
+/* Whether threads of jemalloc's give pages back in the background. */
+bool jemalloc_ctl_has_background_threads(void);
 
 /* Starts or ends the threads that give pages back in the background. 0 or -errno. */
 int jemalloc_ctl_set_background_threads(bool on);

@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 #include "heap/fork_gate.h"
-#include "heap/jemalloc_ctl.h"
+#include "heap/jemalloc_start.h"
 
 #define LARGE_PAGE ((size_t)2 << 20)
 
@@ -24,7 +24,7 @@ void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, of
 
 static bool is_for_itself(void)
 {
-    return fork_gate_thread.depth != 0 || !jemalloc_ctl_has_started();
+    return fork_gate_thread.depth != 0 || !jemalloc_start_is_done();
 }
 
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)

@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "heap/jemalloc_ctl.h"
+#include "heap/jemalloc_block.h"
+#include "heap/jemalloc_start.h"
 
 uint8_t size_class_table[SIZE_CLASS_LARGEST / SIZE_CLASS_QUANTUM + 1];
 uint32_t size_class_sizes[SIZE_CLASS_LIMIT];
@@ -18,11 +19,11 @@ static void fill_tables(void)
     size_t done = 0; /* requests up to here have their class */
     unsigned size_class = 0;
 
-    result = jemalloc_ctl_check_start();
+    result = jemalloc_start();
     if (result != 0)
         return;
     while (done < SIZE_CLASS_LARGEST) {
-        size_t size = jemalloc_ctl_class_size(done + 1);
+        size_t size = jemalloc_block_class_size(done + 1);
 
         if (++size_class >= SIZE_CLASS_LIMIT || size <= done || size > SIZE_CLASS_LARGEST ||
             size % SIZE_CLASS_QUANTUM != 0) {

@@ -8,7 +8,8 @@
  */
 /* WRAP: jemalloc_ctl_arena_purge jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy */
 /* WRAP: address_map_note_mixed */
-/* WRAP: jemalloc_ctl_alloc jemalloc_ctl_arena_set_decay jemalloc_ctl_add_arena_stats malloc mmap */
+/* WRAP: jemalloc_block_alloc jemalloc_ctl_arena_set_decay jemalloc_ctl_add_arena_stats */
+/* WRAP: malloc mmap */
 /* WRAP: munmap */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,6 +33,7 @@
 #include <jemalloc/jemalloc.h>
 
 #include "heap/heap.h"
+#include "heap/jemalloc_block.h"
 #include "heap/jemalloc_ctl.h"
 #include "space/address_map.h"
 #include "space/space.h"
@@ -70,8 +72,8 @@ static struct fault decay_fault;
 static struct fault stats_fault;
 static struct fault malloc_fault;
 
-void *__real_jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
-void *__wrap_jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
+void *__real_jemalloc_block_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
+void *__wrap_jemalloc_block_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
 void __real_jemalloc_ctl_arena_purge(unsigned arena);
 void __wrap_jemalloc_ctl_arena_purge(unsigned arena);
 int __real_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
@@ -97,10 +99,10 @@ static bool hits(struct fault *fault)
     return fault->times > 0 && fault_hits(fault);
 }
 
-void *__wrap_jemalloc_ctl_alloc(unsigned arena, size_t size, size_t alignment, bool zero)
+void *__wrap_jemalloc_block_alloc(unsigned arena, size_t size, size_t alignment, bool zero)
 {
     atomic_fetch_add(&attempts, 1);
-    return __real_jemalloc_ctl_alloc(arena, size, alignment, zero);
+    return __real_jemalloc_block_alloc(arena, size, alignment, zero);
 }
 
 void __wrap_jemalloc_ctl_arena_purge(unsigned arena)
@@ -378,7 +380,7 @@ static void blocks_have_their_size_and_owner(void **state)
         void *block = must_alloc(sizes[i]);
 
         memset(block, FILLER, sizes[i]);
-        assert_true(jemalloc_ctl_usable_size(block) >= sizes[i]);
+        assert_true(jemalloc_block_size(block) >= sizes[i]);
         assert_int_equal(address_map_owner(block), OWNER);
         heap_free(&heap, block);
     }

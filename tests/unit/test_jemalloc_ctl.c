@@ -24,6 +24,7 @@
 
 #include "heap/extent_hooks.h"
 #include "heap/fork_gate.h"
+#include "heap/jemalloc_block.h"
 #include "heap/jemalloc_ctl.h"
 #include "support/faults.h"
 
@@ -169,7 +170,7 @@ static void new_arena_asks_for_no_region(void **state)
 
 static void blocks_come_from_the_hooks(void **state)
 {
-    void *block = jemalloc_ctl_alloc(arena, 100, 0, false);
+    void *block = jemalloc_block_alloc(arena, 100, 0, false);
     unsigned owner = 0;
 
     (void)state;
@@ -177,7 +178,7 @@ static void blocks_come_from_the_hooks(void **state)
     assert_true(region_allocs > 0);
     assert_int_equal(jemalloc_ctl_arena_of(block, &owner), 0);
     assert_int_equal(owner, arena);
-    jemalloc_ctl_free(block);
+    jemalloc_block_free(block);
 }
 
 static void numbers_of_arenas_are_used_again(void **state)
@@ -253,10 +254,10 @@ static void as_many_arenas_as_the_limit_says(void **state)
 
 static void purge_gives_unused_pages_back(void **state)
 {
-    void *block = jemalloc_ctl_alloc(arena, MIB, 0, false);
+    void *block = jemalloc_block_alloc(arena, MIB, 0, false);
 
     (void)state;
-    jemalloc_ctl_free(block);
+    jemalloc_block_free(block);
     assert_int_equal(decommits, 0);
     jemalloc_ctl_arena_purge(arena);
     assert_true(decommits > 0);
@@ -266,11 +267,11 @@ static void without_decay_pages_go_back_at_once(void **state)
 {
     (void)state;
     assert_int_equal(jemalloc_ctl_arena_set_decay(arena, 0), 0);
-    jemalloc_ctl_free(jemalloc_ctl_alloc(arena, MIB, 0, false));
+    jemalloc_block_free(jemalloc_block_alloc(arena, MIB, 0, false));
     assert_true(decommits > 0);
     decommits = 0;
     assert_int_equal(jemalloc_ctl_arena_set_decay(arena, -1), 0);
-    jemalloc_ctl_free(jemalloc_ctl_alloc(arena, MIB, 0, false));
+    jemalloc_block_free(jemalloc_block_alloc(arena, MIB, 0, false));
     assert_int_equal(decommits, 0);
     assert_true(jemalloc_ctl_arena_set_decay(arena, -2) < 0);
     fault_set(&mallctl_fault, ENOENT, 1);
@@ -293,54 +294,54 @@ static void blocks_are_what_was_asked_for(void **state)
     for (size_t size = 1; size <= 4 * MIB; size = size * 2 + 1)
         for (size_t alignment = 0; alignment <= 64 * KIB; alignment = alignment * 8 + 1) {
             size_t power = alignment == 0 ? 0 : (size_t)1 << (63 - __builtin_clzl(alignment));
-            unsigned char *block = jemalloc_ctl_alloc(arena, size, power, true);
+            unsigned char *block = jemalloc_block_alloc(arena, size, power, true);
 
             assert_non_null(block);
             assert_true(power == 0 || (uintptr_t)block % power == 0);
-            assert_true(jemalloc_ctl_usable_size(block) >= size);
+            assert_true(jemalloc_block_size(block) >= size);
             assert_true(is_filled(block, size, 0));
             memset(block, FILLER, size);
-            jemalloc_ctl_free(block);
+            jemalloc_block_free(block);
         }
 }
 
 static void large_block_has_no_page_too_many(void **state)
 {
-    void *block = jemalloc_ctl_alloc(arena, 16 * MIB, 0, false);
+    void *block = jemalloc_block_alloc(arena, 16 * MIB, 0, false);
 
     (void)state;
-    assert_int_equal(jemalloc_ctl_usable_size(block), 16 * MIB);
+    assert_int_equal(jemalloc_block_size(block), 16 * MIB);
     assert_int_equal((uintptr_t)block % (4 * KIB), 0);
-    jemalloc_ctl_free(block);
+    jemalloc_block_free(block);
 }
 
 static void impossible_blocks_are_null(void **state)
 {
     (void)state;
-    assert_null(jemalloc_ctl_alloc(arena, SIZE_MAX, 0, false));
-    assert_null(jemalloc_ctl_alloc(arena, SIZE_MAX / 2, 0, false));
-    assert_null(jemalloc_ctl_alloc(arena, 1, (size_t)1 << 62, false));
-    void *block = jemalloc_ctl_alloc(arena, 1, 0, false);
-    assert_null(jemalloc_ctl_realloc(arena, block, SIZE_MAX));
-    jemalloc_ctl_free(block);
+    assert_null(jemalloc_block_alloc(arena, SIZE_MAX, 0, false));
+    assert_null(jemalloc_block_alloc(arena, SIZE_MAX / 2, 0, false));
+    assert_null(jemalloc_block_alloc(arena, 1, (size_t)1 << 62, false));
+    void *block = jemalloc_block_alloc(arena, 1, 0, false);
+    assert_null(jemalloc_block_realloc(arena, block, SIZE_MAX));
+    jemalloc_block_free(block);
 }
 
 static void class_sizes_are_those_of_blocks(void **state)
 {
     (void)state;
     for (size_t size = 1; size <= 64 * KIB; size += size / 7 + 1) {
-        void *block = jemalloc_ctl_alloc(arena, size, 0, false);
+        void *block = jemalloc_block_alloc(arena, size, 0, false);
 
-        assert_int_equal(jemalloc_ctl_class_size(size), jemalloc_ctl_usable_size(block));
-        jemalloc_ctl_free(block);
+        assert_int_equal(jemalloc_block_class_size(size), jemalloc_block_size(block));
+        jemalloc_block_free(block);
     }
-    assert_int_equal(jemalloc_ctl_class_size(SIZE_MAX), 0);
+    assert_int_equal(jemalloc_block_class_size(SIZE_MAX), 0);
 }
 
 static void foreign_address_has_no_arena(void **state)
 {
     unsigned owner = 0;
-    char *block = jemalloc_ctl_alloc(arena, 2 * MIB, 0, false);
+    char *block = jemalloc_block_alloc(arena, 2 * MIB, 0, false);
 
     (void)state;
     /* An address in the other half of the block's GiB: memory that jemalloc does not keep. */
@@ -348,24 +349,24 @@ static void foreign_address_has_no_arena(void **state)
     assert_int_equal(jemalloc_ctl_arena_of(foreign, &owner), -ENOENT);
     fault_set(&mallctl_fault, EINVAL, 1);
     assert_int_equal(jemalloc_ctl_arena_of(block, &owner), -ENOENT);
-    jemalloc_ctl_free(block);
+    jemalloc_block_free(block);
 }
 
 static void only_blocks_in_sparse_slabs_are_moved(void **state)
 {
     static void *blocks[BLOCKS];
-    void *large = jemalloc_ctl_alloc(arena, MIB, 0, false);
+    void *large = jemalloc_block_alloc(arena, MIB, 0, false);
 
     (void)state;
     for (size_t i = 0; i < BLOCKS; i++)
-        blocks[i] = jemalloc_ctl_alloc(arena, 512, 0, false);
+        blocks[i] = jemalloc_block_alloc(arena, 512, 0, false);
     assert_false(jemalloc_ctl_moving_helps(large));
     for (size_t i = 0; i < BLOCKS; i++)
         assert_false(jemalloc_ctl_moving_helps(blocks[i]));
     /* One block of the first slab, which is filled next then, and all but one of the second. */
-    jemalloc_ctl_free(blocks[0]);
+    jemalloc_block_free(blocks[0]);
     for (size_t i = SLAB + 1; i < 2 * SLAB; i++)
-        jemalloc_ctl_free(blocks[i]);
+        jemalloc_block_free(blocks[i]);
     assert_true(jemalloc_ctl_moving_helps(blocks[SLAB]));
     assert_false(jemalloc_ctl_moving_helps(blocks[1]));
     assert_false(jemalloc_ctl_moving_helps(blocks[BLOCKS - 1]));
@@ -378,7 +379,7 @@ static void only_blocks_in_sparse_slabs_are_moved(void **state)
     assert_false(jemalloc_ctl_moving_helps(blocks[SLAB]));
     fault_set(&mallctl_fault, EINVAL, 1);
     assert_int_equal(jemalloc_ctl_use_of(blocks[SLAB], &use), -EINVAL);
-    jemalloc_ctl_free(large);
+    jemalloc_block_free(large);
 }
 
 static bool has_jemalloc_cache(void)
@@ -392,7 +393,7 @@ static bool has_jemalloc_cache(void)
 
 static void *use_arena(void *argument)
 {
-    jemalloc_ctl_free(jemalloc_ctl_alloc(arena, 100, 0, false));
+    jemalloc_block_free(jemalloc_block_alloc(arena, 100, 0, false));
     assert_false(has_jemalloc_cache());
     return argument;
 }
@@ -411,8 +412,8 @@ static void threads_have_no_caches_of_jemallocs(void **state)
 static void counters_count(void **state)
 {
     struct jemalloc_stats stats = {1, 2, 3};
-    void *large = jemalloc_ctl_alloc(arena, MIB, 0, false);
-    void *small = jemalloc_ctl_alloc(arena, 512, 0, false);
+    void *large = jemalloc_block_alloc(arena, MIB, 0, false);
+    void *small = jemalloc_block_alloc(arena, 512, 0, false);
 
     (void)state;
     assert_int_equal(jemalloc_ctl_update_stats(), 0);
@@ -422,8 +423,8 @@ static void counters_count(void **state)
     assert_true(stats.resident >= stats.active - 1);
     assert_int_equal(jemalloc_ctl_total_stats(&stats), 0);
     assert_true(stats.allocated >= MIB + 512);
-    jemalloc_ctl_free(large);
-    jemalloc_ctl_free(small);
+    jemalloc_block_free(large);
+    jemalloc_block_free(small);
 }
 
 static void counter_that_cannot_be_read_is_an_error(void **state)
@@ -470,11 +471,11 @@ static void numbers_are_read(void **state)
     assert_int_equal(size, sizeof(unsigned));
     assert_int_equal(jemalloc_ctl_number("arenas.bin.1000.size", &value, &size), -ENOENT);
     assert_int_equal(jemalloc_ctl_number("config.stats", &value, &size), -EINVAL);
-    void *block = jemalloc_ctl_alloc(arena, 48, 0, false);
+    void *block = jemalloc_block_alloc(arena, 48, 0, false);
     assert_int_equal(jemalloc_ctl_update_stats(), 0);
     assert_int_equal(jemalloc_ctl_arena_number(arena, "bins.3.curregs", &value, &size), 0);
     assert_int_equal(value, 1);
-    jemalloc_ctl_free(block);
+    jemalloc_block_free(block);
     assert_int_equal(jemalloc_ctl_arena_number(arena, "bins.3.none", &value, &size), -ENOENT);
     static const char longer[] =
         "bins.3.a_name_that_is_longer_than_any_that_jemalloc_has_for_a_number";
@@ -520,22 +521,22 @@ static void *measured, *resized;
 
 static void call_alloc(void)
 {
-    jemalloc_ctl_free(jemalloc_ctl_alloc(arena, 100, 0, false));
+    jemalloc_block_free(jemalloc_block_alloc(arena, 100, 0, false));
 }
 
 static void call_realloc(void)
 {
-    resized = jemalloc_ctl_realloc(arena, resized, 200);
+    resized = jemalloc_block_realloc(arena, resized, 200);
 }
 
 static void call_usable_size(void)
 {
-    assert_true(jemalloc_ctl_usable_size(measured) >= 100);
+    assert_true(jemalloc_block_size(measured) >= 100);
 }
 
 static void call_class_size(void)
 {
-    assert_true(jemalloc_ctl_class_size(1) != 0);
+    assert_true(jemalloc_block_class_size(1) != 0);
 }
 
 static void call_ctl(void)
@@ -588,8 +589,8 @@ static void nobody_uses_jemalloc_during_a_fork(void **state)
     size_t count = sizeof(callers) / sizeof(callers[0]);
 
     (void)state;
-    measured = jemalloc_ctl_alloc(arena, 100, 0, false);
-    resized = jemalloc_ctl_alloc(arena, 100, 0, false);
+    measured = jemalloc_block_alloc(arena, 100, 0, false);
+    resized = jemalloc_block_alloc(arena, 100, 0, false);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(pthread_create(&callers[i].thread, NULL, call_when_closed, &callers[i]),
                          0);
@@ -740,10 +741,10 @@ static int only_allocate(void)
 
     if (setup(NULL) != 0)
         return 1;
-    block = jemalloc_ctl_alloc(arena, 1, 0, false);
+    block = jemalloc_block_alloc(arena, 1, 0, false);
     if (block == NULL)
         return 1;
-    jemalloc_ctl_free(block);
+    jemalloc_block_free(block);
     return teardown(NULL);
 }
 

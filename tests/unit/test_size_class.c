@@ -3,7 +3,7 @@
  * Tests of size classes: they are jemalloc's, and a jemalloc whose classes do not fit is turned
  * down.
  */
-/* WRAP: jemalloc_ctl_class_size */
+/* WRAP: jemalloc_block_class_size */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +22,8 @@
 
 #include <jemalloc/jemalloc.h>
 
-#include "heap/jemalloc_ctl.h"
+#include "heap/jemalloc_block.h"
+#include "heap/jemalloc_start.h"
 #include "heap/size_class.h"
 
 #define NAME_SIZE 16
@@ -30,13 +31,13 @@
 static size_t (*pretended)(size_t size); /* NULL: jemalloc is asked */
 static unsigned questions;
 
-size_t __real_jemalloc_ctl_class_size(size_t size);
-size_t __wrap_jemalloc_ctl_class_size(size_t size);
+size_t __real_jemalloc_block_class_size(size_t size);
+size_t __wrap_jemalloc_block_class_size(size_t size);
 
-size_t __wrap_jemalloc_ctl_class_size(size_t size)
+size_t __wrap_jemalloc_block_class_size(size_t size)
 {
     questions++;
-    return pretended != NULL ? pretended(size) : __real_jemalloc_ctl_class_size(size);
+    return pretended != NULL ? pretended(size) : __real_jemalloc_block_class_size(size);
 }
 
 /* -- Classes that do not fit ------------------------------------------------------------------- */
@@ -160,7 +161,7 @@ static void blocks_have_the_size_of_their_class(void **state)
         void *block = jemk_mallocx(size_class_size(c), 0);
 
         assert_non_null(block);
-        assert_int_equal(jemalloc_ctl_usable_size(block), size_class_size(c));
+        assert_int_equal(jemalloc_block_size(block), size_class_size(c));
         jemk_dallocx(block, 0);
     }
 }

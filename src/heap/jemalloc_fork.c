@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* jemalloc around fork(2), and at the end of a thread. */
+#include "heap/jemalloc_fork.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "heap/fork_gate.h"
+#include "heap/jemalloc_ctl.h"
+#include "util/late_key.h"
+
+/* -- Fork -------------------------------------------------------------------------------------- */
+
+static struct {
+    void (*prepare)(void);
+    void (*parent)(void);
+    void (*child)(void);
+    bool is_prepared; /* prepare() has been called for the current fork */
+    bool gate_is_closed;
+} handlers;
+
+void jemalloc_fork_before(void)
+{
+    jemalloc_ctl_hold_report();
+    handlers.gate_is_closed = fork_gate_close();
+    handlers.is_prepared = !handlers.gate_is_closed || jemalloc_ctl_has_background_threads();
+    if (handlers.is_prepared)
+        handlers.prepare();
+}
+
+void jemalloc_fork_in_parent(void)
+{
+    if (handlers.is_prepared)
+        handlers.parent();
+    if (handlers.gate_is_closed)
+        fork_gate_open();
+    jemalloc_ctl_release_report();
+}
+
+void jemalloc_fork_in_child(void)
+{
+    handlers.child();
+    if (handlers.gate_is_closed)
+        fork_gate_open();
+    fork_gate_adopt();
+    jemalloc_ctl_release_report();
+}
+
+int jemalloc_fork_install(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    handlers.prepare = prepare;
+    handlers.parent = parent;
+    handlers.child = child;
+    return pthread_atfork(jemalloc_fork_before, jemalloc_fork_in_parent, jemalloc_fork_in_child);
+}
+
+/* -- The end of a thread ----------------------------------------------------------------------- */
+
+static void (*jemalloc_end_thread)(void *value);
+
+/*
+ * jemalloc's background threads, which are unregistered, must not wait at the gate: the thread that
+ * stops them waits for them inside. jemalloc's own fork handlers stop them before a fork.
+ */
+static void end_thread(void *value)
+{
+    bool waits = fork_gate_thread.state != FORK_GATE_UNREGISTERED;
+    struct fork_gate_thread *self = waits ? fork_gate_enter() : NULL;
+
+    jemalloc_end_thread(value);
+    fork_gate_thread.has_left_jemalloc = true;
+    if (waits)
+        fork_gate_leave(self);
+}
+
+int jemalloc_fork_create_key(pthread_key_t *key, void (*destructor)(void *value))
+{
+    jemalloc_end_thread = destructor;
+    return late_key_create(LATE_KEY_JEMALLOC, key, end_thread);
+}

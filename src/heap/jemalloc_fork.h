@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * jemalloc around fork(2), and at the end of a thread.
+ *
+ * jemalloc's handlers for the parent run only where jemalloc has threads of its own, or where the
+ * gate cannot be closed; its handler for the child always runs, and forgets the threads that the
+ * child does not have.
+ */
+#pragma once
+
+#include <pthread.h>
+
+/* Registers the three functions below, which call those of jemalloc. 0 or an error of errno.h. */
+int jemalloc_fork_install(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+/* Keeps all other threads out of jemalloc until one of the next two is called. */
+void jemalloc_fork_before(void);
+void jemalloc_fork_in_parent(void);
+void jemalloc_fork_in_child(void);
+
+/*
+ * The key by which jemalloc hears of the end of a thread; late_key.h has the order of destructors.
+ * 0 or an error of errno.h.
+ */
+int jemalloc_fork_create_key(pthread_key_t *key, void (*destructor)(void *value));

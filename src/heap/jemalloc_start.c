@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What jemalloc reads and calls when it starts, and whether it works on this kernel. */
+#include "heap/jemalloc_start.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include <jemalloc/jemalloc.h>
+
+#include "heap/jemalloc_block.h"
+#include "heap/jemalloc_fork.h"
+#include "util/log.h"
+
+/* As jemalloc was built. */
+#define JEMALLOC_PAGE ((size_t)1 << MEMKIND_JEMALLOC_LG_PAGE)
+
+/*
+ * narenas: all blocks lie in arenas that heaps create. jemalloc needs one of its own; the default
+ * is four for each processor.
+ * oversize_threshold: a large extent that is freed is kept for the decay time like any other.
+ * max_background_threads: an upper bound; the number is set when the threads are started.
+ * tcache: threads have no caches of jemalloc's.
+ * lg_extent_max_active_fit: a free extent of any size serves a request. By default, an extent that
+ * is more than 64 times as large waits for the decay time, and a program that fills and empties a
+ * kind takes fresh file space each time.
+ * slab_sizes: slabs of four pages where one page of 4 KiB would do, since each slab has a record of
+ * 128 bytes in DRAM: 10 MiB instead of 34 for each GiB of 64-byte blocks. Larger pages need none.
+ */
+#if MEMKIND_JEMALLOC_LG_PAGE < 14
+#    define SLAB_SIZES ",slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4"
+#else
+#    define SLAB_SIZES ""
+#endif
+#define ANY_FIT ",lg_extent_max_active_fit:48"
+#define SETTINGS \
+    "narenas:1,oversize_threshold:0,max_background_threads:16,tcache:false" ANY_FIT SLAB_SIZES
+
+extern const char *jemk_malloc_conf;
+const char *jemk_malloc_conf = SETTINGS;
+
+static void log_message(void *opaque, const char *text)
+{
+    (void)opaque;
+    log_error("%s", text);
+}
+
+/*
+ * jemalloc's messages go to the log, not to the program's standard error. Runs before the
+ * constructors of jemalloc and of the library.
+ */
+__attribute__((constructor(101))) static void redirect_messages(void)
+{
+    jemk_malloc_message = log_message;
+}
+
+/* jemalloc calls these instead of the functions of pthread.h: see cmake/jemalloc/CMakeLists.txt. */
+int jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int jemk_pthread_key_create(pthread_key_t *key, void (*destructor)(void *value));
+
+int jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    return jemalloc_fork_install(prepare, parent, child);
+}
+
+int jemk_pthread_key_create(pthread_key_t *key, void (*destructor)(void *value))
+{
+    return jemalloc_fork_create_key(key, destructor);
+}
+
+static atomic_bool is_done;
+
+bool jemalloc_start_is_done(void)
+{
+    return atomic_load_explicit(&is_done, memory_order_relaxed);
+}
+
+int jemalloc_start(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    if (jemalloc_block_class_size(1) != 0) {
+        atomic_store_explicit(&is_done, true, memory_order_relaxed);
+        return 0;
+    }
+    if (page > JEMALLOC_PAGE)
+        log_error(
+            "this library is built for pages of up to %zu bytes, and this kernel's have %zu: build "
+            "it with cmake -DMEMKIND_JEMALLOC_LG_PAGE=%d",
+            JEMALLOC_PAGE, page, __builtin_ctzl(page));
+    else
+        log_error("jemalloc does not start");
+    return -ENOTSUP;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What jemalloc reads and calls when it starts, and whether it works on this kernel. */
+#pragma once
+
+#include <stdbool.h>
+
+/*
+ * Starts jemalloc. 0; -ENOTSUP, and a line in the log, where jemalloc was built for smaller pages
+ * than the kernel's: then all functions of jemalloc_ctl.h and jemalloc_block.h fail. Thread-safe.
+ */
+int jemalloc_start(void);
+
+/* Whether jemalloc_start() has succeeded. Until then, jemalloc has mapped nothing but what it
+ * starts with. */
+bool jemalloc_start_is_done(void);
