@@ -8,7 +8,6 @@
 #include "heap/jemalloc_ctl.h"
 #include "kinds/capacity.h"
 #include "kinds/create_kind.h"
-#include "kinds/fork.h"
 #include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
@@ -28,8 +27,6 @@
 __attribute__((constructor)) static void init_library(void)
 {
     memkind_default_init_once();
-    /* Where that fails, the first PMEM kind tries again. */
-    (void)fork_install();
 }
 
 int memkind_get_version(void)

@@ -7,7 +7,7 @@
  * pages for an arena. With nobody inside no lock is held, and the parent writes to none.
  *
  * Whoever calls jemalloc is between enter and leave, and waits there for no lock that the thread
- * which forks has taken before (see fork_handlers.c). Enter and leave may be nested.
+ * which forks has taken before (kinds/fork.c). Enter and leave may be nested.
  */
 #pragma once
 

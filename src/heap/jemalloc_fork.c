@@ -13,47 +13,55 @@
 
 /* -- Fork -------------------------------------------------------------------------------------- */
 
+/* jemalloc's handlers; NULL until jemalloc has started. */
 static struct {
     void (*prepare)(void);
     void (*parent)(void);
     void (*child)(void);
-    bool is_prepared; /* prepare() has been called for the current fork */
-    bool gate_is_closed;
 } handlers;
+
+/* Of the current fork. */
+static bool is_prepared; /* handlers.prepare() has been called */
+static bool gate_is_closed;
+
+static bool needs_prepare(void)
+{
+    return handlers.prepare != NULL && (!gate_is_closed || jemalloc_ctl_has_background_threads());
+}
 
 void jemalloc_fork_before(void)
 {
     jemalloc_ctl_hold_report();
-    handlers.gate_is_closed = fork_gate_close();
-    handlers.is_prepared = !handlers.gate_is_closed || jemalloc_ctl_has_background_threads();
-    if (handlers.is_prepared)
+    gate_is_closed = fork_gate_close();
+    is_prepared = needs_prepare();
+    if (is_prepared)
         handlers.prepare();
 }
 
 void jemalloc_fork_in_parent(void)
 {
-    if (handlers.is_prepared)
+    if (is_prepared)
         handlers.parent();
-    if (handlers.gate_is_closed)
+    if (gate_is_closed)
         fork_gate_open();
     jemalloc_ctl_release_report();
 }
 
 void jemalloc_fork_in_child(void)
 {
-    handlers.child();
-    if (handlers.gate_is_closed)
+    if (handlers.child != NULL)
+        handlers.child();
+    if (gate_is_closed)
         fork_gate_open();
     fork_gate_adopt();
     jemalloc_ctl_release_report();
 }
 
-int jemalloc_fork_install(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+void jemalloc_fork_set_handlers(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {
     handlers.prepare = prepare;
     handlers.parent = parent;
     handlers.child = child;
-    return pthread_atfork(jemalloc_fork_before, jemalloc_fork_in_parent, jemalloc_fork_in_child);
 }
 
 /* -- The end of a thread ----------------------------------------------------------------------- */

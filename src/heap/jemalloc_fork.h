@@ -10,10 +10,13 @@
 
 #include <pthread.h>
 
-/* Registers the three functions below, which call those of jemalloc. 0 or an error of errno.h. */
-int jemalloc_fork_install(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+/* jemalloc's own handlers, as it passes them to pthread_atfork(3). */
+void jemalloc_fork_set_handlers(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 
-/* Keeps all other threads out of jemalloc until one of the next two is called. */
+/*
+ * Around fork(2), in the thread that forks; kinds/fork.c calls these. The first keeps all other
+ * threads out of jemalloc until the function for the parent or the child is called.
+ */
 void jemalloc_fork_before(void);
 void jemalloc_fork_in_parent(void);
 void jemalloc_fork_in_child(void);

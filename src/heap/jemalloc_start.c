@@ -62,7 +62,8 @@ int jemk_pthread_key_create(pthread_key_t *key, void (*destructor)(void *value))
 
 int jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {
-    return jemalloc_fork_install(prepare, parent, child);
+    jemalloc_fork_set_handlers(prepare, parent, child);
+    return 0;
 }
 
 int jemk_pthread_key_create(pthread_key_t *key, void (*destructor)(void *value))

@@ -15,11 +15,15 @@
  * Kinds in private memory are copied by the fork, and used on; so are those that children get a
  * copy of (fork_snapshot).
  *
- * fork(2) leaves the child with one thread, and locks that others held, held for ever. Those that
- * guard what the child goes on using are taken before the fork, in the order in which they nest,
- * before the gate to jemalloc is closed (fork_gate): handlers run in the reverse order of their
- * registration. Locks that are taken below jemalloc's are not taken here, and are made anew in the
+ * fork(2) leaves the child with one thread, and locks that others held, held for ever. So the
+ * thread that forks first acquires, in the order of their ranks, the locks that the child goes on
+ * using. Then it closes the gate to jemalloc (heap/fork_gate.h), and last makes the copies, which
+ * no other thread can change any more. Locks of a higher rank than jemalloc's are made anew in the
  * child.
+ *
+ * All of this is one set of handlers for pthread_atfork(3), registered when the library is loaded,
+ * before constructors of a default priority run. Handlers that the program registers later thus run
+ * before these on the way into the fork and after these on the way out, and may allocate.
  */
 #include "kinds/fork.h"
 
@@ -31,6 +35,7 @@
 #include "heap/extent_hooks.h"
 #include "heap/heap_list.h"
 #include "heap/idle_thread.h"
+#include "heap/jemalloc_fork.h"
 #include "heap/thread_cache.h"
 #include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
@@ -45,7 +50,8 @@
 
 static atomic_bool installed;
 
-static void before_fork(void)
+/* In the order of util/lock.h. */
+static void acquire_locks(void)
 {
     node_heaps_before_fork();
     memkind_arena_before_fork();
@@ -56,30 +62,47 @@ static void before_fork(void)
     directory_before_fork();
 }
 
-static void after_fork(bool child)
+static void release_locks(bool in_child)
 {
     directory_after_fork();
     arena_set_after_fork();
-    heap_list_after_fork(child);
-    thread_caches_after_fork(child);
+    heap_list_after_fork(in_child);
+    thread_caches_after_fork(in_child);
     kind_registry_after_fork();
     memkind_arena_after_fork();
     node_heaps_after_fork();
 }
 
-static void in_parent(void)
-{
-    after_fork(false);
-}
-
-static void in_child(void)
+/* What belongs to threads of the parent, or counts for the parent alone. */
+static void forget_parent(void)
 {
     fork_generation++;
     metadata_after_fork();
     range_map_after_fork();
     metadata_hooks_after_fork();
     idle_thread_after_fork();
-    after_fork(true);
+}
+
+static void before_fork(void)
+{
+    acquire_locks();
+    jemalloc_fork_before();
+    fork_snapshot_before();
+}
+
+static void after_fork_in_parent(void)
+{
+    fork_snapshot_in_parent();
+    jemalloc_fork_in_parent();
+    release_locks(false);
+}
+
+static void after_fork_in_child(void)
+{
+    fork_snapshot_in_child();
+    jemalloc_fork_in_child();
+    forget_parent();
+    release_locks(true);
     tier_counts_after_fork();
     fork_snapshot_adopt();
 }
@@ -88,7 +111,7 @@ static int install_locked(void)
 {
     if (atomic_load(&installed))
         return 0;
-    int err = pthread_atfork(before_fork, in_parent, in_child);
+    int err = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     atomic_store(&installed, err == 0);
     return -err;
 }
@@ -97,11 +120,18 @@ int fork_install(void)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-    /* A fork may leave the lock held: once they are there, nobody takes it. */
+    /* A child may inherit the lock held: with the handlers registered, no thread acquires it. */
     if (atomic_load(&installed))
         return 0;
     lock_acquire(&lock, LOCK_FORK_INSTALL);
     int err = install_locked();
     lock_release(&lock);
     return err;
+}
+
+/* Before the constructors of the library and of jemalloc. */
+__attribute__((constructor(101))) static void install_at_load(void)
+{
+    /* Where that fails, the first PMEM kind tries again. */
+    (void)fork_install();
 }

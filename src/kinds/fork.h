@@ -3,8 +3,8 @@
 #pragma once
 
 /*
- * Registers the handlers, after jemalloc has registered its own, where that has not been done. 0,
- * or -ENOMEM: then a child would take what it inherits for its own, and there must be no kind that
- * processes share. Thread-safe.
+ * Registers the handlers, unless the library has done so when it was loaded. 0, or -ENOMEM: then a
+ * child would take what it inherits for its own, and there must be no kind that processes share.
+ * Thread-safe.
  */
 int fork_install(void);

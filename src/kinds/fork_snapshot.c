@@ -3,7 +3,6 @@
 #include "kinds/fork_snapshot.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 #include "heap/heap.h"
 #include "kinds/kind_registry.h"
@@ -81,34 +80,20 @@ static void end_in_child(struct memkind *kind)
     space_snapshot_end(heap_of(kind)->space, true);
 }
 
-static void before_fork(void)
+void fork_snapshot_before(void)
 {
     handle_each(hold);
     handle_each(begin);
 }
 
-static void in_parent(void)
+void fork_snapshot_in_parent(void)
 {
     handle_each(end_in_parent);
 }
 
-static void in_child(void)
+void fork_snapshot_in_child(void)
 {
     handle_each(end_in_child);
-}
-
-/* Written once, before there are other threads. */
-static bool installed;
-
-/* Before jemalloc's constructor, so that the copies are made when nobody is inside it any more. */
-__attribute__((constructor(101))) static void install(void)
-{
-    installed = pthread_atfork(before_fork, in_parent, in_child) == 0;
-}
-
-bool fork_snapshot_is_possible(void)
-{
-    return installed;
 }
 
 static void adopt(struct memkind *kind)

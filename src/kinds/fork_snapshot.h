@@ -2,15 +2,15 @@
 /* Kinds of which the child of a fork gets a copy; see space/snapshot.h. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "memkind/internal/memkind_private.h"
 
 /*
- * Whether copies are made: not where there was no memory for the handlers when the library was
- * loaded, since later ones would run while others use jemalloc.
+ * Around fork(2), in the thread that forks, while no other thread is inside jemalloc: makes the
+ * copies, and in the child puts each in the place of its kind's file.
  */
-bool fork_snapshot_is_possible(void);
+void fork_snapshot_before(void);
+void fork_snapshot_in_parent(void);
+void fork_snapshot_in_child(void);
 
 /* In the child, when all locks are free again: makes the copies the child's own heaps. */
 void fork_snapshot_adopt(void);

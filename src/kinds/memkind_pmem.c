@@ -12,7 +12,6 @@
 
 #include "heap/heap.h"
 #include "kinds/fork.h"
-#include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_pmem_internal.h"
@@ -229,12 +228,10 @@ static int choose_fork_mode(struct memkind_config *config)
 }
 
 /* Without the handlers, a child would go on in its parent's file as if it were its own. */
-static int prepare_for_forks(const struct memkind_config *config)
+static int prepare_for_forks(void)
 {
     int err = fork_install();
 
-    if (err == 0 && config->fork == MEMKIND_FORK_SNAPSHOT && !fork_snapshot_is_possible())
-        err = -ENOMEM;
     if (err == 0)
         return MEMKIND_SUCCESS;
     log_error("no memory for what is to be done at a fork");
@@ -320,7 +317,7 @@ int memkind_pmem_new(const struct memkind_config *wanted, memkind_t *kind)
         errno = EINVAL;
         return status;
     }
-    status = prepare_for_forks(&config);
+    status = prepare_for_forks();
     if (status != MEMKIND_SUCCESS)
         return status;
     int err = directory_open(config.pmem_dir, &directory);

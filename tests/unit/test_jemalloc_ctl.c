@@ -26,6 +26,7 @@
 #include "heap/fork_gate.h"
 #include "heap/jemalloc_block.h"
 #include "heap/jemalloc_ctl.h"
+#include "heap/jemalloc_fork.h"
 #include "support/faults.h"
 
 #define KIB       ((size_t)1 << 10)
@@ -67,6 +68,8 @@ bool __wrap_fork_gate_close(void)
 
 /* jemalloc's handlers of forks. */
 static void (*prepare_fork)(void);
+static void (*in_parent)(void);
+static void (*in_child)(void);
 static unsigned prepared;
 
 static void prepare_and_count(void)
@@ -81,6 +84,8 @@ int __wrap_jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void
 int __wrap_jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {
     prepare_fork = prepare;
+    in_parent = parent;
+    in_child = child;
     return __real_jemk_pthread_atfork(prepare_and_count, parent, child);
 }
 
@@ -680,6 +685,20 @@ static void fork_with_background_threads(void **state)
     assert_int_equal(prepared, 1);
 }
 
+/* As where the kernel's pages are too large for jemalloc: it has registered nothing. */
+static void fork_before_jemalloc_has_started(void **state)
+{
+    (void)state;
+    prepared = 0;
+    assert_int_equal(__real_jemk_pthread_atfork(NULL, NULL, NULL), 0);
+    fork_and_wait();
+    gate_cannot_be_closed = true;
+    fork_and_wait();
+    gate_cannot_be_closed = false;
+    assert_int_equal(__real_jemk_pthread_atfork(prepare_and_count, in_parent, in_child), 0);
+    assert_int_equal(prepared, 0);
+}
+
 /* A program's function may do as it likes: nothing of the library is held while it runs. */
 static void use_all_in_report(void *opaque, const char *text)
 {
@@ -784,10 +803,13 @@ int main(int argc, char **argv)
         TEST(nobody_uses_jemalloc_during_a_fork),
         TEST(fork_without_the_gate),
         TEST(fork_with_background_threads),
+        TEST(fork_before_jemalloc_has_started),
         TEST(report_is_written_when_nothing_is_held),
     };
 
     if (argc > 1 && strcmp(argv[1], QUIET_ARG) == 0)
         return only_allocate();
+    if (pthread_atfork(jemalloc_fork_before, jemalloc_fork_in_parent, jemalloc_fork_in_child) != 0)
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
