@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# One program asks memkind 1.14 and this library the same questions. This library gives the answers
-# that behaviour/ has; memkind does too, but for the cases that memkind(3) names in comments, .\"
-# behaviour: CASE..., beside the differences that it lists: no more and no fewer.
-# Environment: MEMKIND_SO, MEMKIND_SOURCE_DIR, CC, MEMKIND_TEST_DIR (optional).
-# Skipped without the distribution's libmemkind-dev.
+# Puts the same questions to memkind 1.14 and to this library, in one program. This library must
+# give the answers that behaviour/ has. memkind must give them too, except in exactly the cases that
+# memkind(3) names in comments (.\" behaviour: CASE...) beside the differences that it lists.
+#
+# Environment: MEMKIND_SO, MEMKIND_SOURCE_DIR, CC, MEMKIND_TEST_DIR (optional). Skipped without the
+# distribution's libmemkind-dev.
 
 set -euo pipefail
 
-LIMIT=60 # seconds for one case
+LIMIT=60 # seconds, limit of one case
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../support/both_libraries.bash"
 
 "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -I/usr/include "$here"/behaviour/*.c -o "$work/program" \
     "$theirs" -pthread || fail "the program cannot be compiled"
 
-# answer LIBRARY CASE: what the case says, in a process of its own.
+# answer LIBRARY CASE: prints the answer of the case, which runs in a process of its own.
 answer()
 {
     local status=0

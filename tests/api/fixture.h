@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the tests of the public interface share: a directory for each test, kinds in it, a look at
- * their files, and blocks with a pattern. Every test leaves descriptors, mappings and the directory
- * as it found them.
+ * Shared by the tests of the public interface: a directory for each test, kinds in it, queries of
+ * their files, and blocks with a pattern. Each test must leave descriptors, mappings and the
+ * directory as they were before.
  */
 #pragma once
 
@@ -37,8 +37,8 @@
 #define GIB ((size_t)1 << 30)
 
 /*
- * Whether the thread sanitizer is there. It cannot start threads after fork, and does not know
- * jemalloc's background threads, which are started past it.
+ * The thread sanitizer cannot start threads after fork, and does not intercept the start of
+ * jemalloc's background threads.
  */
 #if defined(__SANITIZE_THREAD__)
 #    define FIXTURE_TSAN true
@@ -51,7 +51,7 @@
 #    define FIXTURE_TSAN false
 #endif
 
-/* Whether the address sanitizer is there: a thread may hold its locks when another one forks. */
+/* With the address sanitizer, a thread may hold the sanitizer's locks while another one forks. */
 #if defined(__SANITIZE_ADDRESS__)
 #    define FIXTURE_ASAN true
 #elif defined(__has_feature)
@@ -64,14 +64,14 @@
 #endif
 
 /*
- * The unit in which the library takes memory: the kernel's page or a multiple. Smaller blocks than
- * four of it share slabs.
+ * The page size of the heap: the kernel's page or a multiple. Blocks smaller than four of these
+ * share slabs.
  */
 #define FIXTURE_PAGE ((size_t)1 << MEMKIND_JEMALLOC_LG_PAGE)
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Blocks that a file system other than tmpfs may count for a file that is empty. */
+/* Bytes that a file system other than tmpfs may count for an empty file. */
 #define FIXTURE_FILE_OVERHEAD (64 * KIB)
 
 static struct leftovers fixture_before;
@@ -80,7 +80,7 @@ static pid_t fixture_process;
 
 /* -- Kinds ------------------------------------------------------------------------------------- */
 
-/* A PMEM kind in the test's directory; max_size as for memkind_create_pmem(). */
+/* Creates a PMEM kind in the test's directory; max_size as for memkind_create_pmem(). */
 static inline memkind_t fixture_pmem(size_t max_size)
 {
     memkind_t kind = NULL;
@@ -90,7 +90,7 @@ static inline memkind_t fixture_pmem(size_t max_size)
     return kind;
 }
 
-/* The same under CONSERVATIVE. */
+/* Creates the same kind with the CONSERVATIVE policy. */
 static inline memkind_t fixture_conservative_pmem(size_t max_size)
 {
     struct memkind_config *config = memkind_config_new();
@@ -111,25 +111,25 @@ static inline void fixture_destroy(memkind_t kind)
     assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
 }
 
-/* The descriptor of the file that a PMEM kind's blocks lie in. */
+/* Returns the descriptor of a PMEM kind's file. */
 static inline int fixture_fd(memkind_t kind)
 {
     return ((struct memkind_pmem *)kind->priv)->fd;
 }
 
-/* Bytes of file space that a PMEM kind holds: what the file system says. */
+/* Returns the bytes of file space that a PMEM kind holds, from the file system. */
 static inline size_t fixture_file_space(memkind_t kind)
 {
     return file_space_held(fixture_fd(kind));
 }
 
-/* The same by the library's own account. */
+/* Returns the bytes of file space that a PMEM kind holds, by the library's account. */
 static inline size_t fixture_current_size(memkind_t kind)
 {
     return __atomic_load_n(&((struct memkind_pmem *)kind->priv)->current_size, __ATOMIC_RELAXED);
 }
 
-/* The apparent size of the file of a PMEM kind. */
+/* Returns the apparent size of a PMEM kind's file. */
 static inline size_t fixture_file_size(memkind_t kind)
 {
     struct stat status;
@@ -138,7 +138,7 @@ static inline size_t fixture_file_size(memkind_t kind)
     return (size_t)status.st_size;
 }
 
-/* What st_blocks may come to, in bytes, where `bytes` are committed. */
+/* Returns an upper bound of st_blocks, in bytes, if `bytes` are committed. */
 static inline size_t fixture_space_for(memkind_t kind, size_t bytes)
 {
     struct statfs fs;
@@ -183,8 +183,10 @@ static inline int fixture_teardown(void **state)
 
 /* -- Processes --------------------------------------------------------------------------------- */
 
-/* fork(2), and in the child, a signal such as SIGSEGV is what it is, not a failed test that goes on
- * with the next. */
+/*
+ * Forks. In the child, a signal such as SIGSEGV ends the process, where cmocka would fail the test
+ * and run the next one.
+ */
 static inline pid_t fixture_fork(void)
 {
     static const int signals[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS, SIGABRT};
@@ -196,7 +198,7 @@ static inline pid_t fixture_fork(void)
     return child;
 }
 
-/* Waits for the child and returns what it exited with; fails the test where a signal ended it. */
+/* Waits for the child and returns its exit status. Fails the test if a signal ended the child. */
 static inline int fixture_wait(pid_t child)
 {
     int status;
@@ -221,7 +223,7 @@ enum fixture_sort {
 
 #define FIXTURE_KIND_SIZE (64 * MIB)
 
-/* Memory for fixed kinds, of which little is ever touched; the range in it has no alignment. */
+/* Memory for fixed kinds, of which little is touched. The range in it is not aligned. */
 #define FIXTURE_AREA_SIZE (8 * GIB)
 #define FIXTURE_AREA_AT   ((size_t)24)
 
@@ -307,7 +309,7 @@ static inline uint64_t fixture_word(size_t index, unsigned seed)
            index * UINT64_C(0xbf58476d1ce4e5b9);
 }
 
-/* Fills the block with words that depend on the seed and on where they are. */
+/* Fills the block with words that depend on the seed and on their index. */
 static inline void fixture_fill(void *block, size_t size, unsigned seed)
 {
     for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
@@ -318,7 +320,7 @@ static inline void fixture_fill(void *block, size_t size, unsigned seed)
     }
 }
 
-/* Whether the block, or as much of it as size says, still is as fixture_fill() left it. */
+/* Returns whether the first `size` bytes are as fixture_fill() left them. */
 static inline bool fixture_is_filled(const void *block, size_t size, unsigned seed)
 {
     for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
@@ -338,7 +340,7 @@ static inline bool fixture_is_zero(const void *block, size_t size)
     return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
-/* Bytes of address space that the process has. */
+/* Returns the bytes of address space of the process. */
 static inline size_t fixture_address_space(void)
 {
     FILE *file = fopen("/proc/self/statm", "re");

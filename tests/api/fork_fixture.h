@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What tests of processes that fork have in common: blocks that parent and child look after.
+ * Shared by tests of processes that fork: blocks that parent and child check.
  *
- * A child fails by exiting with the number of the line at which something
- * was not right, modulo 255.
+ * A child fails by exiting with the number of the line of the failed check, modulo 255.
  */
 #pragma once
 
@@ -15,7 +14,7 @@
 #define BLOCKS      2000
 #define LINE_STATUS ((__LINE__ - 1) % 255 + 1)
 
-/* In a child: ends it where the condition does not hold. */
+/* In a child: ends the process if the condition does not hold. */
 #define EXPECT(condition)       \
     do {                        \
         if (!(condition))       \
@@ -52,7 +51,7 @@ static inline void free_blocks(memkind_t kind)
         memkind_free(i % 2 == 0 ? kind : NULL, blocks[i]);
 }
 
-/* Allocates, checks that no two blocks share memory, and frees. */
+/* Allocates, checks that no two blocks overlap, and frees. */
 static inline void use(memkind_t kind)
 {
     static char *own[BLOCKS];
@@ -81,7 +80,7 @@ struct busy_threads {
     pthread_t threads[BUSY_THREADS];
 };
 
-/* Allocates and frees, and makes kinds. */
+/* Allocates and frees, and creates kinds. */
 static inline void *be_busy(void *argument)
 {
     struct busy_threads *busy = argument;
@@ -109,7 +108,7 @@ static inline void *be_busy(void *argument)
     return NULL;
 }
 
-/* False where there are not that many threads. */
+/* Returns false if the threads cannot be started. */
 static inline bool busy_threads_start(struct busy_threads *busy, memkind_t kind)
 {
     busy->kind = kind;
@@ -127,7 +126,7 @@ static inline void busy_threads_stop(struct busy_threads *busy)
         pthread_join(busy->threads[i], NULL);
 }
 
-/* Forks again and again meanwhile: each child lives, and destroys the kind. */
+/* Forks repeatedly while threads are busy. Each child calls `live` and destroys the kind. */
 static inline void fork_among_busy_threads(memkind_t kind, void (*live)(memkind_t kind))
 {
     struct busy_threads busy;
@@ -137,7 +136,7 @@ static inline void fork_among_busy_threads(memkind_t kind, void (*live)(memkind_
         pid_t child = fixture_fork();
 
         if (child == 0) {
-            /* A lock that was held for ever would keep it here. */
+            /* Ends a child that waits for a lock which no thread will release. */
             alarm(60);
             live(kind);
             EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The defects that users of memkind 1.14 met, one case for each: `known_defects DIRECTORY CASE`.
+ * The defects that users of memkind 1.14 met, a case for each: `known_defects DIRECTORY CASE`.
  *
- * Uses memkind.h alone, so that it runs on either library. Exits with 0 where the library is free
- * of the defect, else with 1 and a line that says what was seen; a crash is a defect too. Without a
- * case, the names of all are printed.
+ * Uses memkind.h alone, so that the program runs on either library. Exits with 0 if the library is
+ * free of the defect, otherwise with 1 and a line that describes the defect. A crash is a defect
+ * too. Without a case, prints the names of all.
  */
 #include <memkind.h>
 
@@ -40,7 +40,7 @@ static const char *dir;
         _exit(1);            \
     } while (0)
 
-/* What the case rests on, not what it tests. */
+/* Checks a condition that the case needs and does not test. */
 static void need(bool condition, const char *what)
 {
     if (!condition) {
@@ -80,7 +80,7 @@ static void *make_block(memkind_t kind, size_t size)
     return block;
 }
 
-/* The descriptor of the last file without a name that is open; -1. */
+/* Returns the descriptor of the last open file without a name, or -1. */
 static int nameless_file(void)
 {
     DIR *descriptors = opendir("/proc/self/fd");
@@ -112,7 +112,7 @@ static size_t count_maps(void)
     return count;
 }
 
-/* Bytes of address space that the process has. */
+/* Returns the bytes of address space of the process. */
 static size_t address_space(void)
 {
     FILE *file = fopen("/proc/self/statm", "r");
@@ -237,7 +237,9 @@ static bool is_filled(char *blocks[FAMILY_BLOCKS], char stamp)
     return true;
 }
 
-/* A child that uses the kind while its parent does, and exits; 0 where its blocks were its own. */
+/*
+ * A child that uses the kind at the same time as its parent, and exits. 0: its blocks were its own.
+ */
 static void live_as_child(memkind_t kind, const int to_child[2], const int to_parent[2])
 {
     char *blocks[FAMILY_BLOCKS];
@@ -369,7 +371,7 @@ static void case_6_file_size_limit(void)
     size_t requested = 0;
 
     need(setrlimit(RLIMIT_FSIZE, &limit) == 0, "no limit");
-    /* Whoever runs the test must not change what the signal does. */
+    /* The signal's disposition may have been inherited. */
     signal(SIGXFSZ, SIG_DFL);
     errno = 0;
     while (requested <= size && memkind_malloc(kind, MIB) != NULL)
@@ -408,7 +410,7 @@ static void case_7_alignment(void)
     memkind_destroy_kind(kind);
 }
 
-/* Leaves blocks of this size without a zero in them for whoever allocates next. */
+/* Leaves freed blocks of this size without a zero byte for the next allocations. */
 static void spoil(size_t size)
 {
     enum { SPOILT = 64 };
@@ -422,7 +424,7 @@ static void spoil(size_t size)
         memkind_free(MEMKIND_DEFAULT, blocks[i]);
 }
 
-/* By many names of one directory. */
+/* One directory under many names. */
 static void case_7_capacity(void)
 {
     enum { NAMES = 64 };
@@ -442,7 +444,8 @@ static void case_7_capacity(void)
 }
 
 /*
- * Creates kinds with this much of addresses left; those that are said to be there must be of use.
+ * Creates kinds with only `addresses` bytes of address space left. Each kind that is created must
+ * work.
  */
 static void create_within(size_t addresses)
 {
@@ -488,7 +491,7 @@ static void case_7_create(void)
 
 /* -- 8, 9, 10 ---------------------------------------------------------------------------------- */
 
-/* How struct memkind begins, in memkind 1.14 and here. */
+/* The first members of struct memkind, in memkind 1.14 and here. */
 struct beginning {
     void *operations;
     unsigned partition;
@@ -518,7 +521,7 @@ static void case_8_partition(void)
 
 static bool no_holes;
 
-/* The library finds these before libc's. */
+/* The library finds these functions before libc's. */
 __attribute__((visibility("default"))) int fallocate(int fd, int mode, off_t offset, off_t length)
 {
     if (no_holes && (mode & FALLOC_FL_PUNCH_HOLE) != 0) {

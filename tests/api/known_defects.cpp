@@ -35,14 +35,14 @@ void *take(std::size_t size, std::size_t alignment)
     return block;
 }
 
-// The cache lines that have changed when a thread has made a copy and keeps it.
+// Returns the cache lines that change when a thread copies the allocator and keeps the copy.
 std::set<std::size_t> lines_of_a_copy(const allocator &original)
 {
     static char before[memory_size];
     std::set<std::size_t> lines;
 
     std::thread([&] {
-        // The first copies of a thread may have more to do.
+        // The first copies of a thread may change more lines.
         for (int i = 0; i < 3; i++)
             allocator another(original);
         std::memcpy(before, memory, memory_size);

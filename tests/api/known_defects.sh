@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The defects of memkind 1.14 that users met: each is seen in memkind, and not in this library.
-# Environment: MEMKIND_SO, MEMKIND_SOURCE_DIR, CC, CXX, MEMKIND_TEST_DIR (optional).
-# Skipped without the distribution's libmemkind-dev.
+# The defects that users of memkind 1.14 met: each is present in memkind, and absent in this
+# library.
+#
+# Environment: MEMKIND_SO, MEMKIND_SOURCE_DIR, CC, CXX, MEMKIND_TEST_DIR (optional). Skipped without
+# the distribution's libmemkind-dev.
 
 set -euo pipefail
 
-LIMIT=60 # seconds for one case
-TRIES=10 # for a defect that does not show each time
+LIMIT=60 # seconds, limit of one case
+TRIES=10 # for a defect that does not appear each time
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../support/both_libraries.bash"
 
-# One program for both libraries; the C++ allocator is in a header, so that needs two.
+# One C program for both libraries. The C++ allocator is in a header, so two programs are needed.
 "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -rdynamic -I/usr/include "$here/known_defects.c" \
     -o "$work/program" "$theirs" -pthread || fail "the program cannot be compiled"
 cases=$("$work/program")
@@ -25,13 +27,13 @@ fi
 takes memkind
 takes ours
 
-# attempt LIBRARY CASE: runs the case in a process of its own; sets result to
-# "passes" or what was seen.
+# attempt LIBRARY CASE: runs the case in a process of its own. Sets result to "passes" or to the
+# defect's description.
 attempt()
 {
     local program=$work/program status=0
     [ "$2" != 11-copies ] || program=$work/$1/allocator
-    # In braces, for the shell's own line about a crash to go the same way.
+    # The braces redirect the shell's own message about a crash as well.
     { LD_LIBRARY_PATH=$work/$1 timeout -s KILL $LIMIT "$program" "$dir" "$2"; } >"$work/out" 2>&1 ||
         status=$?
     case $status in

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The example of each manual page compiles without a warning and runs. C++ ones do so by the
-# oldest and the newest standard.
+# The example of each manual page compiles without a warning and runs, the C++ ones by the oldest
+# and the newest standard.
+#
 # Environment: MEMKIND_SOURCE_DIR, MEMKIND_SO, CC, CXX; MEMKIND_TEST_DIR.
 
 set -euo pipefail

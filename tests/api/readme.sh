@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The README's program works, and what the READMEs name is there. Environment: MEMKIND_SO,
-# MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CC, CMAKE.
+# The README's program works, and the files and tests that the READMEs name exist.
+#
+# Environment: MEMKIND_SO, MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CC, CMAKE.
 
 set -euo pipefail
 
@@ -44,7 +45,7 @@ for folder in src tests; do
     found=$(cd "$folder" && printf '%s\n' */ | tr -d / | LC_ALL=C sort)
     [ "$named" = "$found" ] || complain "$folder/README.md: $(diff <(echo "$named") <(echo "$found"))"
 done
-# Not by ctest -N: a second ctest takes the first one's log away, and tests look at descriptors.
+# Not by ctest -N: a second ctest moves the log of the first, and tests check their descriptors.
 tests=$(find "$MEMKIND_BUILD_DIR/tests" -name CTestTestfile.cmake -exec sed -n 's/^add_test(\[=\[\(.*\)\]=\] .*/\1/p' {} +)
 for test in $(grep -oE '`[a-z]+/[a-z_]+(\.sh|\.py)?`' tests/README.md | tr -d '`'); do
     grep -qxF -- "$test" <<<"$tests" || [ -x "tests/$test" ] || complain "tests/README.md: there is no test $test"

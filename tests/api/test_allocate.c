@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of malloc, calloc, posix_memalign, free and malloc_usable_size on every sort of kind. */
+/* Tests of malloc, calloc, posix_memalign, free and malloc_usable_size on kinds of every sort. */
 #include "api/fixture.h"
 
 #include <pthread.h>
 
 #define LARGEST  (8 * MIB)
 #define BLOCKS   300
-#define NO_ERRNO (-12345) /* what no call sets errno to */
+#define NO_ERRNO (-12345) /* a value that no call gives errno */
 
-/* Sizes about which allocators have to think: 0, edges of classes, pages and chunks. */
+/* 0, and sizes at the edges of size classes, pages and chunks. */
 static const size_t sizes[] = {
     1,           2,       7,           8,        9,           15,        16,      17,   31,
     64,          65,      100,         128,      1000,        1024,      4095,    4096, 4097,
@@ -68,7 +68,7 @@ static void test_no_size_where_it_is_allowed(void **state)
             assert_ptr_not_equal(blocks[i], blocks[j]);
         assert_ptr_equal(memkind_detect_kind(blocks[i]), kind);
     }
-    /* Frees the block, whatever is allowed. */
+    /* A size of 0 frees the block, whether zero allocations are allowed or not. */
     assert_null(memkind_realloc(kind, blocks[0], 0));
     for (size_t i = 1; i < COUNT_OF(blocks); i++)
         memkind_free(kind, blocks[i]);
@@ -77,7 +77,7 @@ static void test_no_size_where_it_is_allowed(void **state)
     assert_null(memkind_malloc(kind, 0));
 }
 
-/* The permission is that of one kind. */
+/* The setting affects one kind only. */
 static void test_no_size_is_a_matter_of_each_kind(void **state)
 {
     memkind_t first = fixture_pmem(0);
@@ -108,7 +108,7 @@ static void test_malloc_of_every_size(void **state)
         assert_int_equal(errno, NO_ERRNO);
         size_t usable = memkind_malloc_usable_size(kind, blocks[i]);
         assert_true(usable >= sizes[i]);
-        /* Aligned for any object that fits into it. */
+        /* Aligned for any object that fits into the block. */
         assert_int_equal((uintptr_t)blocks[i] % (sizes[i] < 16 ? 8 : 16), 0);
         fixture_fill(blocks[i], usable, (unsigned)i);
     }
@@ -125,7 +125,7 @@ static void test_calloc_of_every_size(void **state)
 {
     memkind_t kind = *state;
 
-    /* Twice, so that the second finds what the first has written. */
+    /* The second round finds the contents that the first has written. */
     for (int round = 0; round < 2; round++)
         for (size_t i = 0; i < COUNT_OF(sizes); i++) {
             char *block = memkind_calloc(kind, 1, sizes[i]);
@@ -142,7 +142,7 @@ static void test_calloc_of_every_size(void **state)
     memkind_free(kind, table);
 }
 
-/* A calloc after many small blocks that were written to and freed. */
+/* calloc after many small blocks that were written to and freed. */
 static void test_calloc_of_used_memory(void **state)
 {
     memkind_t kind = *state;
@@ -166,7 +166,7 @@ static void test_calloc_of_used_memory(void **state)
         memkind_free(kind, blocks[i]);
 }
 
-/* memkind 1.14 multiplies without looking and returns a block that is too short. */
+/* memkind 1.14 ignores the overflow and returns a block that is too short. */
 static void test_calloc_overflows(void **state)
 {
     static const size_t products[][2] = {
@@ -241,7 +241,7 @@ static void test_alignments_that_are_none(void **state)
     assert_int_equal(errno, NO_ERRNO);
 }
 
-/* memkind 1.14 gives misaligned blocks from 16 MiB on. */
+/* memkind 1.14 returns misaligned blocks for alignments from 16 MiB on. */
 static void test_alignments(void **state)
 {
     static const size_t lengths[] = {1, 8, 100, 4096, 5000, 70000};
@@ -288,7 +288,7 @@ static void test_alignments_of_large_blocks(void **state)
     }
 }
 
-/* An alignment beyond those that are promised: honoured or refused, and never wrong. */
+/* Alignments that are too large to be promised: honoured or refused, never ignored. */
 static void test_alignments_beyond_all_measure(void **state)
 {
     memkind_t kind = *state;
@@ -412,7 +412,7 @@ static void test_free_by_another_thread(void **state)
     }
 }
 
-/* Blocks of all sizes do not overlap, whatever the order of their lives. */
+/* Blocks of all sizes do not overlap, in whatever order they are allocated and freed. */
 static void test_blocks_do_not_overlap(void **state)
 {
     memkind_t kind = *state;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of memkind_arena(3): kinds with arenas, over the library's memory and over hooks of the
- * program. */
+/*
+ * Tests of memkind_arena(3): kinds with arenas, over the library's memory and over extent hooks of
+ * the program.
+ */
 #include "api/fixture.h"
 
 #include <limits.h>
@@ -82,7 +84,7 @@ static void test_many_lives(void **state)
 
         assert_int_equal(memkind_arena_create(&kind, &arena_ops, "mine"), MEMKIND_SUCCESS);
         use(&kind);
-        /* With blocks in it. */
+        /* The kind still has a block. */
         assert_non_null(memkind_malloc(&kind, MIB));
         assert_non_null(memkind_malloc(&kind, 100));
         assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
@@ -162,8 +164,10 @@ static void test_pages_that_cannot_be_placed(void **state)
     assert_null(memkind_malloc(&kind, 100));
     assert_int_equal(errno, ENOMEM);
     mbind_result = MEMKIND_SUCCESS;
-    /* Room was refused, and nothing else is wrong with the kind; a larger block is another
-     * question. */
+    /*
+     * Only the binding has failed: the kind works. Another size, because the failed one is
+     * remembered.
+     */
     void *block = memkind_malloc(&kind, 5 * MIB);
     assert_non_null(block);
     memkind_free(&kind, block);
@@ -172,7 +176,7 @@ static void test_pages_that_cannot_be_placed(void **state)
 
 /* -- Hooks of the program ---------------------------------------------------------------------- */
 
-/* As in jemalloc(3), 5.3. */
+/* As in jemalloc(3), version 5.3. */
 struct extent_hooks_s {
     void *(*alloc)(extent_hooks_t *, void *, size_t, size_t, bool *, bool *, unsigned);
     bool (*dalloc)(extent_hooks_t *, void *, size_t, bool, unsigned);
@@ -187,7 +191,7 @@ struct extent_hooks_s {
 
 #define POOL_SIZE (64 * MIB)
 
-/* One piece of memory that hooks cut extents from. */
+/* A piece of memory from which the hooks cut extents. */
 static struct {
     char *base;
     size_t used;
@@ -280,7 +284,7 @@ static void test_hooks_of_the_program(void **state)
     assert_int_equal(munmap(pool.base, POOL_SIZE), 0);
 }
 
-/* Blocks of hooks lie anywhere: beside those of the default heap and of other kinds with hooks. */
+/* Blocks from hooks lie anywhere, also beside those of the default heap and of other such kinds. */
 static void test_two_kinds_over_the_same_hooks(void **state)
 {
     struct memkind first = {0};
@@ -349,7 +353,7 @@ static void *find_arena(void *argument)
     return NULL;
 }
 
-/* How many different arenas the threads of the kind are told. */
+/* Returns how many different arenas get_arena returns to the threads of the kind. */
 static size_t count_arenas(memkind_t kind, int (*get_arena)(struct memkind *, unsigned *, size_t))
 {
     static struct arena_of_thread found[THREADS];
@@ -382,7 +386,7 @@ static void test_threads_that_never_meet_share_an_arena(void **state)
     size_t arenas = count_arenas(kind, memkind_thread_get_arena);
 
     (void)state;
-    /* None of them has allocated. */
+    /* No thread has allocated. */
     assert_int_equal(arenas, 1);
     fixture_destroy(kind);
 }
@@ -460,7 +464,7 @@ static uint64_t number_of(memkind_t kind, const char *name)
     return value;
 }
 
-/* Of 48 bytes, whose class is the third. */
+/* The third size class, of 48 bytes. */
 #define BIN_SIZE    "arenas.bin.3.size"
 #define BIN_CURREGS "stats.arenas.0.bins.3.curregs"
 
@@ -478,7 +482,7 @@ static void test_blocks_past_the_caches(void **state)
         assert_ptr_equal(memkind_detect_kind(blocks[i]), kind);
         assert_int_equal(number_of(kind, BIN_CURREGS), i + 1);
     }
-    /* Either way of freeing does for either block. */
+    /* Both ways of freeing accept both sorts of block. */
     memkind_free(kind, blocks[0]);
     for (size_t i = 1; i < BLOCKS; i++)
         memkind_arena_free_uncached(i % 2 == 0 ? kind : NULL, blocks[i]);
@@ -496,7 +500,7 @@ static void test_blocks_past_the_caches(void **state)
     assert_int_equal(errno, ENOMEM);
 }
 
-/* Sooner or later a request finds what a thread keeps of another size. */
+/* Eventually a request finds a cached block of another size. */
 static void test_kind_with_a_fallback(void **state)
 {
     static void *blocks[2 * FULL / KIB];
@@ -570,7 +574,7 @@ static void test_names_of_no_number(void **state)
     assert_int_equal(value, 48);
 }
 
-/* The parent's blocks stay as they are. */
+/* The parent's blocks are unchanged. */
 static void test_uncached_in_a_child(void **state)
 {
     memkind_t kind = *state;

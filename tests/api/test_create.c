@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of making kinds and configurations: the file, the sizes, and every way to fail. */
+/* Tests of creating kinds and configurations: the file, the sizes, and every failure. */
 #include "api/fixture.h"
 
 #include <dirent.h>
@@ -91,7 +91,7 @@ static void test_every_descriptor_is_close_on_exec(void **state)
     fixture_destroy(kind);
 }
 
-/* The same, seen by a program that the process starts. */
+/* The same, checked in a program that the process executes. */
 static void test_no_descriptor_survives_exec(void **state)
 {
     memkind_t kind = fixture_pmem(MEMKIND_PMEM_MIN_SIZE);
@@ -167,7 +167,7 @@ static void test_sizes_are_rounded_up_to_a_chunk(void **state)
     }
 }
 
-/* Any size works, however large. */
+/* Sizes too large to be rounded up are accepted. */
 static void test_the_largest_sizes(void **state)
 {
     static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - MEMKIND_PMEM_CHUNK_SIZE + 2,
@@ -245,7 +245,7 @@ static void test_directory_cannot_be_written_to(void **state)
 
     (void)state;
     assert_int_equal(chmod(fixture_dir, S_IRUSR | S_IXUSR), 0);
-    /* Permissions do not bind root. */
+    /* Permissions do not apply to root. */
     if (user == 0)
         assert_int_equal(chmod(fixture_dir, S_IRWXU | S_IROTH | S_IXOTH), 0);
     if (user == 0)
@@ -307,7 +307,7 @@ static void test_no_descriptor_is_left(void **state)
     assert_ptr_equal(kind, untouched);
 }
 
-/* Whichever of the descriptors that a kind needs is the one too many, the kind fails as a whole. */
+/* Whichever descriptor of a kind is refused, the creation fails and leaves nothing. */
 static void test_descriptors_end_in_the_middle(void **state)
 {
     struct rlimit old;
@@ -332,8 +332,8 @@ static void test_descriptors_end_in_the_middle(void **state)
 }
 
 /*
- * memkind 1.14 copies the directory's name without its terminator, so that the capacity of an
- * unlimited kind cannot be told; whether that shows depends on the name's length.
+ * memkind 1.14 copies the directory's name without its terminator. The capacity of an unlimited
+ * kind then cannot be determined for some lengths of the name.
  */
 static void test_names_of_every_length(void **state)
 {
@@ -381,7 +381,7 @@ static void test_relative_paths_and_links(void **state)
     fixture_destroy(kind);
 }
 
-/* The name may go and another may come in its place: the kind keeps what it opened. */
+/* The directory may be removed and replaced: the kind keeps the one that it opened. */
 static void test_directory_is_removed_while_the_kind_lives(void **state)
 {
     char path[TEST_DIR_PATH_SIZE + 16];
@@ -413,9 +413,7 @@ static memkind_t kind_of_partition(int partition, int *result)
     return kind;
 }
 
-/*
- * memkind 1.14 can give two live kinds the same partition once one before them has been destroyed.
- */
+/* memkind 1.14 can give two live kinds the same partition after an earlier kind was destroyed. */
 static void test_live_kinds_have_different_partitions(void **state)
 {
     enum { KINDS = 8, ROUNDS = 40 };
@@ -464,7 +462,7 @@ static void test_partitions_of_the_library(void **state)
 
 static void test_new_configuration(void **state)
 {
-    /* Memory that malloc gives again and that is not zero. */
+    /* malloc() reuses this memory, which is not zero. */
     void *dirty = malloc(sizeof(struct memkind_config));
 
     (void)state;
@@ -506,7 +504,7 @@ static void test_configuration_borrows_the_path_until_create(void **state)
     memkind_config_set_path(config, path);
     snprintf(path, strlen(path) + 1, "%s", fixture_dir);
     assert_int_equal(memkind_create_pmem_with_config(config, &kind), MEMKIND_SUCCESS);
-    /* From here on, neither is needed. */
+    /* The kind no longer needs the path or the configuration. */
     memset(path, '!', strlen(path));
     free(path);
     memkind_config_delete(config);
@@ -571,7 +569,7 @@ static void test_configuration_with_a_wrong_policy(void **state)
 
 /* -- DAX --------------------------------------------------------------------------------------- */
 
-/* What a file of our own in the directory says. */
+/* Returns the result that the kernel's answer for a file in the directory implies. */
 static int expected_of_dax(const char *dir)
 {
     char path[TEST_DIR_PATH_SIZE + 16];

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of memkind_default(3): operations of the default heap, and pieces for other kinds. */
+/* Tests of memkind_default(3): the operations of the default heap, and helpers for other kinds. */
 #include "api/fixture.h"
 
 #include <sys/mman.h>
 
 #include "memkind/internal/memkind_default.h"
 
-#define NO_ERRNO (-12345) /* what no call sets errno to */
+#define NO_ERRNO (-12345) /* a value that no call gives errno */
 #define NODES    1024
 #define WORDS    (NODES / (8 * sizeof(unsigned long)))
 
@@ -94,7 +94,7 @@ static void test_heap_refuses(void **state)
     assert_int_equal(errno, NO_ERRNO);
 }
 
-/* The manual page promises these two for blocks of any kind. */
+/* The manual page promises both functions for blocks of any kind. */
 static void test_blocks_of_any_kind(void **state)
 {
     memkind_t kind = *state;
@@ -111,7 +111,7 @@ static void test_blocks_of_any_kind(void **state)
         assert_non_null(block);
         memkind_default_free(NULL, block);
     }
-    /* None of them has found its way into the default heap. */
+    /* None of the blocks has entered the default heap. */
     for (size_t i = 0; i < 1000; i++) {
         block = memkind_malloc(MEMKIND_DEFAULT, 64);
         assert_ptr_equal(memkind_detect_kind(block), MEMKIND_DEFAULT);
@@ -232,7 +232,7 @@ static void test_nodemasks(void **state)
     assert_true(count >= 1);
 }
 
-/* No word behind the mask is written to. */
+/* The word after the mask is not written. */
 static void test_nodemask_has_an_end(void **state)
 {
     unsigned long mask[2];
@@ -258,7 +258,7 @@ static void test_mbind(void **state)
     (void)state;
     assert_ptr_not_equal(mapped, MAP_FAILED);
     int result = memkind_default_mbind(&kind, mapped, MIB);
-    /* There are kernels without nodes. */
+    /* Some kernels have no NUMA nodes. */
     if (result != MEMKIND_ERROR_UNAVAILABLE &&
         !(result == MEMKIND_ERROR_MBIND && errno == ENOSYS)) {
         assert_int_equal(result, MEMKIND_SUCCESS);
@@ -277,7 +277,7 @@ static void test_madvise(void **state)
     (void)state;
     assert_ptr_not_equal(mapped, MAP_FAILED);
     int result = memkind_nohugepage_madvise(NULL, mapped, MIB);
-    /* A kernel without huge pages does not know the advice. */
+    /* A kernel without huge pages does not accept the advice. */
     if (result != MEMKIND_SUCCESS) {
         assert_int_equal(result, MEMKIND_ERROR_OPERATION_FAILED);
         assert_int_equal(errno, EINVAL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of destroying kinds: what comes back, what can be used again, and the end of the process.
+ * Tests of destroying kinds: what is released, what can be used again, and the end of the process.
  */
 #include "api/fixture.h"
 
@@ -12,7 +12,7 @@
 #define THREADS 4
 #define ROUNDS  20
 
-/* Bytes of address space that libraries, stacks and jemalloc may keep for themselves. */
+/* Bytes of address space that libraries, stacks and jemalloc may keep. */
 #define ADDRESS_SPACE_SLACK (32 * MIB)
 
 /* -- Kinds of the library ---------------------------------------------------------------------- */
@@ -36,7 +36,7 @@ static void test_kinds_of_the_library_stay(void **state)
 
 /* -- What comes back --------------------------------------------------------------------------- */
 
-/* Blocks of many sizes, written to; some of them freed. */
+/* Allocates and writes to blocks of many sizes, and frees some of them. */
 static void use(memkind_t kind)
 {
     void *blocks[BLOCKS];
@@ -60,7 +60,7 @@ static void test_unused_kind(void **state)
     fixture_destroy(fixture_conservative_pmem(MEMKIND_PMEM_MIN_SIZE));
 }
 
-/* The blocks that are still there go with the kind. */
+/* Destroying the kind frees its remaining blocks. */
 static void test_kind_with_blocks(void **state)
 {
     memkind_t kind = fixture_pmem(0);
@@ -133,7 +133,7 @@ static void test_partition_is_used_again(void **state)
     fixture_destroy(second);
 }
 
-/* jemalloc has about 4,000 numbers: they must not run out however many kinds come and go. */
+/* jemalloc has about 4,000 arena indices, which must be reused. */
 static void test_arenas_are_used_again(void **state)
 {
     unsigned highest = 0;
@@ -174,8 +174,7 @@ static void test_other_kinds_are_not_touched(void **state)
     fixture_destroy(stays);
 }
 
-/* A thread that goes on after the kind of its first blocks is gone finds nothing of it in the next
- * kind. */
+/* A thread that outlives a kind has no cached block of it in the next kind. */
 static void *outlive_kinds(void *argument)
 {
     (void)argument;
@@ -223,7 +222,7 @@ static void *allocate_for_ever(void *kind)
     return NULL;
 }
 
-/* Ends while threads run: nothing may be taken from below them. */
+/* exit() while other threads still allocate. */
 static void end_with_running_threads(void)
 {
     memkind_t kind;
@@ -252,7 +251,7 @@ static void test_exit_with_running_threads(void **state)
     }
 }
 
-/* A child that has used no kind takes nothing from its parent when it exits. */
+/* A child that has used no kind must not affect its parent when it exits. */
 static void test_exit_of_a_child(void **state)
 {
     memkind_t kind = fixture_pmem(0);
@@ -288,7 +287,7 @@ int main(void)
         FIXTURE_TEST(test_exit_of_a_child),
     };
 
-    /* A thread that comes and goes changes the addresses in use and the counters. */
+    /* The idle thread would change the addresses in use and the counters. */
     setenv("MEMKIND_IDLE_THREAD", "0", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

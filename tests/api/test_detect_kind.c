@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of finding the kind of an address: of every kind's blocks, and of anything else. */
+/* Tests of memkind_detect_kind() on blocks of every kind and on any other address. */
 #include "api/fixture.h"
 
 #include <link.h>
@@ -32,7 +32,7 @@ static void test_blocks_of_the_kind(void **state)
         memkind_free(kind, blocks[i]);
 }
 
-/* Blocks larger than the 64 MiB or so that any table of addresses may count in. */
+/* Blocks larger than the granule of any table of addresses (64 MiB). */
 static void test_very_large_blocks(void **state)
 {
     const memkind_t kinds[] = {fixture_pmem(0), MEMKIND_DEFAULT, MEMKIND_REGULAR};
@@ -113,7 +113,7 @@ static void test_addresses_of_the_program(void **state)
     expect_none(state);
 }
 
-/* Between, before and behind blocks of every kind. */
+/* Addresses between, before and after blocks of every kind. */
 static void test_memory_of_other_allocators(void **state)
 {
     void *ours[] = {memkind_malloc(MEMKIND_DEFAULT, 100), memkind_malloc(MEMKIND_DEFAULT, 3 * MIB),
@@ -142,7 +142,7 @@ static void test_memory_of_other_allocators(void **state)
         memkind_free(NULL, ours[i]);
 }
 
-/* No address brings the process down: none that is mapped, and none that cannot be. */
+/* No address makes the call crash, whether it is mapped or cannot be. */
 static void test_any_address(void **state)
 {
     memkind_t kind = fixture_pmem(0);
@@ -180,7 +180,7 @@ static void test_any_address(void **state)
     fixture_destroy(kind);
 }
 
-/* Every address that the process has mapped, but for its kinds. */
+/* Checks every mapped address of the process outside its kinds. */
 static int expect_none_in_object(struct dl_phdr_info *object, size_t size, void *opaque)
 {
     (void)size;

@@ -46,7 +46,7 @@ def descriptors():
 def link(name):
     try:
         return os.readlink("/proc/self/fd/" + name)
-    except OSError:  # that of the listing itself
+    except OSError:  # the descriptor of the listing itself
         return None
 
 
@@ -116,7 +116,7 @@ def check_libc_is_untouched(library, heap):
         assert library.memkind_detect_kind(block) is None
         libc.free(block)
     for name in HEAP:
-        # Found through the library, too, it is libc's: the library has none of its own.
+        # dlsym on the library finds libc's function: the library defines none of its own.
         in_library = ctypes.cast(getattr(library, name), pointer).value
         assert in_library in (ctypes.cast(getattr(libc, name), pointer).value, heap[name]), name
 
@@ -135,7 +135,7 @@ def main():
         assert library.memkind_destroy_kind(kind) == 0
         assert descriptors() == before
 
-        # A thread that has used it ends after the library has been closed.
+        # A thread that has used the library ends after dlclose.
         kind = kind_of_memory(library)
         used = threading.Event()
         end = threading.Event()

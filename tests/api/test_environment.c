@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of the environment variables. Each runs this program again with the variable set, since the
- * library may read the environment when it is loaded: `program CASE DIRECTORY` runs a case and
- * exits with 0 where it is as expected.
+ * Tests of the environment variables. The library may read the environment when it is loaded, so
+ * each test runs this program again with the variable set: `program CASE DIRECTORY` runs a case and
+ * exits with 0 if the result is as expected.
  */
 #include "api/fixture.h"
 
@@ -42,7 +42,7 @@ static memkind_t case_kind(size_t max_size, memkind_mem_usage_policy policy)
     return kind;
 }
 
-/* Nothing is wrong. */
+/* The value does not affect the kind. */
 static void case_works(void)
 {
     memkind_t kind = case_kind(MEMKIND_PMEM_MIN_SIZE, MEMKIND_MEM_USAGE_POLICY_DEFAULT);
@@ -57,7 +57,7 @@ static void case_works(void)
     EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
 }
 
-/* No kind can be made. */
+/* No kind can be created. */
 static void case_environ(void)
 {
     const memkind_t untouched = (memkind_t)0x5a5a;
@@ -93,7 +93,7 @@ static void *find_arena(void *argument)
     return (void *)(uintptr_t)arena;
 }
 
-/* How many arenas the threads of one kind use. */
+/* Returns how many arenas the threads of one kind use. */
 static size_t count_arenas(memkind_t kind)
 {
     pthread_t ids[THREADS];
@@ -116,7 +116,7 @@ static size_t count_arenas(memkind_t kind)
     return different;
 }
 
-/* Threads that seldom meet use fewer than the kind may have. */
+/* Threads that rarely contend use fewer arenas than the kind may have. */
 static void expect_arenas(size_t least, size_t most)
 {
     memkind_t kind = case_kind(0, MEMKIND_MEM_USAGE_POLICY_DEFAULT);
@@ -158,7 +158,7 @@ static void case_arenas_by_default(void)
     expect_arenas(1, (size_t)(4 * cpus < 256 ? 4 * cpus : 256));
 }
 
-/* So many arenas would starve a small kind. */
+/* With so many arenas, each would get too little of a small kind. */
 static void case_arenas_of_a_small_kind(void)
 {
     memkind_t kind = case_kind(MEMKIND_PMEM_MIN_SIZE, MEMKIND_MEM_USAGE_POLICY_DEFAULT);
@@ -176,11 +176,11 @@ static size_t held_after_free(memkind_mem_usage_policy policy)
     EXPECT(block != NULL);
     EXPECT(fixture_file_space(kind) >= 4 * MIB);
     memkind_free(kind, block);
-    /* Nothing that tries to give back may succeed. */
+    /* No call may give memory back. */
     EXPECT(memkind_arena_update_memory_usage_policy(kind, MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE) ==
            MEMKIND_SUCCESS);
     size_t held = fixture_file_space(kind);
-    /* What was kept is used again. */
+    /* Memory that was kept is used again. */
     block = memkind_calloc(kind, 1, 4 * MIB);
     EXPECT(block != NULL);
     EXPECT(fixture_is_zero(block, 4 * MIB));
@@ -204,8 +204,7 @@ static void case_does_not_hog(void)
     EXPECT(held_after_free(MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE) < MIB);
 }
 
-/* What is kept is used again: otherwise a kind would be full after as many blocks as it has room
- * for. */
+/* Otherwise a kind would be full after as many blocks as it has room for, freed or not. */
 static void case_hogs_a_small_kind(void)
 {
     memkind_t kind = case_kind(MEMKIND_PMEM_MIN_SIZE, MEMKIND_MEM_USAGE_POLICY_DEFAULT);
@@ -245,13 +244,13 @@ static void expect_threads(size_t most)
 {
     memkind_t kind = case_kind(0, MEMKIND_MEM_USAGE_POLICY_DEFAULT);
 
-    /* Those that the environment has started go first, so that all others are counted. */
+    /* Stops the threads that the environment has started, so that all others can be counted. */
     EXPECT(memkind_set_bg_threads(false) == MEMKIND_SUCCESS);
     size_t before = tasks();
     EXPECT(memkind_set_bg_threads(true) == MEMKIND_SUCCESS);
     EXPECT(count_arenas(kind) >= 1);
     EXPECT(tasks() >= before);
-    /* Threads that were joined may be listed for a moment more. */
+    /* A thread may be listed for a moment after it has been joined. */
     for (size_t i = 0; i < PATIENCE_MS && tasks() > before + most; i++)
         usleep(1000);
     EXPECT(tasks() <= before + most);
@@ -308,7 +307,7 @@ static const char *const variables[] = {"MEMKIND_ARENA_NUM_PER_KIND", "MEMKIND_H
                                         "MEMKIND_DEBUG", "MEMKIND_BACKGROUND_THREAD_LIMIT",
                                         "MEMKIND_IDLE_THREAD"};
 
-/* In the child: sets NAME=VALUE, NAME=VALUE and becomes the case. */
+/* In the child: sets NAME=VALUE, NAME=VALUE and executes the case. */
 static void become(const char *name, const char *first, const char *second, bool privileged)
 {
     for (size_t i = 0; i < COUNT_OF(variables); i++)
@@ -316,14 +315,14 @@ static void become(const char *name, const char *first, const char *second, bool
     if ((first != NULL && putenv((char *)(uintptr_t)first) != 0) ||
         (second != NULL && putenv((char *)(uintptr_t)second) != 0))
         _exit(NO_SUCH_CASE);
-    /* As for a set-group-ID program: the kernel tells libc to distrust the environment. */
+    /* As in a set-group-ID program: the kernel sets AT_SECURE, and secure_getenv() returns NULL. */
     if (privileged && setegid(NOBODY) != 0)
         _exit(NO_SUCH_CASE);
     execl(SELF, "test_environment", name, fixture_dir, (char *)NULL);
     _exit(NO_SUCH_CASE);
 }
 
-/* Runs the case, checks that it went well, and keeps what it wrote to standard error. */
+/* Runs the case, checks its exit status, and keeps what it wrote to standard error. */
 static void run_in_child(const char *name, const char *first, const char *second, bool privileged)
 {
     int ends[2];
@@ -447,7 +446,7 @@ static void test_background_threads(void **state)
     expect_silence("a background thread per cpu", "MEMKIND_BACKGROUND_THREAD_LIMIT=0");
     expect_silence("works", "MEMKIND_BACKGROUND_THREAD_LIMIT=1");
     expect_silence("works", "MEMKIND_BACKGROUND_THREAD_LIMIT=0");
-    /* A limit that is never met. */
+    /* A limit above any number of threads. */
     expect_silence("works", "MEMKIND_BACKGROUND_THREAD_LIMIT=999999");
     expect_silence("works", "MEMKIND_BACKGROUND_THREAD_LIMIT=2147483647");
 }

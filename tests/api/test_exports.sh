@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The shared library exports the names of exports.txt and nothing else, needs what it
-# should, and cannot be unloaded.
+# The shared library exports the names of exports.txt and nothing else, needs only the libraries
+# that it should, and cannot be unloaded.
+#
 # Environment: MEMKIND_SO.
 
 set -euo pipefail
@@ -24,12 +25,12 @@ awk '{ print $NF }' "$work/nm" | sort >"$work/names"
 sort "$here/exports.txt" | diff - "$work/names" ||
     fail "exports differ (<: exports.txt, >: the library)"
 
-# Data are data, functions are functions, and no name has a version: memkind 1.14's have none.
+# Kinds are data, functions are functions, and no name has a version, as in memkind 1.14.
 awk '$3 ~ /^MEMKIND_/ && $2 !~ /^[BDR]$/ || $3 ~ /^memkind_/ && $2 != "T"' "$work/nm" >"$work/types"
 [ ! -s "$work/types" ] || fail "not of the type it should be: $(cat "$work/types")"
 ! grep -q '@' "$work/names" || fail "names have versions"
 
-# Nothing that another allocator could be mistaken for.
+# No names of another allocator.
 ! grep -E '^(je|jemk|malloc|calloc|realloc|free|mallocx|posix_memalign|aligned_alloc|valloc|_Z)' \
     "$work/names" || fail "an allocator is exported"
 nm -D --undefined-only "$MEMKIND_SO" >"$work/undefined"
@@ -41,7 +42,7 @@ grep -q 'SONAME.*\[libmemkind\.so\.0\]' "$work/dynamic" || fail "wrong SONAME"
 grep -q 'NODELETE' "$work/dynamic" || fail "can be unloaded"
 ! grep -q 'NEEDED.*jemalloc' "$work/dynamic" || fail "needs a shared jemalloc"
 ! grep -qE 'RPATH|TEXTREL' "$work/dynamic" || fail "has an RPATH or text relocations"
-# With this flag, a library with thread-local data cannot always be loaded by dlopen.
+# dlopen may fail for a library with this flag, when thread-local storage has run out.
 ! grep -q 'STATIC_TLS' "$work/dynamic" || fail "uses the static TLS block"
 readelf -lW "$MEMKIND_SO" >"$work/segments"
 ! grep -E 'GNU_STACK.*RWE' "$work/segments" || fail "has an executable stack"

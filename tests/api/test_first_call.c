@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of each function as the first of the library that a process calls: none relies on another
- * that made things ready. Each runs in a child of a process that has called none.
+ * Tests of each function as a process's first call of the library: no function relies on another
+ * for initialisation. Each runs in a child of a process that has made no call.
  */
 #include "api/fixture.h"
 
@@ -68,7 +68,7 @@ static bool regular_free_of_null(void)
     return regular_malloc();
 }
 
-/* A block of another kind, before this one has a heap. */
+/* Frees a block of another kind through a kind that has no heap yet. */
 static bool regular_free_of_default_block(void)
 {
     void *block = memkind_malloc(MEMKIND_DEFAULT, 100);
@@ -231,7 +231,7 @@ static bool check_available(void)
            memkind_check_available(MEMKIND_DEFAULT) == MEMKIND_SUCCESS;
 }
 
-/* The first call of a thread other than the first. */
+/* The first call is made by a thread other than the main thread. */
 static void *in_thread(void *result)
 {
     *(bool *)result = regular_malloc() && default_malloc();

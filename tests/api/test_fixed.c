@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of fixed kinds: all of the range is used and nothing else, it is used again, and where it
- * may lie. */
+/*
+ * Tests of fixed kinds: the whole range is used and nothing outside, freed memory is reused, and
+ * where a range may lie.
+ */
 #include "api/fixture.h"
 
 #include <pthread.h>
@@ -14,7 +16,7 @@
 #define THREADS    8
 #define ROUNDS     3
 #define PAGE       FIXTURE_PAGE
-#define MOST_WASTE (4 * PAGE) /* a run of pages for blocks, and what is less than a page */
+#define MOST_WASTE (4 * PAGE) /* a run of pages for blocks, and the remainder of a page */
 
 /* -- A range with a guard at each end ---------------------------------------------------------- */
 
@@ -25,10 +27,10 @@ struct guarded {
     memkind_t kind;
 };
 
-/* Aligned to a page of jemalloc's. */
+/* Maps memory that is aligned to a page of jemalloc's. */
 static char *map(size_t size)
 {
-    const size_t least = 4096; /* what may end a mapping */
+    const size_t least = 4096; /* the smallest page at which a mapping may end */
     size = (size + least - 1) & ~(least - 1);
     char *memory = mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -41,7 +43,7 @@ static char *map(size_t size)
     return memory + head;
 }
 
-/* A range of dirty memory that begins `off` bytes behind a page. */
+/* Maps a range of dirty memory that begins `off` bytes after the start of a page. */
 static struct guarded guarded_make(size_t size, size_t off)
 {
     struct guarded guarded = {.memory = map(2 * GUARD + size), .size = size};
@@ -58,7 +60,7 @@ static bool is_filled(const char *memory, size_t size)
            ((unsigned char)memory[0] == FILL && memcmp(memory, memory + 1, size - 1) == 0);
 }
 
-/* The memory is still mapped, and nothing around the range has changed. */
+/* Checks that the memory is mapped and that nothing around the range has changed, and unmaps it. */
 static void guarded_end(struct guarded *guarded)
 {
     size_t off = (size_t)(guarded->range - guarded->memory);
@@ -142,14 +144,14 @@ static void test_arguments_that_are_none(void **state)
     assert_int_equal(errno, EINVAL);
     assert_int_equal(memkind_create_fixed(memory, SIZE_MAX, &kind), MEMKIND_ERROR_INVALID);
     assert_int_equal(memkind_create_fixed(memory, MIB, NULL), MEMKIND_ERROR_INVALID);
-    /* No process has memory there. */
+    /* No process has memory at this address. */
     assert_int_equal(memkind_create_fixed((void *)(uintptr_t)(SIZE_MAX - GIB), MIB, &kind),
                      MEMKIND_ERROR_INVALID);
     assert_ptr_equal(kind, untouched);
     assert_int_equal(munmap(memory, MIB), 0);
 }
 
-/* Whatever was cut out of the range before, a block of all of it fits when nothing is left. */
+/* Whatever has been allocated before, a block of the whole range fits once all is freed. */
 static void test_all_of_it_again_and_again(void **state)
 {
     static const size_t sizes[] = {16, SMALL, 4000, 40 * KIB, 300 * KIB, 3 * MIB};
@@ -243,7 +245,7 @@ static void test_threads(void **state)
 
 /* -- Which kind -------------------------------------------------------------------------------- */
 
-/* Many ranges side by side in one piece of memory, and not on pages. */
+/* Many adjacent ranges in one mapping, not aligned to pages. */
 static void test_neighbours(void **state)
 {
     enum { SIZE = 25 * PAGE + 8 };
@@ -276,7 +278,7 @@ static void test_neighbours(void **state)
     assert_int_equal(munmap(memory, (size_t)KINDS * SIZE), 0);
 }
 
-/* Blocks of the default heap lie around ranges; also those that came after them. */
+/* Blocks of the default heap lie around the ranges, some of them allocated later. */
 static void test_default_heap_beside_areas(void **state)
 {
     struct guarded guarded = guarded_make(MIB, 0);
@@ -296,7 +298,7 @@ static void test_default_heap_beside_areas(void **state)
     guarded_end(&guarded);
 }
 
-/* A range that is a block of another kind: both kinds go on as they were. */
+/* A range inside a block of another kind: both kinds go on working. */
 static void test_area_in_a_block(void **state)
 {
     memkind_t outer = *state;
@@ -331,7 +333,7 @@ static void test_area_in_a_block(void **state)
     memkind_free(NULL, block);
 }
 
-/* A block of a size that has neighbours in its page leaves no page of its own. */
+/* The range shares its page with other blocks, and has no whole page. */
 static void test_area_in_a_small_block(void **state)
 {
     memkind_t outer = *state;
@@ -348,7 +350,7 @@ static void test_area_in_a_small_block(void **state)
     memkind_free(outer, block);
 }
 
-/* Pages of a kind that has no block yet. */
+/* The range lies in pages of a kind that has no block yet. */
 static void test_area_in_mapped_pages(void **state)
 {
     memkind_t outer = fixture_pmem(MEMKIND_PMEM_MIN_SIZE);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of processes that fork: whatever a child does with kinds that it has inherited, the
- * parent's blocks, file space and counters stay what they were, and the child can allocate too.
+ * Tests of processes that fork: whatever a child does with inherited kinds, the parent's blocks,
+ * file space and counters do not change, and the child can allocate.
  */
 #include "api/fork_fixture.h"
 
@@ -31,7 +31,7 @@ static void read_blocks(memkind_t kind)
         EXPECT(memkind_malloc_usable_size(kind, blocks[i]) >= size_of(i));
     }
     EXPECT(memkind_malloc(kind, 1) != NULL);
-    /* The same when the kind has a file of this process's own beside it. */
+    /* Still true after the kind has got a file of this process. */
     EXPECT(are_blocks_filled());
     for (size_t i = 0; i < BLOCKS; i++) {
         EXPECT(memkind_detect_kind(blocks[i]) == kind);
@@ -141,7 +141,7 @@ static void fork_again(memkind_t kind)
 
 static void end_by_exit(void)
 {
-    /* Nothing of the test's own runs: it would remove the directory. */
+    /* The test's own exit handler must not run: it would remove the directory. */
     fixture_process = 0;
     exit(0);
 }
@@ -218,7 +218,7 @@ static void test_parent_is_untouched(void **state)
     free_blocks(kind);
 }
 
-/* The other kinds' memory is copied by fork: a child has all of it, and goes on. */
+/* fork copies the memory of kinds in private memory: the child has all of it, and goes on. */
 static void test_kinds_in_private_memory(void **state)
 {
     memkind_t kind = *state;
@@ -270,7 +270,7 @@ static size_t entries_of_directory(void)
     return count;
 }
 
-/* In the same directory, without a name, limited and under the policy as the parent's. */
+/* The child's file is in the same directory, nameless, and has the parent's limit and policy. */
 static void test_childs_blocks_lie_in_a_file_of_its_own(void **state)
 {
     memkind_t kind = *state;
@@ -286,7 +286,7 @@ static void test_childs_blocks_lie_in_a_file_of_its_own(void **state)
 
         EXPECT(block != NULL && fstat(fixture_fd(kind), &own) == 0);
         EXPECT(own.st_dev == parents.st_dev && own.st_ino != parents.st_ino && own.st_nlink == 0);
-        /* The parent's file is mapped still, and needs no descriptor for that. */
+        /* The parent's file stays mapped, which needs no descriptor. */
         EXPECT(fcntl(fixture_fd(kind), F_GETFD) == FD_CLOEXEC);
         EXPECT(parents_fd == fixture_fd(kind) || fcntl(parents_fd, F_GETFD) == -1);
         EXPECT(((struct memkind_pmem *)kind->priv)->max_size == max_size);
@@ -300,7 +300,7 @@ static void test_childs_blocks_lie_in_a_file_of_its_own(void **state)
     free_blocks(kind);
 }
 
-/* NULL, and another time it works. */
+/* A child that gets no file gets NULL, and memory once a file can be made. */
 static void test_child_that_gets_no_file(void **state)
 {
     memkind_t kind = *state;
@@ -330,9 +330,7 @@ static void test_child_that_gets_no_file(void **state)
     free_blocks(kind);
 }
 
-/*
- * A child that destroys what it has inherited, and made beside it, has no more than it began with.
- */
+/* A child that destroys its inherited and its own kinds holds no more than at its start. */
 static void test_child_loses_nothing(void **state)
 {
     static struct leftovers in_child;
@@ -354,7 +352,7 @@ static void test_child_loses_nothing(void **state)
             EXPECT(memkind_malloc(own, MIB) != NULL);
             EXPECT(memkind_destroy_kind(own) == MEMKIND_SUCCESS);
         }
-        /* The thread sanitizer maps more for itself. */
+        /* The thread sanitizer maps memory of its own. */
         EXPECT(FIXTURE_TSAN || fixture_address_space() <= address_space + 16 * MIB);
         _exit(0);
     }
@@ -394,7 +392,9 @@ static void test_many_kinds(void **state)
 
 /* -- Threads that are busy when the process forks ---------------------------------------------- */
 
-/* Not under a sanitizer: in the child, the locks of its own list of threads may stay held. */
+/*
+ * Not under a sanitizer: in the child, the lock of the sanitizer's list of threads may stay held.
+ */
 
 static void live_among_busy_threads(memkind_t kind)
 {
@@ -416,7 +416,7 @@ static void test_fork_among_busy_threads(void **state)
     free_blocks(*state);
 }
 
-/* Uses the default heap and ends, with a cache of jemalloc's to give back. */
+/* A thread that uses the default heap and ends with a cache of jemalloc's to flush. */
 static void *use_and_end(void *unused)
 {
     void *block = memkind_malloc(MEMKIND_DEFAULT, 100);
@@ -438,7 +438,7 @@ static void *start_threads_that_end(void *stop)
     return NULL;
 }
 
-/* jemalloc's own threads come and go. */
+/* Starts and stops jemalloc's background threads. */
 static void *switch_background_threads(void *stop)
 {
     while (!atomic_load((atomic_bool *)stop)) {
@@ -448,8 +448,10 @@ static void *switch_background_threads(void *stop)
     return NULL;
 }
 
-/* Forks again and again while `body` runs; each child uses the default heap, its arenas too, and
- * the kind. */
+/*
+ * Forks repeatedly while `body` runs in another thread. Each child uses the default heap, its
+ * arenas too, and the kind.
+ */
 static void fork_beside(memkind_t kind, void *(*body)(void *stop))
 {
     pthread_t thread;
@@ -508,7 +510,7 @@ static long page_faults(void)
     return usage.ru_minflt;
 }
 
-/* What a fork costs this process, while the child has all of its memory. */
+/* Returns the page faults of a fork in this process, while the child has all of its memory. */
 static long page_faults_of_fork(void)
 {
     int ends[2];
@@ -529,7 +531,7 @@ static long page_faults_of_fork(void)
     return faults;
 }
 
-/* No page is copied for a kind, with other threads or without. */
+/* A fork copies no page of a kind, with other threads or without. */
 static void check_fork_is_cheap(void)
 {
     memkind_t kinds[MANY_KINDS];
@@ -561,7 +563,7 @@ static void test_fork_copies_no_page_of_a_kind(void **state)
 
     (void)state;
     if (FIXTURE_TSAN || FIXTURE_ASAN)
-        skip(); /* they have pages of their own */
+        skip(); /* the sanitizers change their own pages */
     check_fork_is_cheap();
     assert_int_equal(pthread_create(&thread, NULL, wait_until_stopped, &stop), 0);
     check_fork_is_cheap();
@@ -594,7 +596,7 @@ static void test_threads_of_a_child(void **state)
     free_blocks(kind);
 }
 
-/* Nothing happens in the process that has called it, nor needs to. */
+/* posix_spawn changes nothing in the calling process. */
 static void test_posix_spawn(void **state)
 {
     memkind_t kind = *state;
@@ -629,7 +631,7 @@ int main(void)
         FIXTURE_TEST_ON_PMEM(test_posix_spawn),
     };
 
-    /* A thread that comes and goes changes the addresses in use and the counters. */
+    /* The idle thread would change the addresses in use and the counters. */
     setenv("MEMKIND_IDLE_THREAD", "0", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * io_uring(7) on blocks of a kind: reads and writes, into buffers that were registered or not, also
- * around a fork. By hand, since liburing need not be there.
+ * io_uring(7) on blocks of a kind: reads and writes, into registered and other buffers, also around
+ * a fork. Without liburing.
  */
 #include "api/fixture.h"
 
@@ -34,7 +34,7 @@ static size_t larger(size_t one, size_t other)
     return one > other ? one : other;
 }
 
-/* Skips the test where there is no io_uring, or none for this process. */
+/* Skips the test where io_uring is missing, or refused to this process. */
 static struct ring ring_open(void)
 {
     struct ring ring = {0};
@@ -68,7 +68,7 @@ static atomic_uint *at(const struct ring *ring, unsigned offset)
     return (atomic_uint *)(void *)(ring->queues + offset);
 }
 
-/* Performs one operation on a part of the file and waits for it; its result. */
+/* Performs one operation on a part of the file, waits for it, and returns its result. */
 static int perform(struct ring *ring, unsigned char code, int file, char *buffer, size_t size,
                    size_t offset)
 {
@@ -94,7 +94,7 @@ static int perform(struct ring *ring, unsigned char code, int file, char *buffer
     return result;
 }
 
-/* In parts, since an operation may do less than all. */
+/* Performs the whole operation in parts, since each may be short. */
 static void perform_all(struct ring *ring, unsigned char code, int file, char *buffer)
 {
     for (size_t done = 0; done < SIZE; done += PART) {
@@ -114,7 +114,7 @@ static int register_block(const struct ring *ring, char *block)
 
 /* -- Blocks and files -------------------------------------------------------------------------- */
 
-/* A file of the machine's memory, with the contents that fixture_fill() gives a block. */
+/* Creates a file in memory with the contents that fixture_fill() gives a block. */
 static int file_with(unsigned seed)
 {
     static char contents[SIZE];
@@ -168,7 +168,7 @@ static void test_blocks_that_are_not_registered(void **state)
     ring_close(&ring);
 }
 
-/* On a disk, and on persistent memory behind a file system, the kernel may refuse to fix pages. */
+/* On a disk, and on persistent memory behind a file system, the kernel may refuse to pin pages. */
 static void test_blocks_that_are_registered(void **state)
 {
     struct ring ring = ring_open();
@@ -186,7 +186,7 @@ static void test_blocks_that_are_registered(void **state)
     memkind_free(*state, block);
 }
 
-/* The child's own blocks, or its copies, are its own for io_uring as well. */
+/* io_uring works on the child's own blocks and on its copies. */
 static void live_as_child(memkind_t kind, char *block, bool copied)
 {
     struct ring ring = ring_open();
@@ -214,7 +214,7 @@ static void fork_with_registered_block(memkind_t kind, bool copied)
         live_as_child(kind, block, copied);
     assert_int_equal(fixture_wait(child), 0);
     assert_true(fixture_is_filled(block, SIZE, 5));
-    /* What was fixed before the fork is still the block's memory after it. */
+    /* Pages that were pinned before the fork are still the block's. */
     read_and_write(&ring, registered, block, 30);
     read_and_write(&ring, false, block, 40);
     ring_close(&ring);

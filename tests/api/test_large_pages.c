@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests on a tmpfs that has large pages, each mounted for the test: blocks lie in such pages. With
- * huge=advise, what is accounted for is what the file holds all the same; with the other two, it is
- * the kernel that decides how much a small piece takes. And of page faults that are to come early.
+ * Tests on tmpfs mounts with large pages: blocks lie in such pages. With huge=advise, the account
+ * of file space stays exact. With the other two options, the kernel decides how much space a small
+ * piece takes. Also tests of MADV_POPULATE_WRITE (prefault).
  */
 #include "api/fixture.h"
 
@@ -21,7 +21,8 @@
 static bool mounted;
 
 /*
- * How often the kernel has made a large page of small ones, for any process; -1: it does not tell.
+ * Returns how many large pages the kernel has assembled from small ones, for any process. -1:
+ * unknown.
  */
 static long collapses(void)
 {
@@ -41,7 +42,7 @@ static long collapses_before;
 
 static int mount_setup(void **state)
 {
-    /* Before the fixture looks around, and for the whole process: see test_limits.c. */
+    /* Before the fixture records anything, and for the whole process: see test_limits.c. */
     bool apart = geteuid() == 0 && own_mounts();
     const char *huge = *state;
     char options[FS_OPTIONS];
@@ -60,7 +61,7 @@ static int mount_teardown(void **state)
     return fixture_teardown(state);
 }
 
-/* Bytes of the process's mappings of files in memory that are mapped by large pages. */
+/* Returns the bytes of the process's mappings of files in memory that are mapped by large pages. */
 static size_t mapped_large(void)
 {
     FILE *file = fopen("/proc/self/smaps_rollup", "re");
@@ -76,8 +77,7 @@ static size_t mapped_large(void)
 }
 
 /*
- * Whether there are large pages to be had for files in the directory: 64 MiB of them, so that what
- * the test has asked for cannot be more than chance.
+ * Returns whether files in the directory can get large pages: 64 MiB of them, more than by chance.
  */
 static bool has_large_pages(void)
 {
@@ -101,8 +101,7 @@ static bool has_large_pages(void)
 }
 
 /*
- * The kernel thread khugepaged fills the holes around pages that are in use:
- * the file holds more then.
+ * The kernel thread khugepaged fills the holes around pages in use, and the file then holds more.
  */
 static void check_accounts(memkind_t kind)
 {
@@ -124,7 +123,7 @@ static void test_blocks_lie_in_large_pages(void **state)
         size_t before = mapped_large();
         size_t most = 0;
 
-        /* Others may take what there was a moment ago. */
+        /* Other processes may have taken the free large pages meanwhile. */
         for (int round = 0; round < ROUNDS_LARGE && most < 60 * MIB; round++) {
             if (!has_large_pages())
                 continue;
@@ -214,7 +213,7 @@ static void test_prefault(void **state)
     assert_non_null(large);
     long before = page_faults();
     memset(large, 1, 8 * MIB);
-    /* There would be 2,048, or 4 on large pages. Sanitizers have memory of their own for each. */
+    /* Without: 2,048 faults, or 4 on large pages. Sanitizers add faults of their own. */
     assert_true(FIXTURE_TSAN || FIXTURE_ASAN || page_faults() - before < 3);
     fixture_destroy(kind);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The binary interface of memkind 1.14.0: where members stand and what constants are, as programs
- * that were compiled against it have them built in. All is checked when this is compiled, but for
- * what the library itself holds.
+ * The binary interface of memkind 1.14.0: offsets of members and values of constants, which
+ * compiled programs contain. Nearly all checks are static assertions. The tests check what only the
+ * library's data can show.
  */
 #include "api/fixture.h"
 
@@ -168,7 +168,7 @@ static void test_a_pmem_kind(void **state)
     void *block = memkind_malloc(kind, 3 * MIB);
     assert_true(fixture_current_size(kind) >= 3 * MIB);
     assert_true(pmem->offset > 0);
-    /* The map of arenas names the first of them, and each entry that a thread uses. */
+    /* The arena map has the first arena, and an entry for each thread. */
     unsigned arena;
     assert_int_equal(memkind_thread_get_arena(kind, &arena, 0), MEMKIND_SUCCESS);
     size_t found = 0;

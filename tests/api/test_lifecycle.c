@@ -10,12 +10,12 @@
 #define ROUNDS  150
 #define HELD    8 /* blocks of each thread */
 
-/* Bytes of address space that a thousand lives may leave behind, in all. */
+/* Bytes of address space that a thousand lives together may leave behind. */
 #define ADDRESS_SPACE_SLACK (4 * MIB)
 
 /* -- One kind after the other ------------------------------------------------------------------ */
 
-/* One life: created, used, destroyed with some blocks still there. */
+/* One life: created, used, destroyed with some blocks left. */
 static void live(size_t i)
 {
     memkind_t kind = i % 2 == 0 ? fixture_pmem(i % 4 == 0 ? 0 : 32 * MIB)
@@ -37,7 +37,7 @@ static void live(size_t i)
     fixture_destroy(kind);
 }
 
-/* memkind 1.14 loses 16 MiB of address space with each. */
+/* memkind 1.14 loses 16 MiB of address space with each kind. */
 static void test_a_thousand_lives(void **state)
 {
     (void)state;
@@ -52,7 +52,7 @@ static void test_a_thousand_lives(void **state)
     assert_true(count_maps() <= maps + 2);
 }
 
-/* jemalloc has 4,094 arenas: they must be given back. */
+/* jemalloc has 4,094 arenas, which must be released. */
 static void test_more_lives_than_there_are_arenas(void **state)
 {
     (void)state;
@@ -68,7 +68,7 @@ static void *live_in_thread(void *unused)
     return NULL;
 }
 
-/* Threads that come and go leave nothing either. */
+/* Threads that start and end leave nothing behind. */
 static void test_lives_of_threads(void **state)
 {
     size_t space = 0;
@@ -85,7 +85,7 @@ static void test_lives_of_threads(void **state)
     assert_true(fixture_address_space() <= space + ADDRESS_SPACE_SLACK);
 }
 
-/* One kind, thread after thread: what each had cached goes when it ends. */
+/* One kind, one thread after another: a thread's cache is flushed when the thread ends. */
 static void *use_kind(void *kind)
 {
     void *blocks[100];
@@ -122,7 +122,7 @@ struct worker {
     bool intact;
 };
 
-/* A word at each page: enough to see a page that two blocks have. */
+/* Writes a word to each page, to detect pages that two blocks share. */
 static void stamp(char *block, size_t size, size_t value)
 {
     for (size_t at = 0; at + sizeof(value) <= size; at += 4096)
@@ -163,7 +163,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* memkind 1.14 crashes in most runs: extents of two arenas merge, and both hand them out. */
+/* memkind 1.14 crashes in most runs: extents of two arenas merge, and both arenas allocate them. */
 static void test_ten_threads_with_large_blocks(void **state)
 {
     memkind_t kind = *state;
@@ -205,7 +205,7 @@ int main(void)
                                         unlimited_conservative_setup, fixture_kind_teardown),
     };
 
-    /* A thread that comes and goes changes the addresses in use and the counters. */
+    /* The idle thread would change the addresses in use and the counters. */
     setenv("MEMKIND_IDLE_THREAD", "0", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

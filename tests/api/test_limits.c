@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of kinds that are full, of file systems that are full or can do little, and of file size
- * limits.
+ * Tests of full kinds, of full or limited file systems, and of file size limits.
  *
- * The program has a fallocate() and a madvise() of its own, which the library uses as well, to
- * count the calls and make them fail.
+ * The program defines fallocate() and madvise(), which the library then calls, to count the calls
+ * and make them fail.
  */
 #include "api/fixture.h"
 
@@ -30,10 +29,10 @@ static void *blocks[MOST_BLOCKS];
 /* -- A file system of our own making ----------------------------------------------------------- */
 
 static struct {
-    int commit_error;      /* what pieces larger than this fail with */
-    size_t largest_piece;  /* ... */
-    int release_error;     /* what punching fails with; 0: it works */
-    atomic_int interrupts; /* so many calls yet are interrupted */
+    int commit_error; /* errno of fallocate() of more than largest_piece; 0: success */
+    size_t largest_piece;
+    int release_error;     /* errno of punching holes; 0: success */
+    atomic_int interrupts; /* how many more calls fail with EINTR */
 } store;
 
 static atomic_ulong fallocate_calls;
@@ -44,7 +43,7 @@ static int fail_with(int error)
     return -1;
 }
 
-/* Exported, whatever the compiler's default, so that the library finds it before libc's. */
+/* The library must find this function before libc's, whatever the compiler's default visibility. */
 __attribute__((visibility("default"))) int fallocate(int fd, int mode, off_t offset, off_t length)
 {
     atomic_fetch_add(&fallocate_calls, 1);
@@ -58,13 +57,15 @@ __attribute__((visibility("default"))) int fallocate(int fd, int mode, off_t off
     return (int)syscall(SYS_fallocate, fd, mode, offset, length);
 }
 
-/* A kernel that cannot populate, while fallocate() is to fail. */
+/* Fails like a kernel without MADV_POPULATE_WRITE, while fallocate() is to fail. */
 __attribute__((visibility("default"))) int madvise(void *addr, size_t length, int advice)
 {
     if (advice == MADV_POPULATE_WRITE &&
         (store.commit_error != 0 || atomic_load(&store.interrupts) > 0))
         return fail_with(EINVAL);
-    /* What gives space back without a descriptor is the file system's to refuse as well. */
+    /*
+     * MADV_REMOVE, which needs no descriptor, also fails where the file system cannot punch holes.
+     */
     if (advice == MADV_REMOVE && store.release_error != 0)
         return fail_with(store.release_error);
     return (int)syscall(SYS_madvise, addr, length, advice);
@@ -83,7 +84,7 @@ static int store_teardown(void **state)
 
 /* -- One block --------------------------------------------------------------------------------- */
 
-/* memkind 1.14 cannot give more than 14, 28 and 56 MiB of these. */
+/* memkind 1.14 cannot allocate more than 14, 28 and 56 MiB of these sizes. */
 static void expect_one_block(memkind_t kind, size_t size)
 {
     for (int round = 0; round < 3; round++) {
@@ -116,7 +117,7 @@ static void test_one_block_of_the_whole_size(void **state)
     }
 }
 
-/* Also when the kind has been used for something else before. */
+/* Also after the kind has been used for other blocks. */
 static void test_one_block_after_many_small_ones(void **state)
 {
     memkind_t kind = fixture_pmem(MEMKIND_PMEM_MIN_SIZE);
@@ -153,7 +154,7 @@ static void test_one_block_with_an_alignment(void **state)
 
 /* -- A full kind ------------------------------------------------------------------------------- */
 
-/* Takes blocks until there are no more. */
+/* Allocates blocks until none is left. */
 static size_t fill(memkind_t kind, size_t size)
 {
     size_t count = 0;
@@ -185,11 +186,10 @@ static void test_full_kind_works_on(void **state)
         size_t count = fill(kind, sizes[i]);
         size_t usable = memkind_malloc_usable_size(kind, blocks[0]);
 
-        /* Full means full: no other block of this size would fit, give or take what slabs leave
-         * over. */
+        /* The kind is full: apart from slabs' remainders, no other block of this size would fit. */
         assert_true(count * usable + usable + MIB > FIXTURE_KIND_SIZE / 4);
         assert_true(fixture_current_size(kind) <= FIXTURE_KIND_SIZE / 4);
-        /* One out, one in: many times, at any place. */
+        /* Replaces random blocks many times. */
         for (size_t j = 0; j < 100; j++) {
             size_t at = j * 7919 % count;
 
@@ -212,7 +212,7 @@ static int small_setup(void **state)
     return result;
 }
 
-/* How well space is used, for sizes that divide a page or are made of pages. */
+/* How much of the kind can be used, for sizes that divide a page or consist of pages. */
 static void test_nothing_of_the_kind_is_lost(void **state)
 {
     static const size_t sizes[] = {64, 1024, 4096, 16 * KIB, 64 * KIB, 256 * KIB, MIB};
@@ -271,7 +271,7 @@ static void test_every_function_in_a_full_kind(void **state)
     empty(kind, count);
 }
 
-/* Programs find the largest block by trying: the NULLs must not use anything up. */
+/* Programs find the largest block by trying, so a NULL must not use anything up. */
 static void test_search_for_the_largest_block(void **state)
 {
     memkind_t kind = *state;
@@ -295,7 +295,7 @@ static void test_search_for_the_largest_block(void **state)
     }
 }
 
-/* Asks for blocks of many sizes, all of which are too large for the full kind. */
+/* Requests blocks of many sizes, all too large for the full kind. */
 static void expect_nulls(memkind_t kind, size_t times)
 {
     for (size_t i = 0; i < times; i++)
@@ -308,7 +308,7 @@ static void test_null_is_cheap_where_nothing_has_changed(void **state)
     memkind_t kind = *state;
     size_t count = fill(kind, 64 * KIB);
 
-    /* What the first NULL of each size has found out need not be found out again. */
+    /* The first NULL of each size is remembered: later ones make no system calls. */
     expect_nulls(kind, 1);
     unsigned long calls = atomic_load(&fallocate_calls);
     expect_nulls(kind, 1000);
@@ -330,7 +330,7 @@ static void test_null_takes_no_address_space(void **state)
     empty(kind, count);
 }
 
-/* The same where it is the file system that is full. */
+/* The same with a full file system. */
 static void test_null_of_a_full_file_system_takes_no_address_space(void **state)
 {
     memkind_t kind = fixture_pmem(0);
@@ -352,7 +352,7 @@ static void *free_one(void *block)
     return NULL;
 }
 
-/* A NULL that is remembered is forgotten when any thread frees. */
+/* A remembered NULL is forgotten when any thread frees. */
 static void test_null_ends_when_another_thread_frees(void **state)
 {
     memkind_t kind = *state;
@@ -381,7 +381,8 @@ struct share {
 };
 
 /*
- * Takes its share in small and large blocks, holds it until all have theirs, and does that again.
+ * Allocates its share in small and large blocks, holds it until all threads have theirs, and
+ * repeats.
  */
 static void *take_share(void *argument)
 {
@@ -412,7 +413,7 @@ static void *take_share(void *argument)
     return NULL;
 }
 
-/* Each of the threads gets three quarters of what it would have if all were divided evenly. */
+/* Each thread gets at least three quarters of an even share. */
 static void expect_all_served(memkind_t kind, size_t size)
 {
     static struct share shares[MANY_THREADS];
@@ -433,7 +434,7 @@ static void expect_all_served(memkind_t kind, size_t size)
     assert_int_equal(served, MANY_THREADS);
 }
 
-/* In memkind 1.14, each arena keeps 2 MiB at least: 64 threads with 256 arenas starve in 16 MiB. */
+/* In memkind 1.14 each arena keeps at least 2 MiB: 64 threads with 256 arenas exhaust 16 MiB. */
 static void test_many_threads_in_a_small_kind(void **state)
 {
     static const char *const arenas[] = {NULL, "1", "64", "256"};
@@ -458,7 +459,7 @@ struct fighter {
     bool intact;
 };
 
-/* More than there is room for, so that it meets the limit all the time. */
+/* Requests more than there is room for, so that threads meet the limit all the time. */
 static void *fight(void *argument)
 {
     struct fighter *fighter = argument;
@@ -521,9 +522,7 @@ static struct rlimit set_file_size_limit(rlim_t bytes)
     return old;
 }
 
-/*
- * memkind 1.14 is killed by SIGXFSZ, and so is this program where the library lets the signal come.
- */
+/* SIGXFSZ kills memkind 1.14, and this program too if the library lets the signal through. */
 static void test_file_size_limit(void **state)
 {
     memkind_t kind = *state;
@@ -553,7 +552,7 @@ static void test_file_size_limit(void **state)
     assert_int_equal(sigismember(&pending, SIGXFSZ), 0);
 }
 
-/* The kind sees that there is more room, though none of its blocks has been freed. */
+/* The kind uses the new room, although none of its blocks has been freed. */
 static void test_file_size_limit_is_lifted(void **state)
 {
     memkind_t kind = *state;
@@ -624,8 +623,10 @@ static void test_no_large_piece(void **state)
     }
 }
 
-/* memkind 1.14 aborts at the first free. Here, file space stays, and is used again, until the kind
- * is destroyed. */
+/*
+ * memkind 1.14 aborts at the first free. Here the kind keeps and reuses its file space until it is
+ * destroyed.
+ */
 static void test_no_hole_punching(void **state)
 {
     (void)state;
@@ -659,8 +660,10 @@ static void test_interrupted_fallocate(void **state)
     fixture_destroy(kind);
 }
 
-/* Whatever the reason and whichever the call: NULL, ENOMEM, nothing held, and the kind works when
- * the reason is gone. */
+/*
+ * For each error and each call: NULL with ENOMEM, nothing held, and the kind works when the error
+ * is gone.
+ */
 static void test_failing_fallocate(void **state)
 {
     static const int errors[] = {ENOSPC, EDQUOT, EFBIG, ENOMEM, EIO};
@@ -688,10 +691,10 @@ static void test_failing_fallocate(void **state)
 
 static bool mounted;
 
-/* A tmpfs of 32 MiB over the test's directory, that no other process sees. */
+/* A tmpfs of 32 MiB over the test's directory, in a mount namespace of its own. */
 static int full_setup(void **state)
 {
-    /* Before the fixture looks around: in a chroot, descriptors look different afterwards. */
+    /* Before the fixture records anything: in a chroot, descriptors have other names afterwards. */
     bool apart = geteuid() == 0 && own_mounts();
     int result = fixture_setup(state);
 
@@ -728,7 +731,7 @@ static void test_full_file_system(void **state)
 
         assert_int_equal(count, SMALL_FS / MIB);
         assert_int_equal(free_space(), 0);
-        /* A page that was not there would be SIGBUS. */
+        /* A page without file space would raise SIGBUS. */
         for (size_t i = 0; i < count; i++)
             memset((char *)blocks[i] + sizeof(size_t), 1, MIB - sizeof(size_t));
         if (round < 2) {
@@ -757,7 +760,7 @@ static void test_full_file_system_of_small_blocks(void **state)
     fixture_destroy(kind);
 }
 
-/* What others take and give is seen at once. */
+/* Space that another file takes and gives is recognised at once. */
 static void test_file_system_filled_by_another(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of as many kinds as there can be at once. In memkind 1.14 the arenas are what ends: with
- * 256 for each kind, as on 64 processors, the fifteenth kind cannot be made.
+ * Tests of the largest number of kinds at once. In memkind 1.14 the arenas run out: with 256 for
+ * each kind, as on 64 processors, the fifteenth kind cannot be created.
  */
 #include "api/fixture.h"
 
@@ -39,7 +39,7 @@ static void expect_no_more(void)
     assert_ptr_equal(kind, (memkind_t)0x5a5a);
 }
 
-/* A small and a large block of each kind. */
+/* Allocates a small and a large block of each kind. */
 static void use(size_t i)
 {
     const size_t sizes[] = {1000, MIB};
@@ -79,7 +79,7 @@ static void test_as_many_as_there_can_be(void **state)
     for (size_t i = 0; i < MEMKIND_MAX_KIND; i++)
         for (size_t j = 0; j < i; j++)
             assert_int_not_equal(kinds[i]->partition, kinds[j]->partition);
-    /* Room for one is room for one. */
+    /* A single slot that was freed can be used again. */
     expect_intact(100);
     fixture_destroy(kinds[100]);
     kinds[100] = fixture_pmem(0);
@@ -137,8 +137,7 @@ static void test_with_as_many_arenas_as_on_64_processors(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 }
 
-/* A kind whose threads have taken as many arenas as they could leaves enough for the kinds that
- * come after. */
+/* A kind whose threads have as many arenas as possible leaves enough for later kinds. */
 static void *take_arena(void *argument)
 {
     pthread_barrier_t *all_are_there = argument;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of libmemtier(3): the ratio, the counts, and what is refused. */
+/* Tests of libmemtier(3): the ratio, the counts, and refused arguments. */
 #include "api/fixture.h"
 
 #include <pthread.h>
@@ -11,7 +11,7 @@
 #define BLOCKS  4000
 #define THREADS 8
 
-/* A memory of two tiers with the shares 1 and `share`. */
+/* Creates a memory of two tiers with the shares 1 and `share`. */
 static struct memtier_memory *memory_of(memtier_policy_t policy, memkind_t first, memkind_t second,
                                         unsigned share)
 {
@@ -27,8 +27,8 @@ static struct memtier_memory *memory_of(memtier_policy_t policy, memkind_t first
 }
 
 /*
- * Whether the second kind holds `share` times what the first does, but for
- * the slack of each thread.
+ * Checks that the second kind holds `share` times the bytes of the first, within the threads'
+ * slack.
  */
 static void check_ratio(memkind_t first, memkind_t second, unsigned share, size_t slack)
 {
@@ -68,7 +68,7 @@ static void test_ratio(void **state)
     memtier_delete_memtier_memory(memory);
 }
 
-/* What is freed in one tier is made up for there. */
+/* After frees in one tier, allocations there restore the ratio. */
 static void test_ratio_after_frees(void **state)
 {
     memkind_t pmem = *state;
@@ -108,7 +108,7 @@ static void test_share_of_zero(void **state)
     memtier_delete_memtier_memory(memory);
 }
 
-/* More tiers than a thread remembers sums of. */
+/* More tiers than a thread caches sums of. */
 static void test_many_tiers(void **state)
 {
     enum { TIERS = 14 };
@@ -134,7 +134,7 @@ static void test_many_tiers(void **state)
         fixture_destroy(kinds[i]);
 }
 
-/* A thread that uses more memories than it remembers turns of, in turn. */
+/* A thread that alternates between more memories than it caches turns of. */
 static void test_many_memories(void **state)
 {
     enum { MEMORIES = 20 };
@@ -172,7 +172,7 @@ static void test_threshold_follows_ratio(void **state)
     memtier_delete_memtier_memory(memory);
 }
 
-/* Thresholds stay within what the program sets, also where the ratio cannot be had. */
+/* Thresholds stay within the program's limits, also where the ratio cannot be reached. */
 static void test_threshold_limits(void **state)
 {
     memkind_t pmem = *state;
@@ -246,7 +246,7 @@ static void run(struct worker workers[THREADS], void *(*work)(void *))
         assert_int_equal(pthread_join(workers[t].thread, NULL), 0);
 }
 
-/* Blocks that threads leave behind and other threads free: the counts are exact in between. */
+/* Threads leave blocks behind that other threads free. The counts are exact at each step. */
 static void test_threads(void **state)
 {
     memkind_t pmem = *state;
@@ -297,8 +297,8 @@ static void test_late_destructors(void **state)
     enum { LIVES = 50 };
     memkind_t pmem = *state;
 
-    /* The second tier has no share, so that all blocks end with the kind. */
-    /* It knows no thread any more when the last destructors run. */
+    /* The second tier has no share, so that all blocks are freed with the kind. */
+    /* The thread sanitizer's state of a thread ends before the last destructors. */
     if (FIXTURE_TSAN)
         skip();
     late_memory = memory_of(MEMTIER_POLICY_STATIC_RATIO, pmem, MEMKIND_REGULAR, 0);
@@ -309,7 +309,7 @@ static void test_late_destructors(void **state)
         assert_int_equal(pthread_create(&thread, NULL, end_late, NULL), 0);
         assert_int_equal(pthread_join(thread, NULL), 0);
     }
-    /* Each thread's last block has lost its owner, and is counted. */
+    /* Each thread's last block is still counted after the thread has ended. */
     assert_int_equal(memtier_kind_allocated_size(MEMKIND_REGULAR) +
                          memtier_kind_allocated_size(pmem),
                      LIVES * 224);

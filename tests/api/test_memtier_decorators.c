@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of libmemtier(3): functions of the program that see each call, and may change its result.
+ * Tests of libmemtier(3): functions of the program that are called at each operation, and may
+ * change its result.
  */
 #include "api/fixture.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of kinds in the memory of certain NUMA nodes, on whatever machine this is: node 0 is listed
- * as one of DAX memory. What they do with several nodes, guest/test_nodes tests.
+ * Tests of kinds in the memory of certain NUMA nodes, on any machine: node 0 is listed as DAX
+ * memory. guest/test_nodes tests them with several nodes.
  */
 #include "api/fixture.h"
 
@@ -15,7 +15,7 @@
 
 #define LIST     "MEMKIND_DAX_KMEM_NODES"
 #define HBW_LIST "MEMKIND_HBW_NODES"
-#define LISTED   4 /* kinds of each list come first */
+#define LISTED   4 /* the first kinds are those of each list */
 
 static const struct {
     memkind_t *kind;
@@ -43,7 +43,7 @@ static const struct {
      "memkind_highest_capacity_local_preferred", false},
 };
 
-/* Where the kernel knows nothing of nodes, there are no such kinds. */
+/* Without NUMA support in the kernel, these kinds do not exist. */
 static bool has_nodes(void)
 {
     if (syscall(SYS_get_mempolicy, NULL, NULL, 0, NULL, 0) == 0)
@@ -86,7 +86,7 @@ static void test_every_kind(void **state)
         check_kind(i);
 }
 
-/* What memtier holds of a kind, it has given back in the end, whatever the blocks went through. */
+/* memtier's count of a kind returns to 0, whatever operations the blocks went through. */
 static void test_memtier_counts(void **state)
 {
     (void)state;
@@ -124,7 +124,7 @@ static void test_nodemask(void **state)
     assert_int_equal(memkind_dax_kmem_all_get_mbind_nodemask(NULL, NULL, 8), MEMKIND_ERROR_INVALID);
 }
 
-/* Kinds that the program makes of the operations. */
+/* Kinds that the program creates from the operations. */
 static void test_operations(void **state)
 {
     struct memkind made = {0};
@@ -142,7 +142,7 @@ static void test_operations(void **state)
 
 /* -- Lists of nodes: each in a process of its own, since they are read once -------------------- */
 
-/* What the process that is run with a list does: 0 where all is as the status says. */
+/* Runs in the process that was started with a list. 0: all calls agree with the status. */
 static int check_in_this_process(size_t first, int status)
 {
     for (size_t i = first; i < first + LISTED; i++) {
@@ -157,7 +157,7 @@ static int check_in_this_process(size_t first, int status)
         if (memkind_calloc(kind, 1, MIB) != NULL || errno != ENOMEM)
             return 3;
     }
-    /* They are others' nodes. */
+    /* MEMKIND_HIGHEST_CAPACITY does not use the list. */
     return memkind_malloc(MEMKIND_HIGHEST_CAPACITY, 100) != NULL ? 0 : 4;
 }
 

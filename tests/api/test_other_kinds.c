@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the other kinds that are part of the library: huge pages, interleaved pages, those that
- * are not available, and kinds by their properties. */
+/*
+ * Tests of the library's other kinds: huge pages, interleaved pages, kinds that are not available,
+ * and kinds by their properties.
+ */
 #include "api/fixture.h"
 
 #include <limits.h>
@@ -14,8 +16,8 @@
 #define HUGE_PAGE   (2 * MIB)
 #define POOL        "/proc/sys/vm/nr_hugepages"
 #define POOL_PAGES  48
-#define NEEDED      16 /* others, and blocks that were freed a moment ago, may hold the rest */
-#define INTERLEAVED 3  /* of mbind(2), whose header may be missing */
+#define NEEDED      16 /* other processes, and recently freed blocks, may hold the rest */
+#define INTERLEAVED 3  /* a mode of mbind(2), whose header may be missing */
 
 /* -- Huge pages -------------------------------------------------------------------------------- */
 
@@ -57,7 +59,7 @@ static long pool_free(void)
 
 static long pool_before;
 
-/* Tests with huge pages run where there are some, or some can be had. */
+/* Tests with huge pages need a pool, which is enlarged if possible. */
 static int setup_pool(void **state)
 {
     pool_before = read_pool();
@@ -118,7 +120,7 @@ static void test_huge_pages(void **state)
     }
 }
 
-/* Used to the last page there is no SIGBUS; and all of it comes back. */
+/* Using the last huge page raises no SIGBUS, and all pages return to the pool. */
 static void test_huge_pages_run_out(void **state)
 {
     struct memkind_ops ops = MEMKIND_HUGETLB_OPS;
@@ -157,7 +159,7 @@ static void test_huge_pages_run_out(void **state)
     assert_true(pool_free() >= before);
 }
 
-/* Whether the kernel can move huge pages: Linux 5.16 and later. */
+/* Returns whether the kernel can move huge pages: Linux 5.16 and later. */
 static bool can_move_huge_pages(void)
 {
     char *pages = mmap(NULL, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE,
@@ -170,7 +172,7 @@ static bool can_move_huge_pages(void)
     return can;
 }
 
-/* Takes all huge pages that nobody has. */
+/* Takes all free huge pages. */
 static void *take_the_rest(size_t *size)
 {
     *size = (size_t)pool_free() * HUGE_PAGE;
@@ -182,10 +184,7 @@ static void *take_the_rest(size_t *size)
     return rest;
 }
 
-/*
- * The child of a fork: waits, and reads the block, which is what it was at
- * the fork, or is not there.
- */
+/* The child of a fork: waits, and reads the block. The block is as at the fork, or not mapped. */
 static void read_block(int wait_for, const char *block, size_t size)
 {
     char byte;
@@ -199,12 +198,12 @@ static void read_block(int wait_for, const char *block, size_t size)
 }
 
 /*
- * There is no huge page for the first write to one that parent and child share: the parent goes on,
- * and the child is without.
+ * No huge page is free for the first write to a page that parent and child share: the parent goes
+ * on, and the child loses the page.
  */
 static void test_fork_without_huge_pages_left(void **state)
 {
-    static struct memkind_ops ops; /* these outlive a test that fails */
+    static struct memkind_ops ops; /* static: must outlive a test that fails */
     static struct memkind kind;
     size_t size = NEEDED / 2 * HUGE_PAGE;
     size_t rest_size;
@@ -256,7 +255,7 @@ static int nodes_fail(struct memkind *kind, unsigned long *mask, unsigned long m
     return MEMKIND_ERROR_RUNTIME;
 }
 
-/* Only the kind's own nodes are asked. */
+/* Only the kind's own nodes are searched for huge pages. */
 static void test_huge_pages_of_nodes(void **state)
 {
     struct memkind_ops ops = MEMKIND_HUGETLB_OPS;
@@ -287,7 +286,7 @@ static void test_huge_page_flags(void **state)
 
 /* -- Interleaved pages ------------------------------------------------------------------------- */
 
-/* The policy of a mapping: what /proc/self/numa_maps says. */
+/* Returns whether /proc/self/numa_maps shows the interleave policy for the mapping. */
 static bool is_interleaved(const void *address)
 {
     char line[512];
@@ -342,7 +341,7 @@ static void test_init_once(void **state)
 static const struct {
     memkind_t *kind;
     int partition;
-    int status; /* what memkind 1.14 says where there is no such memory */
+    int status; /* the status in memkind 1.14 where there is no such memory */
 } unavailable[] = {
     {&MEMKIND_HBW, MEMKIND_PARTITION_HBW, MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE},
     {&MEMKIND_HBW_ALL, MEMKIND_PARTITION_HBW_ALL, MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE},
@@ -431,7 +430,7 @@ static void test_kinds_that_are_not_available(void **state)
     }
 }
 
-/* A block is freed and grown under any name. */
+/* A block can be freed and resized under any kind's name. */
 static void test_blocks_of_others_under_their_names(void **state)
 {
     memkind_t kind = *state;
@@ -479,7 +478,7 @@ static void test_create_kind(void **state)
     check_created(either, MEMKIND_POLICY_INTERLEAVE_ALL, 0, MEMKIND_INTERLEAVE);
 }
 
-/* Every other combination, as memkind 1.14 answers on a machine without high bandwidth memory. */
+/* All other combinations give memkind 1.14's result on a machine without high bandwidth memory. */
 static void test_create_kind_that_is_none(void **state)
 {
     static const unsigned sizes[] = {0, MEMKIND_MASK_PAGE_SIZE_2MB, 30};
@@ -530,7 +529,7 @@ int main(void)
         FIXTURE_TEST(test_create_kind_that_is_none),
     };
 
-    /* What the kinds of the library map at first stays. */
+    /* The library's kinds keep what they map first. */
     memkind_free(MEMKIND_HUGETLB, memkind_malloc(MEMKIND_HUGETLB, 1));
     memkind_free(MEMKIND_INTERLEAVE, memkind_malloc(MEMKIND_INTERLEAVE, 1));
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of memkind_pmem(3): kinds that a program builds from the operations of PMEM kinds, and the
- * pieces. */
+/*
+ * Tests of memkind_pmem(3): kinds that a program builds from the operations of PMEM kinds, and each
+ * operation on its own.
+ */
 #include "api/fixture.h"
 
 #include <pthread.h>
@@ -11,7 +13,7 @@
 
 #define PAGE     ((size_t)sysconf(_SC_PAGESIZE))
 #define THREADS  8
-#define NO_ERRNO (-12345) /* what no call sets errno to */
+#define NO_ERRNO (-12345) /* a value that no call gives errno */
 
 static const size_t chunk = MEMKIND_PMEM_CHUNK_SIZE;
 
@@ -170,7 +172,7 @@ static void test_mmap(void **state)
         assert_true(fixture_is_filled(mapped[i], sizes[i], (unsigned)i));
 }
 
-/* Whoever writes to a mapping that is not of the file does not write to the file. */
+/* A write to the mapping reaches the file: the mapping is of the file. */
 static void test_mmap_is_of_the_file(void **state)
 {
     memkind_t kind = *state;
@@ -236,7 +238,7 @@ static void test_mmap_without_space(void **state)
     fixture_destroy(kind);
 }
 
-/* What did not fit is tried again and again: that costs neither address space nor metadata. */
+/* A request that fails repeatedly uses up neither address space nor metadata. */
 static void test_mmap_that_fails_leaves_nothing(void **state)
 {
     memkind_t kind = fixture_pmem(MEMKIND_PMEM_MIN_SIZE);
@@ -354,7 +356,7 @@ static void test_kind_of_the_library_has_them(void **state)
     assert_int_equal(pthread_mutex_unlock(&pmem->pmem_lock), 0);
 }
 
-/* Through the table, as a program with operations of its own calls them. */
+/* Calls through the table, as a program that builds its own table makes them. */
 static void test_calls_through_the_table(void **state)
 {
     memkind_t kind = *state;

@@ -2,8 +2,8 @@
 /*
  * Tests of when freed memory goes back to the file system.
  *
- * The program has a clock_gettime() of its own, which the library uses as well, so that ten seconds
- * pass at once.
+ * The program defines clock_gettime(), which the library then calls, so that ten seconds pass at
+ * once.
  */
 #include "api/fixture.h"
 
@@ -18,12 +18,12 @@
 #define BLOCKS        1000
 #define DIRTY_SIZE    (4 * MIB)
 
-/* Mappings that a test may add, whatever it does: segments, jemalloc's metadata, stacks. */
+/* Mappings that a test may add for other reasons: segments, jemalloc's metadata, stacks. */
 #define MAPPINGS_FEW 200
 
 static atomic_long seconds_ahead;
 
-/* Exported, whatever the compiler's default, so that the library finds it before libc's. */
+/* The library must find this function before libc's, whatever the compiler's default visibility. */
 __attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec *now)
 {
     int result = (int)syscall(SYS_clock_gettime, clock, now);
@@ -38,7 +38,7 @@ static const size_t large_sizes[] = {
     4 * FIXTURE_PAGE, 5 * FIXTURE_PAGE, 16 * FIXTURE_PAGE, 25 * FIXTURE_PAGE, MIB,
     2 * MIB,          3 * MIB,          5 * MIB,           16 * MIB};
 
-/* What the library must hold and what the file system must say, once all is free. */
+/* Checks the library's account and the file system's, once all is freed. */
 static void expect_nothing_held(memkind_t kind)
 {
     assert_int_equal(fixture_current_size(kind), 0);
@@ -90,7 +90,7 @@ static void test_conservative_gives_many_small_blocks_back(void **state)
     }
 }
 
-/* Each large block on its own: what is held is what lives. */
+/* Frees large blocks one by one: only live blocks hold file space. */
 static void test_conservative_holds_what_is_needed(void **state)
 {
     memkind_t kind = *state;
@@ -112,7 +112,7 @@ static void test_conservative_holds_what_is_needed(void **state)
     }
 }
 
-/* A small block needs the pages of one slab, which is never larger than a few. */
+/* A small block takes the pages of one slab, which has a few pages at most. */
 static void test_conservative_commits_no_chunk_for_a_small_block(void **state)
 {
     memkind_t kind = *state;
@@ -151,8 +151,7 @@ static void *allocate_all(void *argument)
     return NULL;
 }
 
-/* The thread that allocated is still there, with whatever it might have cached, when another one
- * frees. */
+/* Another thread frees while the allocating thread still exists with its caches. */
 static void test_conservative_and_threads(void **state)
 {
     memkind_t kind = *state;
@@ -189,8 +188,8 @@ static void test_memory_that_went_back_reads_as_zero(void **state)
 }
 
 /*
- * memkind 1.14 unmaps what is freed, so that half of 400,000 pages leaves 65,439 mappings, the most
- * that the kernel grants a process; every later allocation fails.
+ * memkind 1.14 unmaps freed pages: half of 400,000 pages leaves 65,439 mappings, the kernel's limit
+ * for a process, and every later allocation fails.
  */
 static void test_holes_do_not_multiply_mappings(void **state)
 {
@@ -222,8 +221,8 @@ static void test_holes_do_not_multiply_mappings(void **state)
 }
 
 /*
- * memkind 1.14 never uses an offset of the file twice: 2,000 rounds of 20 MiB leave a file of 40
- * GB, 200 one of 4 GB.
+ * memkind 1.14 never reuses an offset of the file: 2,000 rounds of 20 MiB leave a file of 40 GB,
+ * 200 a file of 4 GB.
  */
 static void test_file_size_follows_the_peak(void **state)
 {
@@ -247,7 +246,7 @@ static void test_file_size_follows_the_peak(void **state)
 
 /* -- DEFAULT ----------------------------------------------------------------------------------- */
 
-/* Time passes for an arena when its threads allocate and free. */
+/* An arena's clock advances when its threads allocate and free. */
 static void pass_time(memkind_t kind, long seconds)
 {
     atomic_fetch_add(&seconds_ahead, seconds);
@@ -269,15 +268,14 @@ static void test_default_gives_back_after_ten_seconds(void **state)
     assert_true(fixture_file_space(kind) >= DIRTY_SIZE);
     memkind_free(kind, block);
     assert_true(fixture_file_space(kind) >= DIRTY_SIZE);
-    /* Not all at once, but along a curve. */
+    /* The memory decays along a curve, not all at once. */
     for (long second = 0; second <= DECAY_SECONDS + 1; second++)
         pass_time(kind, 1);
-    /* What remains are the pages of the small blocks that made the time pass, and the chunk around
-     * them. */
+    /* The small blocks that advanced the clock hold pages, and the chunk around them. */
     assert_true(fixture_file_space(kind) <= fixture_space_for(kind, 2 * MEMKIND_PMEM_CHUNK_SIZE));
 }
 
-/* No block is so large that its pages are not kept for the next one. */
+/* Pages of blocks of every size are kept for the next block. */
 static void test_default_keeps_blocks_of_every_size(void **state)
 {
     memkind_t kind = *state;
@@ -324,8 +322,10 @@ static void test_from_default_to_conservative(void **state)
     assert_int_equal(
         memkind_arena_update_memory_usage_policy(kind, MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE),
         MEMKIND_SUCCESS);
-    /* Dirty pages are gone; the chunk that was committed for the small block may stay until that is
-     * freed. */
+    /*
+     * Dirty pages are gone. The chunk of the small block may stay committed until that block is
+     * freed.
+     */
     assert_true(fixture_current_size(kind) <= MEMKIND_PMEM_CHUNK_SIZE);
     memkind_free(kind, small);
     block = memkind_malloc(kind, 3 * MIB);
@@ -359,7 +359,7 @@ static void test_policies_that_are_none(void **state)
                      MEMKIND_ERROR_INVALID);
 }
 
-/* A policy holds for arenas that threads get later, too. */
+/* A policy also applies to arenas that threads get later. */
 static void *allocate_and_free(void *kind)
 {
     void *block = memkind_malloc(kind, 3 * MIB);

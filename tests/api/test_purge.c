@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of memkind_purge(): what no block uses is given back at once, and no block suffers. */
+/* Tests of memkind_purge(): unused memory goes back at once, and blocks keep their contents. */
 #include "api/fixture.h"
 
 #include <pthread.h>
@@ -47,7 +47,7 @@ static void test_nothing_is_held(void **state)
     assert_int_equal(errno, 77);
     assert_int_equal(fixture_current_size(kind), 0);
     assert_true(fixture_file_space(kind) <= fixture_space_for(kind, 0));
-    /* And it goes on. */
+    /* The kind can still allocate. */
     fill(kind);
     free_all(kind);
 }
@@ -94,7 +94,7 @@ static void *keep_in_cache(void *argument)
     return NULL;
 }
 
-/* What another thread keeps for itself is no block's. */
+/* The caches of other threads are emptied too. */
 static void test_caches_of_other_threads(void **state)
 {
     struct owner owner = {.kind = *state};

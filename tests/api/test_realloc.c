@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of realloc and of moving against fragmentation, on every sort of kind. */
+/* Tests of realloc and of defragmentation on kinds of every sort. */
 #include "api/fixture.h"
 
-#define NO_ERRNO (-12345) /* what no call sets errno to */
+#define NO_ERRNO (-12345) /* a value that no call gives errno */
 
-/* Each is tried as the old size with each as the new one. */
+/* Each is the old size once with each as the new size. */
 static const size_t sizes[] = {1,        8,        9,   100,     1000,        4096,   14336,
                                16 * KIB, 70 * KIB, MIB, 2 * MIB, 3 * MIB + 1, 9 * MIB};
 
@@ -27,7 +27,7 @@ static void test_realloc_to_0_frees(void **state)
 {
     memkind_t kind = *state;
 
-    /* More than fits, if one is not freed. */
+    /* More blocks than fit together. */
     for (size_t i = 0; i < FIXTURE_KIND_SIZE / (8 * MIB) + 2; i++) {
         void *block = memkind_malloc(kind, 8 * MIB);
 
@@ -115,7 +115,7 @@ static void test_realloc_that_fails_leaves_the_block(void **state)
     }
 }
 
-/* What does not fit beside its old copy, in a kind that has room for one of them. */
+/* Grows a block in a kind that has no room for a second copy. */
 static void test_realloc_in_a_full_kind(void **state)
 {
     memkind_t kind = *state;
@@ -138,7 +138,7 @@ static void test_realloc_in_a_full_kind(void **state)
     memkind_free(kind, block);
 }
 
-/* As a vector grows: each step by half. */
+/* Grows like a vector: by half at each step. */
 static void test_realloc_grows_step_by_step(void **state)
 {
     memkind_t kind = *state;
@@ -164,7 +164,7 @@ static void test_realloc_grows_step_by_step(void **state)
 #define SMALL_BLOCKS (FIXTURE_PAGE > 4 * KIB ? 100000 : 20000) /* several slabs */
 #define SMALL_SIZE   200
 #define MOST_ROUNDS  32
-#define KEPT_OF      8 /* one of so many stays */
+#define KEPT_OF      8 /* one block of so many is kept */
 
 static size_t active_bytes(memkind_t kind)
 {
@@ -175,7 +175,7 @@ static size_t active_bytes(memkind_t kind)
     return bytes;
 }
 
-/* Moves blocks until no move helps any more; returns how many were moved. */
+/* Moves blocks until no move helps any more. Returns how many were moved. */
 static size_t move_all(memkind_t kind, void **blocks)
 {
     size_t moved = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of kinds that children get a copy of: each process has the heap as it was at the fork, and
+ * Tests of kinds that are copied for children: each process has the heap as it was at the fork, and
  * goes on with its own.
  */
 #include "api/fork_fixture.h"
@@ -37,7 +37,7 @@ static bool are_filled_with(unsigned seed)
     return true;
 }
 
-/* A way for one process to wait for what another has done. */
+/* Lets one process wait for another. */
 struct gate {
     int ends[2];
 };
@@ -79,14 +79,14 @@ static size_t allocated(memkind_t kind)
     return value;
 }
 
-/* The child's file: another one, of as much space as it is accounted for. */
+/* Checks that the child has another file, whose space equals the account. */
 static void check_account(memkind_t kind)
 {
     EXPECT(fixture_file_space(kind) >= fixture_current_size(kind));
     EXPECT(fixture_file_space(kind) <= fixture_space_for(kind, fixture_current_size(kind)));
 }
 
-/* All that a process may do with a kind of its own. */
+/* Calls every operation that a process may use on its own kind. */
 static void use_up(memkind_t kind)
 {
     use(kind);
@@ -115,7 +115,7 @@ static void test_each_goes_on_with_its_own(void **state)
     if (child == 0) {
         gate_wait(&changed);
         EXPECT(memkind_get_snapshot(kind) == MEMKIND_SNAPSHOT_COPY);
-        /* Less what the parent's caches held. */
+        /* Minus the blocks in the parent's caches. */
         EXPECT(allocated(kind) >= before);
         EXPECT(are_blocks_filled());
         check_account(kind);
@@ -166,7 +166,7 @@ static void test_children_of_children(void **state)
     fixture_destroy(kind);
 }
 
-/* What the parent frees, purges or destroys is there in the child still. */
+/* The parent frees, purges and destroys: the child still has everything. */
 static void test_parent_destroys(void **state)
 {
     memkind_t kind = make(0, MEMKIND_FORK_SNAPSHOT);
@@ -186,7 +186,7 @@ static void test_parent_destroys(void **state)
     gate_close(&destroyed);
 }
 
-/* Blocks of all sizes: pages that are free, ahead, or only in part of their chunk. */
+/* Blocks of all sizes: pages that are free, committed ahead, or a part of a chunk. */
 static void test_after_frees(void **state)
 {
     memkind_t kind = make(256 * MIB, MEMKIND_FORK_SNAPSHOT);
@@ -247,7 +247,7 @@ static void test_beside_a_shared_kind(void **state)
 
 /* -- Which kinds ------------------------------------------------------------------------------- */
 
-/* The locks of all of them are held at once. */
+/* The fork holds the locks of all these kinds at once. */
 static void test_many_kinds_with_copies(void **state)
 {
     memkind_t kinds[5];
@@ -297,7 +297,7 @@ static void test_environment(void **state)
     kind = fixture_pmem(0);
     assert_int_equal(outcome_of_fork(kind), MEMKIND_SNAPSHOT_COPY);
     fixture_destroy(kind);
-    /* What the program says comes first. */
+    /* The program's own setting overrides the environment. */
     kind = make(0, MEMKIND_FORK_SHARE);
     assert_int_equal(outcome_of_fork(kind), MEMKIND_SNAPSHOT_NONE);
     fixture_destroy(kind);
@@ -340,7 +340,7 @@ static void test_kinds_without_copies(void **state)
 
 /* -- No space ---------------------------------------------------------------------------------- */
 
-/* The next descriptor is refused; returns the limit that was. */
+/* Makes the next descriptor be refused. Returns the old limit. */
 static struct rlimit refuse_descriptors(void)
 {
     struct rlimit old;
@@ -354,7 +354,7 @@ static struct rlimit refuse_descriptors(void)
     return old;
 }
 
-/* Room for the parent's file, and none behind half of it in another. */
+/* Lowers RLIMIT_FSIZE to half of the kind's file: a copy does not fit. Returns the old limit. */
 static struct rlimit refuse_space(memkind_t kind)
 {
     struct rlimit old;
@@ -370,7 +370,7 @@ static pid_t fork_without(memkind_t kind, int resource)
     struct rlimit old = resource == RLIMIT_NOFILE ? refuse_descriptors() : refuse_space(kind);
     pid_t child = fixture_fork();
 
-    /* Not an assertion: in the child, that would run the rest of the tests. */
+    /* No assertion: in the child, a failed one would run the remaining tests. */
     if (setrlimit((__rlimit_resource_t)resource, &old) != 0)
         abort();
     return child;
@@ -387,7 +387,7 @@ static void check_failed_snapshot(memkind_t kind, int resource)
         memset(own, 1, 100);
         memkind_free(kind, own);
         EXPECT(memkind_get_snapshot(kind) == MEMKIND_SNAPSHOT_FAILED);
-        /* Nothing is read of what is the parent's. */
+        /* Freeing does not read the parent's memory. */
         memkind_free(kind, blocks[0]);
         memkind_free(NULL, blocks[1]);
         EXPECT(memkind_malloc_usable_size(kind, blocks[2]) >= size_of(2));
@@ -413,7 +413,7 @@ static void test_no_space_for_the_copy(void **state)
     fill_blocks(kind);
     check_failed_snapshot(kind, RLIMIT_NOFILE);
     check_failed_snapshot(kind, RLIMIT_FSIZE);
-    /* And then there is. */
+    /* The next fork makes a copy again. */
     pid_t child = fixture_fork();
     if (child == 0) {
         EXPECT(memkind_get_snapshot(kind) == MEMKIND_SNAPSHOT_COPY);
@@ -427,7 +427,7 @@ static void test_no_space_for_the_copy(void **state)
 
 /* -- No file ----------------------------------------------------------------------------------- */
 
-/* The fork of a process that may make no files in the directory any more. */
+/* Forks a process that has given up its rights to the directory. */
 static pid_t fork_without_privileges(void)
 {
     uid_t user = geteuid();
@@ -478,7 +478,7 @@ static void live_among_busy_threads(memkind_t kind)
     free_blocks(kind);
 }
 
-/* The copy is of one moment, as far as the heap itself is concerned: whatever others are doing. */
+/* The copy shows the heap's own state at one moment, whatever other threads do. */
 static void test_among_busy_threads(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of statistics, capacity, version, error texts and other questions to the library. */
+/* Tests of statistics, capacity, version, error texts and other queries. */
 #include "api/fixture.h"
 
 #include <dirent.h>
@@ -49,7 +49,7 @@ static void test_allocated_is_the_sum_of_blocks(void **state)
     assert_int_equal(statistic_now(kind, MEMKIND_STAT_TYPE_ALLOCATED), before);
 }
 
-/* The default heap has jemalloc's thread caches, and what they hold counts as handed out. */
+/* The default heap has jemalloc's thread caches, whose blocks count as allocated. */
 static void test_allocated_of_the_default_heap(void **state)
 {
     size_t before = statistic_now(MEMKIND_DEFAULT, MEMKIND_STAT_TYPE_ALLOCATED);
@@ -137,7 +137,7 @@ static void test_kinds_are_counted_apart(void **state)
     assert_int_equal(statistic(second, MEMKIND_STAT_TYPE_ACTIVE), 0);
     memkind_free(first, block);
     fixture_destroy(first);
-    /* Nothing of it is left in the next one, which may have its arena. */
+    /* The next kind, which may get the same arena, starts at 0. */
     first = fixture_pmem(0);
     assert_int_equal(statistic_now(first, MEMKIND_STAT_TYPE_ALLOCATED), 0);
     fixture_destroy(first);
@@ -156,7 +156,7 @@ static void test_statistics_change_when_they_are_updated(void **state)
     memkind_free(kind, block);
 }
 
-/* Brings statistics up to date until *stop. */
+/* Updates the statistics until *stop. */
 static void *update_statistics(void *stop)
 {
     while (!atomic_load((atomic_bool *)stop))
@@ -165,7 +165,7 @@ static void *update_statistics(void *stop)
     return NULL;
 }
 
-/* The thread sanitizer sees what this test alone may miss. */
+/* Finds races only under the thread sanitizer. */
 static void test_statistics_while_they_are_updated(void **state)
 {
     enum { ROUNDS = 2000 };
@@ -187,8 +187,9 @@ static void test_statistics_while_they_are_updated(void **state)
     assert_null(failed);
 }
 
-/* A kind that is younger than the last update had nothing then. memkind 1.14 calls that an invalid
- * argument. */
+/*
+ * A kind that is younger than the last update has statistics of 0. memkind 1.14 returns an error.
+ */
 static void test_statistics_before_the_first_update(void **state)
 {
     static const memkind_stat_type stats[] = {MEMKIND_STAT_TYPE_ALLOCATED, MEMKIND_STAT_TYPE_ACTIVE,
@@ -215,7 +216,7 @@ static void test_statistics_that_are_none(void **state)
     memkind_t kinds[] = {*state, NULL};
     size_t value = 77;
 
-    /* With and without numbers for a new kind. */
+    /* Before and after an update that counts the new kind. */
     for (int round = 0; round < 2; round++) {
         for (size_t i = 0; i < COUNT_OF(stats); i++)
             for (size_t j = 0; j < COUNT_OF(kinds); j++)
@@ -250,7 +251,7 @@ static void write_report(void *opaque, const char *piece)
     }
 }
 
-/* Length of the report with these options. */
+/* Returns the length of the report with these options. */
 static size_t print(unsigned options)
 {
     if (report.text == NULL)
@@ -364,7 +365,7 @@ static void *print_reports(void *stop)
     return NULL;
 }
 
-/* jemalloc ends the process when an arena that it reports on is no longer there. */
+/* jemalloc aborts if an arena is destroyed while jemalloc reports on it. */
 static void test_report_while_kinds_end(void **state)
 {
     enum { ROUNDS = 300 };
@@ -385,7 +386,7 @@ static void test_report_while_kinds_end(void **state)
     assert_null(failed);
 }
 
-/* What the function writes to standard error, as a length. */
+/* Returns the length of what the function writes to standard error. */
 static size_t printed_to_stderr(unsigned options, int *result)
 {
     int file = memfd_create("stderr", MFD_CLOEXEC);
@@ -441,7 +442,7 @@ static void test_capacity_of_the_library_s_kinds(void **state)
     (void)state;
     assert_true(memkind_get_capacity(MEMKIND_DEFAULT) > 0);
     assert_true(memkind_get_capacity(MEMKIND_REGULAR) > 0);
-    /* A node counts what its kernel keeps for itself as well. */
+    /* A node's size includes memory that the kernel reserves. */
     assert_true(memkind_get_capacity(MEMKIND_REGULAR) <= 2 * memory);
 }
 
@@ -547,7 +548,7 @@ static void test_background_threads(void **state)
         assert_non_null(block);
         memkind_free(kind, block);
         assert_int_equal(memkind_set_bg_threads(false), MEMKIND_SUCCESS);
-        /* A thread that has been joined may be on the list for a moment more. */
+        /* A thread may be listed for a moment after it has been joined. */
         while (threads() > before)
             usleep(1000);
     }

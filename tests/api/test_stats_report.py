@@ -98,7 +98,7 @@ def maps_of(fd):
         for line in maps:
             addresses, access, _, device, inode = line.split()[:5]
             start, end = (int(part, 16) for part in addresses.split("-"))
-            # The page by which the library knows its file again.
+            # The page by which the library recognises its file.
             if access == "---s" and end - start == os.sysconf("SC_PAGESIZE"):
                 continue
             major, minor = (int(part, 16) for part in device.split(":"))
@@ -112,7 +112,7 @@ def check_now(kind, figure):
     assert figure["held"] <= figure["peak"]
     assert figure["held"] <= figure["chunks"] * CHUNK
     assert figure["vmas"] == maps_of(fd), (figure["vmas"], maps_of(fd))
-    # ext4 and the like count blocks of their own.
+    # File systems such as ext4 count blocks for metadata.
     blocks = os.fstat(fd).st_blocks * 512
     assert figure["held"] <= blocks <= figure["held"] + MIB, (figure["held"], blocks)
 
@@ -142,7 +142,7 @@ def check_life(library, directory):
     assert empty["peak"] == full["peak"] and empty["chunks"] <= full["chunks"] - 5, empty
     assert empty["purges"] >= 1 and empty["retries"] == 0, empty
 
-    # One that fits only after a look for room, or not at all.
+    # A block that fits only after unused memory was given back, or not at all.
     assert library.memkind_malloc(kind, 24 * MIB)
     assert not library.memkind_malloc(kind, 16 * MIB)
     short = figures(library)[partition]
@@ -184,7 +184,7 @@ def main():
     assert figures(library) == {}
     with tempfile.TemporaryDirectory(dir=base) as directory:
         check_caches(library, directory)
-        # The names that people give directories are not always text.
+        # Names of directories need not be valid text.
         for name in (b"plain", b'"quoted\\\n"', b"\xff\xc3\xa4\x01", b"x" * 255):
             path = os.path.join(os.fsencode(directory), name)
             os.mkdir(path)

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# symbols-1.14.txt has a line for each symbol of memkind 1.14, and the library exports those that work, of the same
-# type, none of the others, and of its own only what is named here.
-# Environment: MEMKIND_SO; MEMKIND_PEER, the library of memkind 1.14, by default where the linker finds it.
+# symbols-1.14.txt has a line for each symbol of memkind 1.14. The library exports those that work,
+# with the same type, none of the others, and of its own only those that are named here.
+#
+# Environment: MEMKIND_SO; MEMKIND_PEER, the library of memkind 1.14, by default where the linker
+# finds it.
 
 set -euo pipefail
 export LC_ALL=C
@@ -23,7 +25,7 @@ fail()
 
 command -v nm >/dev/null || exit 77
 
-# exports LIBRARY: "D name" or "T name" of each symbol; B and R are data as well.
+# exports LIBRARY: prints "D name" or "T name" for each symbol; B and R are data as well.
 exports()
 {
     nm -D --defined-only "$1" | awk '{ print ($2 ~ /^[BR]$/ ? "D" : $2), $3 }' | sort

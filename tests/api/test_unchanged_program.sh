@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A program that was compiled and linked with memkind 1.14 runs on this
-# library, and prints the same.
-# Environment: MEMKIND_SO, CC, MEMKIND_TEST_DIR (optional). Skipped without the
-# distribution's libmemkind-dev.
+# A program that was compiled and linked with memkind 1.14 runs on this library, and prints the
+# same.
+#
+# Environment: MEMKIND_SO, CC, MEMKIND_TEST_DIR (optional). Skipped without the distribution's
+# libmemkind-dev.
 
 set -euo pipefail
 
@@ -24,7 +25,7 @@ grep -q " is mapped$" "$work/ours.err" || fail "the program ran on another libra
 
 diff "$work/theirs" "$work/ours.out" || fail "the libraries do not agree (<: memkind 1.14, >: this one)"
 
-# All symbols at once, as with hardening flags.
+# Resolves all symbols at the start, as hardening flags do.
 LD_BIND_NOW=1 LD_LIBRARY_PATH=$work/ours "$work/program" "$dir" >"$work/now" ||
     fail "a symbol is missing"
 diff "$work/theirs" "$work/now" || fail "the libraries do not agree when all is bound at once"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program as users have it: written for memkind 1.14, compiled against its headers, linked with
- * its library. It prints what all calls came to, in words that do not depend on addresses, so that
- * two libraries can be compared.
+ * A program like those of users: written for memkind 1.14, compiled against its headers, linked
+ * with its library. It prints the results of all calls in words that do not depend on addresses, so
+ * that the output of two libraries can be compared.
  *
- * unchanged_program DIRECTORY [LIBRARY]: with LIBRARY, says on standard error whether that is what
- * it runs on.
+ * unchanged_program DIRECTORY [LIBRARY]: with LIBRARY, prints to standard error whether that
+ * library is loaded.
  */
 #include <errno.h>
 #include <memkind.h>
@@ -99,8 +99,8 @@ static void *work(void *kind)
 }
 
 /*
- * Threads one after the other, in a kind of their own: memkind 1.14 crashes in many runs when
- * several threads share a kind whose arenas lie side by side.
+ * One thread after another, in a kind of their own: memkind 1.14 crashes in many runs when threads
+ * share a kind whose arenas are adjacent.
  */
 static void threads(const char *dir)
 {
@@ -197,7 +197,7 @@ static void errors(const char *dir)
     }
 }
 
-/* Says on standard error whether the library is mapped. */
+/* Prints to standard error whether the library is mapped. */
 static int check_library(const char *library)
 {
     FILE *maps = fopen("/proc/self/maps", "re");

@@ -157,7 +157,7 @@ static void usable_size_of_null(void)
     say("%zu", memkind_malloc_usable_size(make_kind(0), NULL));
 }
 
-/* Programs rely on neighbours without knowing it, and so do prefetchers. */
+/* Programs and prefetchers rely on blocks being adjacent. */
 static void fresh_blocks(void)
 {
     enum { BLOCKS = 200 };

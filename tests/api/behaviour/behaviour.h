@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the questions to both libraries share: how an answer is said, and how kinds are made. */
+/* Shared by the questions to both libraries: printing answers and creating kinds. */
 #pragma once
 
 #include <memkind.h>
@@ -16,10 +16,10 @@
 struct question {
     const char *name;
     void (*query_membarrier)(void);
-    const char *answer; /* of this library; NULL: asked by other questions only */
+    const char *answer; /* of this library; NULL: this question is only a part of others */
 };
 
-/* Each ends with one without a name. */
+/* Each array ends with a question without a name. */
 extern const struct question create_questions[];
 extern const struct question allocate_questions[];
 extern const struct question report_questions[];
@@ -29,22 +29,22 @@ extern const struct question hbw_questions[];
 extern const char *program;
 extern const char *dir;
 
-/* Adds to the answer. */
+/* Appends to the answer. */
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 
 void say_status(int status);
 
 void say_errno(void);
 
-/* NULL and errno, or that there is a block. */
+/* Appends that there is a block, or NULL and errno. */
 void say_block(const void *block);
 
 memkind_t make_kind(size_t max_size);
 
 memkind_t make_configured(size_t size, memkind_mem_usage_policy policy, int *status);
 
-/* How many descriptors are open; *last is that of a file without a name, or -1. */
+/* Returns the number of open descriptors. Sets *last to that of a file without a name, or -1. */
 unsigned count_descriptors(int *last);
 
-/* File space of the last file without a name. */
+/* Returns the file space of the last file without a name. */
 size_t file_space(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Questions about making and ending kinds, the environment, and memkind_pmem(3). */
+/* Questions about creating and destroying kinds, the environment, and memkind_pmem(3). */
 #include "behaviour.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 #define NOBODY     65534
 #define MANY_KINDS 600
 
-/* Of memkind_pmem(3), whose header the distribution does not install. */
+/* From memkind_pmem(3), whose header the distribution does not install. */
 void *memkind_pmem_mmap(struct memkind *kind, void *addr, size_t size);
 int memkind_pmem_get_mmap_flags(struct memkind *kind, int *flags);
 
@@ -70,7 +70,7 @@ static void create_size_below_least(void)
     create_with(dir, MEMKIND_PMEM_MIN_SIZE - 1);
 }
 
-/* Rounded up, they are beyond the last address: no limit. */
+/* Sizes that cannot be rounded up mean no limit. */
 static void create_sizes_beyond(void)
 {
     struct statvfs fs;
@@ -205,7 +205,7 @@ static void destroy_static(void)
 
 /* -- Environment ------------------------------------------------------------------------------- */
 
-/* Puts the question again with a variable set from the start of the process. */
+/* Runs the question in a new process with a variable set. */
 static void with(const char *variable, const char *value, const char *name)
 {
     setenv(variable, value, 1);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Questions about memory of high bandwidth: hbwmalloc(3), the kinds, and the nodes that are listed.
- */
+/* Questions about memory of high bandwidth: hbwmalloc(3), the kinds, and lists of nodes. */
 #include "behaviour.h"
 
 #include <hbwmalloc.h>
@@ -14,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Of memkind_hbw(3), whose header the distribution does not install. */
+/* From memkind_hbw(3), whose header the distribution does not install. */
 int memkind_hbw_check_available(struct memkind *kind);
 int memkind_hbw_get_mbind_nodemask(struct memkind *kind, unsigned long *nodemask,
                                    unsigned long maxnode);
@@ -191,7 +189,7 @@ static void page_sizes_of(hbw_policy_t policy)
         for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
             void *block = NULL;
 
-            /* Another program may have set huge pages aside. */
+            /* Another program may have reserved huge pages. */
             if (pagesize == HBW_PAGESIZE_2MB && policy != HBW_POLICY_INTERLEAVE && sizes[i] != 0)
                 continue;
             say_error(hbw_posix_memalign_psize(&block, 64, sizes[i], (hbw_pagesize_t)pagesize));
@@ -256,14 +254,14 @@ static void verify(void)
 
 /* -- The same with nodes listed ---------------------------------------------------------------- */
 
-/* Puts the question again in an environment where a variable has this value from the start. */
+/* Runs the question in a new process with a variable set. */
 static void with(const char *variable, const char *value, const char *name)
 {
     setenv(variable, value, 1);
     execl("/proc/self/exe", program, dir, name, (char *)NULL);
 }
 
-/* No memory is as fast as that. */
+/* No node has this bandwidth. */
 #define NONE "MEMKIND_HBW_THRESHOLD", "4000000000"
 #define LIST "MEMKIND_HBW_NODES"
 

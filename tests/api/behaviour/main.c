@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a program can see of a PMEM kind, one question for each case: `behaviour DIRECTORY CASE`.
+ * What a program can observe of the library, a question for each case: `behaviour DIRECTORY CASE`.
  *
- * Uses what memkind 1.14 has alone, so that it runs on either library, and prints the answer on a
- * line. Without a case, prints all cases with the answers that this library is to give.
+ * Uses only the interface of memkind 1.14, so that the program runs on either library. Prints the
+ * answer on one line. Without a case, prints all cases with the answers of this library.
  */
 #include "behaviour.h"
 
@@ -24,7 +24,6 @@ const char *program;
 const char *dir;
 static char answer[ANSWER_SIZE];
 
-/* Adds to the answer. */
 void say(const char *format, ...)
 {
     size_t used = strlen(answer);
@@ -71,7 +70,6 @@ void say_errno(void)
     say("%s", errno != 0 ? strerrorname_np(errno) : "errno untouched");
 }
 
-/* NULL and errno, or that there is a block. */
 void say_block(const void *block)
 {
     if (block != NULL) {
@@ -106,7 +104,6 @@ memkind_t make_configured(size_t size, memkind_mem_usage_policy policy, int *sta
     return kind;
 }
 
-/* How many descriptors are open; *last is that of a file without a name, or -1. */
 unsigned count_descriptors(int *last)
 {
     DIR *descriptors = opendir("/proc/self/fd");
@@ -126,7 +123,6 @@ unsigned count_descriptors(int *last)
     return count;
 }
 
-/* File space of the last file without a name. */
 size_t file_space(void)
 {
     struct stat status;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Questions about memtier: builders, settings, which tier is chosen, what is counted. */
+/* Questions about memtier: builders, settings, the choice of a tier, the counts. */
 #include "behaviour.h"
 
 #include <errno.h>
@@ -98,7 +98,7 @@ static void set_on_static_ratio(void)
         memtier_ctl_set(builder_of(MEMTIER_POLICY_STATIC_RATIO, 2), SETTING "trigger", &value));
 }
 
-/* Which values of one part of a threshold fit the defaults of the others. */
+/* Tries values of one part of a threshold, with defaults for the others. */
 static void try_values(int tiers, const char *name, const size_t *values)
 {
     for (; *values != SIZE_MAX; values++) {
@@ -197,7 +197,7 @@ static void say_kind(const void *block)
     say("%s", memkind_detect_kind((void *)block) == MEMKIND_DEFAULT ? "first" : "second");
 }
 
-/* Blocks that are large enough for memkind to look at the ratio for each. */
+/* Blocks large enough that memkind checks the ratio at each one. */
 static void static_ratio(void)
 {
     struct memtier_memory *memory = memory_of(MEMTIER_POLICY_STATIC_RATIO);

@@ -30,7 +30,7 @@ static size_t allocated(memkind_t kind)
     return value;
 }
 
-/* File space with four MiB in blocks of this size, and when they are free. */
+/* File space with four MiB in blocks of this size, and after they are freed. */
 static void space_after_free(memkind_mem_usage_policy policy, size_t size)
 {
     enum { BYTES = 4 << 20 };
@@ -176,7 +176,7 @@ static void error_message(void)
     say("%s", text);
 }
 
-/* Programs that parse the report look at its last line. */
+/* Programs that parse the report check its last line. */
 static void report_ends_with_jemalloc(void)
 {
     static const char end[] = "--- End jemalloc statistics ---\n";
