@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Starts the guest for boots/NAME.sh and waits until it has switched itself off; its results are in
-# <build>/guest/NAME.results then. Usage: boot.sh NAME
+# Starts the guest for boots/NAME.sh and waits until it switches itself off. Its results are then in
+# <build>/guest/NAME.results. Usage: boot.sh NAME
 #
-# What it needs stands in comments of that file: "# QEMU:" options of the machine, "# KERNEL:"
-# parameters, "# SECONDS:" after which it is ended. Neither KVM nor root, network or a disk is used.
+# Comments of boots/NAME.sh configure the guest: "# QEMU:" options of the machine, "# KERNEL:"
+# parameters, "# SECONDS:" the time limit. Needs neither KVM nor root, network or a disk.
 
 # shellcheck source=tests/guest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -14,7 +14,7 @@ boot=$guest_source/boots/$name.sh
 console=$guest_dir/$name.console
 results=$guest_dir/$name.results
 
-# setting KEY: what the boot file's lines "# KEY: ..." say.
+# setting KEY: prints the values of the boot file's lines "# KEY: ...".
 setting()
 {
     sed -n "s/^# $1: //p" "$boot" | paste -s -d " "
@@ -24,9 +24,11 @@ rm -f "$console" "$results"
 [ -f "$guest_dir/initramfs" ] || skip "there is no guest, see the test guest/pack"
 read -ra machine <<<"$(setting QEMU)"
 
-# SECONDS is for a quiet machine. -cpu max is twice as fast as qemu64; a second processor costs a second.
+# SECONDS is for an idle machine. -cpu max is twice as fast as qemu64; a second processor costs a
+# second.
 status=0
-# no_timer_check: on a busy host the timer may tick too late for the kernel, which then gives up.
+# no_timer_check: on a busy host the timer may tick too late for the kernel's check, which would
+# panic.
 timeout -k 5 "$((4 * $(setting SECONDS)))" qemu-system-x86_64 \
     -nodefaults -no-user-config -display none -no-reboot \
     -machine q35,nvdimm=on -accel tcg -cpu max "${machine[@]}" \

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Times on DAX as ratios of this library's to memkind 1.14's, in one start of the
- * guest. Usage: compare DIR
+ * Times on DAX as ratios of this library's to memkind 1.14's, in one start of the guest. Usage:
+ * compare DIR
  *
- * The program runs itself with one library and the other by turns; "compare DIR one"
- * prints the times of the library that it is started with. Nothing is asserted: an
- * emulated processor has no caches.
+ * The program runs itself with both libraries in turn. "compare DIR one" prints the times of the
+ * library that it is started with. Nothing is asserted: an emulated processor has no caches.
  */
 #include <memkind.h>
 
@@ -51,7 +50,7 @@ static double now(void)
     return (double)time.tv_sec * NANOSECONDS + (double)time.tv_nsec;
 }
 
-/* A block with a byte written to each page; ends the program where there is none. */
+/* Returns a block with a byte written to each page. Ends the program on failure. */
 static char *touched(memkind_t kind, size_t size)
 {
     char *block = memkind_malloc(kind, size);
@@ -119,7 +118,10 @@ static int print_times(const char *dir)
 
 /* -- Both -------------------------------------------------------------------------------------- */
 
-/* Runs the program with the library in this directory, NULL: with ours; lowers the times. */
+/*
+ * Runs the program with the library in the directory (NULL: this library), and keeps the lower
+ * times.
+ */
 static int lower_times(char *program, char *dir, const char *library_dir, double times[WORKLOADS])
 {
     char *const argv[] = {program, dir, "one", NULL};

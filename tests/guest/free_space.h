@@ -10,7 +10,7 @@
 #define FREE_SPACE_TRIES   600
 #define FREE_SPACE_WAIT_US 50000
 
-/* Blocks of the file system that dir lies in which are free; 0 where it does not tell. */
+/* Returns the free blocks of the file system of dir; 0 on error. */
 static inline uint64_t free_space_blocks(const char *dir)
 {
     struct statvfs fs;
@@ -18,7 +18,7 @@ static inline uint64_t free_space_blocks(const char *dir)
     return statvfs(dir, &fs) == 0 ? fs.f_bfree : 0;
 }
 
-/* The same in bytes. */
+/* Returns the free bytes of the file system of dir; 0 on error. */
 static inline uint64_t free_space_bytes(const char *dir)
 {
     struct statvfs fs;
@@ -27,8 +27,8 @@ static inline uint64_t free_space_bytes(const char *dir)
 }
 
 /*
- * Waits until so many blocks are free again. ext4 has them free when the last descriptor is closed;
- * XFS inactivates such files in the background. The time limit is half a minute.
+ * Waits, for half a minute at most, until so many blocks are free again. ext4 frees blocks when the
+ * last descriptor is closed. XFS inactivates such files in the background.
  */
 static inline bool free_space_comes_back(const char *dir, uint64_t blocks)
 {

@@ -1,30 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Makes the guest: a kernel from the distribution's package, which is kept in the build tree and not
-# installed, and an initramfs with this machine's tools and the programs that were just built.
+# Builds the guest: a kernel from the distribution's package, which is unpacked in the build tree
+# and not installed, and an initramfs with this machine's tools and the programs of the build tree.
 
 # shellcheck source=tests/guest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 export PATH="$PATH:/usr/sbin:/sbin"
-packages='^linux-image-6\.1\.0-[0-9]+-cloud-amd64$' # has everything for DAX and starts in seconds
+packages='^linux-image-6\.1\.0-[0-9]+-cloud-amd64$' # has all DAX drivers and starts in seconds
 
-# Modules and, by modules.dep, what they depend on; ext4 and tmpfs are part of the kernel.
+# Modules, to which modules.dep adds those that they need. ext4 and tmpfs are built in.
 modules="nd_pmem nd_e820 nfit virtio_pci virtio_pmem xfs overlay device_dax dax_pmem dax_hmem kmem"
 
-# What programs of the guest call, beside those of busybox.
+# Tools that tests in the guest call, besides those of busybox.
 tools="mkfs.ext4 mkfs.xfs ndctl daxctl"
 
 # -- The kernel ------------------------------------------------------------------------------------
 
-# newest_package [APT-OPTION...]: the name of the newest kernel that apt-get could download.
+# newest_package [APT-OPTION...]: prints the newest kernel package that apt-get can download.
 newest_package()
 {
     apt-cache "$@" search --names-only "$packages" | sort -V | tail -n 1 | cut -d ' ' -f 1
 }
 
-# Where the lists of packages are gone, as in most containers, they are fetched again: to a folder
-# of our own, which needs no root.
+# Most containers have no package lists. They are then fetched to a private folder, which does not
+# need root.
 own_lists()
 {
     mkdir -p lists/partial cache/archives/partial
@@ -68,7 +68,7 @@ add_program()
     install -D "$1" "$root/$2"
     ldd "$1" 2>/dev/null | sed -n 's/^.*[[:space:]]\(\/[^ ]*\) (0x.*$/\1/p' | while read -r library; do
         case $library in
-        "$MEMKIND_BUILD_DIR"/*) continue ;; # ours has its own place
+        "$MEMKIND_BUILD_DIR"/*) continue ;; # the library has its own place
         esac
         [ -e "$root/$library" ] || install -D "$library" "$root/$library"
     done
@@ -92,20 +92,20 @@ add_tools()
         add_program "$(command -v "$tool")" "bin/$tool"
     done
     install -D -m 644 /etc/mke2fs.conf "$root/etc/mke2fs.conf"
-    # Where there is none, the test that wants it says so.
+    # A missing tool is reported by the test that needs it.
     for tool in redis-server redis-cli; do
         [ -z "$(command -v $tool)" ] || add_program "$(command -v $tool)" "bin/$tool"
     done
 }
 
-# memkind itself, to measure against; where there is none, the tests that want it say so.
+# memkind itself, for comparison. If it is missing, the tests that need it report that.
 add_peer()
 {
     peer=$(ldconfig -p | sed -n 's/^.*libmemkind\.so\.0 .*=> //p' | head -n 1)
     [ -z "$peer" ] || add_program "$peer" peer/libmemkind.so.0
 }
 
-# What libmemkind loads when a DAX device is asked for, which ldd does not name.
+# The library that libmemkind loads for a DAX device, which ldd does not list.
 add_loaded()
 {
     daxctl=$(ldconfig -p | sed -n 's/^.*libdaxctl\.so\.1 .*x86-64.*=> //p' | head -n 1)
@@ -113,7 +113,7 @@ add_loaded()
     add_program "$daxctl" "$daxctl"
 }
 
-# The commands, and the libraries that they look for beside themselves.
+# The commands, and the libraries that they expect beside themselves.
 add_command()
 {
     for file in memkind-pmem libmemkind-preload.so memtier libmemtier.so.0 libautohbw.so.0; do
@@ -137,7 +137,7 @@ add_tests()
 
 main()
 {
-    rm -f "$guest_dir/initramfs" # without a new one, the tests are skipped
+    rm -f "$guest_dir/initramfs" # tests are skipped unless a new one is made
     [ "$(uname -m)" = x86_64 ] || skip "the guest is for x86-64"
     need qemu-system-x86_64 qemu-system-x86
     need busybox busybox-static

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which share of a heap is mapped by PMD entries: prints a line of a
- * table, and fails below a limit.
+ * Measures which share of a heap is mapped by PMD entries: prints a line of a table, and fails
+ * below a limit.
+ *
  * Usage: pmd_share DIR small|large TITLE [LEAST-PERCENT]
  *
- * For DAX neither smaps nor Rss tells, but faults do: each maps 512 pages or one. So with F
- * faults while N pages are touched for the first time, (N - F) / 511 of them were for PMD
- * entries. Allocating and touching alternate, and faults are counted while touching alone, so
- * that metadata does not count.
+ * For DAX neither smaps nor Rss shows the size of entries, but page faults do: each maps 512 pages
+ * or one. If first touches of N pages take F faults, (N - F) / 511 of the faults mapped PMD
+ * entries. The program alternates between allocating and touching, and counts faults only while
+ * touching, so that metadata does not count.
  */
 #include <memkind.h>
 
@@ -39,7 +40,7 @@ static long count_faults(void)
     return usage.ru_minflt + usage.ru_majflt;
 }
 
-/* Sizes of 64 to 4,096 bytes, or of 1 to 16 MiB. */
+/* Returns sizes of 64 to 4,096 bytes, or of 1 to 16 MiB. */
 static size_t next_size(uint64_t *random, int large)
 {
     *random = *random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -48,9 +49,7 @@ static size_t next_size(uint64_t *random, int large)
     return large ? MIB << draw % 5 : SMALLEST + draw % (PAGE - SMALLEST + 1);
 }
 
-/*
- * The pages that the heap has: it is dense, so what was allocated and rounded up to a size class.
- */
+/* The pages of the heap, estimated by the sum of the blocks' sizes: the heap is dense. */
 struct census {
     size_t bytes;
     long faults;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Prints what a test in the guest printed, and exits as it did. Usage: result.sh BOOT TEST
+# Prints the output of a test in the guest, and exits with its status. Usage: result.sh BOOT TEST
 
 # shellcheck source=tests/guest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether a directory is on DAX: what the two functions that ask say, and
- * that nothing stays behind.
+ * Tests of the two functions that tell whether a directory is on DAX: their results, and that
+ * nothing stays behind.
+ *
  * Usage: test_dax_path dax|no-dax|no-dax-although-statx DIR
  *
- * statx(2) cannot answer: the attribute is set on overlayfs over DAX and on virtio-pmem as well,
+ * statx(2) cannot replace them: the attribute is also set on overlayfs over DAX and on virtio-pmem,
  * where mmap(2) refuses MAP_SYNC.
  */
 #include <fcntl.h>
@@ -41,7 +42,7 @@ static void test_both_functions(void **state)
     leftovers_check(&before);
 }
 
-/* What statx(2) says of a new file in the directory. */
+/* Returns the DAX attribute of a new file in the directory, from statx(2). */
 static bool statx_says_dax(void)
 {
     char path[TEST_DIR_PATH_SIZE];
@@ -62,7 +63,7 @@ static void test_what_statx_says(void **state)
     assert_int_equal(statx_says_dax(), strcmp(expected, "no-dax") != 0);
 }
 
-/* Whatever the answer is, a kind can be made. */
+/* A kind can be created in either case. */
 static void test_kind(void **state)
 {
     memkind_t kind = NULL;

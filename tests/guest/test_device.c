@@ -2,8 +2,8 @@
 /*
  * Kinds on a real DAX device. Usage: test_device DEVICE SIZE_MIB ALIGNMENT_KIB
  *
- * The unit tests have a file in place of the device, so here is what only a device does: mappings
- * off its alignment fail, stores stay in it, and pages of 2 MiB are mapped at once.
+ * The unit tests replace the device by a file. This test covers what only a device does: mappings
+ * off its alignment fail, contents persist, and pages of 2 MiB are mapped at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 #define MOST_BLOCKS   100000
 #define NOBODY        65534
 #define PERCENT       100
-#define ENOUGH        98 /* percent of a device that small blocks fill */
+#define ENOUGH        98 /* percent of a device that small blocks must fill */
 #define SMALL_SIZE    2000
 #define TOUCHED       (64 * MIB)
 #define PIECE         (2 * MIB)
@@ -91,7 +91,7 @@ static void test_whole_device(void **state)
     assert_null(memkind_malloc(kind, 1));
     assert_int_equal(errno, ENOMEM);
     end_kind(kind);
-    /* The memory remembers; what calloc gives does not. */
+    /* The device keeps old contents. calloc must clear them. */
     kind = make_device_kind(0);
     char *block = memkind_malloc(kind, PIECE);
     assert_true(is_all(block, PIECE, DIRT));
@@ -173,7 +173,7 @@ static void wait_for(pid_t child, int expected)
     assert_int_equal(status, expected);
 }
 
-/* A second process cannot have what the first has; when that was killed, it can. */
+/* A second process cannot use the first one's range until the first is killed. */
 static void test_processes(void **state)
 {
     int ends[2];
@@ -211,7 +211,7 @@ static int live_as_child(memkind_t kind, const char *block, bool room)
     return pattern_holds(block, MIB, pattern_seed(block, MIB)) ? 0 : 2;
 }
 
-/* The child of a fork gets a range of its own where there is one. */
+/* The child of a fork gets its own range if there is one left. */
 static void check_fork(size_t max_size, bool room)
 {
     memkind_t kind = make_device_kind(max_size);
@@ -242,7 +242,7 @@ static long count_faults(void)
     return usage.ru_minflt + usage.ru_majflt;
 }
 
-/* One fault for each piece of the device's alignment; none where the kind is prefaulted. */
+/* One fault for each piece of the device's alignment; none if the kind is prefaulted. */
 static void test_faults(void **state)
 {
     struct memkind_config *config = memkind_config_new();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file system of a real disk format that is full: NULL and ENOMEM, never SIGBUS, and the space is
- * back after destroy. In test_dir(), which nobody else writes to.
+ * A full file system of a disk format: NULL and ENOMEM, never SIGBUS, and all space is free after
+ * destroy. In test_dir(), to which nobody else writes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +21,10 @@
 static char *blocks[MOST_BLOCKS];
 static size_t sizes[MOST_BLOCKS];
 
-/* Allocates blocks of this size and writes to all of each until there are no more; returns the new
- * count. */
+/*
+ * Allocates blocks of this size until none is left, and writes to all of each. Returns the new
+ * count.
+ */
 static size_t fill(memkind_t kind, size_t size, size_t count)
 {
     while (count < MOST_BLOCKS) {
@@ -47,7 +49,7 @@ static void free_all(memkind_t kind, size_t count)
     }
 }
 
-/* Returns how many bytes of blocks there were. */
+/* Returns the bytes of all blocks together. */
 static size_t fill_with_all_sizes(memkind_t kind)
 {
     static const size_t descending[] = {8 * MIB, 300 * KIB, 4 * KIB, SMALL_SIZE};
@@ -71,9 +73,9 @@ static void check_full(memkind_mem_usage_policy policy)
     assert_null(memkind_malloc(kind, free_bytes));
     size_t bytes = fill_with_all_sizes(kind);
     printf("%zu of %zu MiB that were free\n", bytes / MIB, (size_t)free_bytes / MIB);
-    /* The rest: ext4 counts blocks for its own use as free. */
+    /* Not all: ext4 counts blocks for its own use as free. */
     assert_true(bytes > free_bytes / 100 * 90);
-    /* The kind works on. */
+    /* The kind can still allocate. */
     assert_true(fill_with_all_sizes(kind) > bytes / 100 * 98);
     assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
     assert_true(free_space_comes_back(test_dir(), free_blocks));
@@ -91,7 +93,7 @@ static void test_full_conservative(void **state)
     check_full(MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE);
 }
 
-/* Takes all the space there is for a file of another program; its descriptor, without a name. */
+/* Allocates all remaining space for a nameless file of another program. Returns its descriptor. */
 static int take_all_space(void)
 {
     int fd = open(test_dir(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -118,7 +120,7 @@ static void test_filled_by_another(void **state)
     int fd = take_all_space();
     assert_null(memkind_malloc(kind, 8 * MIB));
     assert_int_equal(errno, ENOMEM);
-    /* What was committed along with the first block can be had, and all of it written to. */
+    /* File space that was committed with the first block can be allocated and written to. */
     free_all(kind, fill(kind, SMALL_SIZE, 0));
     assert_true(pattern_holds(block, SMALL_SIZE, pattern_seed(block, SMALL_SIZE)));
     close(fd);

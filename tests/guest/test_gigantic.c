@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Kinds of huge pages of 1 GiB on a machine that has some on node 0 and none on node 1. Usage:
- * test_gigantic NODE, where NODE is the one of high bandwidth (MEMKIND_HBW_NODES).
+ * test_gigantic NODE, the node of high bandwidth (MEMKIND_HBW_NODES).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +27,7 @@
 #define POOL      "/sys/kernel/mm/hugepages/hugepages-1048576kB/"
 #define LINE_SIZE 512
 
-static bool near; /* the node of high bandwidth has the pages */
+static bool near; /* true: the node of high bandwidth has the pages */
 
 static size_t pool(const char *name)
 {
@@ -50,7 +50,7 @@ static int node_of(void *page)
     return node;
 }
 
-/* All pages that there are, and one more. */
+/* Allocates all pages, and tries one more. */
 static void use_up(memkind_t kind)
 {
     size_t most = pool("free_hugepages");
@@ -97,7 +97,7 @@ static void test_high_bandwidth(void **state)
         use_up(MEMKIND_HBW_GBTLB);
         return;
     }
-    /* The other node's pages are no use, and none is touched: that would be a SIGBUS. */
+    /* The other node's pages do not help, and touching them would raise SIGBUS. */
     assert_int_equal(memkind_check_available(MEMKIND_HBW_GBTLB), MEMKIND_ERROR_HUGETLB);
     errno = 0;
     assert_null(memkind_malloc(MEMKIND_HBW_GBTLB, 1));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A process with kinds that is ended by SIGKILL leaves nothing in the file system. */
+/* A process with kinds that is killed by SIGKILL leaves nothing in the file system. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #define KINDS      3
 #define BLOCK_SIZE (20 * MIB)
 
-/* The child: kinds with blocks, a word to the parent, and then it waits for its end. */
+/* The child creates kinds with blocks, notifies the parent, and waits to be killed. */
 static void live(int to_parent)
 {
     for (int i = 0; i < KINDS; i++) {

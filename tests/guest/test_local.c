@@ -2,11 +2,11 @@
 /*
  * Which nodes a kind takes for a thread on each processor. Usage: test_local KIND NODES...
  *
- * The n-th NODES is for processor n: a node, several of which each has pages, such as "0,2",
- * several of which any may have them, such as "0/2", or "none" where there are no blocks. KIND
- * is the kind's name without memkind_, or hbw_malloc. The thread moves from one processor to
- * the next, allocates small and large blocks on each, and frees them on another. Each processor
- * is a line of what is printed.
+ * The n-th NODES is for processor n: a node; several nodes that must all have pages, such as "0,2";
+ * several of which any may have pages, such as "0/2"; or "none" if allocation must fail. KIND is
+ * the kind's name without memkind_, or hbw_malloc. The thread moves from one processor to the next,
+ * allocates small and large blocks on each, and frees them on another. The output has a line for
+ * each processor.
  */
 #include <hbwmalloc.h>
 #include <memkind.h>
@@ -73,7 +73,7 @@ static void move_to(int cpu)
     }
 }
 
-/* The nodes of a block's pages, a bit each, after a write to all of them. */
+/* Returns the nodes of a block's pages, a bit each, after a write to all of them. */
 static unsigned nodes_of(char *block, size_t size)
 {
     unsigned nodes = 0;
@@ -96,13 +96,13 @@ static char *allocate(size_t size)
     return kind != NULL ? memkind_malloc(kind, size) : hbw_malloc(size);
 }
 
-/* What the library says of a block of hbw_malloc(), and for how many nodes. */
+/* Returns the library's own verdict on a block of hbw_malloc(). */
 static bool is_verified(char *block, size_t size)
 {
     return kind != NULL || hbw_verify_memory_region(block, size, 0) == 0;
 }
 
-/* "none" is no bit. */
+/* "none" gives no bit. */
 static unsigned parse(const char *text)
 {
     unsigned nodes = 0;
@@ -130,7 +130,7 @@ static void free_all(void)
     memkind_free(NULL, large);
 }
 
-/* Allocates on this processor; the nodes of all blocks together. */
+/* Allocates on this processor. Returns the nodes of all blocks together. */
 static unsigned nodes_here(void)
 {
     unsigned nodes = 0;

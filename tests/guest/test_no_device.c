@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A DAX device in system-ram mode is not for kinds. Usage: test_no_device DEVICE */
+/* No kind can be created on a DAX device in system-ram mode. Usage: test_no_device DEVICE */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

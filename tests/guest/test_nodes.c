@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Kinds in the memory of certain nodes, on a machine where node 0 has the processors and most of
- * the memory, and node 1 memory that counts as that of a DAX device. Usage: test_nodes
+ * the memory, and node 1 memory that counts as a DAX device's. Usage: test_nodes
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 #define SMALL  1000
 #define BLOCKS 1000
 
-/* The node that the page of an address lies on, as move_pages(2) says. */
+/* Returns the node of the address's page, from move_pages(2). */
 static int node_of(void *address)
 {
     int status = -1;
@@ -32,7 +32,7 @@ static int node_of(void *address)
     return status;
 }
 
-/* How many pages of a block, which is written to, lie on each node. */
+/* Writes to a block and counts its pages on each node. */
 static void count_pages(char *block, size_t size, size_t pages[NODES])
 {
     memset(block, 1, size);
@@ -81,7 +81,7 @@ static void test_highest_capacity(void **state)
     check_all_on(MEMKIND_HIGHEST_CAPACITY_LOCAL_PREFERRED, NEAR);
 }
 
-/* What the kernel says of a node, such as MemFree, in bytes. */
+/* Returns a value of the node's meminfo, such as MemFree, in bytes. */
 static size_t meminfo(int node, const char *key)
 {
     char path[64];
@@ -124,12 +124,12 @@ static void test_nodemask(void **state)
     assert_int_equal(mask, 1ul << FAR);
 }
 
-/* Only where the node is full, the one that prefers it has pages elsewhere. */
+/* The preferring kind has pages elsewhere only when the node is full. */
 static void test_preferred_when_full(void **state)
 {
     size_t pages[NODES] = {0};
     size_t free_before = meminfo(FAR, "MemFree");
-    /* More than was free: what the tests before this one freed may come back meanwhile. */
+    /* More than is free: memory of earlier tests may be released meanwhile. */
     size_t size = meminfo(FAR, "MemTotal") + 2 * LARGE;
     char *block = memkind_malloc(MEMKIND_DAX_KMEM_PREFERRED, size);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A node's memory comes online after the library has looked: a kind that had no nodes gives blocks
- * on it then, without a restart, and looks no more often than once a second while it has none.
+ * A node's memory comes online after the library has searched for nodes: a kind without nodes then
+ * allocates there, without a restart, and searches at most once a second while it has none.
+ *
  * Usage: test_online KIND NODE COMMAND
  *
- * KIND is the kind's name without memkind_, or hbw_malloc; COMMAND brings the memory online.
+ * KIND is the kind's name without memkind_, or hbw_malloc. COMMAND brings the memory online.
  */
 #include <hbwmalloc.h>
 #include <memkind.h>
@@ -27,9 +28,9 @@
 #define LISTING  "/sys/devices/system/node/online"
 
 static memkind_t kind; /* NULL: hbw_malloc() */
-static long checks;    /* at the nodes, by the library */
+static long checks;    /* how often the library has read the nodes */
 
-/* In place of the C library's, for the library as well. */
+/* Replaces libc's function, for the library as well. */
 __attribute__((visibility("default"))) int open(const char *path, int flags, ...)
 {
     if (strcmp(path, LISTING) == 0)
@@ -85,7 +86,7 @@ static int node_of(void *page)
     return node;
 }
 
-/* While there are no nodes: each request fails, and few look. */
+/* While there are no nodes, each request fails, and few of them search. */
 static void fail_often(void)
 {
     time_t start = time(NULL);
@@ -140,7 +141,7 @@ int main(int argc, char **argv)
     if (system(argv[3]) != 0)
         fail("the command");
     try_again((int)strtol(argv[2], NULL, 10));
-    /* It stays so: no more looks. */
+    /* Nodes that were found are kept: no more searches. */
     checks = 0;
     for (int i = 0; i < FAILURES; i++)
         memkind_free(kind, allocate(1000));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Makes a file system one that has been used: files of 4 KiB to 4 MiB until it is nine tenths full,
- * then they are removed in another order. Usage: use_up DIR KEEP; one file of KEEP stays, 0: none.
+ * Ages a file system: writes files of 4 KiB to 4 MiB until it is nine tenths full, and removes them
+ * in another order. Usage: use_up DIR KEEP; one file of KEEP stays, 0: none.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -16,7 +16,7 @@
 #define NAME_SIZE    64
 #define SMALLEST     ((off_t)4096)
 #define DOUBLINGS    11   /* from 4 KiB to 4 MiB */
-#define STRIDE       1009 /* a prime, so that every file has its turn */
+#define STRIDE       1009 /* a prime, so that every file is visited */
 #define FULL_PERCENT 90
 
 static void name_of(char name[NAME_SIZE], const char *dir, int file)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A block of malloc(8) was aligned to 8, where the ABI of the processor has 16.
+# Report: a block of malloc(8) was aligned to 8, where the processor's ABI requires 16.
 
 . "$(dirname "$0")/../preload/lib.sh"
 

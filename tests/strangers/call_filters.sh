@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Under a filter of system calls, a program had no heap in the file, or was killed (man of man-db).
+# Report: under a filter of system calls, a program had no heap in the file, or was killed (man of
+# man-db).
 
 . "$(dirname "$0")/../preload/lib.sh"
 
@@ -22,7 +23,7 @@ for answer in EPERM ENOSYS; do
             sh -c 'sort -n "$1" | cat >"$2"' - "$work/in" "$work/out" 2>"$work/err" ||
             fail "$answer at $call: $(cat "$work/err")"
         cmp "$work/wanted" "$work/out" || fail "$answer at $call: another result"
-        # libnuma says what it could not find out.
+        # libnuma prints what it could not find out.
         ! grep -v '^libnuma: ' "$work/err" || fail "$answer at $call: it says so"
         [ "$(number "$work/stats" file_space_peak)" -gt 0 ] || fail "$answer at $call: nothing is in the file"
     done
@@ -33,7 +34,7 @@ echo "== what a heap would have there"
 grep -q '"hole_punching": true' "$work/out" && ! grep -q 'not measured' "$work/out" || fail "$(cat "$work/out")"
 
 echo "== calls that kill"
-# The program itself is not under the filter, and what it starts is.
+# The filter applies to what the program starts, not to the program.
 run()
 {
     local status=0
@@ -57,7 +58,7 @@ LD_PRELOAD=$work/other.so:$library:$work/another.so MEMKIND_PRELOAD_DIR=$work/pm
 grep -qx "LD_PRELOAD=$work/other.so:$work/another.so" "$work/out" || fail "$(grep LD_PRELOAD "$work/out")"
 MEMKIND_PRELOAD_EXCEPT=env preloaded env >"$work/out"
 ! grep LD_PRELOAD= "$work/out" || fail "the library is still there"
-# By the name of a link, as alternatives have it.
+# Through a symbolic link, as the alternatives system makes them.
 ln -s "$(type -P env)" "$work/viewer"
 MEMKIND_PRELOAD_EXCEPT=viewer preloaded "$work/viewer" >"$work/out"
 ! grep LD_PRELOAD= "$work/out" || fail "the name of a link"

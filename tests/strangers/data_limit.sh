@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# With "ulimit -d 20000" no program started: 27 MB of the library's tables
-# counted as data of the process.
+# Report: with "ulimit -d 20000" no program started: 27 MB of the library's tables counted as data
+# of the process.
 
 . "$(dirname "$0")/../preload/lib.sh"
 
-# limited OPTION KIB COMMAND...: on the library, with a limit to the process.
+# limited OPTION KIB COMMAND...: runs the command on the library with a resource limit.
 limited()
 {
     echo "== ulimit $1 $2: $3"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A plugin opened with RTLD_DEEPBIND freed a block of its host, by libc's free:
-# "free(): invalid pointer".
+# Report: a plugin opened with RTLD_DEEPBIND freed a block of its host by libc's free: "free():
+# invalid pointer".
 
 . "$(dirname "$0")/../preload/lib.sh"
 
@@ -48,7 +48,7 @@ END
 "$work/host" || fail "the program does not even run on libc"
 preloaded "$work/host" || fail "the plugin frees its host's blocks"
 preloaded MEMKIND_PRELOAD_MIN=500 "$work/host" || fail "with blocks in both heaps"
-# With the flag, the plugin is left alone, and its host must not give it blocks.
+# With the flag, the plugin uses libc, and its host must not pass it blocks.
 if preloaded MEMKIND_PRELOAD_DEEPBIND=1 "$work/host" 2>/dev/null; then
     fail "MEMKIND_PRELOAD_DEEPBIND=1 does not leave the flag"
 fi

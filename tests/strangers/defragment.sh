@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A database's active defragmentation found nothing to do on the preload library.
+# Report: a database's active defragmentation found no block to move on the preload library.
 
 . "$(dirname "$0")/../preload/lib.sh"
 
-# mapped WHEN: what the heap's file and libc held.
+# mapped WHEN: prints what the heap's file and libc held.
 mapped()
 {
     sed -n "s/^$1: .*mapped \([0-9]*\)$/\1/p" "$work/out"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Users met: `exec 4>file` in a shell under the preload library: the text
-# lies in the heap, or "busy".
+# Report: `exec 4>file` in a shell under the preload library: the text is written into the heap, or
+# the error is "busy".
 
 . "$(dirname "$0")/../preload/lib.sh"
 
 descriptors=$STRANGERS/descriptors
 
-# run CASE [NAME=VALUE...]: it succeeds under the library.
+# run CASE [NAME=VALUE...]: expects the case to succeed under the library.
 run()
 {
     local name=$1 status=0
@@ -40,7 +40,8 @@ run borrowed MEMKIND_PRELOAD_PUBLISH=1
 run no-number
 run old-kernel MEMKIND_PRELOAD_PUBLISH=1
 
-# shell SHELL: text and children, with the heap's file in the way of each number from 3 to 9 or not.
+# shell SHELL: redirections and children. The heap's file has each number from 3 to 9 in turn, or
+# none.
 shell()
 {
     command -v "$1" >/dev/null || return 0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A full heap with libc behind it cost five times libc's time: all caches were
-# emptied for every other request.
+# Report: a full heap with libc behind it took five times libc's time: every other request emptied
+# all caches.
 
 . "$(dirname "$0")/../preload/lib.sh"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# With a ratio, an array that grew by realloc(3) moved between the heaps at nearly
-# every step: 28 GB were copied.
+# Report: with a ratio, an array that grew by realloc(3) moved between the heaps at nearly every
+# step: 28 GB were copied.
 
 . "$(dirname "$0")/../preload/lib.sh"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# malloc_trim(3) gave nothing back under the preload library, and a program that slept
-# kept all that it had freed.
+# Report: malloc_trim(3) released nothing under the preload library, and a sleeping program kept all
+# that it had freed.
 
 . "$(dirname "$0")/../preload/lib.sh"
 

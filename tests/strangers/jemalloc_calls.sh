@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs that call jemalloc's own functions crashed, or saw an idle heap: redis's
-# INFO on the preload library.
+# Report: programs that call jemalloc's own functions crashed, or got the figures of an unused heap:
+# redis's INFO on the preload library.
 
 . "$(dirname "$0")/../preload/lib.sh"
 
@@ -23,15 +23,15 @@ redis()
     redis-cli -s "$work/redis" "$@"
 }
 
-# info NAME: a number of INFO memory.
+# info NAME: prints a number of INFO memory.
 info()
 {
     redis info memory | tr -d '\r' | sed -n "s/^$1://p"
 }
 
 cd "$work"
-# No other process of the machine can connect.
-# Not by the function: its shell would be what is ended.
+# A socket in a private folder: no other process of the machine can connect. Started without a shell
+# function: $! would be the function's shell.
 env LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT=1 redis-server --port 0 \
     --unixsocket "$work/redis" --save '' --enable-debug-command local >"$work/redis.log" 2>&1 &
 server=$!
@@ -41,7 +41,7 @@ for ((i = 0; i < 600; i++)); do
     kill -0 $server 2>/dev/null || { cat "$work/redis.log"; fail "redis does not start"; }
     sleep 0.1
 done
-# comes_true FUNCTION: within a minute, since redis looks at its allocator when it has time.
+# comes_true FUNCTION: waits a minute at most, since redis queries its allocator rarely.
 comes_true()
 {
     local i
@@ -62,7 +62,7 @@ redis_and_allocator_agree()
         [ "$(info allocator_resident)" -ge "$allocated" ]
 }
 
-# Pages stay that hold little, which redis's defragmentation would look for.
+# Sparse pages remain, which redis's defragmentation would search for.
 fragmentation_is_seen()
 {
     [ "$(info allocator_allocated)" -lt $((allocated / 2)) ] &&
@@ -76,7 +76,7 @@ all_is_given_back()
 
 redis debug populate 40000 key 500 >/dev/null
 comes_true redis_and_allocator_agree
-# Seven of eight keys go, from everywhere.
+# Deletes seven of eight keys, evenly.
 redis eval "for i = 0, 39999 do if i % 8 ~= 0 then redis.call('del', 'key:' .. i) end end" 0 >/dev/null
 redis memory purge >/dev/null
 comes_true fragmentation_is_seen

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# On the preload library, the child of a program with a snapshot kind of its own
-# changed its parent's kind.
+# Report: on the preload library, the child of a program with a snapshot kind of its own changed its
+# parent's kind.
 
 . "$(dirname "$0")/../preload/lib.sh"
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A thread's destructor that freed what one before it had allocated ended the program ("free():
-# invalid pointer"), and after a thread that first allocated in its last round the next fork hung.
+# Report: a thread's destructor that freed a block of an earlier destructor ended the program
+# ("free(): invalid pointer"), and after a thread that first allocated in its last round the next
+# fork hung.
 
 . "$(dirname "$0")/../preload/lib.sh"
 

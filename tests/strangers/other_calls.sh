@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs linked with tcmalloc or mimalloc, which call their own functions on
-# malloc's blocks, crashed.
+# Report: programs linked with tcmalloc or mimalloc crashed when they called these allocators' own
+# functions on malloc's blocks.
 
 . "$(dirname "$0")/../preload/lib.sh"
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs with an allocator of their own, or with another one preloaded, crashed
-# under the preload library.
+# Report: programs with an allocator of their own, or with another one preloaded, crashed under the
+# preload library.
 
 . "$(dirname "$0")/../preload/lib.sh"
 
-# aside NAME LIBRARIES COMMAND...: the command runs on its own allocator, no kind is made, and a
-# line says so only where that is asked for.
+# aside NAME LIBRARIES COMMAND...: expects the command to run on its own allocator, without a kind.
+# A line says so only under STRICT.
 aside()
 {
     local name=$1 libraries=$2
@@ -23,7 +23,7 @@ aside()
         fail "under STRICT it says: $(cat "$work/err")"
 }
 
-# served NAME LIBRARIES COMMAND...: the command's heap is in the file.
+# served NAME LIBRARIES COMMAND...: expects the command's heap in the file.
 served()
 {
     local name=$1 libraries=$2
@@ -42,7 +42,7 @@ aside own_malloc "$library" "$STRANGERS/own_malloc"
 "$STRANGERS/malloc_and_free" >/dev/null || fail "malloc_and_free does not even run on libc"
 aside malloc_and_free "$library" "$STRANGERS/malloc_and_free" all
 
-# The program itself: what is found by its name may be a script that looks for it.
+# The executable itself: the one on PATH may be a script that starts it.
 python=$(python3 -c 'import sys; print(sys.executable)') || skip "no python3 here"
 found=0
 for allocator in libjemalloc.so.2 libtcmalloc_minimal.so.4 libmimalloc.so.2; do
@@ -54,7 +54,8 @@ for allocator in libjemalloc.so.2 libtcmalloc_minimal.so.4 libmimalloc.so.2; do
     found=$((found + 1))
     aside "ls on $allocator" "$path:$library" ls -l /
     aside "python on $allocator" "$path:$library" "$python" -c 'print("x" * 1000000)'
-    # Behind the library it serves nothing, also where it stands in for libc's heap by other names.
+    # Placed after the preload library, the allocator is not used, even if it replaces libc's heap
+    # under other names.
     served "ls before $allocator" "$library:$path" ls -l /
     served "python before $allocator" "$library:$path" \
         "$python" -c 'x = [bytes(i % 4000) for i in range(20000)]; print(len(x))'
@@ -67,7 +68,7 @@ for y in x: y.extend(b"0" * 3000)'
 done
 echo "other allocators: $found"
 
-# The address sanitizer wants to come first; then it is the program's allocator.
+# The address sanitizer's runtime must come first. It is then the program's own allocator.
 runtime=$("${CC:-cc}" -print-file-name=libasan.so 2>/dev/null || true)
 cat >"$work/text.c" <<'END'
 #include <stdlib.h>

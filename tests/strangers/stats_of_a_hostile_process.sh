@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# memkind-pmem stats, run by root, opened whatever file a user's process put in the
-# place of its page of numbers.
+# Report: memkind-pmem stats, run by root, opened any file that a user's process substituted for its
+# page of numbers.
 
 . "$(dirname "$0")/../preload/lib.sh"
 

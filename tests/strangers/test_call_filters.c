@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * In a container, whose filter answers system calls with EPERM or ENOSYS,
- * the first malloc was NULL.
+ * Report: in a container, whose filter answers system calls with EPERM or ENOSYS, the first malloc
+ * returned NULL.
  *
- * The program executes itself under a filter for each call that the library makes, and each
- * answer: a kind in a file, and those of nodes, give memory, or say by an error code or ENOMEM
- * that they do not.
+ * The program executes itself under a filter for each call that the library makes, and each answer.
+ * A kind in a file, and the node kinds, must allocate, or fail with an error code or ENOMEM.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,10 +36,10 @@
 #define LARGE       ((size_t)3 << 20)
 #define KIND_SIZE   ((size_t)64 << 20)
 #define STAT_BLOCK  512
-#define SECONDS     120 /* for one life: a hang ends there */
+#define SECONDS     120 /* limit of one life, for a hang */
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
-/* A bit that MADV_POPULATE_WRITE has, and no older advice of ours has. */
+/* A bit of MADV_POPULATE_WRITE that no older advice used by the library has. */
 #define MADVISE_POPULATE 0x10u
 #define FALLOCATE_PUNCH  0x02u /* FALLOC_FL_PUNCH_HOLE */
 
@@ -129,7 +128,7 @@ static void *live_in_thread(void *kind)
     return NULL;
 }
 
-/* The account is what the file holds, but for what a disk's file system adds. */
+/* The account equals the file's space, apart from a disk file system's metadata. */
 static void check_account(memkind_t kind)
 {
     const struct memkind_pmem *pmem = kind->priv;
@@ -188,7 +187,7 @@ static memkind_t make(const char *dir, memkind_fork_mode mode)
     return kind;
 }
 
-/* With every `step`th of the blocks. */
+/* Uses every `step`th of the blocks. */
 static void live_in_file(const char *dir, memkind_fork_mode mode, size_t step)
 {
     memkind_t kind = make(dir, mode);
@@ -212,7 +211,7 @@ static void live_in_file(const char *dir, memkind_fork_mode mode, size_t step)
     demand(memkind_destroy_kind(kind) == MEMKIND_SUCCESS, "the kind is destroyed");
 }
 
-/* What is called available serves, and what does not serve says so. */
+/* A kind that is called available allocates. Others report an error. */
 static void live_on_nodes(memkind_t kind, const char *name)
 {
     bool available = memkind_check_available(kind) == MEMKIND_SUCCESS;
@@ -263,15 +262,15 @@ static int live(const char *dir)
         {ALL(call)}, 1, #call, may \
     }
 
-/* An error of 0 is replaced by the answer that is tried. */
+/* The table's error of 0 is replaced by the answer under test. */
 struct filter {
     struct call_filter_rule rules[2];
     size_t count;
     const char *name;
-    bool may_refuse; /* memory need not be served */
+    bool may_refuse; /* true: requests may fail */
 };
 
-/* What these do depends on where the file is. */
+/* Calls whose effect depends on the file system. */
 static const struct filter file_filters[] = {
     ONE(fallocate, false),
     {{ALL(fallocate), POPULATE}, 2, "fallocate, before Linux 5.14", false},
@@ -280,13 +279,13 @@ static const struct filter file_filters[] = {
     ONE(madvise, false),
     ONE(fstatfs, false),
     ONE(pwrite64, false),
-    /* Files in memory are not extended by fallocate(2). */
+    /* fallocate(2) does not extend files in memory. */
     ONE(ftruncate, true),
 };
 
 static const struct filter other_filters[] = {
     ONE(mbind, false),
-    /* Without it, there are no nodes to choose from. */
+    /* Without this call, there are no nodes to choose from. */
     ONE(get_mempolicy, true),
     ONE(set_mempolicy, false),
     ONE(move_pages, false),
@@ -327,7 +326,7 @@ static pid_t start_under(const struct filter *filter, int error, const char *dir
     _exit(127);
 }
 
-/* Whether the life was as it may be. */
+/* Returns whether the life ended as the filter allows. */
 static bool is_well(const struct filter *filter, int error, const char *dir)
 {
     int status = -1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Users met: what a program prints with its streams closed, or writes to files that it opens after
- * it has closed all descriptors, lies in the heap; and the heap lies in the program's files.
+ * Report: the output of a program with closed streams, or to files that it opened after it had
+ * closed all descriptors, was written into the heap; and the heap was written into the program's
+ * files.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,11 +35,11 @@
 #define BIG        ((size_t)3 << 20)
 #define BIGS       6
 #define FILES      20
-#define NUMBERS    2048 /* all below are closed */
+#define NUMBERS    2048 /* all lower numbers are closed */
 #define NOBODY     65534
 #define TEXT       "a line of the program's\n"
 
-/* A case runs in a process of its own: it returns 0, or the line that found something wrong. */
+/* A case runs in a process of its own. It returns 0, or the line of the failed check. */
 #define NEED(condition)      \
     do {                     \
         if (!(condition))    \
@@ -89,7 +90,7 @@ static int check_blocks(void)
     return 0;
 }
 
-/* Frees some blocks, and takes them again. */
+/* Frees some blocks, and allocates them again. */
 static int change_blocks(void)
 {
     for (int i = 0; i < BLOCKS; i += 40) {
@@ -101,7 +102,10 @@ static int change_blocks(void)
     return check_blocks();
 }
 
-/* Large blocks that come and go, so that the file grows and gets holes. How many could be had. */
+/*
+ * Allocates and frees large blocks, so that the file grows and gets holes. Returns how many were
+ * allocated.
+ */
 static int use_large_blocks(void)
 {
     unsigned char *large[BIGS];
@@ -120,7 +124,7 @@ static int use_large_blocks(void)
     return had;
 }
 
-/* What a daemon does first. */
+/* The first step of a daemon. */
 static void close_all(void)
 {
     for (int fd = 0; fd < NUMBERS; fd++)
@@ -142,8 +146,10 @@ static int make_own_file(int number)
     return 0;
 }
 
-/* Files of the program's, in the directory of the heap: one of them with the number that the heap's
- * file had, the others with the lowest numbers. */
+/*
+ * Opens files of the program in the heap's directory: one of them with the number of the heap's
+ * former descriptor, the others with the lowest numbers.
+ */
 static int make_own_files(int number)
 {
     int err = make_own_file(number);
@@ -301,7 +307,7 @@ static int child_with_a_copy(void)
     return child_after_closing_all(MEMKIND_FORK_SNAPSHOT);
 }
 
-/* The usual daemon: the child closes all, goes to the root directory, and opens its log. */
+/* The usual daemon: the child closes all, changes to the root directory, and opens its log. */
 static int daemon_in_a_relative_directory(void)
 {
     NEED(chdir(dir_path) == 0);
@@ -333,7 +339,7 @@ static int limit_that_is_lowered(void)
     return destroy_and_check();
 }
 
-/* All numbers are taken: a heap needs no new one; a kind needs two. */
+/* All numbers are used: a heap needs no new one, a kind needs two. */
 static int no_number_is_left(void)
 {
     memkind_t another;
@@ -405,12 +411,12 @@ static void run(int (*run_case)(void), const char *dir)
     leftovers_check(&before);
 }
 
-/* Data, as what cmocka passes on is. */
+/* A data pointer, because cmocka passes no function pointers. */
 struct wanted {
     int (*run)(void);
 };
 
-/* In memory, and on a disk, where numbers of inodes are used again at once. */
+/* In memory, and on a disk, where inode numbers are reused at once. */
 static void run_everywhere(void **state)
 {
     const struct wanted *wanted = *state;

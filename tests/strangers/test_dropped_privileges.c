@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A daemon that created its kind as root and then gave up its user id got a third of the blocks,
- * and SIGBUS in some of them.
+ * Report: a daemon that created its kind as root and then gave up its user id got a third of the
+ * blocks, and SIGBUS in some of them.
  */
 #include "api/fixture.h"
 
@@ -17,16 +17,16 @@
 #define ROUNDS   300
 #define LIVE     200
 #define BEHAVED  0
-#define COUNTED  1 /* what is held is not what the file holds */
-#define TOO_FEW  2 /* blocks */
-#define NOT_NULL 3 /* where there is no space */
+#define COUNTED  1 /* the account differs from the file */
+#define TOO_FEW  2 /* too few blocks */
+#define NOT_NULL 3 /* no NULL without space */
 
 static bool mounted;
-static unsigned blocks_as_root; /* that a kind can have */
+static unsigned blocks_as_root; /* that a kind has room for */
 
 static int mount_setup(void **state)
 {
-    /* Before the fixture looks around, and for the whole process. */
+    /* Before the fixture records anything, and for the whole process. */
     bool apart = geteuid() == 0 && own_mounts();
     int result = fixture_setup(state);
 
@@ -46,7 +46,7 @@ static bool is_counted(memkind_t kind)
     return fixture_file_space(kind) == fixture_current_size(kind);
 }
 
-/* Takes blocks until there are no more, and touches all of them; gives them back. */
+/* Allocates blocks until none is left, touches all of them, and frees them. */
 static unsigned take_all(memkind_t kind, size_t size, bool *counted)
 {
     void *blocks[BLOCKS];
@@ -82,7 +82,7 @@ static bool use_at_random(memkind_t kind)
     return counted;
 }
 
-/* The process ends here: it never gets its user id back. */
+/* The process ends here, because it cannot get its user id back. */
 static int behave_as_nobody(memkind_t kind)
 {
     bool counted = true;
@@ -97,7 +97,7 @@ static int behave_as_nobody(memkind_t kind)
     return counted ? BEHAVED : COUNTED;
 }
 
-/* Fills the file system: that is a NULL, and what came before can be touched. */
+/* Fills the file system: malloc returns NULL, and earlier blocks can be touched. */
 static int fill_as_nobody(memkind_t kind)
 {
     bool counted = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What could not be given back to the file system once stayed in the file for good. */
+/* Report: file space whose release had failed once stayed in the file for good. */
 #include "api/fixture.h"
 
 #include <sys/syscall.h>
@@ -7,7 +7,7 @@
 #define BLOCKS 16
 #define LIMIT  (2 * BLOCKS * MIB)
 
-/* What the library gives space back with. The error of these calls; 0: they work. */
+/* The calls by which the library releases file space fail with this error; 0: they succeed. */
 static int error;
 
 __attribute__((visibility("default"))) int madvise(void *addr, size_t size, int advice)
@@ -39,7 +39,7 @@ static void fill(memkind_t kind)
     }
 }
 
-/* All blocks but the first, of which nothing goes back now. */
+/* Frees all blocks but the first, while releasing fails. */
 static void free_in_vain(memkind_t kind)
 {
     error = EIO;
@@ -72,7 +72,7 @@ static void test_purge_tries_again(void **state)
     end(kind);
 }
 
-/* Without a purge, what is freed later takes along what was freed before. */
+/* Without a purge, a later free also releases what was freed before. */
 static void test_later_free_tries_again(void **state)
 {
     memkind_t kind = fixture_conservative_pmem(LIMIT);
@@ -89,7 +89,7 @@ static void test_later_free_tries_again(void **state)
     end(kind);
 }
 
-/* A block that fits nowhere else gets what the others left. */
+/* A block that fits nowhere else gets the file space that could not be released before. */
 static void test_shortage_tries_again(void **state)
 {
     memkind_t kind = fixture_pmem(LIMIT);
@@ -112,7 +112,7 @@ static bool is_zero(const char *block, size_t size)
     return block[0] == 0 && memcmp(block, block + 1, size - 1) == 0;
 }
 
-/* While the file keeps everything, the same pages serve again, cleared where that was promised. */
+/* While the file keeps everything, pages are reused, and cleared where zeroes are promised. */
 static void test_pages_are_used_again(void **state)
 {
     memkind_t kind = fixture_pmem(LIMIT);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Under `ulimit -v 100000` a kind had no block at all: it asked for 128 MiB of addresses at once.
+ * Report: under `ulimit -v 100000` a kind could not allocate: it reserved 128 MiB of addresses at
+ * once.
  */
 #include "api/fixture.h"
 
@@ -22,7 +23,7 @@ static size_t address_space(void)
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* What RLIMIT_DATA counts. */
+/* Returns the bytes that count against RLIMIT_DATA. */
 static size_t private_data(void)
 {
     size_t kib = 0;
@@ -37,7 +38,7 @@ static size_t private_data(void)
     return kib * KIB;
 }
 
-/* The soft limit: bytes beyond what the process has mapped, or none. */
+/* Sets the soft limit to `more` bytes above what the process has mapped. 0: no limit. */
 static void limit_addresses(size_t more)
 {
     struct rlimit limit;
@@ -73,7 +74,7 @@ static void check_and_free(memkind_t kind, size_t count)
     }
 }
 
-/* The library's own tables, of some 24 MiB, are mapped with the first block. */
+/* The first block maps the library's own tables, some 24 MiB. */
 static void map_tables(void)
 {
     memkind_t kind = fixture_pmem(0);
@@ -103,7 +104,7 @@ static void use_in_child(memkind_t kind, size_t count)
     assert_int_equal(status, 0);
 }
 
-/* Most of the addresses that there are can be had, and again after they were freed. */
+/* Most of the address space can be allocated, and again after it was freed. */
 static void use(memkind_t kind, size_t more, size_t least)
 {
     map_tables();
@@ -117,7 +118,7 @@ static void use(memkind_t kind, size_t more, size_t least)
     check_and_free(kind, count);
     assert_true(fill(kind) >= count / 10 * 9);
     check_and_free(kind, count / 10 * 9);
-    /* The rest ends with the kind, or with the process. Without the limit, all is as usual. */
+    /* Destroying the kind releases the rest. Without the limit, the kind allocates as usual. */
     limit_addresses(0);
     char *large = memkind_malloc(kind, 100 * MIB);
     assert_non_null(large);
@@ -169,7 +170,7 @@ static void test_little_data(void **state)
     assert_int_equal(setrlimit(RLIMIT_DATA, &limit), 0);
 }
 
-/* Where whole granules fit, they are used first; how many do depends on where there is room. */
+/* Whole granules are used first. How many fit depends on the gaps in the address space. */
 static void test_more(void **state)
 {
     (void)state;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * A service started with "ulimit -f 65536" got 49 MiB of its 64 in blocks of 1 MiB.
- */
+/* Report: a service started with "ulimit -f 65536" got only 49 of 64 MiB in blocks of 1 MiB. */
 #include "api/fixture.h"
 
 #include <pthread.h>
@@ -47,7 +45,7 @@ static struct rlimit set_limit(size_t bytes)
     return old;
 }
 
-/* Of some sizes, a whole number fills less than nine tenths of the file. */
+/* A whole number of blocks of some sizes fills less than nine tenths of the file. */
 static void test_blocks_up_to_some_mebibytes(void **state)
 {
     static const size_t sizes[] = {256 * KIB,         MIB,     2 * MIB + MIB / 2, 3 * MIB,
@@ -66,7 +64,10 @@ static void test_blocks_up_to_some_mebibytes(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 }
 
-/* The limit came when regions were large already; what is behind it is of use once it is gone. */
+/*
+ * The limit is set when regions are already larger. File space beyond it is usable once it is
+ * lifted.
+ */
 static void test_limit_that_comes_late(void **state)
 {
     (void)state;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* khugepaged, mlock(2) and others filled the file's holes: it held more than its limit for good. */
+/*
+ * Report: khugepaged, mlock(2) and others filled the file's holes: the file held more than its
+ * limit for good.
+ */
 #include "api/fixture.h"
 
 #include <sys/mount.h>
@@ -28,7 +31,7 @@ static bool stays(size_t i)
     return i % KEEP_EVERY == 0;
 }
 
-/* Blocks with holes between them, which are in no use. */
+/* Allocates blocks with unused holes between them. */
 static void make_holes(memkind_t kind)
 {
     for (size_t i = 0; i < BLOCKS; i++) {
@@ -43,7 +46,7 @@ static void make_holes(memkind_t kind)
     assert_int_equal(fixture_file_space(kind), fixture_current_size(kind));
 }
 
-/* By another descriptor of the file. */
+/* Through another descriptor of the file. */
 static void fill_holes(memkind_t kind)
 {
     char path[64];
@@ -78,7 +81,7 @@ static void test_purge(void **state)
     end(kind);
 }
 
-/* The limit is the file's once more when it is met. */
+/* When the limit is reached, the file is made to obey it again. */
 static void test_limit(void **state)
 {
     memkind_t kind = new_kind(LIMIT);
@@ -107,7 +110,7 @@ static void test_full_file_system(void **state)
     end(kind);
 }
 
-/* And one of another kind. */
+/* And a block of another kind. */
 static void test_other_kind(void **state)
 {
     memkind_t kind = new_kind(0);
@@ -124,7 +127,7 @@ static void test_other_kind(void **state)
     end(kind);
 }
 
-/* Locking touches all pages that can be reached, and so gives each of them space. */
+/* Locking touches all accessible pages, and so allocates file space for each. */
 static void test_locked(void **state)
 {
     memkind_t kind = new_kind(LIMIT);
@@ -139,7 +142,7 @@ static void test_locked(void **state)
         end_of_all = blocks[i] > end_of_all ? blocks[i] : end_of_all;
     }
     first -= (uintptr_t)first & (page - 1);
-    /* The sanitizers' mlock(2) does nothing. */
+    /* A direct system call: the sanitizers' mlock(2) does nothing. */
     if (syscall(SYS_mlock, first, (size_t)(end_of_all - first)) == 0) {
         assert_true(fixture_file_space(kind) > fixture_current_size(kind) + 4 * MIB);
         assert_int_equal(memkind_purge(kind), MEMKIND_SUCCESS);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* 3,000 short threads, three times: resident 698, 1,330, 1,567 MB. What they freed lay in large
- * pieces, and small blocks came from fresh file space. */
+/*
+ * Report: 3,000 short threads, three times: resident 698, 1,330, 1,567 MB. Their freed memory lay
+ * in large pieces, and small blocks came from fresh file space.
+ */
 #include "api/fixture.h"
 
 #include <pthread.h>
@@ -30,7 +32,7 @@ static void *allocate_and_end(void *arg)
     return NULL;
 }
 
-/* One at a time, each with less than half a MiB. The file is as long as the most that it held. */
+/* One thread at a time, each with less than half a MiB. The file is as long as the largest use. */
 static void test_short_threads(void **state)
 {
     (void)state;

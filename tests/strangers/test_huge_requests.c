@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program that asked for 2 TiB in vain waited 50 s for its NULL, and had no addresses left for
- * anything else.
+ * Report: a program that requested 2 TiB waited 50 s for its NULL, and then had no addresses left.
  */
 #include "api/fixture.h"
 
@@ -12,7 +11,7 @@
 
 #define TIB     ((size_t)1 << 40)
 #define THREADS 16
-/* Of addresses that a process may take for all of the requests. The first heap takes some. */
+/* Addresses that all requests together may take. The first heap takes some. */
 #define FEW (64 * GIB)
 
 static size_t addresses(void)
@@ -35,7 +34,7 @@ static void *use_arena(void *kind)
     return NULL;
 }
 
-/* So that the kind has as many arenas as it may have. */
+/* Makes the kind create as many arenas as it may have. */
 static void use_all_arenas(memkind_t kind)
 {
     pthread_t threads[THREADS];
@@ -70,7 +69,7 @@ static void ask_for_all_sizes(memkind_t kind)
     for (size_t size = TIB / 8; size < 128 * TIB; size += size / 5)
         ask_in_vain(kind, size);
     assert_true(addresses() - before < FEW);
-    /* What there is can be had. */
+    /* Memory that exists can still be allocated. */
     char *large = memkind_malloc(kind, 80 * MIB);
     assert_non_null(large);
     memset(large, 1, 80 * MIB);
@@ -93,7 +92,7 @@ static void test_kind_without_limit(void **state)
     fixture_destroy(kind);
 }
 
-/* A tmpfs that is mounted with size=0 has no size. */
+/* A tmpfs that is mounted with size=0 reports no size. */
 static void test_file_system_without_size(void **state)
 {
     (void)state;
@@ -105,7 +104,7 @@ static void test_file_system_without_size(void **state)
     assert_int_equal(umount2(fixture_dir, MNT_DETACH), 0);
 }
 
-/* Of an alignment, addresses are cut off; neither they nor offsets of the file are kept. */
+/* Addresses are cut off for an alignment. Neither they nor offsets of the file are kept. */
 static void test_huge_alignment(void **state)
 {
     (void)state;
@@ -130,7 +129,7 @@ static void test_huge_alignment(void **state)
     fixture_destroy(kind);
 }
 
-/* What the kernel does not promise to malloc(3), if it counts what it promises. */
+/* Returns whether the kernel would refuse malloc(3) this size under its overcommit policy. */
 static bool is_refused_by_kernel(size_t size)
 {
     void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -141,9 +140,8 @@ static bool is_refused_by_kernel(size_t size)
 }
 
 /*
- * Kinds whose memory is not in a file: whether the kernel promises so much is its business. It
- * refused 2 TiB to malloc(3), and these kinds gave 64 threads 124 TiB of addresses, in
- * 40 s and with 8 GB of DRAM.
+ * Kinds whose memory is not in a file: the kernel's overcommit policy decides. It refused 2 TiB to
+ * malloc(3), and these kinds gave 64 threads 124 TiB of addresses, in 40 s and with 8 GB of DRAM.
  */
 static void test_more_than_all_memory(void **state)
 {
@@ -167,7 +165,7 @@ static void test_more_than_all_memory(void **state)
             assert_int_equal(memkind_posix_memalign(kind, &aligned, 4 * KIB, size), ENOMEM);
         }
         assert_true(addresses() - before < GIB);
-        /* What there may be can be had, and says nothing in errno. */
+        /* A possible size can be allocated, and errno is unchanged. */
         errno = 77;
         char *block = memkind_malloc(kind, memory / 4);
         assert_non_null(block);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a program freed before it went to sleep stayed in the file for as long as it slept. */
+/*
+ * Report: memory that a program freed before it slept stayed in the file for as long as it slept.
+ */
 #include "api/fixture.h"
 
 #include <dirent.h>
@@ -25,7 +27,7 @@
 
 static void *blocks[1 << 16];
 
-/* Blocks of all sizes, `bytes` in all; how many. */
+/* Allocates blocks of all sizes, `bytes` in all. Returns their number. */
 static size_t take(memkind_t kind, size_t bytes)
 {
     size_t count = 0;
@@ -78,7 +80,7 @@ static void sleeper_gets_it_back(memkind_t kind)
     CHECK(fixture_file_space(kind) <= held / 20);
 }
 
-/* Large blocks go past the caches. */
+/* Large blocks bypass the caches. */
 static void sleeper_gets_one_block_back(memkind_t kind)
 {
     void *block = memkind_malloc(kind, 100 * MIB);
@@ -129,7 +131,7 @@ static void *free_and_sleep(void *argument)
     return NULL;
 }
 
-/* What the caches of sleeping threads keep is nobody's either. */
+/* The caches of sleeping threads are emptied too. */
 static void sleeping_threads_keep_nothing(memkind_t kind)
 {
     struct sleeper sleeper = {.kind = kind};
@@ -149,7 +151,7 @@ static void sleeping_threads_keep_nothing(memkind_t kind)
         pthread_join(threads[i], NULL);
 }
 
-/* The thread that gives back is there while it is needed, and does not outlive that. */
+/* The idle thread exists while it is needed, and ends afterwards. */
 static void thread_comes_and_goes(memkind_t kind)
 {
     CHECK(count_threads() == 1);
@@ -159,7 +161,7 @@ static void thread_comes_and_goes(memkind_t kind)
     give(kind, take(kind, 32 * MIB));
     CHECK(count_threads() == 2);
     CHECK(memkind_purge(kind) == MEMKIND_SUCCESS);
-    /* Looks that find nothing; the time is no limit, but has an end. */
+    /* The thread ends after some checks without work. The bound only ends a hang. */
     for (int i = 0; i < 60 && count_threads() != 1; i++)
         pause_for(1);
     CHECK(count_threads() == 1);
@@ -190,7 +192,10 @@ static void *end_last(void *kind)
     return NULL;
 }
 
-/* A process that ends with its last thread does not wait for ours: the test would not end. */
+/*
+ * A process ends with its last thread and does not wait for the idle thread. Otherwise the test
+ * would not end.
+ */
 static void main_thread_ends_first(memkind_t kind)
 {
     pthread_t thread;
@@ -244,8 +249,8 @@ static void test_idle(void **state)
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         children[i] = 0;
         /*
-         * What the main thread's stack leads to is a leak for the sanitizer
-         * once that thread has ended.
+         * Objects that only the main thread's stack refers to are leaks for the sanitizer once that
+         * thread has ended.
          */
         if (FIXTURE_ASAN && parts[i].run == main_thread_ends_first)
             continue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Users of packages for Arm met it: on a kernel whose pages are larger than those that the library
- * was built for, no kind can be made, and nothing said why.
+ * Report, from users of packages for Arm: on a kernel whose pages are larger than those that the
+ * library was built for, no kind can be created, and no message says why.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@
 #define AREA_SIZE ((size_t)1 << 20)
 #define LOG_SIZE  4096
 
-/* The C library's, but for pages as no kernel has them. The library and its jemalloc ask it. */
+/* Replaces libc's function, for the library and its jemalloc: a page size that no kernel has. */
 __attribute__((visibility("default"))) long sysconf(int name)
 {
     static long (*real)(int name);
@@ -36,7 +36,7 @@ __attribute__((visibility("default"))) long sysconf(int name)
     return real(name);
 }
 
-/* What the library writes to standard error meanwhile. */
+/* What the library writes to standard error. */
 static char log_text[LOG_SIZE];
 static int log_fd;
 static int saved_stderr;

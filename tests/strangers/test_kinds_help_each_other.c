@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * On a full file system one kind's malloc was NULL while another kind held
- * what had been freed there.
+ * Report: on a full file system one kind's malloc returned NULL while another kind held freed
+ * memory there.
  */
 #include "api/fixture.h"
 
@@ -17,7 +17,7 @@
 
 static char mount_point[TEST_DIR_PATH_SIZE];
 
-/* As many blocks of 1 MiB as there are; at least `least`. */
+/* Allocates as many blocks of 1 MiB as possible, at least `least`. */
 static size_t take(memkind_t kind, void **blocks, size_t least)
 {
     size_t count = 0;
@@ -34,7 +34,7 @@ static void give(memkind_t kind, void **blocks, size_t count)
         memkind_free(kind, blocks[--count]);
 }
 
-/* Whether a block can be had before long. */
+/* Returns whether a block can be allocated before long. */
 static bool comes(memkind_t kind)
 {
     const struct timespec pause = {.tv_nsec = PAUSE_NS};
@@ -57,7 +57,7 @@ static memkind_t new_kind(void)
     return kind;
 }
 
-/* What the first has freed is there for the second at once. */
+/* The second kind can use at once what the first has freed. */
 static void test_freed_by_another_kind(void **state)
 {
     void *blocks[MOST];
@@ -72,7 +72,7 @@ static void test_freed_by_another_kind(void **state)
     fixture_destroy(other);
 }
 
-/* A refusal is not remembered for longer than it is true. */
+/* A refusal is remembered only as long as it is true. */
 static void test_freed_after_a_refusal(void **state)
 {
     void *blocks[MOST];
@@ -106,7 +106,7 @@ static void test_removed_file(void **state)
     fixture_destroy(kind);
 }
 
-/* A kind that has reached a limit of its own does not rob others for nothing. */
+/* A kind that has reached its own limit does not make other kinds release memory. */
 static void test_own_limit(void **state)
 {
     void *blocks[MOST];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A destructor of a thread that allocated in a late round got blocks of another heap, a thread that
- * used the library for the first time in its last round made the next fork hang, and
- * such threads left 24 kB each.
+ * Report: a thread's destructor that allocated in a late round got blocks of another heap, a thread
+ * that first used the library in its last round made the next fork hang, and each such thread left
+ * 24 kB.
  */
 #include "api/fixture.h"
 
@@ -16,23 +16,24 @@
 #    define SANITIZED false
 #endif
 
-/* The thread sanitizer itself ends with the last round. */
+/* The thread sanitizer's own state ends with the last round. */
 #define ROUNDS  (PTHREAD_DESTRUCTOR_ITERATIONS - (FIXTURE_TSAN ? 1 : 0))
 #define THREADS 1000
-#define WARM_UP 64                          /* threads, so that all arenas are there */
+#define WARM_UP 64                          /* threads, so that all arenas exist */
 #define SPARED  (SANITIZED ? 8 * MIB : MIB) /* of growth */
 #define LATE_KEYS \
-    40 /* made after the library's: lower and higher than 32, as the C library's tables */
+    40 /* created after the library's: below and above 32, where libc's tables differ */
 #define HANG_SECONDS 300
 
 static memkind_t kind;
 
-/* One made before the library's constructors run, and others afterwards. */
+/* One key created before the library's constructors run, and others afterwards. */
 static pthread_key_t keys[1 + LATE_KEYS];
 
 struct plan {
-    int first; /* round in which the destructor first uses the library; 0: the thread itself does */
-    int rounds; /* gone by */
+    int first;  /* the round in which the destructor first uses the library; 0: the thread itself
+                   does */
+    int rounds; /* so far */
     pthread_key_t key;
     void *block;
     bool is_brief;
@@ -127,7 +128,7 @@ static void run_thread(struct plan plan)
     memkind_free(kind, plan.block);
 }
 
-/* In the child too, where the other threads' state is the parent's. */
+/* In the child too, where the other threads' state is a copy of the parent's. */
 static void fork_and_use(void)
 {
     pid_t child = fork();
@@ -165,7 +166,7 @@ static size_t resident(void)
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Memory, maps, and what the counters say, after so many threads as before. */
+/* After so many threads, memory, maps and counters are as before. */
 static void check_nothing_grows(int first)
 {
     struct plan plan = {.first = first, .key = keys[LATE_KEYS], .is_brief = true};

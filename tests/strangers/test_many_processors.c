@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* On a machine with 1,000 processors a program got 95 kinds of the 512 that there can be. */
+/* Report: on a machine with 1,000 processors a program could create 95 of 512 kinds. */
 #include "api/fixture.h"
 
 #include <sched.h>
@@ -7,7 +7,7 @@
 
 #define DESCRIPTORS (2 * MEMKIND_MAX_KIND)
 
-/* Of the C library, for the library as well: all processors that the set has room for. */
+/* Replaces libc's function, for the library too: all processors that the set has room for. */
 __attribute__((visibility("default"))) int sched_getaffinity(pid_t process, size_t size,
                                                              cpu_set_t *set)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * 256 threads with 10 KB each held 500 MiB; 64 threads that used 64 MiB in
- * turn made a file of 4 GiB.
+ * Report: 256 threads with 10 KB each held 500 MiB; 64 threads that used 64 MiB in turn made a file
+ * of 4 GiB.
  */
 #include "api/fixture.h"
 
@@ -59,7 +59,7 @@ static void test_many_threads_with_little(void **state)
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     fixture_destroy(worker.kind);
-    /* 2.5 MiB are in blocks; a thread that fills its cache takes some more. */
+    /* 2.5 MiB are in blocks. Filling a thread's cache takes some more. */
     print_message("held %zu KiB, %zu KiB in the file\n", held / KIB, in_file / KIB);
     assert_true(held <= 64 * MIB);
 }

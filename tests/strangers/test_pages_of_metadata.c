@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* With transparent_hugepage=always, the library's own data took 2 MiB of DRAM for each map. */
+/*
+ * Report: with transparent_hugepage=always, the library's own data took 2 MiB of DRAM for each map.
+ */
 #include "api/fixture.h"
 
 #include <pthread.h>
@@ -22,7 +24,7 @@ static void *use(void *arg)
     return arg;
 }
 
-/* Whether a line of smaps begins a map of private memory without a name, which can be written. */
+/* Returns whether a line of smaps begins a private, writable, nameless map. */
 static bool is_anonymous(const char *line, unsigned long *first, unsigned long *end)
 {
     char protection[5];
@@ -42,8 +44,8 @@ static bool can_have_a_large_page(unsigned long first, unsigned long end)
 }
 
 /*
- * Maps that could have a large page unasked, but for the one behind a library's file, its .bss. A
- * map says in its flags that it was advised against.
+ * Returns the number of maps that could get a large page without advice, except the .bss of a
+ * library. The flags of a map show whether it was advised against large pages.
  */
 static size_t count_large(void)
 {
@@ -68,7 +70,7 @@ static size_t count_large(void)
     return count;
 }
 
-/* Whether the kernel knows of large pages, and says so. */
+/* Returns whether the kernel supports large pages, and shows the flags. */
 static bool has_large_pages(void)
 {
     size_t before = count_large();
@@ -77,7 +79,7 @@ static bool has_large_pages(void)
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     assert_ptr_not_equal(map, MAP_FAILED);
-    /* Apart from what the process has already. */
+    /* MADV_DONTFORK keeps the map apart from those that the process has already. */
     assert_int_equal(madvise(map, size, MADV_DONTFORK), 0);
     bool seen = count_large() > before;
     bool advised = madvise(map, size, MADV_NOHUGEPAGE) == 0 && count_large() == before;
@@ -105,7 +107,7 @@ static void test_no_large_pages(void **state)
     fixture_destroy(kind);
 }
 
-/* Blocks in DRAM have what the system has decided. */
+/* Blocks in DRAM follow the system's setting. */
 static void test_default_heap_may_have_them(void **state)
 {
     (void)state;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program that left its kind undestroyed hung at its end under memcheck, which reads all memory
- * that can be read to find leaks: beyond the end of the kind's file, each word was a SIGBUS.
+ * Report: a program that did not destroy its kind hung at its end under memcheck. memcheck reads
+ * all readable memory to find leaks, and beyond the end of the kind's file each word raised SIGBUS.
  */
 #include "api/fixture.h"
 
 #define LINE_SIZE 512
 
-/* Whether nothing of the kind's file is mapped for reading beyond its end. */
+/* Returns whether nothing of the kind's file is readable beyond its end. */
 static bool ends_with_the_file(memkind_t kind)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A program that forks while another of its threads prints the JSON report hung for ever. */
+/*
+ * Report: a program that forks while another of its threads prints the JSON report hung for ever.
+ */
 #include "api/fixture.h"
 
 #include <pthread.h>
@@ -117,7 +119,7 @@ static void forks_beside_all_calls(void **state)
     fixture_destroy(kind);
 }
 
-/* Allocates, makes kinds, prints another report, and forks, as a program's logging might. */
+/* Allocates, creates kinds, prints another report, and forks, as a program's logging might. */
 static void use_all(void *opaque, const char *piece)
 {
     bool *has_run = opaque;

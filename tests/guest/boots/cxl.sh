@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Four sockets, two of which have much CXL memory, slower and farther away than their DRAM, as the firmware says
-# (HMAT): which kind takes which node for a thread on each processor. memkind(3) has the same table.
+# Four sockets, two of them with large CXL memory, which the firmware (HMAT) describes as slower and
+# farther away than their DRAM: which kind takes which node for a thread on each processor.
+# memkind(3) has the same table.
 #
 # QEMU: -machine hmat=on -smp 4,sockets=4,cores=1 -m 3360M
 # QEMU: -object memory-backend-ram,id=m0,size=640M -numa node,nodeid=0,memdev=m0,initiator=0
@@ -42,14 +43,14 @@ run local/lowest_latency_local /tests/guest/test_local lowest_latency_local 0 1 
 run local/highest_capacity /tests/guest/test_local highest_capacity 4 4 4 4
 run local/highest_capacity_local /tests/guest/test_local highest_capacity_local 4 1 2 5
 run local/highest_capacity_local_preferred /tests/guest/test_local highest_capacity_local_preferred 4 1 2 5
-# Programs that were never changed, with their heap on nodes: the share of their pages on each.
+# Unchanged programs with their heap on nodes: the share of their pages on each.
 heap="/tests/preload/heap_nodes"
 run nodes/bind memkind-pmem run --nodes 4 -- $heap 4:100
 run nodes/closest taskset 8 memkind-pmem run --nodes 4-5 -- $heap 5:100
 run nodes/preferred memkind-pmem run --nodes 5 --policy preferred -- $heap 5:100
 run nodes/interleave memkind-pmem run --nodes 4-5 --policy interleave -- $heap 4:50 5:50
 run nodes/ratio taskset 1 memkind-pmem run --nodes 4 --ratio 1:4 -- $heap 0:20 4:80
-# This kernel is older than 6.9.
+# Linux before 6.9 has no weighted interleaving.
 run nodes/weighted sh -c "memkind-pmem run --nodes 4-5 --policy weighted -- $heap 4:50 2>&1 | grep 'needs Linux 6.9'"
 run nodes/capacity memkind-pmem run --kind highest-capacity -- $heap 4:100
 run nodes/local taskset 8 memkind-pmem run --kind highest-capacity-local -- $heap 5:100

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What counts as DAX, and what memkind-pmem says and does there; and tests of api on a
-# disk's file system without it.
+# Which places count as DAX, and the output and effect of memkind-pmem there; and tests of api on a
+# disk's file system without DAX.
 #
 # QEMU: -m 2G,slots=2,maxmem=4G -object memory-backend-memfd,id=virtio,size=128M,share=on
 # QEMU: -device virtio-pmem-pci,memdev=virtio
@@ -27,8 +27,8 @@ run path/virtio /tests/guest/test_dax_path no-dax-although-statx /mnt/virtio
 run check/ext4 check_place 0 /mnt/ext4 'verdict="dax"' 'type="ext4"' 'options="[^"]*dax=always.*"' "source=\"$ext4\"" \
     map_sync=true hole_punching=true huge_pages=true 'reason=""' numa_node=0 'size=[1-9][0-9]{8}' \
     'free=[1-9][0-9]{8}' measured says "/mnt/ext4: DAX. No action needed."
-# Each leaves space behind that is free once the journal is written; the next
-# is not to be misled by it.
+# Each run leaves space behind that is free only once the journal is written. The next run must not
+# be misled by that.
 run check/ext4_again sh -euc 'for i in 1 2 3 4 5 6
 do
     check_place 0 /mnt/ext4 huge_pages=true "reason=\"\"" measured

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Device DAX: memory that the firmware has set aside, which Linux makes a device of without being asked (as it
-# does with CXL memory), and an NVDIMM namespace in devdax mode; then both as system RAM, each on a node.
+# Device DAX: memory that the firmware has reserved, of which Linux makes a device by itself (as
+# with CXL memory), and an NVDIMM namespace in devdax mode; then both as system RAM, each on a node.
 #
 # QEMU: -smp 2 -m 2G,slots=2,maxmem=8G
 # QEMU: -object memory-backend-ram,id=near,size=2G -numa node,nodeid=0,cpus=0-1,memdev=near -numa node,nodeid=1
@@ -51,7 +51,7 @@ run run/all memkind-pmem run --dir "$nvdimm" -- /tests/preload/heap_place "$nvdi
 export MEMKIND_TEST_DIR=$nvdimm STRESS_SECONDS=3 STRESS_SLOTS=50
 run device/threads /tests/stress/test_threads
 
-# As a user would: the device becomes memory of node 1, and no kind can be made on it any more.
+# The device becomes memory of node 1, and no kind can be created on it any more.
 unset MEMKIND_TEST_DIR
 modprobe kmem
 run online/dax_kmem /tests/guest/test_online dax_kmem 1 "daxctl reconfigure-device --mode=system-ram ${nvdimm#/dev/}"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# One socket whose nodes disagree: the quickest, the largest, and the one of the highest bandwidth are three (HMAT).
-# memkind(3) has the same table.
+# One socket with three nodes: the fastest, the largest, and the one of the highest bandwidth
+# (HMAT). memkind(3) has the same table.
 #
 # QEMU: -machine hmat=on -smp 2,sockets=1,cores=2 -m 1984M
 # QEMU: -object memory-backend-ram,id=m0,size=704M -numa node,nodeid=0,memdev=m0,initiator=0

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# ext4 with DAX on emulated persistent memory, made as recommended: tests of api
-# and short ones of stress.
+# ext4 with DAX on emulated persistent memory, made as recommended: tests of api and short ones of
+# stress.
 #
-# Left out here and on XFS, because emulation is ten to thirty times slower: test_limits and
-# test_lifecycle (minutes; the boot "full" and stress/test_lifecycle stand for them),
-# test_environment, test_realloc and test_arena_operations (20 to 50 s, and nothing in them
-# depends on the file system), test_policy on ext4 (45 s; on XFS it runs), test_first_call and
-# test_layout (no file system at all). test_many_kinds and test_large_blocks want more than a GiB;
-# scripts want Python or bash.
+# Not run here or on XFS, because emulation is ten to thirty times slower: test_limits and
+# test_lifecycle (minutes; the boot "full" and stress/test_lifecycle cover them), test_environment,
+# test_realloc and test_arena_operations (20 to 50 s, independent of the file system), test_policy
+# on ext4 (45 s; run on XFS), test_first_call and test_layout (no file system). test_many_kinds and
+# test_large_blocks need more than a GiB; scripts need Python or bash.
 #
 # QEMU: -m 2G
 # KERNEL: memmap=512M!1G

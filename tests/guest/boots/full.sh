@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Full file systems, small and large, and processes that are killed. XFS of less than 640 MiB has
-# room for stripes of 2 MiB and its log in two allocation groups, not in the usual eight.
+# Full file systems, small and large, and killed processes. XFS of less than 640 MiB needs two
+# allocation groups instead of eight for stripes of 2 MiB and its log.
 #
 # QEMU: -m 4G
 # KERNEL: memmap=64M!1G memmap=512M!1152M memmap=1G!4G

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Huge pages of 1 GiB, on one node of two. The kernel takes them when it starts,
-# from what is in one piece.
+# Huge pages of 1 GiB, on one node of two. The kernel reserves them at its start, from contiguous
+# memory.
 #
 # QEMU: -smp 2 -m 4864M
 # QEMU: -object memory-backend-ram,id=m0,size=4608M -numa node,nodeid=0,cpus=0-1,memdev=m0

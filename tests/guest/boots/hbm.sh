@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Two sockets, each with high bandwidth memory beside its DRAM, as the firmware says (HMAT): which kind takes which
-# node for a thread on each processor. memkind(3) has the same table.
+# Two sockets, each with DRAM and with high bandwidth memory that the firmware describes (HMAT):
+# which kind takes which node for a thread on each processor. memkind(3) has the same table.
 #
 # QEMU: -machine hmat=on -smp 2,sockets=2,cores=1 -m 1984M
 # QEMU: -object memory-backend-ram,id=m0,size=1024M -numa node,nodeid=0,memdev=m0,initiator=0
@@ -37,8 +37,8 @@ run local/highest_capacity /tests/guest/test_local highest_capacity 0 0
 run local/highest_capacity_preferred /tests/guest/test_local highest_capacity_preferred 0 0
 run local/highest_capacity_local /tests/guest/test_local highest_capacity_local 0 1
 run local/highest_capacity_local_preferred /tests/guest/test_local highest_capacity_local_preferred 0 1
-# A program that was never changed: its blocks of more than 4 KiB, by default of the kind
-# that prefers such memory.
+# An unchanged program: its blocks of more than 4 KiB, by default of the kind that prefers high
+# bandwidth memory.
 heap=/tests/preload/heap_nodes
 autohbw="env LD_PRELOAD=/bin/libautohbw.so.0 AUTO_HBW_SIZE=4K AUTO_HBW_LOG=0"
 run autohbw/first taskset 1 $autohbw $heap 2:100

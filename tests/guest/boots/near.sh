@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Two sockets, each with persistent memory: a heap in both directories, of which a thread
-# takes the one that is near.
+# Two sockets, each with persistent memory: a heap in both directories. A thread allocates from the
+# nearer one.
 #
 # QEMU: -smp 2,sockets=2,cores=1 -m 2G
 # QEMU: -object memory-backend-ram,id=m0,size=1G -numa node,nodeid=0,memdev=m0,cpus=0

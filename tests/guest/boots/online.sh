@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# A node without processors whose memory comes online while programs run, as memory that is plugged in does.
+# A node without processors whose memory comes online while programs run, as hot-plugged memory
+# does.
 #
 # QEMU: -smp 2 -m 768M,slots=2,maxmem=4G
 # QEMU: -object memory-backend-ram,id=m0,size=768M -numa node,nodeid=0,cpus=0-1,memdev=m0 -numa node,nodeid=1
 # QEMU: -object memory-backend-ram,id=m1,size=256M -device pc-dimm,memdev=m1,node=1
 # SECONDS: 120
 
-# Without its memory, the node is none.
+# A node without memory does not exist.
 unplug()
 {
     set_memory 1 offline

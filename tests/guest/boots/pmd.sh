@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The share of a heap of 256 MiB that is mapped by 2 MiB entries: asserted for new file systems made
-# as recommended, a table for others, and what memkind-pmem says of those.
+# as recommended, printed for others, and the output of memkind-pmem on those.
 #
-# used: files were made until nothing was left, and removed; worn: one of eight is still there.
-# pieces: each free piece is smaller than 2 MiB.
+# States: fresh; used: files were written until the file system was full, and removed; worn: one
+# file of eight still exists; pieces: each free piece is smaller than 2 MiB.
 #
 # QEMU: -m 2G
 # KERNEL: memmap=640M!1G
@@ -18,7 +18,7 @@ xfs_recommended() { make_xfs "$pmem" /mnt; }
 ext4_default() { mkfs.ext4 -q "$pmem"; mount -t ext4 -o dax "$pmem" /mnt; }
 xfs_default() { mkfs.xfs -q -f -m reflink=0 "$pmem"; mount -t xfs -o dax "$pmem" /mnt; }
 
-# leave_pieces: of files of 1 MiB that fill the file system, each second one is removed.
+# leave_pieces: fills the file system with files of 1 MiB and removes every second one.
 leave_pieces()
 {
     files=0
@@ -32,7 +32,7 @@ leave_pieces()
 # prepare MAKE STATE: mounts a file system at /mnt.
 prepare()
 {
-    umount /mnt 2>/dev/null || true # the first time there is none
+    umount /mnt 2>/dev/null || true # the first time nothing is mounted
     $1
     case $2 in
     used) /tests/guest/use_up /mnt 0 ;;
@@ -54,8 +54,8 @@ for make in ext4_recommended xfs_recommended ext4_default xfs_default; do
     for state in fresh used worn; do
         for size in small large; do
             case $make-$state in
-            *_recommended-fresh) continue ;; # see above
-            xfs_default-*) [ $state = fresh ] || continue ;; # no better than new
+            *_recommended-fresh) continue ;; # asserted above
+            xfs_default-*) [ $state = fresh ] || continue ;; # no better than fresh
             esac
             prepare $make $state
             /tests/guest/pmd_share /mnt $size "$make, $state" >>$table
@@ -63,7 +63,7 @@ for make in ext4_recommended xfs_recommended ext4_default xfs_default; do
     done
 done
 
-# As the table says, a heap on ext4 has such pages even without the options, and where it was used.
+# A heap on ext4 gets such pages even without the options, and on a used file system.
 prepare ext4_default fresh
 run check/ext4_default check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pages=true 'reason=""' measured
 prepare ext4_default worn

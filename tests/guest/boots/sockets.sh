@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Two sockets with memory beside their DRAM, of which the firmware says nothing: high bandwidth is
-# what the user lists. memkind(3) has the same table.
+# Two sockets with memory beside their DRAM that the firmware does not describe: the user lists the
+# nodes of high bandwidth. memkind(3) has the same table.
 #
 # QEMU: -smp 2,sockets=2,cores=1 -m 1984M
 # QEMU: -object memory-backend-ram,id=m0,size=1024M -numa node,nodeid=0,memdev=m0

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# XFS with DAX, made as recommended, and the times beside memkind's; see
-# boots/ext4.sh for what is left out.
+# XFS with DAX, made as recommended, and times beside memkind's. boots/ext4.sh lists the tests that
+# are not run.
 #
 # QEMU: -m 2G
 # KERNEL: memmap=640M!1G

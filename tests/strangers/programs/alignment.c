@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A store of 16 bytes at once, by SSE or NEON, to a block of malloc(8) was SIGSEGV: not aligned to
- * 16.
+ * Stores 16 bytes at once, by SSE or NEON, to a block of malloc(8). Report: SIGSEGV, as the block
+ * was not aligned to 16.
  */
 #include <malloc.h>
 #include <pthread.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program that moves its blocks together, as databases do that are made for jemalloc, found no
- * block worth moving on the preload library.
+ * A program that defragments its heap as databases do that are made for jemalloc. Report: no block
+ * was worth moving on the preload library.
  *
- * It asks jemalloc's functions how full the slabs of its blocks are, and moves those out of slabs
- * that are emptier than the average of those that have room. Prints what the heap held before and
- * after. Exits with 77 where the process has no such functions.
+ * It calls jemalloc's functions to query how full the slabs of its blocks are, and moves those out
+ * of slabs that are emptier than the average of the non-full slabs. Prints what the heap held
+ * before and after. Exits with 77 if the process has no such functions.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,7 +19,7 @@
 #define BLOCKS     ((size_t)200000)
 #define LEAST      ((size_t)32)
 #define SPREAD     ((size_t)600)
-#define KEEP       8u /* one of so many */
+#define KEEP       8u /* one block of so many is kept */
 #define BATCH      64
 #define PASSES     20
 #define BINS       64u
@@ -62,14 +62,16 @@ static void refresh(void)
     CHECK(je.mallctl("epoch", &epoch, &size, &epoch, sizeof(epoch)) == 0);
 }
 
-/* Slabs of one size: those that are not full, and the blocks that these hold. */
+/* The non-full slabs of one size class, and the blocks that they hold. */
 static struct bin {
     size_t size, blocks;
     size_t with_room, used;
 } bins[BINS];
 static unsigned bin_count;
 
-/* By MIBs, whose last number but one changes: that is how programs ask for many. */
+/*
+ * Queries through a MIB whose last component but one is replaced, as programs do for many queries.
+ */
 static size_t of_bin(const char *name, unsigned bin)
 {
     size_t mib[8];
@@ -106,7 +108,7 @@ static void look_at_slabs(void)
         size_t used = of_bin("stats.arenas.4096.bins.0.curregs", i);
         bins[i].with_room = of_bin("stats.arenas.4096.bins.0.nonfull_slabs", i);
         CHECK(bins[i].with_room <= slabs && used <= slabs * bins[i].blocks);
-        /* The slab that is being filled counts as none of these. */
+        /* The slab that is being filled is not counted as full or non-full. */
         size_t full = (slabs - bins[i].with_room) * bins[i].blocks;
         bins[i].used = used > full ? used - full : 0;
     }
@@ -149,7 +151,10 @@ static void fill(void)
     }
 }
 
-/* What is kept stays in its place in the array, which says what is in it. */
+/*
+ * Frees all but one of KEEP blocks, which keep their places in the array: the index gives the
+ * contents.
+ */
 static void free_most(void)
 {
     for (size_t i = 0; i < BLOCKS; i++)
@@ -178,7 +183,7 @@ static void move(struct block *block)
     block->address = moved;
 }
 
-/* What batch_query says of a block. */
+/* The result of batch_query for one block. */
 struct slab {
     size_t free, blocks, size;
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Users met: a program that asks for a number which the heap's file has gets "Device or resource
- * busy", and what it writes lies in the heap.
+ * Report: a program that requests the descriptor number of the heap's file gets "Device or resource
+ * busy", and its output is written into the heap.
  *
- * Usage: descriptors CASE. MEMKIND_PRELOAD_DIR tells where the heap's file is.
+ * Usage: descriptors CASE. MEMKIND_PRELOAD_DIR is the directory of the heap's file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,13 +29,13 @@
 #define NUMBERS    2048
 #define LINES      500
 
-/* Not in every libc's headers. */
+/* Missing in some libcs' headers. */
 int close_range(unsigned first, unsigned last, int flags);
 void closefrom(int first);
 
 static unsigned char *blocks[BLOCKS];
-static long open_max;   /* what sysconf(3) says of descriptors; 0: the truth */
-static int report = -1; /* where to say what is wrong: streams may be closed */
+static long open_max;   /* what sysconf(3) returns for descriptors; 0: the true number */
+static int report = -1; /* where failures are printed: the standard streams may be closed */
 
 #define NEED(condition)                                                                   \
     do {                                                                                  \
@@ -47,7 +47,7 @@ static int report = -1; /* where to say what is wrong: streams may be closed */
         }                                                                                 \
     } while (0)
 
-/* The preload library finds this one before libc's. */
+/* The preload library finds this function before libc's. */
 long sysconf(int name)
 {
     struct rlimit limit;
@@ -60,7 +60,7 @@ long sysconf(int name)
 
 /* -- The heap ---------------------------------------------------------------------------------- */
 
-/* The number of the heap's file. */
+/* Returns the descriptor of the heap's file. */
 static int number_of_heap(void)
 {
     const char *place = getenv("MEMKIND_PRELOAD_DIR");
@@ -97,7 +97,7 @@ static void check_blocks(void)
             NEED(blocks[i][at] == (unsigned char)i);
 }
 
-/* The heap is whole, and can grow. */
+/* Checks that the heap is intact and can grow. */
 static void check_heap(void)
 {
     check_blocks();
@@ -129,7 +129,10 @@ static void check_child(void)
     check_heap();
 }
 
-/* A file of the program's with that number, or the lowest: nothing but the line is in it. */
+/*
+ * Opens a file of the program with that number, or the lowest, and checks that only the program's
+ * line is in it.
+ */
 static int own_file(int number)
 {
     int fd = memfd_create("program", MFD_CLOEXEC);
@@ -157,7 +160,7 @@ static void check_own_file(int fd)
 
 /* -- Cases ------------------------------------------------------------------------------------- */
 
-/* Started with streams closed. What is printed goes nowhere, and not into the heap. */
+/* Started with closed streams: what is printed goes nowhere, and not into the heap. */
 static void streams(void)
 {
     report = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
@@ -174,7 +177,7 @@ static void streams(void)
     check_child();
 }
 
-/* Low numbers by name, and the very number of the heap's file. */
+/* Requests low numbers by name, and the number of the heap's file. */
 static void replace(void)
 {
     fill_blocks();
@@ -194,7 +197,7 @@ static void replace(void)
         NEED(close(number) == 0);
         check_heap();
     }
-    /* What cannot be: the number is as free afterwards as it seemed. */
+    /* Calls that must fail: the number stays as free as it seemed. */
     int number = number_of_heap();
     NEED(dup2(NUMBERS - 1, number) == -1 && errno == EBADF);
     number = number_of_heap();
@@ -203,7 +206,7 @@ static void replace(void)
     check_child();
 }
 
-/* All descriptors are closed, in all ways. */
+/* Closes all descriptors, in every way. */
 static void close_all(void)
 {
     report = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
@@ -230,7 +233,7 @@ static void close_all(void)
     }
 }
 
-/* As close_all(), by system calls that no library sees. */
+/* As close_all(), by system calls that no library can intercept. */
 static void close_unseen(void)
 {
     report = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
@@ -243,7 +246,7 @@ static void close_unseen(void)
     NEED(write(own, LINE, strlen(LINE)) == (ssize_t)strlen(LINE));
     NEED(syscall(SYS_dup3, own, number, 0) == number);
     check_blocks();
-    /* It may be that no more can be had; but nothing is damaged. */
+    /* There may be no more memory, but no block is damaged. */
     for (int i = 0; i < BLOCKS; i += 2) {
         free(blocks[i]);
         blocks[i] = malloc(BLOCK_SIZE);
@@ -258,7 +261,7 @@ static void close_unseen(void)
     check_own_file(number);
 }
 
-/* A child that has the parent's memory does what it likes with its own numbers. */
+/* A child that shares the parent's memory changes its own descriptors. */
 static void borrowed_memory(void)
 {
     int status;
@@ -282,7 +285,7 @@ static void borrowed_memory(void)
     check_own_file(own);
 }
 
-/* No number is left: the program is told so. */
+/* All numbers are used: the program gets the error. */
 static void no_number(void)
 {
     struct rlimit limit = {.rlim_cur = NUMBERS, .rlim_max = NUMBERS};
@@ -298,7 +301,7 @@ static void no_number(void)
         check_child();
 }
 
-/* How often close(2) and dup2(2) are called here is what others' libraries count. */
+/* Counts close(2) and dup2(2) in this process, as other libraries' wrappers would. */
 static void wrapped(void)
 {
     fill_blocks();
@@ -312,9 +315,7 @@ static void wrapped(void)
     check_child();
 }
 
-/*
- * A kernel without close_range(2), and a limit of 10^9: each number by itself would take minutes.
- */
+/* A kernel without close_range(2), and a limit of 10^9: closing each number would take minutes. */
 static void old_kernel(void)
 {
     struct sock_filter code[] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Goes on allocating and freeing in threads when its heap is full, and prints how often the library
- * looked for room everywhere. Usage: full OPERATIONS MOST THREADS
+ * Continues to allocate and free in threads when its heap is full, and prints how often the library
+ * searched everywhere for room. Usage: full OPERATIONS MOST THREADS
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -34,7 +34,7 @@ struct player {
 static struct player players[THREADS];
 static pthread_barrier_t all_are_full;
 
-/* Of the library's report on its kinds. */
+/* Parses the library's report on its kinds. */
 static void find_retries(void *opaque, const char *text)
 {
     const char *found = strstr(text, "retries: ");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Grows one array in small steps by realloc(3), and counts how often it
- * changes the heap it lies in.
+ * Grows one array in small steps by realloc(3), and counts how often the array moves between heaps.
  * Usage: grow DIRECTORY MOST
  */
 #include <stdbool.h>
@@ -23,7 +22,7 @@
 #define LINE_SIZE   512
 #define HEXADECIMAL 16
 
-/* Whether the block lies in a file of the directory. */
+/* Returns whether the block lies in a file of the directory. */
 static bool is_in_file(const void *block, const char *directory)
 {
     FILE *file = fopen("/proc/self/maps", "re");

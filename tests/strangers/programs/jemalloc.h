@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Checks, and functions that the process may have, for programs that are made for jemalloc. */
+/* Checks and optional functions for programs that are made for jemalloc. */
 #pragma once
 
 #include <dlfcn.h>
@@ -20,7 +20,7 @@ static inline void check(bool holds, const char *what, int line)
     _exit(1);
 }
 
-/* Stores the address of the function at `function`. Exits with 77 where there is none. */
+/* Stores the address of the function. Exits with 77 if the process has none. */
 static inline void find(void *function, const char *name)
 {
     void *found = dlsym(RTLD_DEFAULT, name);

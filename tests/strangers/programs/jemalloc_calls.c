@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program that calls jemalloc's own functions on blocks of the preload library's malloc crashed.
+ * Calls jemalloc's own functions on blocks of the preload library's malloc. Report: such programs
+ * crashed.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -61,7 +62,7 @@ static bool is_zero(const char *block, size_t from, size_t to)
 
 static void look_at_blocks(void)
 {
-    /* Blocks of one interface go to the other. */
+    /* Blocks of one interface are freed by the other. */
     je.dallocx(malloc(SIZE), 0);
     je.sdallocx(malloc(SIZE), SIZE, 0);
     free(je.mallocx(SIZE, 0));
@@ -138,7 +139,8 @@ static unsigned threads(void)
 }
 
 /*
- * Each fork would wait for their locks. What they would do, the library does, unless told not to.
+ * Background threads are off: each fork would wait for their locks. The library's idle thread does
+ * their work.
  */
 static void look_at_background_threads(void)
 {
@@ -164,7 +166,7 @@ static size_t size_of_class(const char *name)
     return value;
 }
 
-/* Numbers of classes and of slabs, also where a number in the name is none. */
+/* Figures of size classes and slabs, also for invalid numbers in a name. */
 static void look_at_utilization(void)
 {
     uint32_t bins = 0;
@@ -207,7 +209,7 @@ static void look_at_utilization(void)
     free(large);
 }
 
-/* redis's own copy of jemalloc has this: whether moving the block makes memory less. */
+/* From redis's own copy of jemalloc: returns whether moving the block would save memory. */
 static void look_at_hints(void)
 {
     enum { COUNT = 4000, FULL = COUNT / 2, SURVIVES = 50 };
@@ -224,7 +226,7 @@ static void look_at_hints(void)
     unsigned worth_it = 0;
     for (size_t i = FULL; i < COUNT; i += SURVIVES)
         worth_it += hint(blocks[i]) != 0;
-    /* Not in the slab that is being filled. */
+    /* Blocks of the slab that is being filled are not worth moving. */
     CHECK(worth_it >= FULL / SURVIVES / 2);
     worth_it = 0;
     for (size_t i = 0; i < FULL - FULL / 10; i++)
@@ -248,7 +250,10 @@ static void look_at_errors(void)
     CHECK(je.mallctl("no.such.name", NULL, NULL, NULL, 0) == ENOENT);
     CHECK(je.mallctl("stats", NULL, NULL, NULL, 0) == ENOENT);
     CHECK(je.mallctl("", NULL, NULL, NULL, 0) == ENOENT);
-    /* Who sees whether malloc is jemalloc's asks this; what depends on it is not here. */
+    /*
+     * Programs check by this name whether malloc is jemalloc's. The library does not support what
+     * they would do then.
+     */
     CHECK(je.mallctl("thread.allocatedp", NULL, NULL, NULL, 0) == ENOENT);
     CHECK(je.mallctl("config.stats", NULL, NULL, &flag, sizeof(flag)) == EPERM);
     size = sizeof(narrow);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program with a PMEM kind of its own, whose children have copies, on the preload library: the
- * kind's data lay in the preload library's heap, and what the child did changed its parent's.
+ * A program with a PMEM kind of its own, whose children have copies, on the preload library.
+ * Report: the kind's data lay in the preload library's heap, and the child's changes to it changed
+ * the parent's kind.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -14,8 +15,8 @@
 #define SIZE   ((size_t)5000)
 
 /*
- * Of memkind.h, which this program cannot be linked with: a static library has another kind of its
- * own.
+ * From memkind.h. This program cannot be linked with the library: a static library would have
+ * another kind.
  */
 struct memkind;
 struct memkind_config;
@@ -98,7 +99,7 @@ int main(int argc, char **argv)
 
     check(argc == 2, "the directory is an argument");
     find_all();
-    /* The thread is on its fast way. */
+    /* The thread uses the fast path. */
     check(memkind.detect(malloc(SIZE)) != NULL, "malloc is served from a kind");
     struct memkind_config *config = memkind.config_new();
     check(memkind.detect(config) == NULL, "a configuration is in libc's heap");

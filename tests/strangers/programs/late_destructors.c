@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads whose destructors allocate and free in each round, or in the last one
- * for the first time; a fork.
+ * Threads whose destructors allocate and free in each round, or first in the last round; then a
+ * fork.
  */
 #include <limits.h>
 #include <pthread.h>
@@ -18,7 +18,7 @@ static const size_t sizes[SIZES] = {1, 24, 1000, 5000, 100000, 300000};
 static pthread_key_t key;
 
 struct plan {
-    int first; /* round in which the destructor first allocates */
+    int first; /* the round in which the destructor first allocates */
     int rounds;
     void *blocks[SIZES];
 };

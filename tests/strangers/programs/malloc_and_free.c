@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program that has a malloc and a free of its own, and no calloc and realloc, died before main():
- * a library that came with the preload library called those on its blocks.
+ * A program that defines malloc and free, but neither calloc nor realloc. Report: it died before
+ * main(), because a library of the preload library called those functions on its blocks.
  *
- * With the argument "all", the program does so itself: on libc alone that is an error.
+ * With the argument "all", the program makes such calls itself, which is an error with libc alone.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -15,12 +15,12 @@
 #define EXPORT     __attribute__((visibility("default")))
 #define ARENA_SIZE ((size_t)16 << 20)
 #define ALIGNMENT  ((size_t)16)
-#define GUARD      ((size_t)64 << 10) /* no page is larger */
+#define GUARD      ((size_t)64 << 10) /* the largest page */
 
 static struct {
     unsigned char *begin;
     size_t used;
-    size_t last; /* the size of the last block, while it can be given back */
+    size_t last; /* the size of the last block, while that can be freed */
 } arena;
 
 static int is_own(const void *ptr)
@@ -28,7 +28,7 @@ static int is_own(const void *ptr)
     return (uintptr_t)ptr - (uintptr_t)arena.begin < ARENA_SIZE;
 }
 
-/* The last block ends where nothing can be read. */
+/* Behind the last block lies a page that cannot be read. */
 static unsigned char *new_arena(void)
 {
     unsigned char *begin =
@@ -39,7 +39,7 @@ static unsigned char *new_arena(void)
     return begin;
 }
 
-/* From the end downwards: reading behind a block is reading older ones, and then nothing. */
+/* Allocates downwards: reading past a block reads older blocks, and then faults. */
 EXPORT void *malloc(size_t size)
 {
     if (arena.begin == NULL)
@@ -59,7 +59,7 @@ EXPORT void free(void *ptr)
     if (ptr == NULL)
         return;
     if (is_own(ptr)) {
-        /* The next block as large has what this one had. */
+        /* The next block of this size gets this memory. */
         if (ptr == arena.begin + ARENA_SIZE - arena.used) {
             arena.used -= arena.last;
             arena.last = 0;
@@ -93,7 +93,7 @@ static void grow(char *block, size_t before, size_t size)
 
 static void look_at_others(char *last)
 {
-    volatile size_t most = SIZE_MAX; /* compilers warn of it */
+    volatile size_t most = SIZE_MAX; /* volatile: compilers warn of the constant */
     unsigned char *zeros = malloc(10000);
     char *line = NULL;
     size_t size = 0;

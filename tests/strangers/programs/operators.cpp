@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A C++ program that was linked with another allocator got operator new from there, and free() from
- * the preload library. Usage: operators all | full | replaced. Prints how many blocks were in a
- * kind.
+ * A C++ program that is linked with another allocator. Report: it got operator new from that
+ * allocator, and free() from the preload library. Usage: operators all | full | replaced. Prints
+ * how many blocks were in a kind.
  */
 #include <dlfcn.h>
 #include <unistd.h>
@@ -34,7 +34,7 @@ void check(bool holds, const char *what)
     _exit(1);
 }
 
-/* Keeps the compiler from leaving out what it knows the meaning of. */
+/* Hides a call that the compiler would optimise away. */
 void *opaque(void *ptr)
 {
     asm volatile("" : "+r"(ptr) : : "memory");
@@ -99,7 +99,7 @@ void *reserve[TOO_MANY];
 std::size_t reserved;
 int handled;
 
-/* The first time it gives something back, the second time it gives up. */
+/* The first call frees memory, the second one gives up. */
 void handler()
 {
     if (handled++ == 0) {
@@ -109,7 +109,7 @@ void handler()
     throw std::bad_alloc();
 }
 
-/* Where there is no room: the heap is small, and nothing falls back to DRAM. */
+/* A full heap: the heap is small, and does not fall back to DRAM. */
 void full()
 {
     while (reserved < TOO_MANY) {
@@ -139,7 +139,7 @@ void full()
 } // namespace
 
 #ifdef REPLACED
-/* A program's own operators: all other forms are to use them. */
+/* The program's own operators, which all other forms must call. */
 #    ifndef __clang__
 #        pragma GCC diagnostic ignored "-Wsized-deallocation"
 #    endif

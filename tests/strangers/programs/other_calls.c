@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Programs that call tcmalloc's or mimalloc's own functions on blocks of the preload library's
- * malloc crashed. Usage: other_calls tcmalloc|mimalloc, with that library in the process.
+ * Calls tcmalloc's or mimalloc's own functions on blocks of the preload library's malloc. Report:
+ * such programs crashed. Usage: other_calls tcmalloc|mimalloc, with that library in the process.
  */
 #include <dlfcn.h>
 #include <malloc.h>
@@ -37,7 +37,7 @@ static void *find(const char *name)
     return found;
 }
 
-/* The function of that name, as one of that type. */
+/* The function of that name, cast to the type. */
 #define CALL(type, name) ((type)(uintptr_t)find(#name))
 
 typedef void *alloc(size_t);
@@ -89,7 +89,7 @@ static void tcmalloc(void)
     char *block = CALL(alloc *, tc_malloc)(SIZE);
     CHECK(in_kind(block));
     free(block);
-    /* Its operators' blocks are its own. */
+    /* The allocator's operators allocate from its own heap. */
     free(CALL(alloc *, tc_new)(SIZE));
     CALL(take *, tc_delete)(CALL(alloc *, tc_new)(SIZE));
     CHECK(realloc(CALL(alloc *, tc_new)(SIZE), 2 * SIZE) != NULL);
@@ -148,7 +148,7 @@ static void mimalloc(void)
     free(CALL(char *(*)(const char *), mi_strdup)("text"));
     mimalloc_sizes();
 
-    /* Its heaps are its own. */
+    /* The allocator's heaps stay its own. */
     void *heap = CALL(void *(*)(void), mi_heap_new)();
     block = CALL(void *(*)(void *, size_t), mi_heap_malloc)(heap, SIZE);
     CHECK(!in_kind(block));

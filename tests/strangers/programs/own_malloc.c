@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A program with an allocator of its own got another allocator's strdup(3): SIGSEGV at free. */
+/*
+ * A program with an allocator of its own. Report: it got another allocator's strdup(3), and free
+ * raised SIGSEGV.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -22,7 +25,7 @@ static int is_own(const void *ptr)
     return (uintptr_t)ptr - (uintptr_t)arena < ARENA_SIZE;
 }
 
-/* A block behind its size, until there is no more. */
+/* Allocates a block after its size, from an array. */
 EXPORT void *malloc(size_t size)
 {
     unsigned char *block = NULL;

@@ -2,8 +2,8 @@
 /*
  * Executes a command under a filter of system calls, as container engines and man(1) do.
  *
- * Usage: refuse_calls EPERM|ENOSYS|kill CALL[,CALL...] COMMAND... Exits with 77 where there are no
- * filters.
+ * Usage: refuse_calls EPERM|ENOSYS|kill CALL[,CALL...] COMMAND... Exits with 77 if filters are not
+ * supported.
  */
 #include <stdio.h>
 #include <string.h>

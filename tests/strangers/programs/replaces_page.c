@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A process that is looked at by memkind-pmem stats: puts another file in the place of its page of
- * numbers and back, as fast as it can.
+ * A target of memkind-pmem stats that replaces its page of numbers by another file and back, as
+ * fast as it can.
  *
- * Usage: replaces_page FILE. Writes "ready" and, when its standard input ends, how often FILE was
+ * Usage: replaces_page FILE. Writes "ready", and when its standard input ends, how often FILE was
  * opened and closed.
  */
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PLACE 50 /* the descriptor; those of the two files are looked at later */
+#define PLACE 50 /* a descriptor above those of the two files */
 #define TURNS 1000
 
 static int move_up(int fd)

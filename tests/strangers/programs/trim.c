@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Frees much, and has it given back. Usage: trim DIRECTORY WHAT
+ * Frees much memory, and waits until it is given back. Usage: trim DIRECTORY METHOD
  *
- * WHAT: "trim", by malloc_trim(3); "sleep", by doing nothing for 15 seconds.
+ * METHOD: "trim", by malloc_trim(3); "sleep", by sleeping for 15 seconds.
  */
 #include <dirent.h>
 #include <malloc.h>
@@ -25,11 +25,11 @@
 #define SECONDS    15
 #define STAT_BLOCK 512
 #define PATH_SIZE  512
-#define FEW        20 /* a twentieth may stay */
+#define FEW        20 /* one of so many bytes may stay */
 
 static void *blocks[BLOCKS];
 
-/* Bytes of file space of the heap: of the open file that lies in the directory. */
+/* Returns the file space of the heap: of the open file in the directory. */
 static size_t file_space(const char *directory)
 {
     DIR *dir = opendir("/proc/self/fd");
