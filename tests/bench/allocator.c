@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Looks for the libraries of the allocators in the folder of the C library and the usual ones. */
+/* Searches for the allocators' libraries in libc's folder and the usual ones. */
 #include "allocator.h"
 
 #include <dlfcn.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The allocators that are compared, and where they lie on this machine. */
+/* The allocators that are compared, and the paths of their libraries on this machine. */
 #pragma once
 
 #include <limits.h>
 #include <stdbool.h>
 
-/* Their order is that of the columns. */
+/* In the order of the columns. */
 enum allocator_index {
     ALLOCATOR_OURS,
-    ALLOCATOR_PRELOAD, /* the same by malloc(3) */
+    ALLOCATOR_PRELOAD, /* this library's kind through malloc(3) */
     ALLOCATOR_MEMKIND,
     ALLOCATOR_GLIBC,
     ALLOCATOR_JEMALLOC,
@@ -19,16 +19,18 @@ enum allocator_index {
 
 struct allocator {
     const char *name;
-    const char *package;           /* the distribution's package that has it */
-    const char *const *file_names; /* of its library, the wanted one first, NULL behind the last */
-    const char *colour;            /* of its bars */
+    const char *package;           /* the distribution's package of the library */
+    const char *const *file_names; /* of the library, by preference, terminated by NULL */
+    const char *colour;            /* of the bars */
     bool kind;                     /* used through a PMEM kind, not through malloc(3) */
     bool found;
-    char path[PATH_MAX]; /* of its library, if found */
+    char path[PATH_MAX]; /* of the library, if found */
 };
 
 extern struct allocator allocator_table[ALLOCATOR_COUNT];
 
-/* Looks for all of them. ours, preload, peer: paths given by the user; peer may be NULL. Says on
- * stderr which ones are missing. */
+/*
+ * Searches for all of them. ours, preload, peer: paths given by the user; peer may be NULL. Prints
+ * to stderr which ones are missing.
+ */
 void allocator_find(const char *ours, const char *preload, const char *peer);

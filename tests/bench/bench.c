@@ -86,7 +86,7 @@ struct bench {
     const char *ours, *preload, *peer, *csv, *svg;
     const char *filters[BENCH_ROWS_MAX];
     int filter_count;
-    int threads[WORKLOAD_THREADS_MAX]; /* 0 ends them; none: the workload's own */
+    int threads[WORKLOAD_THREADS_MAX]; /* terminated by 0; empty: the workload's own */
     struct runner_row rows[BENCH_ROWS_MAX];
     int count;
 };
@@ -200,7 +200,10 @@ static bool bench_wants(const struct bench *bench, const struct workload *worklo
     return bench->filter_count == 0;
 }
 
-/* Workloads that need two threads or an even number are not run with others. */
+/*
+ * Returns whether the workload supports the number of threads: some need at least two, or an even
+ * number.
+ */
 static bool bench_can_have(const struct workload *workload, int threads)
 {
     return workload->threads[0] == 1 || threads % workload->threads[0] == 0;
@@ -218,7 +221,7 @@ static void bench_plan_workload(struct bench *bench, const struct workload *work
     }
 }
 
-/* Rows for all workloads that are wanted; ends the program when there is none. */
+/* Makes the rows of all selected workloads, or ends the program if there is none. */
 static void bench_plan(struct bench *bench)
 {
     for (const struct workload *workload = workload_table; workload->name != NULL; workload++) {
@@ -239,7 +242,7 @@ static void bench_run_all(struct bench *bench)
     }
 }
 
-/* Rather now than after the measurements. */
+/* Fails before the measurements, not after them. */
 static void bench_check_file(const char *path)
 {
     FILE *file = path != NULL ? fopen(path, "ae") : NULL;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Looks up the functions of the heap to measure, and counts the calls for file space.
+ * Finds the functions of the heap to measure, and counts the calls for file space.
  *
  * fallocate(), posix_fallocate() and madvise() are defined here and exported, so that a libmemkind
- * calls them rather than the C library's.
+ * calls these instead of libc's.
  */
 #include "heap.h"
 
@@ -23,7 +23,10 @@
 
 static atomic_ulong space_calls;
 
-/* What <fcntl.h> declares may be visible or not, by the compiler's options. */
+/*
+ * <fcntl.h> may declare these with hidden or default visibility, depending on the compiler's
+ * options.
+ */
 HEAP_EXPORTED int fallocate(int fd, int mode, off_t offset, off_t size)
 {
     atomic_fetch_add(&space_calls, 1);
@@ -65,7 +68,7 @@ static void heap_look_up(const char *name, void *slot)
     memcpy(slot, &symbol, sizeof(symbol));
 }
 
-/* A library that cannot be preloaded is left out with a mere warning; this finds out. */
+/* The loader only warns of a library that it cannot preload: check here. */
 static void heap_check_provider(const char *function, const char *provider)
 {
     char wanted[PATH_MAX];

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The heap that a worker measures: the C library's functions, or a PMEM kind of a libmemkind.
+ * The heap that a worker measures: libc's functions, or a PMEM kind of a libmemkind.
  *
- * Either library comes by LD_PRELOAD, that is, it is loaded at start as if the program had been
- * linked with it, and its functions are looked up by name. Every call costs the same test and one
- * indirect call, whatever the heap.
+ * LD_PRELOAD loads either library at the start, as if the program had been linked with it, and the
+ * functions are found by name. Every call costs the same test and one indirect call, whatever the
+ * heap.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 struct heap {
-    memkind_t kind; /* NULL: the C library's functions, else those named kind_... */
+    memkind_t kind; /* NULL: libc's functions, otherwise those named kind_... */
     void *(*malloc)(size_t);
     void *(*realloc)(void *, size_t);
     void (*free)(void *);
@@ -25,29 +25,29 @@ struct heap {
     memkind_t (*kind_detect)(void *);
     int (*kind_create)(struct memkind_config *, memkind_t *);
     int (*kind_destroy)(memkind_t);
-    struct memkind_config *config; /* what kind_create() is to be called with */
+    struct memkind_config *config; /* argument of kind_create() */
 };
 
-/* What heap_open() is to open. */
+/* Parameters of heap_open(). */
 struct heap_description {
-    bool kind;            /* a kind, not the C library's functions */
-    bool is_default;      /* and it is MEMKIND_DEFAULT */
-    const char *provider; /* file that the functions must come from; NULL: any */
+    bool kind;            /* true: a kind; false: libc's functions */
+    bool is_default;      /* true: the kind is MEMKIND_DEFAULT */
+    const char *provider; /* file that must define the functions; NULL: any */
     const char *dir;      /* of the kind; borrowed while the heap is used */
     size_t max_size;      /* of the kind */
     memkind_mem_usage_policy policy;
 };
 
-/* Ends the program with a message on stderr when the heap cannot be had. */
+/* Opens the heap, or ends the program with a message on stderr. */
 void heap_open(struct heap *heap, const struct heap_description *description);
 
-/* Makes one more kind like that of heap_open(), or ends the program. */
+/* Creates another kind like that of heap_open(), or ends the program. */
 memkind_t heap_create_kind(const struct heap *heap);
 
-/* How often the process has called fallocate(2) or posix_fallocate(3) so far. */
+/* Returns how often the process has called fallocate(2) or posix_fallocate(3). */
 unsigned long heap_space_calls(void);
 
-/* Ends the program: an allocation failed that must not. */
+/* Ends the program after a failed allocation. */
 _Noreturn void heap_exhausted(void);
 
 static inline void *heap_try_malloc(const struct heap *heap, size_t size)

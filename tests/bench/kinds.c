@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Workloads that only kinds have: making them, and finding them from a pointer. */
+/* Workloads that only kinds have: creating them, and finding them from a pointer. */
 #include "workload.h"
 
 #include <stdio.h>
@@ -7,11 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KINDS_BATCH 1024 /* operations between looks at the clock, and blocks to look up */
+#define KINDS_BATCH 1024 /* operations between two readings of the clock, and blocks to find */
 #define KINDS_SIZE  64
 #define KINDS_NANO  1e9
 #define KINDS_MICRO 1e6
-#define KINDS_MANY  100 /* at a fork */
+#define KINDS_MANY  100 /* kinds at a fork */
 #define KINDS_FORKS 20
 
 static void kinds_create_body(struct run_member *member)
@@ -74,7 +74,7 @@ void kinds_detect(struct run *run)
     run_team(run, kinds_detect_body, NULL, KINDS_NANO);
 }
 
-/* Seconds until fork(2) has returned to the parent, at best. */
+/* Returns the least time, in seconds, until fork(2) returns to the parent. */
 static double kinds_fork_time(void)
 {
     double best = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How long single calls take: percentiles of malloc and free.
+ * Percentiles of the time of single calls of malloc and free.
  *
- * Times go into a histogram with 16 steps in each doubling, so percentiles are exact to 6 %. They
- * include the reading of the clock, some nanoseconds, and come in the steps of that clock.
+ * Times are counted in a histogram with 16 steps in each doubling, so percentiles are exact to 6 %.
+ * They include reading the clock, some nanoseconds, and have the resolution of that clock.
  */
 #include <time.h>
 
@@ -51,7 +51,7 @@ static void latency_note(struct latency_histogram *histogram, uint64_t ticks)
     histogram->total++;
 }
 
-/* The number of ticks that a share of the calls did not exceed. */
+/* Returns the number of ticks that this share of the calls did not exceed. */
 static double latency_percentile(const struct latency_histogram *histogram, double share)
 {
     double wanted = share * (double)histogram->total;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Asks the kernel what machine this is. */
+/* Queries the kernel for a description of the machine. */
 #include "machine.h"
 
 #include <gnu/libc-version.h>
@@ -13,7 +13,7 @@
 
 #define MACHINE_XFS_MAGIC 0x58465342
 
-/* The processor's name as the kernel has it; the architecture where it has none. */
+/* Returns the processor's name from the kernel, or the architecture if there is none. */
 static void machine_processor_name(char name[MACHINE_TEXT_SIZE], const char *architecture)
 {
     static const char label[] = "model name";

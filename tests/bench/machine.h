@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a reader must know of the machine that a benchmark ran on. */
+/* A description of the machine that a benchmark ran on. */
 #pragma once
 
 #define MACHINE_TEXT_SIZE 256
@@ -11,5 +11,5 @@ struct machine {
     char date[MACHINE_TEXT_SIZE];        /* "2024-05-01" */
 };
 
-/* dir: where the kinds have their files. */
+/* Fills in the description. dir: the directory of the kinds' files. */
 void machine_describe(struct machine *machine, const char *dir);

@@ -2,9 +2,10 @@
 /*
  * Draws the plot.
  *
- * A panel has a line for each result and in it a bar for each allocator. The bars begin at ratio 1,
- * the result of the panel's base, and go left (less, better) or right on a logarithmic axis. Times
- * of operations are on the left; latencies and, below them, what only kinds do, on the right.
+ * A panel has a line for each result, with a bar for each allocator. The bars begin at ratio 1, the
+ * result of the panel's base, and go left (less, better) or right on a logarithmic axis. Times of
+ * operations are on the left; latencies and, below them, workloads that only kinds have, on the
+ * right.
  */
 #include "plot.h"
 
@@ -17,7 +18,7 @@
 #define PLOT_HEAD         132.0 /* title, machine, legend */
 #define PLOT_PANEL_WIDTH  780.0
 #define PLOT_LABEL_WIDTH  232.0 /* of the results' names, in a panel */
-#define PLOT_RIGHT_SPACE  56.0  /* for a value behind the longest bar */
+#define PLOT_RIGHT_SPACE  56.0  /* for the value after the longest bar */
 #define PLOT_PANEL_HEAD   34.0
 #define PLOT_PANEL_FOOT   66.0
 #define PLOT_BAR          8.0
@@ -25,9 +26,9 @@
 #define PLOT_GROUP_GAP    9.0
 #define PLOT_LEGEND_STEP  132.0
 #define PLOT_LEGEND_BOX   12.0
-#define PLOT_LEAST        0.04 /* ratios beyond are cut; their numbers tell */
+#define PLOT_LEAST        0.04 /* smaller ratios are clipped; their values are printed */
 #define PLOT_MOST         40.0
-#define PLOT_LEAST_NEEDED 0.5 /* an axis shows these at least */
+#define PLOT_LEAST_NEEDED 0.5 /* every axis shows at least these ratios */
 #define PLOT_MOST_NEEDED  2.0
 #define PLOT_FEW          10.0 /* below: two decimals ... */
 #define PLOT_VERY_FEW     0.1  /* ... or three */
@@ -42,7 +43,7 @@ struct plot_panel {
     double x, y; /* upper left corner */
     double low, high;
     int lines;
-    int bars; /* in each line */
+    int bars; /* on each line */
 };
 
 struct plot {
@@ -64,7 +65,7 @@ static bool plot_has(const struct plot_panel *panel, const struct runner_row *ro
     return kind == panel->kind;
 }
 
-/* Whether the allocator has a bar in the panel. */
+/* Returns whether the allocator has a bar in the panel. */
 static bool plot_shows(const struct plot_panel *panel, int allocator)
 {
     if (allocator == panel->base || !allocator_table[allocator].found)
@@ -84,7 +85,7 @@ static double plot_panel_height(const struct plot_panel *panel)
     return PLOT_PANEL_HEAD + panel->lines * plot_line_height(panel) + PLOT_PANEL_FOOT;
 }
 
-/* Counts lines and bars, and finds the axis. */
+/* Counts lines and bars, and sets the axis. */
 static void plot_measure(const struct plot *plot, struct plot_panel *panel)
 {
     panel->low = PLOT_LEAST_NEEDED;
@@ -273,7 +274,7 @@ static void plot_head(const struct plot *plot, const struct machine *machine, do
     }
 }
 
-/* Places the panels in two columns, and draws all. */
+/* Places the panels in two columns, and draws them. */
 static void plot_draw(const struct plot *plot, const struct machine *machine)
 {
     struct plot_panel panels[PLOT_PANELS] = {

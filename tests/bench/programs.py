@@ -41,7 +41,7 @@ class Sampler(threading.Thread):
         super().__init__(daemon=True)
         self.session = session
         self.begin = time.monotonic()
-        self.samples = []  # seconds, bytes of anonymous memory, bytes of memory of nameless files
+        self.samples = []  # seconds, bytes of anonymous memory, bytes of nameless files
         self.stopped = threading.Event()
 
     def processes(self):

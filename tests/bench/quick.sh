@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# What a benchmark can assert without a clock: instructions (counted by callgrind), calls for file
-# space (counted by the program) and the share of a kind that blocks can use.
-# Usage: quick.sh BENCH [PRELOAD], PRELOAD being libmemkind-preload.so
+# Asserts the results of the benchmark that do not depend on a clock: instructions (counted by
+# callgrind), calls for file space (counted by the program), and the share of a kind that blocks can
+# use.
 #
-# All costs are those of a loop around the calls, so they contain some instructions of the loop.
+# Usage: quick.sh BENCH [PRELOAD], where PRELOAD is libmemkind-preload.so
+#
+# All counts are those of a loop around the calls, and include some instructions of the loop.
 
 set -eu
 
@@ -26,14 +28,14 @@ if ! command -v valgrind >/dev/null; then
     exit 77
 fi
 
-# check WHAT VALUE RELATION LIMIT: prints it, and notes whether it holds.
+# check WHAT VALUE RELATION LIMIT: prints the value, and records whether the relation holds.
 check() {
     verdict=ok
     awk "BEGIN { exit !($2 $3 $4) }" || { verdict=FAILED; failures=$((failures + 1)); }
     printf '%-62s %9s %s %-9s %s\n' "$1" "$2" "$3" "$4" "$verdict"
 }
 
-# die OUTPUT COMMAND...: shows why a worker did not work.
+# die OUTPUT COMMAND...: prints why a worker failed.
 die() {
     cat "$1" >&2
     shift
@@ -41,7 +43,7 @@ die() {
     exit 1
 }
 
-# worker HEAP ARGUMENT...: what a worker prints. HEAP is library or libc.
+# worker HEAP ARGUMENT...: prints a worker's output. HEAP is library or libc.
 worker() {
     if [ "$1" = library ]; then
         shift
@@ -55,13 +57,13 @@ worker() {
 
 # --- instructions --------------------------------------------------------------------------------
 
-# Multiples of the 1,000 or 1,024 operations between two looks at the clock;
-# the difference is counted.
+# Multiples of the 1,000 or 1,024 operations between two readings of the clock. The difference of
+# the two runs is counted.
 short=128000
 long=384000
 
-# instructions HEAP WORKLOAD OPERATIONS: of the whole process. HEAP is library, default, preload or
-# libc.
+# instructions HEAP WORKLOAD OPERATIONS: prints the instructions of the whole process. HEAP is
+# library, default, preload or libc.
 instructions() {
     set -- "$1" --workload "$2" --operations "$3"
     heap=$1
@@ -80,7 +82,7 @@ instructions() {
     sed -n 's/.*Collected : //p' "$work/err"
 }
 
-# cost HEAP WORKLOAD: instructions of one operation.
+# cost HEAP WORKLOAD: prints the instructions of one operation.
 cost() {
     some=$(instructions "$1" "$2" $short)
     more=$(instructions "$1" "$2" $long)
@@ -111,7 +113,7 @@ check "memkind_detect_kind" "$detect" '<=' 40
 
 # --- calls for file space ------------------------------------------------------------------------
 
-# value METRIC: from what a worker printed to $work/out.
+# value METRIC: prints a metric from a worker's output in $work/out.
 value() {
     sed -n "s/^$1 //p" "$work/out"
 }
@@ -121,7 +123,7 @@ worker library --workload fill --max-size 1073741824 >"$work/out"
 check "to fill 1 GiB with blocks of 2,196 bytes" "$(value space-calls)" '<=' 600
 check "which are counted indeed" "$(value space-calls)" '>' 0
 
-# Fewer rounds than decay lets happen in its first steps.
+# Few rounds, so that no memory has decayed yet.
 worker library --workload large --operations 10 >"$work/out"
 few=$(value space-calls)
 worker library --workload large --operations 110 >"$work/out"
@@ -141,7 +143,7 @@ check "blocks of 700 bytes after these were all freed" "$(usable)" '>=' 97
 
 # --- workloads in which threads share blocks -----------------------------------------------------
 
-# What they measure is time and memory, of which nothing is asserted but that there is some.
+# These measure time and memory. The test only asserts that they print values.
 echo "Peak of resident memory, MiB"
 for workload in batches inherit rows producer-consumer bleed; do
     worker library --workload $workload --threads 2 --seconds 0.02 >"$work/out"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Writes the table and the CSV file. */
+/* Prints the table and writes the CSV file. */
 #include "report.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #define REPORT_COLUMN_WIDTH 13
 #define REPORT_NUMBER_SIZE  32
 #define REPORT_TINY         1e-9
-#define REPORT_FEW          10.0 /* below: two decimals */
+#define REPORT_FEW          10.0 /* smaller values have two decimals */
 #define REPORT_MANY         1000.0
 
 void report_label(char label[REPORT_LABEL_SIZE], const struct runner_row *row, int metric)

@@ -3,8 +3,8 @@
  * One run of a workload in a worker: its threads, its time, its results.
  *
  * A workload's function calls run_team() with the body of its threads. A body prepares, calls
- * run_start(), then works while run_goes_on(), counts in member->done what it has done, and leaves
- * its blocks to the end of the process.
+ * run_start(), works while run_goes_on() returns true, counts its operations in member->done, and
+ * leaves its blocks to the end of the process.
  */
 #pragma once
 
@@ -24,20 +24,20 @@ struct run {
     struct heap heap;
     struct heap_description description;
     int threads;
-    double seconds;      /* to work for ... */
+    double seconds;      /* how long to work ... */
     uint64_t operations; /* ... unless not 0: operations of each thread */
 };
 
 /* One thread of a run. */
 struct run_member {
     _Alignas(RUN_LINE) struct run *run;
-    void *shared; /* what run_team() was given */
+    void *shared; /* the argument of run_team() */
     void (*body)(struct run_member *member);
     pthread_barrier_t *barrier;
     int index;
     uint64_t random;   /* state of run_random(), never 0 */
     uint64_t done;     /* operations */
-    double begin, end; /* by run_now() */
+    double begin, end; /* from run_now() */
     double deadline;
     pthread_t thread;
 };
@@ -48,32 +48,34 @@ struct run_result {
     uint64_t done;  /* operations, never 0 */
 };
 
-/* Seconds of the monotonic clock. */
+/* Returns the monotonic clock, in seconds. */
 double run_now(void);
 
-/* Seconds that the process has spent on processors. */
+/* Returns the processor time of the process, in seconds. */
 double run_processor_now(void);
 
-/* Runs the body in each thread of the run; a single one is the calling thread. */
+/* Runs the body in each thread of the run. A single thread is the calling thread. */
 struct run_result run_bodies(struct run *run, void (*body)(struct run_member *), void *shared);
 
-/* The same, and reports the time of an operation, all threads working together, in units of 1/scale
- * seconds, as first metric. */
+/*
+ * As run_bodies(), and reports the time of an operation, all threads together, in units of 1/scale
+ * seconds, as the first metric.
+ */
 void run_team(struct run *run, void (*body)(struct run_member *), void *shared, double scale);
 
 /* Waits for the other members, and starts the member's time. */
 void run_start(struct run_member *member);
 
-/* Whether to go on; looks at the clock, so call it once for many operations. */
+/* Returns whether to continue. Reads the clock, so call it once for many operations. */
 bool run_goes_on(const struct run_member *member);
 
-/* Reports a result: the value of the workload's metric of that index. */
+/* Reports the value of the workload's metric of that index. */
 void run_report(const struct run *run, int metric, double value);
 
-/* Memory that does not come from the heap that is measured, zeroed; never NULL. */
+/* Returns zeroed memory that does not come from the measured heap; never NULL. */
 void *run_memory(size_t size);
 
-/* pthread_create(3) that ends the program where it fails. */
+/* Calls pthread_create(3), and ends the program on failure. */
 void run_create_thread(pthread_t *thread, void *(*function)(void *), void *argument);
 
 /* xorshift64* */
@@ -85,7 +87,10 @@ static inline uint64_t run_random(uint64_t *state)
     return *state * UINT64_C(2685821657736338717);
 }
 
-/* An even choice among least ... least + count - 1, from the upper half of a random number. */
+/*
+ * Returns a random choice among least ... least + count - 1, from the upper half of a random
+ * number.
+ */
 static inline size_t run_choose(uint64_t random, size_t least, size_t count)
 {
     return least + (size_t)(((random >> 32) * count) >> 32);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runs each worker in a process of its own, because an allocator may crash, hang or leave traces.
+ * Runs each worker in a process of its own, because an allocator may crash, hang or leave state
+ * behind.
  *
- * A worker is this program again, with LD_PRELOAD; what it prints comes back through a pipe.
+ * A worker is this program, executed again with LD_PRELOAD. Its output comes back through a pipe.
  */
 #include "runner.h"
 
@@ -21,7 +22,7 @@
 #define RUNNER_OUTPUT_SIZE  4096
 #define RUNNER_NUMBER_SIZE  32
 #define RUNNER_NAME_SIZE    64
-#define RUNNER_PATIENCE     60.0 /* seconds beyond many times the time that a worker is given */
+#define RUNNER_PATIENCE     60.0 /* seconds beyond a multiple of the worker's time */
 #define RUNNER_PATIENCE_FOR 10.0
 #define RUNNER_MILLISECONDS 1000.0
 
@@ -36,7 +37,7 @@ const char *runner_state_text(enum runner_state state)
     return texts[state];
 }
 
-/* In the child: becomes the worker. Never returns. */
+/* In the child: executes the worker. Never returns. */
 static void runner_become_worker(const struct runner_row *row, const struct allocator *allocator,
                                  const struct runner_settings *settings)
 {
@@ -80,7 +81,7 @@ static void runner_become_worker(const struct runner_row *row, const struct allo
     _exit(EXIT_FAILURE);
 }
 
-/* Reads until the end, as a string; false: the end did not come in time. */
+/* Reads the worker's output to its end, as a string. False: timeout. */
 static bool runner_read(int fd, char output[RUNNER_OUTPUT_SIZE], double patience)
 {
     double deadline = run_now() + patience;
@@ -106,7 +107,7 @@ static bool runner_read(int fd, char output[RUNNER_OUTPUT_SIZE], double patience
     }
 }
 
-/* Runs one worker; its output is valid when it was measured. */
+/* Runs one worker. Its output is valid if the state is measured. */
 static enum runner_state runner_run_once(const struct runner_row *row,
                                          const struct allocator *allocator,
                                          const struct runner_settings *settings,
@@ -189,7 +190,7 @@ static void runner_run_cell(struct runner_row *row, int index,
 
     if (!allocator->found || (row->workload->kinds_only && !allocator->kind))
         return;
-    /* One that hangs is not waited for again. */
+    /* A worker that hangs is not run again. */
     if (cell->state == RUNNER_HUNG)
         return;
     enum runner_state state = runner_run_once(row, allocator, settings, output);

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Runs workers, and keeps the best of their results. */
+/* Runs workers, and keeps their best results. */
 #pragma once
 
 #include "allocator.h"
 #include "workload.h"
 
 enum runner_state {
-    RUNNER_NOT_RUN, /* the allocator is missing, or the workload means nothing to it */
+    RUNNER_NOT_RUN, /* the allocator is missing, or cannot run the workload */
     RUNNER_MEASURED,
     RUNNER_CRASHED, /* at least once */
     RUNNER_FAILED,  /* at least once */
-    RUNNER_HUNG     /* at least once: it did not end in time and was ended */
+    RUNNER_HUNG     /* at least once: the worker was killed after its time limit */
 };
 
 /* One allocator's results in a row. */
 struct runner_cell {
     enum runner_state state;
-    double best[WORKLOAD_METRICS_MAX]; /* of each metric, when measured */
-    int measured;                      /* repetitions that ended well ... */
-    int bad;                           /* ... and that did not */
+    double best[WORKLOAD_METRICS_MAX]; /* of each metric, if measured */
+    int measured;                      /* repetitions that succeeded ... */
+    int bad;                           /* ... and that failed */
 };
 
 /* A workload with a number of threads. */
@@ -32,11 +32,14 @@ struct runner_settings {
     const char *dir;
     double seconds;
     int repetitions;
-    bool verbose; /* workers' messages are shown */
+    bool verbose; /* show workers' messages */
 };
 
-/* Fills in the cells of a row: A B C A B C ..., so that all meet the same noise. */
+/*
+ * Fills in the cells of a row, allocator by allocator in turn (A B C A B C ...), so that all meet
+ * the same noise.
+ */
 void runner_run(struct runner_row *row, const struct runner_settings *settings);
 
-/* What to print in place of a number: "crashed". */
+/* Returns a text to print in place of a number, such as "crashed". */
 const char *runner_state_text(enum runner_state state);

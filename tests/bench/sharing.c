@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Workloads in the manner of other allocators' benchmarks: blocks in batches, in rows, inherited.
- */
+/* Workloads like those of other allocators' benchmarks: blocks in batches, in rows, inherited. */
 #include <sched.h>
 #include <stdatomic.h>
 
 #include "workload.h"
 
-#define SHARING_BATCH      4096 /* blocks that go from thread to thread at once */
+#define SHARING_BATCH      4096 /* blocks that one thread passes to another at once */
 #define SHARING_BATCH_SIZE 64
 #define SHARING_BATCHES    8 /* on their way between two threads */
 #define SHARING_BLOCKS     100000
@@ -15,13 +14,13 @@
 #define SHARING_SMALL      1001  /* 8 ... 1,008 bytes */
 #define SHARING_MEDIUM     32761 /* 8 ... 32 KiB: one block in 16 */
 #define SHARING_MEDIUM_IN  16
-#define SHARING_KEPT       1000 /* blocks that a thread has at once */
+#define SHARING_KEPT       1000 /* blocks that a thread holds at once */
 #define SHARING_ROW_SIZE   128
 #define SHARING_NANO       1e9
 
 /* -- Batches ----------------------------------------------------------------------------------- */
 
-/* From one thread that allocates to one that frees. */
+/* From one allocating thread to one freeing thread. */
 struct sharing_lane {
     _Alignas(RUN_LINE) atomic_size_t sent;
     _Alignas(RUN_LINE) atomic_size_t received;
@@ -57,7 +56,7 @@ static bool sharing_receive(struct run_member *member, struct sharing_lane *lane
     return true;
 }
 
-/* Members with an even index allocate for the one that follows. Only the others count. */
+/* Members with an even index allocate for the next member. Only the others count. */
 static void sharing_batches_body(struct run_member *member)
 {
     struct sharing_lane *lane = (struct sharing_lane *)member->shared + member->index / 2;
@@ -90,7 +89,7 @@ static size_t sharing_size(uint64_t random)
                       random % SHARING_MEDIUM_IN == 0 ? SHARING_MEDIUM : SHARING_SMALL);
 }
 
-/* Allocates and frees blocks of its own, and swaps every fourth with what another thread left. */
+/* Allocates and frees blocks, and swaps every fourth with one that another thread left. */
 static void *sharing_live(void *argument)
 {
     struct sharing_life *life = argument;
@@ -108,7 +107,7 @@ static void *sharing_live(void *argument)
             if (j % 4 == 0)
                 *block = atomic_exchange(&life->slots[(random >> 8) % SHARING_SLOTS], *block);
         }
-    /* Half of the blocks are left to whoever finds them. */
+    /* Half of the blocks are left for other threads. */
     for (int i = 0; i < SHARING_KEPT; i++) {
         void *block = kept[i];
 
@@ -146,7 +145,7 @@ void sharing_inherit(struct run *run)
 
 /* -- Rows of blocks ---------------------------------------------------------------------------- */
 
-/* Allocates so many blocks of one size in a row, and frees them in the same order. */
+/* Allocates blocks of one size in sequence, and frees them in the same order. */
 static void sharing_row(struct run_member *member, size_t count)
 {
     const struct heap *heap = &member->run->heap;

@@ -4,12 +4,12 @@
 
 #include "workload.h"
 
-#define SMALL_BATCH      1000 /* operations between looks at the clock */
+#define SMALL_BATCH      1000 /* operations between two readings of the clock */
 #define SMALL_PAIR_SIZE  64
 #define SMALL_LEAST      8
 #define SMALL_SIZES      1001 /* 8 ... 1,008 bytes */
 #define SMALL_LIVE       1024
-#define SMALL_GIVE_BITS  10 /* of a random number, behind those that choose a slot */
+#define SMALL_GIVE_BITS  10 /* of a random number, above those that choose a slot */
 #define SMALL_GIVE_MASK  3  /* one block in four is given away */
 #define SMALL_MAILBOX    256
 #define SMALL_GROW_FIRST 16
@@ -17,7 +17,7 @@
 #define SMALL_GROWING    8
 #define SMALL_NANO       1e9
 
-/* Blocks that one thread gives another one to free. */
+/* Blocks that one thread passes to another to free. */
 struct small_mailbox {
     _Alignas(RUN_LINE) atomic_size_t sent;
     _Alignas(RUN_LINE) atomic_size_t received;
@@ -100,7 +100,7 @@ void small_random(struct run *run)
     run_team(run, small_random_body, run_memory(size), SMALL_NANO);
 }
 
-/* Several blocks grow in turn, so that none has all the space behind it to itself. */
+/* Several blocks grow in turn, so that none has all the space after it to itself. */
 static void small_realloc_body(struct run_member *member)
 {
     const struct heap *heap = &member->run->heap;

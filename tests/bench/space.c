@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How much of a kind's file space blocks can use, and how much DRAM it takes to manage them. */
+/*
+ * How much of a kind's file space blocks can use, and how much DRAM the heap needs for managing
+ * them.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +19,12 @@
 #define SPACE_KIB_PER_MIB 1024.0
 #define SPACE_NUMBER_BASE 10
 
-/* A block that is in use; the list needs no memory of its own. */
+/* A live block. The list lies in the blocks, and needs no other memory. */
 struct space_block {
     struct space_block *next;
 };
 
-/* Makes blocks until there is no more space; their usable bytes, and the list of them. */
+/* Allocates blocks until no space is left. Returns their usable bytes, and the list of them. */
 static size_t space_fill_with(const struct heap *heap, size_t size, struct space_block **list)
 {
     struct space_block *block;
@@ -64,7 +67,7 @@ void space_refill(struct run *run)
     space_report_unusable(run, space_fill_with(&run->heap, SPACE_REFILL_SIZE, &list));
 }
 
-/* KiB of DRAM that is the process's own (RssAnon); a kind's file does not count. */
+/* Returns the process's private DRAM (RssAnon) in KiB. A kind's file does not count. */
 static double space_anonymous_kib(void)
 {
     static const char label[] = "RssAnon:";

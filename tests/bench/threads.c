@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Workloads in which blocks or cache lines go from thread to thread. */
+/* Workloads in which blocks or cache lines move between threads. */
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -27,7 +27,7 @@ struct threads_ring {
     _Alignas(RUN_LINE) void *blocks[THREADS_RING];
 };
 
-/* Sends up to a batch of blocks; false: the ring is full. */
+/* Sends up to a batch of blocks. False: the ring is full. */
 static bool threads_produce(struct run_member *member, struct threads_ring *ring)
 {
     const struct heap *heap = &member->run->heap;
@@ -47,7 +47,7 @@ static bool threads_produce(struct run_member *member, struct threads_ring *ring
     return true;
 }
 
-/* Frees what was sent; the number of blocks. */
+/* Frees the received blocks, and returns their number. */
 static size_t threads_consume(const struct heap *heap, struct threads_ring *ring)
 {
     size_t received = atomic_load_explicit(&ring->received, memory_order_relaxed);
@@ -60,7 +60,7 @@ static size_t threads_consume(const struct heap *heap, struct threads_ring *ring
     return count;
 }
 
-/* Members with an even index produce for the one that follows. Only consumers count. */
+/* Members with an even index produce for the next member. Only consumers count. */
 static void threads_producer_consumer_body(struct run_member *member)
 {
     struct threads_ring *ring = (struct threads_ring *)member->shared + member->index / 2;
@@ -170,9 +170,7 @@ static void threads_churn_body(struct run_member *member)
     }
 }
 
-/*
- * In time of the processors: on a busy machine a new thread waits far longer for one than it works.
- */
+/* Measured in processor time: on a busy machine a new thread waits far longer than it works. */
 void threads_churn(struct run *run)
 {
     double begin = run_processor_now();
@@ -189,7 +187,7 @@ static void threads_write(volatile char *block)
         block[i % THREADS_TINY] = (char)i;
 }
 
-/* member->shared: NULL, or the blocks that the members begin with. */
+/* member->shared: NULL, or the initial blocks of the members. */
 static void threads_cache_body(struct run_member *member)
 {
     const struct heap *heap = &member->run->heap;
@@ -209,8 +207,10 @@ static void threads_cache_body(struct run_member *member)
     }
 }
 
-/* The blocks that are handed out at first lie side by side: an allocator that gives a freed one
- * back to the thread that freed it makes the threads share cache lines. */
+/*
+ * The initial blocks are adjacent: an allocator that returns a freed block to the thread that freed
+ * it makes the threads share cache lines.
+ */
 void threads_cache_scratch(struct run *run)
 {
     void **first = run_memory((size_t)run->threads * sizeof(*first));

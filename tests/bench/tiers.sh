@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# How many instructions memtier's functions take beyond a kind's own, counted by
-# callgrind. Usage: tiers.sh PROGRAM
+# Counts the instructions that memtier's functions add to those of a kind, by callgrind. Usage:
+# tiers.sh PROGRAM
 
 set -eu
 shopt -s inherit_errexit
@@ -21,7 +21,7 @@ if ! command -v valgrind >/dev/null; then
     exit 77
 fi
 
-# instructions HOW TIMES: of the whole process.
+# instructions HOW TIMES: prints the instructions of the whole process.
 instructions()
 {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$dir" "$1" "$2" 2>"$err" ||
@@ -29,7 +29,7 @@ instructions()
     sed -n 's/.*Collected : //p' "$err"
 }
 
-# cost HOW: tenths of an instruction of a malloc(64) and a free, with those of the loop.
+# cost HOW: prints tenths of an instruction of a malloc(64) and a free, including the loop's.
 cost()
 {
     local some more
@@ -40,7 +40,7 @@ cost()
 
 kind=$(cost kind)
 [ "$kind" -gt 500 ] || { echo "a kind takes $kind tenths: not counted" >&2; exit 1; }
-# Looking at the ratio every 20 operations is part of the threshold's cost.
+# The threshold's cost includes checking the ratio every 20 operations.
 for limit in counted:25 ratio:25 threshold:80; do
     how=${limit%:*}
     beyond=$(cost "$how")

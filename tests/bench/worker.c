@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reads the arguments of a worker and runs its workload. */
+/* Parses the arguments of a worker and runs its workload. */
 #include "worker.h"
 
 #include <getopt.h>
@@ -87,7 +87,7 @@ static void worker_read_option(struct run *run, int option)
     }
 }
 
-/* In MiB; of this program, not of what it was before exec(2). */
+/* In MiB. Peak of this program, not of the one before exec(2). */
 static double worker_peak(void)
 {
     FILE *file = fopen("/proc/self/status", "re");
@@ -122,6 +122,6 @@ int worker_main(int argc, char **argv)
     printf(WORKLOAD_PEAK " %.9g\n", worker_peak());
     printf("space-calls %lu\n", heap_space_calls());
     fflush(stdout);
-    /* Exit handlers of the allocators are no part of a workload. */
+    /* _Exit: exit handlers of the allocators do not belong to a workload. */
     _Exit(EXIT_SUCCESS);
 }

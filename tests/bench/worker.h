@@ -5,9 +5,9 @@
  * bench --worker --workload NAME [--kind] [--provider FILE] [--dir DIR] [--threads N]
  *       [--seconds S | --operations N] [--max-size BYTES]
  *
- * Beside the workload's metrics it prints "space-calls" and "peak" of the whole process.
+ * It also prints "space-calls" and "peak" of the whole process.
  */
 #pragma once
 
-/* The program's main() after "--worker"; gives its exit status. */
+/* main() after "--worker". Returns the exit status. */
 int worker_main(int argc, char **argv);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The workloads: what each is called, whom it is for, what it measures. Less is always better. */
+/* The workloads: names, allocators that can run them, metrics. Lower values are always better. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,11 +9,11 @@
 #define WORKLOAD_METRICS_MAX 8
 #define WORKLOAD_THREADS_MAX 8
 
-/* A metric that the worker adds by itself: the most memory that was resident at once. */
+/* A metric that the worker adds: the peak of resident memory. */
 #define WORKLOAD_PEAK "peak"
 
 struct workload_metric {
-    const char *name; /* NULL behind the last one */
+    const char *name; /* terminated by NULL */
     const char *unit;
 };
 
@@ -22,18 +22,18 @@ struct workload {
     const char *text; /* what an operation is */
     void (*run)(struct run *run);
     struct workload_metric metrics[WORKLOAD_METRICS_MAX + 1];
-    int threads[WORKLOAD_THREADS_MAX]; /* numbers of threads to run with; 0 ends them */
-    bool kinds_only;                   /* means nothing for malloc(3) */
-    bool once;                         /* gives the same at every repetition */
+    int threads[WORKLOAD_THREADS_MAX]; /* numbers of threads to run with, terminated by 0 */
+    bool kinds_only;                   /* true: not possible with malloc(3) */
+    bool once;                         /* true: each repetition gives the same result */
     memkind_mem_usage_policy policy;   /* of the kind */
-    const char *arenas;                /* MEMKIND_ARENA_NUM_PER_KIND, NULL: as it is */
+    const char *arenas;                /* MEMKIND_ARENA_NUM_PER_KIND; NULL: unchanged */
     size_t max_size;                   /* of the kind; 0: limited by the file system */
 };
 
-/* All of them; the one behind the last has no name. */
+/* All workloads. The last entry has no name. */
 extern const struct workload workload_table[];
 
-/* The workload of that name; NULL: none. */
+/* Returns the workload of that name; NULL: none. */
 const struct workload *workload_find(const char *name);
 
 /* small.c */

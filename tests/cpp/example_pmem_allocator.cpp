@@ -23,7 +23,7 @@ int main(int argc, char *argv[])
         for (int i = 1; i <= 100; i++)
             numbers.push_back(i * i);
 
-        // The texts lie in the same kind as the vector that holds them.
+        // The texts lie in the same kind as the vector that contains them.
         texts lines{pmem<text>(kind)};
         lines.emplace_back("a text in ");
         lines.back() += dir;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the tests of pmem_allocator.h share: checks that throw, a directory for each test, and a
- * count of the kinds that live in it.
+ * Shared by the tests of pmem_allocator.h: checks that throw, a directory for each test, and a
+ * count of the kinds in that directory.
  *
- * Every test runs twice: in a process that has had one thread only, for which the header has a path
- * of its own, and in one that has more.
+ * Every test runs twice: in a process that has had only one thread, for which the header has a path
+ * of its own, and in one that has had more.
  */
 #pragma once
 
@@ -35,7 +35,7 @@ namespace fixture
 constexpr std::size_t MIB = std::size_t(1) << 20;
 constexpr std::size_t KIND_SIZE = 64 * MIB;
 
-/* The directory of the test that runs. */
+/* The directory of the current test. */
 inline std::string &dir()
 {
     static std::string path;
@@ -70,7 +70,7 @@ class failed_check : public std::runtime_error
             throw fixture::failed_check(__FILE__, __LINE__, #expression " throws " #type); \
     } while (0)
 
-/* The PMEM kinds whose files lie in the test's directory: their descriptors. */
+/* Returns the number of PMEM kinds in the test's directory, by their descriptors. */
 inline std::size_t kinds()
 {
     DIR *descriptors = opendir("/proc/self/fd");
@@ -90,7 +90,7 @@ inline std::size_t kinds()
     return found;
 }
 
-/* Whether the block lies in a PMEM kind. */
+/* Returns whether the block lies in a PMEM kind. */
 inline bool is_pmem(const void *block)
 {
     const memkind_t kind = memkind_detect_kind(const_cast<void *>(block));
@@ -103,7 +103,7 @@ struct test {
     void (*run)();
 };
 
-/* Runs a test in a directory of its own, and checks that it leaves nothing behind. */
+/* Runs a test in its own directory, and checks that nothing is left behind. */
 inline bool passes(const test &each)
 {
     static struct leftovers before;
@@ -124,7 +124,7 @@ inline bool passes(const test &each)
     return passed;
 }
 
-/* Threads that wait for their end while others run. */
+/* Threads that exist while others run. */
 class idle_thread
 {
   public:
@@ -158,7 +158,7 @@ class idle_thread
     std::thread thread_;
 };
 
-/* The exit status of a test program. */
+/* Returns the exit status of a test program. */
 inline int run(const std::vector<test> &tests)
 {
     std::size_t failures = 0;
@@ -175,7 +175,7 @@ inline int run(const std::vector<test> &tests)
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Whether elements stand in a range, in this order. */
+/* Returns whether the range has these elements, in this order. */
 template <class Range> bool holds(const Range &range, const std::vector<int> &elements)
 {
     return std::vector<int>(range.begin(), range.end()) == elements;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Every header compiles alone, as C99 and C11 and as C++11 to C++20, by each compiler that
-# is here, without a warning.
+# Every header compiles alone, as C99 and C11 and as C++11 to C++20, with each installed compiler,
+# without a warning.
+#
 # Environment: MEMKIND_SOURCE_DIR.
 
 set -euo pipefail

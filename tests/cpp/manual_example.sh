@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The example that the manual page pmemallocator(3) prints is the program
-# that is built and run here.
+# The example in pmemallocator(3) is the program that is built and run here.
+#
 # Environment: MEMKIND_SOURCE_DIR.
 
 set -euo pipefail

@@ -72,7 +72,7 @@ class area
     std::vector<char> memory_;
 };
 
-/* A fixed kind that the program makes itself. */
+/* A fixed kind that the program creates itself. */
 class own_kind
 {
   public:
@@ -95,7 +95,7 @@ class own_kind
 
 /* -- What holds for all of them ---------------------------------------------------------------- */
 
-/* Containers of the library, with `is_there` to say whether a block is where it should be. */
+/* Checks containers of the library; `is_there` returns whether a block is where it should be. */
 template <template <typename> class Allocator, class Check>
 void check_containers(const Allocator<int> &allocator, const Check &is_there)
 {
@@ -195,7 +195,7 @@ void test_fixed()
         another = allocator;
         CHECK(allocator == another);
     }
-    /* The kinds are gone, and with them every claim to the memory. */
+    /* The kinds are destroyed, and the memory belongs to none. */
     CHECK(memkind_detect_kind(memory.begin() + MIB) == nullptr);
     CHECK(memkind_detect_kind(other.begin() + MIB) == nullptr);
 }
@@ -315,7 +315,7 @@ void test_memory_resource()
     CHECK(empty != nullptr && own.memory.has(empty));
     resource.deallocate(empty, 0);
     CHECK_THROWS(resource.allocate(2 * own.memory.size()), std::bad_alloc);
-    volatile std::size_t too_large = SIZE_MAX; /* which the compiler would warn of */
+    volatile std::size_t too_large = SIZE_MAX; /* volatile: compilers warn of the constant */
     CHECK_THROWS(resource.allocate(too_large, 4096), std::bad_alloc);
 }
 #endif

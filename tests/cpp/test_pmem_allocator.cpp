@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The allocator itself: its types, its errors, and how long its kind lives. The functions of
- * memkind.h that make and destroy kinds are replaced by ones that count and can fail.
+ * The allocator itself: its types, its errors, and the lifetime of its kind. The functions of
+ * memkind.h that create and destroy kinds are replaced by ones that count and can fail.
  */
 #include <dlfcn.h>
 
@@ -31,15 +31,15 @@ namespace
 {
 
 struct {
-    int configs;              /* alive */
-    int created;              /* kinds, ever */
-    int destroyed;            /* kinds, ever */
+    int configs;              /* live configurations */
+    int created;              /* kinds created */
+    int destroyed;            /* kinds destroyed */
     bool config_fails;        /* memkind_config_new() */
-    int create_error;         /* unless MEMKIND_SUCCESS: what creating a kind returns */
+    int create_error;         /* unless MEMKIND_SUCCESS: the result of creating a kind */
     allocation_policy policy; /* of the last configuration */
 } calls;
 
-std::atomic<std::size_t> allocations; /* blocks of operator new that are alive */
+std::atomic<std::size_t> allocations; /* live blocks of operator new */
 bool new_fails;
 
 template <class Function> Function *real(const char *name)
@@ -47,7 +47,7 @@ template <class Function> Function *real(const char *name)
     return reinterpret_cast<Function *>(dlsym(RTLD_NEXT, name));
 }
 
-/* Forgets the calls so far, and lets all of them succeed. */
+/* Resets the counts, and lets all calls succeed. */
 void reset_calls()
 {
     calls = {};
@@ -97,7 +97,7 @@ int memkind_destroy_kind(memkind_t kind)
 }
 }
 
-/* Not inlined: gcc would see new without its delete, and warn. */
+/* Not inlined: gcc would warn of new without delete. */
 __attribute__((noinline)) void *operator new(std::size_t size)
 {
     void *block = new_fails ? nullptr : std::malloc(size == 0 ? 1 : size);
@@ -166,7 +166,7 @@ static_assert(int(allocation_policy::DEFAULT) == MEMKIND_MEM_USAGE_POLICY_DEFAUL
 static_assert(int(allocation_policy::CONSERVATIVE) == MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE, "");
 static_assert(int(allocation_policy::MAX) == MEMKIND_MEM_USAGE_POLICY_MAX_VALUE, "");
 
-/* Arguments in braces find no constructor: all of them are explicit. */
+/* A braced argument finds no constructor: all of them are explicit. */
 template <class T> void takes(T);
 template <class T, class = decltype(takes<T>({std::declval<const char *>(), std::size_t(0)}))>
 std::true_type from_braces(int);
@@ -281,7 +281,7 @@ void test_too_many_objects()
 
     CHECK_THROWS(small.allocate(most), std::bad_array_new_length);
     CHECK_THROWS(small.allocate(most / sizeof(int) + 1), std::bad_array_new_length);
-    /* These would wrap around to a small block. */
+    /* These sizes would wrap around to a small block. */
     CHECK_THROWS(others.allocate(most / sizeof(large) + 2), std::bad_array_new_length);
     CHECK_THROWS(small.allocate(most / sizeof(int)), std::bad_alloc);
     CHECK_THROWS(others.allocate(KIND_SIZE), std::bad_alloc);
@@ -362,7 +362,7 @@ void test_moved_from()
         ints target(std::move(source));
         allocator<long> converted(std::move(target));
 
-        /* The standard: a move leaves the allocator as it was. */
+        /* The standard: a move leaves the allocator unchanged. */
         /* NOLINTNEXTLINE(bugprone-use-after-move) */
         CHECK(source == target && target == converted);
         source.deallocate(target.allocate(1), 1);
@@ -432,7 +432,7 @@ void test_copies_made_by_other_threads()
     std::vector<ints> copies;
 
     for (int i = 0; i < 300; i++) {
-        /* Each from the copy of the thread before, and more threads than stripes. */
+        /* Each thread copies the copy of the thread before. More threads than stripes. */
         std::thread([&] { copies.push_back(copies.empty() ? *first : copies.back()); }).join();
     }
     first.reset();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads that copy, hand over and drop allocators: the shared resource is destroyed once, after
- * the last holder is gone and before the last drop returns.
+ * Threads that copy, pass and drop allocators: the shared resource is destroyed once, after the
+ * last holder is gone and before the last drop returns.
  */
 #include <atomic>
 #include <functional>
@@ -105,8 +105,7 @@ template <class Holder> class exchange
     std::unique_ptr<Holder> holder_;
 };
 
-/* Random copies, drops and handovers, in a thread that begins with one holder and ends with none.
- */
+/* Random copies, drops and passes, in a thread that begins with one holder and ends with none. */
 template <class Holder>
 bool use_holders(unsigned seed, std::unique_ptr<Holder> first,
                  std::vector<exchange<Holder>> &places)
@@ -170,7 +169,7 @@ template <std::size_t STRIPES> void test_count()
     }
 }
 
-/* Every thread drops the holder it was given, all at once: one of them ends the resource. */
+/* Every thread drops its holder at the same time: one of them destroys the resource. */
 template <std::size_t STRIPES> void test_race_for_the_last()
 {
     using some = holder<STRIPES>;
@@ -220,7 +219,7 @@ class worker
     worker(const worker &) = delete;
     worker &operator=(const worker &) = delete;
 
-    /* The job must last until finish(). */
+    /* The job must live until finish(). */
     void start(const std::function<void()> &job)
     {
         job_ = &job;
@@ -268,7 +267,7 @@ class worker
     std::thread thread_;
 };
 
-/* Brings two threads to the same point at about the same time, in ever other ways. */
+/* Brings two threads to the same point at about the same time, with varying delays. */
 class meeting
 {
   public:
@@ -276,7 +275,7 @@ class meeting
     {
         arrived_++;
         for (int spins = 0; arrived_ < 2; spins++) {
-            /* The other one may have no processor. */
+            /* The other thread may have no processor. */
             if (spins >= SPINS)
                 std::this_thread::yield();
         }
@@ -321,8 +320,8 @@ void test_race_to_be_first()
 }
 
 /*
- * While the holder in the only watched stripe is dropped and another stripe to watch is looked for,
- * a holder moves from a stripe that is looked at late to one that has been looked at.
+ * One thread drops the holder in the only watched stripe, and searches for another stripe to watch.
+ * Meanwhile a holder moves from a stripe that is searched late to one that has been searched.
  */
 void test_move_behind_the_search()
 {
@@ -391,7 +390,7 @@ void test_containers_in_threads()
     CHECK(kinds() == 0);
 }
 
-/* A container that one thread fills, another one copies and a third one frees. */
+/* A container that one thread fills, another copies and a third frees. */
 void test_handed_over()
 {
     using container = std::vector<int, allocator<int>>;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Every container of the standard library, also nested ones, with its elements in a PMEM kind. */
+/* Every container of the standard library, also nested, with its elements in a PMEM kind. */
 #include <algorithm>
 #include <deque>
 #include <forward_list>
@@ -75,7 +75,7 @@ template <class Container> void check_transfers(const Container &filled)
     target = std::move(copy);
     CHECK(holds(target, expected) && target.get_allocator() == other);
 
-    /* What has been moved from can be used. */
+    /* A moved-from container can be used. */
     Container moved(std::move(target));
     CHECK(holds(moved, expected) && moved.get_allocator() == other);
     target = filled;
@@ -201,7 +201,7 @@ int key(const std::pair<const int, int> &element)
     return element.first;
 }
 
-/* The keys, sorted, are 0 ... COUNT - 1, each `times` times. */
+/* Returns whether the sorted keys are 0 ... COUNT - 1, each `times` times. */
 template <class Container> bool has_numbers(const Container &container, std::size_t times)
 {
     std::vector<int> keys;
@@ -218,7 +218,7 @@ template <class Container> bool has_numbers(const Container &container, std::siz
     return true;
 }
 
-/* times: how often a key is in the container after it has been inserted twice. */
+/* times: how often a key is in the container after two insertions. */
 template <class Container, std::size_t times> void test_associative()
 {
     {

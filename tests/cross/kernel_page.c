@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A library to preload, for programs that are to believe that the kernel's pages are larger.
+ * A library to preload, which makes programs believe that the kernel's pages are larger.
  *
- * With KERNEL_PAGE=n, sysconf(3) says so. And files are as long as what is mapped of them:
- * qemu-user, which has an option for the page size (-p), refuses to map more of a file than there
- * is where that is not the machine's.
+ * With KERNEL_PAGE=n, sysconf(3) returns n. Files are extended to what is mapped of them: qemu-user
+ * with another page size than the machine's (-p) refuses to map a file beyond its end.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

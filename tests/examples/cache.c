@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A cache of values by key, as people keep beside a data base: cache [OPTION]... [DIR]
+ * A cache of values by key, like those in front of a database: cache [OPTION]... [DIR]
  *
- * The index is in DRAM, since each look-up reads it. Of the values, one byte is in DRAM for every
- * RATIO bytes in a PMEM kind in DIR. When the kind is full, what was not used for the longest time
- * is dropped, until the new value fits. A load of gets and puts is run on it; every value that is
- * found is compared with what was stored, and at the end every byte is accounted for.
+ * The index is in DRAM, because each look-up reads it. Of the values, one byte is in DRAM for every
+ * RATIO bytes in a PMEM kind in DIR. When the kind is full, the least recently used values are
+ * dropped until the new value fits. The program runs a load of gets and puts. It compares every
+ * value that it finds with what was stored, and at the end accounts for every byte.
  */
 #include <memkind.h>
 
@@ -36,14 +36,14 @@ struct entry {
     struct entry *newer; /* in the order of use */
     struct entry *older;
     uint64_t key;
-    uint64_t version; /* what the value was made from, for the check */
+    uint64_t version; /* the value is computed from key and version, for the check */
     memkind_t kind;   /* of the value */
     unsigned char *value;
     size_t size;
 };
 
 struct cache {
-    struct entry **buckets; /* of a table with a power of two of them */
+    struct entry **buckets; /* the table has a power of two of them */
     size_t mask;
     struct entry *newest;
     struct entry *oldest;
@@ -64,7 +64,7 @@ static uint64_t mix(uint64_t x)
 
 static size_t value_size(uint64_t key, uint64_t version)
 {
-    /* Small ones are the most. */
+    /* Mostly small values. */
     size_t most = VALUE_LEAST << mix(key ^ version << 1) % 10;
 
     return most < VALUE_MOST ? most + version % most : VALUE_MOST;
@@ -162,7 +162,7 @@ static bool cache_open(struct cache *cache, size_t keys, size_t bytes, size_t ra
     return true;
 }
 
-/* Where the next value goes, so that the ratio is kept. */
+/* Returns where the next value goes to keep the ratio. */
 static memkind_t kind_for(const struct cache *cache, size_t size)
 {
     return (cache->dram_bytes + size) * cache->ratio <= cache->pmem_bytes ? MEMKIND_DEFAULT
@@ -170,7 +170,8 @@ static memkind_t kind_for(const struct cache *cache, size_t size)
 }
 
 /*
- * Memory for the value; what was not used for the longest time makes room. False: it does not fit.
+ * Allocates memory for the value, and drops the least recently used values for it. False: it does
+ * not fit.
  */
 static bool find_room(struct cache *cache, struct entry *entry)
 {
@@ -221,7 +222,7 @@ static const struct entry *cache_get(struct cache *cache, uint64_t key)
     return entry;
 }
 
-/* Whether both sums are what the entries have, and every value is there. */
+/* Returns whether both sums equal the entries', and every value is there. */
 static bool cache_is_consistent(const struct cache *cache)
 {
     size_t dram = 0;
@@ -239,7 +240,7 @@ static bool cache_is_consistent(const struct cache *cache)
     return dram == cache->dram_bytes && pmem == cache->pmem_bytes && entries == cache->entries;
 }
 
-/* Drops everything. Whether nothing is left of it in the kind. */
+/* Drops everything. Returns whether nothing is left in the kind. */
 static bool cache_close(struct cache *cache)
 {
     size_t allocated = 1;
@@ -263,9 +264,7 @@ struct load {
     unsigned long ratio;
 };
 
-/*
- * Half of all operations go to the first keys, a quarter of them to the first of these, and so on.
- */
+/* Half of the operations use any key, a quarter the first half of the keys, and so on. */
 static uint64_t choose_key(uint64_t number, unsigned long keys)
 {
     uint64_t halvings = (uint64_t)__builtin_ctzll(number | UINT64_C(1) << 10);
@@ -294,7 +293,7 @@ static unsigned long run(struct cache *cache, const struct load *load)
         gets++;
         hits += entry != NULL;
         wrong += entry != NULL && !value_is_right(entry);
-        /* What is not there comes from the data base. */
+        /* A missing value is fetched from the database. */
         if (entry == NULL)
             wrong += !cache_put(cache, key, i);
     }
@@ -304,7 +303,7 @@ static unsigned long run(struct cache *cache, const struct load *load)
     return wrong;
 }
 
-/* PMEM bytes shrink when values are dropped, so DRAM may be ahead of the ratio for a while. */
+/* Dropped values reduce the PMEM bytes, so DRAM may exceed the ratio for a while. */
 static bool ratio_is_kept(const struct cache *cache)
 {
     return cache->dram_bytes <= 2 * (cache->pmem_bytes / cache->ratio + VALUE_MOST);

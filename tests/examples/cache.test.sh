@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The cache finds what it stored, also when there is room for a part of it only: BINARY
+# The cache finds what it stored, even if there is room for only a part: BINARY
 
 set -eu
 
@@ -8,7 +8,7 @@ cache=$1
 dir=${MEMKIND_TEST_DIR:-/dev/shm}
 [ -d "$dir" ] || dir=/tmp
 
-# All values fit; they do not; a value in DRAM for each in PMEM.
+# All values fit; not all fit; one byte in DRAM for each in PMEM.
 "$cache" --keys 2000 --operations 100000 "$dir"
 "$cache" --keys 100000 --operations 200000 --mib 16 "$dir"
 "$cache" --keys 20000 --operations 100000 --mib 16 --ratio 1 "$dir"

@@ -2,10 +2,10 @@
 /*
  * The same job on libc's malloc and on a file, side by side: compare [OPTION]...
  *
- * The job is a cache, as web servers have: an index in DRAM, which each request reads, and values
- * of 64 bytes to 8 KiB. The cache is filled, serves requests, of which one in ten replaces a value,
+ * The job is a cache as web servers have: an index in DRAM, which each request reads, and values of
+ * 64 bytes to 8 KiB. The cache is filled, serves requests, of which one in ten replaces a value,
  * and is emptied. Each job is a process of its own. Every value that is read is compared with what
- * was stored. The jobs differ in nothing but where values are allocated.
+ * was stored. The jobs differ only in where values are allocated.
  */
 #include <memkind.h>
 
@@ -37,11 +37,11 @@
 #define LEAST_MIB          16ul
 #define SMALL_MIB          32ul   /* by default on the smallest machine */
 #define LARGE_MIB          2048ul /* by default on a large one ... */
-#define DISK_MIB           1024ul /* ... where the file is written to a disk */
+#define DISK_MIB           1024ul /* ... if the file is written to a disk */
 #define MOST_MIB           (1ul << 20)
-#define MEMORY_SHARE       4 /* of what is available, a job takes one part of so many by default */
-#define SPACE_SHARE        2 /* and of what is free in the directory */
-#define SPACE_EXTRA        4 /* values take up to a quarter more, as blocks */
+#define MEMORY_SHARE       4 /* part of the available memory that a job takes by default */
+#define SPACE_SHARE        2 /* and of the free space in the directory */
+#define SPACE_EXTRA        4 /* as blocks, values take up to a quarter more */
 #define DECIMAL            10
 #define REQUESTS_PER_VALUE 4
 #define MOST_REQUESTS      1000000000ul
@@ -66,11 +66,11 @@ enum { EXIT_USAGE = 2 };
 struct result {
     double fill_seconds;
     double serve_seconds;
-    uint64_t checksum; /* of all that was read */
-    size_t wrong;      /* values that were not what was stored */
-    size_t dram;       /* private memory of the process, when all requests were served */
-    size_t file;       /* space that its file took then */
-    size_t dram_left;  /* the same when all values were freed */
+    uint64_t checksum; /* of all values that were read */
+    size_t wrong;      /* values that differ from what was stored */
+    size_t dram;       /* private memory of the process after all requests */
+    size_t file;       /* space of the file at the same time */
+    size_t dram_left;  /* private memory after all values were freed */
     size_t file_left;
 };
 
@@ -83,7 +83,7 @@ struct plan {
     unsigned long requests;
 };
 
-/* A message on standard error; returns EXIT_FAILURE. */
+/* Prints a message to standard error. Returns EXIT_FAILURE. */
 static int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 static int fail(const char *format, ...)
@@ -100,12 +100,12 @@ static int fail(const char *format, ...)
 
 /* -- Progress ---------------------------------------------------------------------------------- */
 
-/* One line that is rewritten on a terminal; elsewhere a line for each quarter. */
+/* On a terminal, one line that is rewritten; elsewhere, a line for each quarter. */
 struct progress {
     const char *job;
     const char *step;
     uint64_t total;
-    double shown; /* when */
+    double shown; /* the time of the last output */
     unsigned quarter;
     bool terminal;
 };
@@ -150,11 +150,11 @@ static void progress_end(const struct progress *progress)
 /* -- The cache --------------------------------------------------------------------------------- */
 
 struct slot {
-    uint64_t *value; /* its first word is the seed of the others */
+    uint64_t *value; /* the first word is the seed of the others */
     size_t size;
 };
 
-/* The index is an array by key, from libc; values are libc's where kind is NULL. */
+/* The index is an array by key, from libc. Values are from libc if kind is NULL. */
 struct cache {
     struct slot *slots;
     size_t keys;
@@ -167,7 +167,7 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 29;
 }
 
-/* Whole words; each power of two is as frequent as the next. */
+/* Whole words. All powers of two are equally frequent. */
 static size_t value_size(uint64_t seed)
 {
     size_t least = VALUE_LEAST << seed % VALUE_DOUBLINGS;
@@ -200,7 +200,7 @@ static bool cache_set(struct cache *cache, size_t key, uint64_t seed)
     return true;
 }
 
-/* Reads all of the value. False: it is not what was stored. */
+/* Reads all of the value. False: it differs from what was stored. */
 static bool cache_get(const struct cache *cache, size_t key, uint64_t *checksum)
 {
     const struct slot *slot = &cache->slots[key];
@@ -251,7 +251,7 @@ static bool cache_serve(struct cache *cache, uint64_t requests, struct progress 
     return true;
 }
 
-/* Frees everything, and has unused memory given back to the file system and to the kernel. */
+/* Frees everything, and returns unused memory to the file system and the kernel. */
 static void cache_empty(struct cache *cache)
 {
     for (size_t key = 0; key < cache->keys; key++)
@@ -265,7 +265,7 @@ static void cache_empty(struct cache *cache)
 
 /* -- What the kernel counts -------------------------------------------------------------------- */
 
-/* The KiB behind a name such as "RssAnon:" in a file of /proc, in bytes; 0 where there are none. */
+/* Returns the value of a name such as "RssAnon:" in a file of /proc, in bytes; 0: not found. */
 static size_t read_kib(const char *path, const char *name)
 {
     FILE *file = fopen(path, "re");
@@ -286,7 +286,7 @@ static size_t count_dram(void)
     return read_kib("/proc/self/status", "RssAnon:");
 }
 
-/* Space that files without a name take which this process has open: the heap's. */
+/* Returns the space of the nameless files that this process has open: the heap's. */
 static size_t count_file(void)
 {
     DIR *fds = opendir("/proc/self/fd");
@@ -359,7 +359,9 @@ static int wait_for(pid_t child, int job)
                 WTERMSIG(status) == SIGKILL ? ", for want of memory? A smaller --size may do" : "");
 }
 
-/* In a child, which ends with its parent; its file has no name and goes with it. */
+/*
+ * Starts a job in a child, which ends with its parent. Its file has no name and disappears with it.
+ */
 static int job_start(int job, const struct plan *plan, struct result *result)
 {
     pid_t parent = getpid();
@@ -397,7 +399,7 @@ static size_t free_space(const char *dir)
     return statvfs(dir, &space) == 0 ? (size_t)space.f_bavail * space.f_frsize : 0;
 }
 
-/* A mounted file system with DAX that may be written to, into path; false where there is none. */
+/* Finds a writable mounted file system with DAX and writes its path. False: there is none. */
 static bool find_dax(char path[LINE_SIZE])
 {
     FILE *mounts = setmntent("/proc/self/mounts", "re");
@@ -413,7 +415,7 @@ static bool find_dax(char path[LINE_SIZE])
     return found;
 }
 
-/* DAX; else /dev/shm; else, where that is small, as in containers, /tmp. */
+/* Returns a DAX file system, or /dev/shm, or /tmp if /dev/shm is small, as in containers. */
 static const char *choose_dir(void)
 {
     static char path[LINE_SIZE];
@@ -435,7 +437,7 @@ static size_t read_bytes(const char *path)
     return found ? (size_t)bytes : SIZE_MAX;
 }
 
-/* What the machine, or the container that this runs in, can still give. */
+/* Returns the memory that the machine, or this program's container, has available. */
 static size_t available_memory(void)
 {
     static const char *const limits[][2] = {
@@ -480,7 +482,7 @@ static unsigned long choose_mib(const char *dir)
     return mib > SMALL_MIB ? mib : SMALL_MIB;
 }
 
-/* Whether the directory and the memory are enough; else says why not. */
+/* Checks that the directory and the memory suffice, or prints why not. */
 static int check_room(const struct plan *plan)
 {
     struct stat status;
@@ -639,7 +641,7 @@ static void draw(FILE *file, const struct plan *plan, const struct row rows[ROWS
     fputs("</svg>\n", file);
 }
 
-/* Nothing is left of a file that cannot be written whole; a device stays. */
+/* Removes a file that could not be written completely, unless it is a device. */
 static int write_svg(const struct plan *plan, const struct row rows[ROWS])
 {
     FILE *file = fopen(plan->svg, "we");
@@ -750,7 +752,7 @@ int main(int argc, char **argv)
         if (option == 'h')
             return fputs(help, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         if (option == '?') {
-            fputs("Try \"compare --help\".\n", stderr); /* getopt has said what is wrong */
+            fputs("Try \"compare --help\".\n", stderr); /* after getopt's own message */
             return EXIT_USAGE;
         }
         if (option == 'm' && !parse(optarg, LEAST_MIB, MOST_MIB, &plan.mib))

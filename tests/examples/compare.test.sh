@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The comparison of libc's malloc and a heap in a file: what it shows, what it refuses, what it
-# leaves; and the options of tests/examples/run: BINARY
+# The comparison of libc's malloc and a heap in a file: its output, what it refuses, what it leaves
+# behind; and the options of tests/examples/run: BINARY
 
 set -eu
 
@@ -20,7 +20,7 @@ fail() {
     exit 1
 }
 
-# expect STATUS COMMAND...: it ends so; its output is in out and err.
+# expect STATUS COMMAND...: runs the command and expects the status; output in out and err.
 expect() {
     wanted=$1
     shift
@@ -34,7 +34,7 @@ complains() {
     grep -qF -- "$1" err || fail "it does not say \"$1\": $(cat err)"
 }
 
-# column TITLE N: the Nth number of a row of the table.
+# column TITLE N: prints the Nth number of a row of the table.
 column() {
     sed -n "s/^$1  *//p" out | tr -s ' ' '\n' | grep -E '^[0-9.]+$' | sed -n "$2p"
 }
@@ -50,14 +50,14 @@ for title in "time to fill" "time to serve" "requests a second" "DRAM" "space in
 done
 [ "$(column "requests a second" 1)" -gt 0 ] && [ "$(column "requests a second" 2)" -gt 0 ] ||
     fail "no requests"
-# Values are where they were meant to be.
+# Values are where they should be.
 [ "$(column DRAM 1)" -ge 16 ] || fail "libc's values are not in DRAM"
 [ "$(column "space in the file" 1)" -eq 0 ] || fail "libc has a file"
 [ "$(column "space in the file" 2)" -ge 16 ] || fail "the values are not in the file"
 [ "$(column DRAM 2)" -lt "$(column DRAM 1)" ] || fail "the values are in DRAM as well"
 [ "$(column "file when emptied" 2)" -eq 0 ] || fail "file space does not come back"
 [ -z "$(ls -A "$dir")" ] || fail "left behind: $(ls -A "$dir")"
-# A line for each quarter of each step, and no controls of terminals.
+# A line for each quarter of each step, and no control characters of terminals.
 [ "$(wc -l <err)" -eq 16 ] || fail "not four lines for each step: $(cat err)"
 ! grep -q "$(printf '\033')" err || fail "controls, and no terminal"
 grep -q '^<svg ' drawing.svg && grep -q '^</svg>' drawing.svg || fail "no drawing"
@@ -67,17 +67,17 @@ if command -v python3 >/dev/null; then
         fail "the drawing is no XML"
 fi
 
-# Defaults: a directory of its own choice. The size is given, so that the test is quick.
+# Defaults: the directory is chosen by the program. The size is given, so that the test is quick.
 expect 0 "$compare" --size 16 --requests 1000
 grep -q "the file is in /" out || fail "it chose no directory"
 
-# On a terminal the progress is one line that is rewritten.
+# On a terminal, the progress is one line that is rewritten.
 if command -v script >/dev/null; then
     script -qec "'$compare' --dir '$dir' --size 16 --requests 1000" /dev/null >out </dev/null
     grep -q "$(printf '\r\033')\[Kheap in the file: serving, 100 %" out || fail "no progress on a terminal"
 fi
 
-# Wrong use.
+# Invalid use.
 expect 0 "$compare" --help
 grep -q '^usage: ' out || fail "no help"
 for wrong in --none "--size 15" "--size x" "--size -1" "--size" "--requests 0" "--requests 1e3" more; do
@@ -104,12 +104,12 @@ if [ -w /dev/full ]; then
     fi
 fi
 
-# A process that is gone, or that nobody has waited for.
+# Succeeds if the process has ended, or is a zombie.
 gone() {
     [ ! -d "/proc/$1" ] || grep -q '^State:.*[ZX]' "/proc/$1/status" 2>/dev/null
 }
 
-# await COMMAND...: it is true within a minute.
+# await COMMAND...: waits a minute at most until the command succeeds.
 await() {
     tries=0
     until "$@"; do
@@ -123,13 +123,13 @@ begins_file() {
     grep -qs '^heap in the file: ' err || gone "$process"
 }
 
-# Shells have their background processes ignore SIGINT; this one is to die of it.
+# Shells start background processes with SIGINT ignored. This one must be killed by it.
 python=$(command -v python3 || true)
 with_signals='import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])'
 
-# interrupt SIGNAL REQUESTS: in the midst of the second job. False: it ended before.
+# interrupt SIGNAL REQUESTS: sends the signal during the second job. False: the job ended first.
 interrupt() {
     rm -f drawing.svg out err
     ${python:+"$python" -c "$with_signals"} "$compare" --size 32 --requests "$2" --dir "$dir" \
@@ -147,18 +147,18 @@ interrupt() {
     [ ! -e drawing.svg ] || fail "SIG$1 leaves a drawing"
 }
 
-# Its child ends with it, and nothing is left of either.
+# The child ends with its parent, and neither leaves anything behind.
 for signal in INT TERM KILL; do
     [ "$signal" != INT ] || [ -n "$python" ] || continue
     requests=1000000
-    # Where nobody watched for so long that the job was done: more of it.
+    # The job was done before the signal came: repeat it with more requests.
     until interrupt "$signal" "$requests"; do
         requests=$((requests * 4))
         [ "$requests" -lt 1000000000 ] || fail "SIG$signal always comes too late"
     done
 done
 
-# The script refuses what is wrong before it installs anything.
+# The script refuses invalid options before it installs anything.
 [ -f "$run" ] || exit 0
 expect 0 sh "$run" --help
 grep -q '^usage: tests/examples/run' out || fail "no help of run"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Breadth-first search in a graph that is larger than the DRAM it may use: graph [OPTION]... [DIR]
+ * Breadth-first search in a graph that is larger than its DRAM budget: graph [OPTION]... [DIR]
  *
- * The edges, which are most of it, are in a PMEM kind in DIR; what the search writes all the time
- * (levels and queues) is in DRAM. From the start the program has no more private memory than the
- * budget (RLIMIT_DATA): with --libc the edges come from the C library's heap, and do not fit. The
- * levels that were found are checked on every edge.
+ * The edges, which are most of the graph, are in a PMEM kind in DIR. What the search writes all the
+ * time (levels and queues) is in DRAM. RLIMIT_DATA limits the program's private memory to the
+ * budget: with --libc, the edges come from libc's heap and do not fit. At the end the levels are
+ * checked on every edge.
  */
 #include <memkind.h>
 
@@ -35,12 +35,12 @@ enum { EXIT_USAGE = 2 };
 struct options {
     unsigned long nodes;
     unsigned long degree; /* most edges that begin at a node */
-    unsigned long mib;    /* DRAM */
+    unsigned long mib;    /* DRAM budget */
     bool libc;
     const char *dir;
 };
 
-/* Where the edges of a node end. Each has an array of its own, as in a graph that changes. */
+/* Where the edges of a node end. Each node has its own array, as in a graph that changes. */
 struct graph {
     memkind_t kind; /* NULL: the C library's heap */
     uint32_t nodes;
@@ -63,7 +63,7 @@ static void edges_free(const struct graph *graph, void *ptr)
         free(ptr);
 }
 
-/* Private memory in use, in MiB; 0 where that cannot be told. */
+/* Returns the private memory in use, in MiB; 0: unknown. */
 static unsigned long private_mib(void)
 {
     FILE *status = fopen("/proc/self/status", "re");
@@ -78,7 +78,7 @@ static unsigned long private_mib(void)
     return kib / KIB_PER_MIB;
 }
 
-/* From here on, no more private memory than mib beside what there is. */
+/* Limits private memory to mib above what is in use now. */
 static bool limit_dram(unsigned long mib)
 {
     struct rlimit limit;
@@ -195,9 +195,9 @@ static bool search_run(const struct graph *graph, struct search *search)
 }
 
 /*
- * No edge leads more than one level down, and to every node that was reached, but the first, one
- * leads from the level above: so levels are the fewest steps. The queue is not needed any more, and
- * notes for which nodes that has been seen.
+ * Checks that no edge leads more than one level down, and that an edge from the level above leads
+ * to every reached node but the first: then levels are the fewest steps. The queue is free, and
+ * marks the nodes for which such an edge was found.
  */
 static bool search_is_right(const struct graph *graph, struct search *search)
 {

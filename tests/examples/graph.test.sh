@@ -1,7 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# A graph of twice the DRAM is searched from a PMEM kind, and does not fit into
-# the C library's heap: BINARY
+# A graph of twice the DRAM is searched from a PMEM kind, and does not fit into libc's heap: BINARY
 
 set -eu
 
@@ -20,7 +19,7 @@ done
 ! "$graph" /nonexistent 2>/dev/null
 
 size="--nodes 400000 --degree 40"
-# The sanitizers' own memory is no part of the program's.
+# The sanitizers' own memory counts against the limit too.
 if "$graph" --libc --nodes 1000 --dram 1 2>/dev/null && ! "$graph" --libc $size --dram 16 2>/dev/null; then
     "$graph" $size --dram 16 "$dir"
     "$graph" --libc $size --dram 100

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The smallest program that keeps something in a PMEM kind: hello [DIR] */
+/* The smallest program that stores something in a PMEM kind: hello [DIR] */
 #include <memkind.h>
 
 #include <stdio.h>

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The example greets from the directory, and says what is wrong with one that cannot be used: BINARY
+# The example greets from the directory, and prints an error for a directory that cannot be used:
+# BINARY
 
 set -eu
 

@@ -2,10 +2,10 @@
 /*
  * A full-text index in C++ containers that many threads build: index [OPTION]... [DIR]
  *
- * Each thread indexes documents of its own in a map of its own, and then moves what it has to the
- * shards of the common index, each with a lock: so memory is freed by other threads than those that
+ * Each thread indexes its own documents in its own map, and then moves the entries to the shards of
+ * the common index, each with a lock. Memory is therefore freed by other threads than those that
  * allocated it. Maps, strings and lists of postings are all in one PMEM kind in DIR. The documents
- * are made up, so that each word's postings can be told, and are, by reading all documents again.
+ * are generated, so that the postings of each word can be checked by reading all documents again.
  */
 #include <pmem_allocator.h>
 
@@ -70,13 +70,13 @@ struct shard {
     shard_index words;
 };
 
-/* The word at a place of a document; long enough that strings are on the heap. */
+/* The word at a place of a document. It is long enough that strings are on the heap. */
 unsigned word_number(std::uint32_t document, unsigned place)
 {
     std::uint64_t random =
         (document * std::uint64_t{words_in_document} + place + 1) * UINT64_C(0x9e3779b97f4a7c15);
     random = (random ^ random >> 32) * UINT64_C(0xbf58476d1ce4e5b9);
-    /* Small numbers are the more frequent ones. */
+    /* Small numbers are more frequent. */
     unsigned range = vocabulary >> ((random >> 60) & 7);
     return static_cast<unsigned>((random >> 20) % range);
 }
@@ -111,7 +111,7 @@ void move_to_shards(local_index &words, std::deque<shard> &index)
     }
 }
 
-/* What an exception in a thread said. */
+/* The message of an exception in a thread. */
 class failure
 {
   public:
@@ -158,7 +158,7 @@ void build(std::deque<shard> &index, unsigned thread_count, std::uint32_t docume
         throw std::runtime_error(failed.text());
 }
 
-/* Whether the index is what one thread finds in the documents, with the C library's memory. */
+/* Returns whether the index equals one that a single thread builds, with libc's memory. */
 bool is_right(std::deque<shard> &index, std::uint32_t documents, const pmem<char> &memory)
 {
     std::vector<std::vector<std::uint32_t>> expected(vocabulary);

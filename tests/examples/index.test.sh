@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The index that many threads build in C++ containers is the one that one thread finds: BINARY
+# The index that many threads build in C++ containers equals the one of a single thread: BINARY
 
 set -eu
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The examples in other languages work where these languages are: Python, Rust. (C++ is index.cpp.)
+# The examples in Python and Rust, where these are installed. (C++ is index.cpp.)
+#
 # Environment: MEMKIND_SO, MEMKIND_BUILD_DIR.
 
 set -euo pipefail
@@ -32,7 +33,7 @@ else
 fi
 
 if command -v rustc >/dev/null; then
-    # The linker wants the name without a version.
+    # The linker needs the name without a version.
     ln -s "$MEMKIND_SO" "$work/libmemkind.so"
     wants 0 rustc --edition 2021 -D warnings -O -L "$work" -o "$work/list" "$here/list.rs"
     wants 0 "$work/list" "$dir"

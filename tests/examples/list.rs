@@ -29,12 +29,12 @@ extern "C" {
     fn memkind_detect_kind(ptr: *mut c_void) -> *mut RawKind;
 }
 
-/// A heap in a nameless file; destroyed when the last value that lies in it is dropped.
+/// A heap in a nameless file, destroyed when the last value in it is dropped.
 struct Kind {
     raw: *mut RawKind,
 }
 
-// The functions of memkind may be called from any thread.
+// memkind's functions may be called from any thread.
 unsafe impl Send for Kind {}
 unsafe impl Sync for Kind {}
 
@@ -107,7 +107,7 @@ impl<T> DerefMut for PmemBox<T> {
     }
 }
 
-/// Numbers in a kind, one after the other.
+/// Numbers in a kind, contiguous.
 struct Numbers {
     memory: NonNull<u64>,
     capacity: usize,
@@ -144,7 +144,7 @@ impl Drop for Numbers {
     }
 }
 
-/// What a thread makes, and another one drops.
+/// A node that one thread creates and another drops.
 struct Node {
     squares: Numbers,
     next: Option<PmemBox<Node>>,

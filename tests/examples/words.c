@@ -2,9 +2,9 @@
 /*
  * Counts the words of a text: words [--libc] [--top N] FILE [DIR]
  *
- * All that grows with the text (hash table, entries, words) lies in a PMEM kind in DIR, or with
- * --libc in the C library's heap: struct heap is all that differs. The text is read in pieces, so
- * it may be larger than the memory, or a pipe.
+ * All memory that grows with the text (hash table, entries, words) lies in a PMEM kind in DIR, or
+ * with --libc in libc's heap: the two differ only in struct heap. The text is read in pieces, so it
+ * may be larger than the memory, or a pipe.
  */
 #include <memkind.h>
 
@@ -34,12 +34,12 @@ enum { EXIT_USAGE = 2 };
 
 /* -- Heaps ------------------------------------------------------------------------------------- */
 
-/* Where memory comes from. alloc gives zeroed bytes, or NULL with errno. */
+/* Where memory comes from. alloc returns zeroed bytes, or NULL with errno. */
 struct heap {
     void *(*alloc)(struct heap *heap, size_t size);
     void (*release)(struct heap *heap, void *ptr);
     bool (*owns)(struct heap *heap, void *ptr);
-    memkind_t kind; /* NULL for the C library's */
+    memkind_t kind; /* NULL: libc's heap */
 };
 
 static void *libc_alloc(struct heap *heap, size_t size)
@@ -199,7 +199,7 @@ static int table_count(struct table *table, const char *text, size_t length, uin
     return 0;
 }
 
-/* Whether every piece of the table lies where it should. */
+/* Returns whether every piece of the table lies in the heap. */
 static bool table_is_in_heap(const struct table *table)
 {
     struct heap *heap = table->heap;
@@ -229,7 +229,7 @@ static void table_free(struct table *table)
 
 /* -- Text -------------------------------------------------------------------------------------- */
 
-/* The word that is being read. */
+/* The word being read. */
 struct word {
     struct heap *heap;
     char *letters;
@@ -273,7 +273,7 @@ static int word_end(struct word *word, struct table *table)
     return err;
 }
 
-/* The letter in lower case; 0 for what is not a letter, in any locale. */
+/* Returns the letter in lower case; 0: not a letter. Independent of the locale. */
 static char lower_letter(char character)
 {
     if (character >= 'a' && character <= 'z')
@@ -316,7 +316,7 @@ static int count_text(struct table *table, int fd)
 
 /* -- Result ------------------------------------------------------------------------------------ */
 
-/* The most frequent first, and words of the same count by the alphabet. */
+/* Orders by frequency, then alphabetically. */
 static int compare_entries(const void *left_side, const void *right_side)
 {
     const struct entry *left = *(struct entry *const *)left_side;
@@ -394,7 +394,7 @@ static const char help[] =
 
 struct arguments {
     const char *file;
-    const char *dir; /* NULL: the C library's heap */
+    const char *dir; /* NULL: libc's heap */
     size_t top;
 };
 
@@ -413,7 +413,7 @@ static bool parse_count(const char *text, size_t *count)
     return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
 }
 
-/* Returns -1 where the program goes on, else its exit status. */
+/* Returns -1 to continue, otherwise the exit status. */
 static int parse(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option options[] = {

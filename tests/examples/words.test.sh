@@ -1,7 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The example's result on a PMEM kind is that on the C library's heap and
-# that of sort and uniq: BINARY
+# The example's result on a PMEM kind equals that on libc's heap and that of sort and uniq: BINARY
 
 set -eu
 
@@ -21,7 +20,7 @@ fail() {
     exit 1
 }
 
-# expect STATUS ARGUMENT...: the program ends so; its output is in out and err.
+# expect STATUS ARGUMENT...: runs the program and expects the status; output in out and err.
 expect() {
     wanted=$1
     shift
@@ -31,7 +30,7 @@ expect() {
     [ "$wanted" -eq 0 ] || [ -s err ] || fail "words $*: fails without a message"
 }
 
-# The texts at hand, or numbers spelt with letters.
+# Licence texts, or numbers spelt with letters.
 { cat /usr/share/common-licenses/* 2>/dev/null || true; } >unit
 [ -s unit ] || seq 100000 | tr 0-9 a-j >unit
 
@@ -39,12 +38,12 @@ size=$(wc -c <unit)
 i=0
 while [ $((i * size)) -lt "$input_bytes" ]; do
     cat unit
-    # A word of its own for each copy, so that the table grows to the end.
+    # A unique word for each copy, so that the table grows to the end.
     echo "copy$i" | tr 0-9 a-j
     i=$((i + 1))
 done >text
 
-# reference FILE TOP: what the program should print.
+# reference FILE TOP: prints the expected output.
 reference() {
     tr 'A-Z' 'a-z' <"$1" | tr -cs 'a-z' '\n' | grep . >all || true
     sort all | uniq -c | sort -k1,1nr -k2,2 >counted
@@ -60,13 +59,13 @@ reference text 10 >reference.out
 cmp reference.out pmem.out
 grep -q '^words: kind: allocated [1-9]' pmem.err || fail "no statistics: $(cat pmem.err)"
 
-# All words, with their order.
+# All words, in their order.
 "$words" --libc --top 1000000 text >libc.out
 "$words" --top=1000000 text "$dir" >pmem.out 2>/dev/null
 cmp libc.out pmem.out
 reference text 1000000 | cmp - pmem.out
 
-# Edges: nothing, no letters, no newline, a word longer than a piece of the text, a pipe.
+# Edge cases: nothing, no letters, no newline, a word longer than a piece of the text, a pipe.
 : >edge
 expect 0 edge "$dir"
 printf '0 distinct words\n0 words\n' | cmp - out

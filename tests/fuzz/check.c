@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the library should be like: file space, statistics, and when there is no space. */
+/* Checks of file space and statistics, and of refusals for lack of space. */
 #include "fuzz/model.h"
 
 #include <fcntl.h>
@@ -38,7 +38,7 @@ void model_check_kind(const struct model_world *world, const struct model_kind *
 
 /* -- Sizes ------------------------------------------------------------------------------------- */
 
-/* The usable size of a large request: four classes in each doubling. */
+/* Returns the usable size of a large request: four classes in each doubling. */
 static size_t class_size(size_t size)
 {
     size_t step = (size_t)1 << (61 - __builtin_clzll(size - 1));
@@ -47,8 +47,8 @@ static size_t class_size(size_t size)
 }
 
 /*
- * What a block of this class holds if it is alone: whole pages that its slab fits exactly, and four
- * where one would do for blocks of 64 bytes to 1 KiB.
+ * Returns the bytes that a block of this class holds if it is alone: a slab of whole pages that
+ * fits the class exactly, four times that for blocks of 64 bytes to 1 KiB.
  */
 static size_t alone(size_t usable)
 {
@@ -60,7 +60,10 @@ static size_t alone(size_t usable)
                                                                                        : size;
 }
 
-/* Most file space that the kind can need for its blocks, whatever they lie beside. */
+/*
+ * Returns the most file space that the kind can need for its blocks, whatever they share pages
+ * with.
+ */
 static size_t most_needed(const struct model_world *world, const struct model_kind *kind)
 {
     size_t bytes = kind->mapped;
@@ -89,7 +92,7 @@ static void check_statistics_of(const struct model_world *world, const struct mo
     size_t resident = statistic(kind->handle, MEMKIND_STAT_TYPE_RESIDENT);
     int slot = (int)(kind - world->kinds);
 
-    /* The default heap is jemalloc's own, whose thread caches count as allocated. */
+    /* The default heap has jemalloc's thread caches, whose blocks count as allocated. */
     MODEL_CHECK(allocated == kind->allocated || (slot == 0 && allocated > kind->allocated),
                 "kind %d: ALLOCATED is %zu, blocks have %zu", slot, allocated, kind->allocated);
     MODEL_CHECK(active % MODEL_PAGE == 0 && active >= allocated, "kind %d: ACTIVE %zu of %zu", slot,
@@ -100,7 +103,7 @@ static void check_statistics_of(const struct model_world *world, const struct mo
     MODEL_CHECK(held_by(kind) >= active + kind->mapped,
                 "kind %d: holds %zu, needs %zu and %zu mapped", slot, held_by(kind), active,
                 kind->mapped);
-    /* No more than needed, and no thread keeps anything. */
+    /* No more than needed, and nothing in threads' caches. */
     MODEL_CHECK(!kind->conservative || (held_by(kind) == active + kind->mapped &&
                                         held_by(kind) <= most_needed(world, kind)),
                 "kind %d: conservative, holds %zu, needs %zu or at most %zu, and %zu mapped", slot,
@@ -136,12 +139,14 @@ void model_check_all(struct model_world *world)
 
 /* -- Refusals ---------------------------------------------------------------------------------- */
 
-/* Most file space that a request can need. */
+/* Returns the most file space that a request can need. */
 static size_t space_for(size_t size, size_t alignment)
 {
     if (alignment > MODEL_PAGE && size < LARGE_LEAST)
         size = LARGE_LEAST;
-    /* For the alignment, a small one may get another class: none has larger slabs than this. */
+    /*
+     * A small request with an alignment may get another class. No class has larger slabs than this.
+     */
     return size < LARGE_LEAST ? SLAB_LARGEST : class_size(size);
 }
 
@@ -153,8 +158,9 @@ static bool file_system_is_full(const struct model_world *world, size_t needed)
 }
 
 /*
- * NULL means that there is no space: where the request fits beside what blocks need, it must be
- * granted, whatever threads keep. ACTIVE knows better what is needed, but counts that too.
+ * NULL means that there is no space: a request that fits beside what blocks need must succeed,
+ * whatever threads keep. ACTIVE is a closer bound of what is needed, and includes what threads
+ * keep.
  */
 void model_check_refusal(struct model_world *world, const struct model_kind *kind, size_t size,
                          size_t alignment)

@@ -3,15 +3,16 @@
  * The fuzzer without a fuzzing engine.
  *
  *    test_fuzz FILE|FOLDER...   replays inputs: all files of a folder
- *    test_fuzz                  makes inputs up and performs them
+ *    test_fuzz                  makes random inputs and performs them
  *
- * FUZZ_SECONDS (60; 3600 for an hour) says how long, or FUZZ_INPUTS how many, and FUZZ_SEED (1)
- * which. An input that fails is written to a file in the current folder. What the library keeps
- * from one input to the next, such as the caches of MEMKIND_REGULAR, is there again only if all
- * inputs before are, too: FUZZ_SEED and FUZZ_INPUTS give that.
+ * FUZZ_SECONDS (60; at most 3600) limits the time, or FUZZ_INPUTS the number of inputs. FUZZ_SEED
+ * (1) selects the inputs. An input that fails is written to a file in the current folder. State
+ * that the library keeps between inputs, such as the caches of MEMKIND_REGULAR, depends on all
+ * earlier inputs: to reproduce it, repeat the run with the same FUZZ_SEED and FUZZ_INPUTS.
  *
- * An input that is made up has habits, or all would be alike: each leaves some operations out and
- * does others often, uses some kinds more than others, and asks again and again for a few sizes.
+ * Each random input has habits, because otherwise all inputs would be alike: it omits some
+ * operations and repeats others often, prefers some kinds, and requests a few sizes again and
+ * again.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -37,7 +38,7 @@ static char crash_file[64];
 
 /* -- Failures ---------------------------------------------------------------------------------- */
 
-/* Nothing here is certain to work in a process that has crashed, but it mostly does. */
+/* Not async-signal-safe, but mostly works in a process that has crashed. */
 static void on_crash(int number)
 {
     signal(number, SIG_DFL);
@@ -103,9 +104,9 @@ struct habits {
     unsigned weights[OPERATION_COUNT];
     unsigned sum; /* of the weights */
     uint16_t sizes[SIZES];
-    unsigned own_size; /* out of 4: how often a size is not one of those */
+    unsigned own_size; /* out of 4: how often a size is none of the preferred ones */
     uint8_t who_mask;  /* bits of `who` that vary */
-    uint8_t who;       /* the others */
+    uint8_t who;       /* the constant bits */
 };
 
 static unsigned base_weight(unsigned operation)
@@ -126,7 +127,7 @@ static struct habits make_habits(uint64_t *random)
         habits.weights[i] = base_weight(i) * factors[factor];
         habits.sum += habits.weights[i];
     }
-    /* An input of no operation at all would have no sum. */
+    /* Without any operation, the sum of the weights would be 0. */
     habits.weights[OPERATION_malloc]++;
     habits.sum++;
     for (unsigned i = 0; i < SIZES; i++)

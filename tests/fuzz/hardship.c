@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Inputs whose second part is played by a child process in hardship. */
+/* Inputs whose second part a child process plays under adverse conditions. */
 #include "fuzz/hardship.h"
 
 #include <dirent.h>
@@ -21,15 +21,15 @@
 #include "fuzz/players.h"
 #include "support/call_filter.h"
 
-#define PATIENCE_S   600 /* of the parent: a child that hangs is ended then */
+#define PATIENCE_S   600 /* of the parent, before it kills a child that hangs */
 #define NOBODY       65534
 #define MOST_NUMBERS 64
 #define FORKS        4
-#define FIRST_OF_ALL 3 /* what is no stream */
-#define PARENTS_PART 4 /* one of so many */
+#define FIRST_OF_ALL 3 /* the first descriptor that is not a standard stream */
+#define PARENTS_PART 4 /* one record of so many is the parent's */
 #define TEXT         "text of the program"
 
-/* In the last round, the thread sanitizer does not know the thread any more. */
+/* In the last round, the thread sanitizer has already forgotten the thread. */
 #ifdef __SANITIZE_THREAD__
 #    define ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
 #else
@@ -38,7 +38,7 @@
 
 static struct model_world world;
 
-/* What is left to play. */
+/* The records that remain to be played. */
 struct part {
     const uint8_t *records;
     size_t count;
@@ -46,7 +46,10 @@ struct part {
 
 /* -- Play -------------------------------------------------------------------------------------- */
 
-/* Operations whose results depend on what fails here, and those of players in turns. */
+/*
+ * Returns whether the operation's result depends on what fails here, or it belongs to players in
+ * turns.
+ */
 static bool is_left_out(enum operation operation)
 {
     switch (operation) {
@@ -64,7 +67,7 @@ static bool is_left_out(enum operation operation)
     }
 }
 
-/* Plays so many records, or as many as there are. A kind that cannot be made is left out. */
+/* Plays `count` records, or as many as there are. Skips kinds that cannot be created. */
 static void play(struct part *part, size_t count)
 {
     for (; count != 0 && part->count != 0; count--) {
@@ -83,7 +86,7 @@ static void play_rest(struct part *part)
     play(part, part->count);
 }
 
-/* What children have of their parents' kinds in files, unless they have copies. */
+/* Marks the blocks of kinds in files, unless they are copied, as the parent's. */
 static void note_lent(void)
 {
     for (size_t i = 0; i < world.count; i++) {
@@ -92,7 +95,7 @@ static void note_lent(void)
     }
 }
 
-/* The parent goes on, and uses them for something else. */
+/* Forgets blocks of the parent, which goes on and reuses their memory. */
 static void forget_lent(void)
 {
     for (size_t i = world.count; i-- > 0;)
@@ -145,7 +148,7 @@ static size_t list_numbers(int *numbers)
     return count;
 }
 
-/* A file of the program's gets all of the numbers, or some. */
+/* Files of the program get all of the library's descriptor numbers, or some. */
 static void with_descriptors_taken(struct part *part, unsigned number)
 {
     int numbers[MOST_NUMBERS];
@@ -209,7 +212,7 @@ static void *end_at_once(void *value)
 {
     struct ending *ending = value;
 
-    /* Or the library's first use by this thread is in its last moments. */
+    /* Otherwise the thread first uses the library in its last destructor. */
     if (ending->at_once % 2 != 0)
         play(ending->part, ending->at_once);
     pthread_setspecific(ending->key, ending);
@@ -226,7 +229,7 @@ static void in_destructors(struct part *part, unsigned number)
         ending.rounds = 0;
         MODEL_CHECK(pthread_create(&thread, NULL, end_at_once, &ending) == 0, "no thread");
         pthread_join(thread, NULL);
-        /* Threads are dear. */
+        /* Few records, because threads are expensive. */
         play(part, 200);
     }
 }
@@ -251,7 +254,7 @@ static void *report_on(void *unused)
 
 static void clear(void);
 
-/* The status of the child, or a failure where it does not end. */
+/* Waits for the child, and fails unless it ends successfully. */
 static void wait_for(pid_t child)
 {
     int status = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Inputs whose second part is played by a child process in hardship: system calls fail, descriptors
- * are closed and taken, rights are given up, threads play in their last destructors, or fork beside
- * reports. None of these can be taken back in one process.
+ * Inputs whose second part a child process plays under adverse conditions: system calls fail,
+ * descriptors are closed and reused, privileges are dropped, threads play in their last
+ * destructors, or fork during reports. None of these conditions can be undone within one process.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /*
- * The number chooses the hardship. Waits for the child, and looks after the parent's blocks then.
- * Returns how many public calls were made, but for the child's.
+ * The number selects the condition. Waits for the child, and then checks the parent's blocks.
+ * Returns how many public calls were made, without the child's.
  */
 unsigned long hardship_play(const uint8_t *records, size_t count, const char *dir, unsigned number);

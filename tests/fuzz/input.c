@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How bytes become operations: kinds, sizes and alignments. */
+/* Decodes bytes into operations: kinds, sizes and alignments. */
 #include "fuzz/input.h"
 
 #include "fuzz/model.h"
@@ -9,7 +9,7 @@
 /* A size is a scale (the high four bits) and a place in it (the low twelve). */
 #define PLACE_BITS   12
 #define TINY_SCALES  7  /* up to a KiB */
-#define SMALL_SCALES 11 /* from 8 bytes on, each twice the one before: up to 16 KiB */
+#define SMALL_SCALES 11 /* from 8 bytes on, each twice the previous one: up to 16 KiB */
 
 unsigned input_slot(const struct input_record *record)
 {
@@ -58,14 +58,14 @@ size_t input_size(uint16_t number, size_t max_size)
 
     if (max_size == 0)
         max_size = 32 * MIB;
-    /* Blocks that need pages of their own take most of the time. */
+    /* Fewer of the blocks that need pages of their own, which take most of the time. */
     if (scale >= TINY_SCALES && scale < SMALL_SCALES && place % 4 != 0)
         scale -= TINY_SCALES;
     if (scale < SMALL_SCALES)
         return ((size_t)8 << scale) + place % ((size_t)8 << scale);
-    /* What is large costs as much as a hundred that are small. */
+    /* A large request takes as long as a hundred small ones. */
     switch (scale) {
-    case SMALL_SCALES: /* up to the largest that threads keep, and a little more */
+    case SMALL_SCALES: /* up to the largest that threads cache, and a little more */
         return place % 8 == 0 ? 16 * KIB + place * 5 : 1 + place % KIB;
     case SMALL_SCALES + 1:
         return seldom ? 32 * KIB + place * 24 : 1 + place % 256;

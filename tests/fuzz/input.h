@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How bytes become operations: one byte for the mode and one for its parameters, then a record of
- * six bytes for each operation. Every sequence of bytes means something.
+ * Decodes bytes into operations: one byte for the mode and one for its parameters, then a record of
+ * six bytes for each operation. Every sequence of bytes is valid.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 
 struct input_record {
     uint8_t operation; /* see operations.h */
-    uint8_t who;       /* low three bits: slot of a kind; high bits: whatever the operation needs */
+    uint8_t who;       /* low three bits: slot of a kind; high bits: as the operation needs them */
     uint16_t a;        /* mostly a size */
     uint16_t b;        /* mostly the number of a block, or an alignment */
 };
@@ -30,21 +30,20 @@ static inline struct input_record input_record(const uint8_t *bytes)
     };
 }
 
-/* A flag of the record, 0 to 4. */
+/* Returns a flag of the record, 0 to 4. */
 static inline bool input_flag(const struct input_record *record, unsigned number)
 {
     return (record->who >> (3 + number) & 1) != 0;
 }
 
-/* The slot of a kind: more often one that has been made than MEMKIND_DEFAULT or MEMKIND_REGULAR. */
+/* Returns the slot of a kind: more often a created kind than MEMKIND_DEFAULT or MEMKIND_REGULAR. */
 unsigned input_slot(const struct input_record *record);
 
 /*
- * The size that a number stands for: mostly small, each doubling as likely as another; seldom up to
- * some MiB; now and then a class's size, one more or less, or one that is special, such as 0,
- * max_size or SIZE_MAX.
+ * Returns the size for a number: mostly small, each doubling equally likely; seldom up to some MiB;
+ * now and then a class's size, one more or less, or a special one, such as 0, max_size or SIZE_MAX.
  */
 size_t input_size(uint16_t number, size_t max_size);
 
-/* The alignment that a number stands for: mostly small, up to 2 GiB, sometimes not valid. */
+/* Returns the alignment for a number: mostly small, up to 2 GiB, sometimes invalid. */
 size_t input_alignment(uint16_t number);

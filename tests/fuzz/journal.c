@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the fuzzer has done, for people. */
+/* Records and prints the fuzzer's last operations. */
 #include "fuzz/journal.h"
 
 #include <pthread.h>
@@ -72,7 +72,7 @@ static void print(const struct journal *journal)
         print_entry(i + 1, &journal->entries[i % JOURNAL_ENTRIES]);
 }
 
-/* What is printed may go to a file, and an operation may have limited those. */
+/* The output may go to a file, and an operation may have lowered RLIMIT_FSIZE. */
 static void lift_file_limit(void)
 {
     struct rlimit limit;
@@ -83,7 +83,7 @@ static void lift_file_limit(void)
     }
 }
 
-/* Called where nothing can be relied on any more: no lock. */
+/* Takes no lock: called in a process whose state cannot be trusted. */
 void journal_print_all(void)
 {
     lift_file_limit();
@@ -95,7 +95,7 @@ void journal_fail(const char *format, ...)
 {
     va_list arguments;
 
-    /* Whoever fails next waits here for the end. */
+    /* Never released: a thread that fails later waits here for the end of the process. */
     pthread_mutex_lock(&lock);
     journal_print_all();
     fputs("FUZZ: ", stderr);

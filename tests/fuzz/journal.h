@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the fuzzer has done: the last operations of each player, kept in a ring as they are and
- * turned into text only when a check fails, since text would cost more than the operations.
+ * Records the last operations of each player in a ring. The ring holds values, and is turned into
+ * text only when a check fails, because text would cost more than the operations.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 
 #define JOURNAL_ENTRIES 512
 
-/* One call, its arguments noted before it is made, so that a crash in it shows them. */
+/* One call. Its arguments are recorded before the call, so that a crash in the call shows them. */
 struct journal_entry {
     const char *call;  /* a string literal */
     unsigned thread;   /* who called */
@@ -29,21 +29,20 @@ struct journal {
     struct journal_entry entries[JOURNAL_ENTRIES];
 };
 
-/* FUZZ_LOG=1: every operation is printed when it is done. */
+/* FUZZ_LOG=1: every operation is printed after its end. */
 extern bool journal_verbose;
 
-/* Makes the journal one of those that are printed when a check fails, and the other way round. */
+/* Add the journal to those that are printed when a check fails, and remove it. */
 void journal_open(struct journal *journal);
 void journal_close(struct journal *journal);
 
-/* Notes a call that is about to be made. */
+/* Records a call that is about to be made. */
 void journal_call(struct journal *journal, struct journal_entry entry);
 
-/* Notes what it returned. */
+/* Records the result of the last call. */
 void journal_return(struct journal *journal, const void *result);
 
-/* Prints all journals to standard error. */
 void journal_print_all(void);
 
-/* Prints what is wrong, the journals and how to replay them, and aborts. */
+/* Prints the message, the journals and how to replay them, and aborts. */
 __attribute__((format(printf, 1, 2), noreturn, cold)) void journal_fail(const char *format, ...);

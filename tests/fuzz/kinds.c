@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations on kinds: make them in all ways, destroy them, change their settings, map memory. */
+/* Operations on kinds: create them in all ways, destroy them, change their settings, map memory. */
 #include "fuzz/operations.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <memkind/internal/memkind_arena.h>
 #include <memkind/internal/memkind_default.h>
 
-#define MAPPED_AT_MOST (8 * MIB) /* of a kind: no operation gives it back */
+#define MAPPED_AT_MOST (8 * MIB) /* of a kind: no operation unmaps them */
 #define FILLED_AT_MOST (32 * MIB)
 #define NOT_TOUCHED    ((memkind_t)&not_a_kind)
 
@@ -68,7 +68,7 @@ static struct memkind_ops *arena_ops(bool one_arena)
     static struct memkind_ops sets[2];
     struct memkind_ops *ops = &sets[one_arena];
 
-    /* Written by whoever comes first with the values that they have for ever. */
+    /* Any thread may write the table first: all write the same values. */
     if (__atomic_load_n(&ops->destroy, __ATOMIC_ACQUIRE) == NULL) {
         static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -87,7 +87,7 @@ static struct memkind_ops *arena_ops(bool one_arena)
     return ops;
 }
 
-/* A kind out of the operations of a manual page. */
+/* Creates a kind from the operations of a manual page. */
 static void create_by_operation(struct model_world *world, unsigned slot, uint16_t number)
 {
     struct model_kind *kind = &world->kinds[slot];
@@ -184,7 +184,7 @@ void operation_destroy(struct model_world *world, const struct input_record *rec
 void operation_create_wrongly(struct model_world *world, const struct input_record *record)
 {
     static const struct {
-        const char *dir; /* "": the right one */
+        const char *dir; /* "": the player's own directory */
         size_t max_size;
         int policy;
     } wrong[] = {
@@ -255,7 +255,10 @@ void operation_allow_zero_allocs(struct model_world *world, const struct input_r
     model_return(world, NULL);
 }
 
-/* Fills the kind up to less than 2 MiB: small blocks alone would never meet the limit. */
+/*
+ * Returns a size that fills the kind up to less than 2 MiB: small blocks alone would never reach
+ * the limit.
+ */
 static size_t size_to_fill(const struct model_kind *kind, uint16_t number)
 {
     size_t held = __atomic_load_n(&model_pmem(kind)->current_size, __ATOMIC_RELAXED);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the library should be like: worlds, and live blocks with their contents. */
+/* The model's worlds and live blocks, with the blocks' contents. */
 #include "fuzz/model.h"
 
 #include <linux/magic.h>
@@ -57,13 +57,13 @@ void model_return(struct model_world *world, const void *result)
 
 /* -- Contents ---------------------------------------------------------------------------------- */
 
-/* A part of a block that has a value. */
+/* A part of a block with a defined value. */
 struct piece {
     size_t at;
     size_t size;
 };
 
-/* The piece with this number; size 0: there is none. */
+/* Returns the piece with this number; size 0: there is none. */
 static struct piece piece_of(const struct model_block *block, size_t number)
 {
     struct piece none = {0};
@@ -82,7 +82,7 @@ static struct piece piece_of(const struct model_block *block, size_t number)
     return (struct piece){.at = at, .size = PATTERN_WORD};
 }
 
-/* The pattern of a piece begins anew at its place. */
+/* Each piece starts its own pattern. */
 static uint64_t piece_seed(const struct model_block *block, size_t at)
 {
     return block->seed + at * UINT64_C(0x9e3779b97f4a7c15);
@@ -128,7 +128,7 @@ static bool is_zero(const char *bytes, size_t size)
     return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
-/* Whether the block reads as zero: all of it, or where large blocks have values. */
+/* Returns whether the block reads as zero: all of it, or the samples of a large block. */
 static bool is_block_zero(const struct model_block *block, size_t size)
 {
     struct piece piece;
@@ -143,7 +143,7 @@ static bool is_block_zero(const struct model_block *block, size_t size)
 
 /* -- Live blocks ------------------------------------------------------------------------------- */
 
-/* Blocks that overlap compare as equal, so that the tree finds them. */
+/* Overlapping blocks compare as equal, so that the tree finds them. */
 static int compare(const void *left, const void *right)
 {
     const struct model_block *first = left;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the library should be like: every kind and every live block, and the checks that compare
- * the two.
+ * A model of the library: every kind and every live block, and the checks that compare the library
+ * with the model.
  *
  *    world     what one player knows and alone may change: kinds in slots, live blocks, a journal.
- *              Operations in turns have one world, whichever thread makes them; threads that run
- *              at once have one each, and hand each other blocks of the kinds that they share
- *    kind      slots below MODEL_OWN are kinds of the library; the others are made and destroyed
- *    block     address, usable size, and the seed of its contents: its first and last bytes and a
- *              word in some of its pages, or all of it, follow from the seed
+ *              Operations in turns have one world, whichever thread makes them. Threads that run
+ *              at once have one each, and exchange blocks of the kinds that they share
+ *    kind      slots below MODEL_OWN are kinds of the library; the others are created and destroyed
+ *    block     address, usable size, and the seed of its contents, from which follow its first and
+ *              last bytes and a word in some of its pages, or all of the block
  *
- * A check that fails ends the process; see journal.h.
+ * A failed check ends the process; see journal.h.
  */
 #pragma once
 
@@ -28,12 +28,12 @@
 #define GIB ((size_t)1 << 30)
 
 #define MODEL_SLOTS     6 /* of kinds */
-#define MODEL_OWN       2 /* the first slot of kinds that can be made and destroyed */
+#define MODEL_OWN       2 /* the first slot of kinds that can be created and destroyed */
 #define MODEL_SHARED    2 /* of those, kinds that threads share when they run at once */
 #define MODEL_BLOCKS    4096
-#define MODEL_BYTES     (192 * MIB) /* most bytes in live blocks of one world, about */
+#define MODEL_BYTES     (192 * MIB) /* approximate limit of bytes in live blocks of one world */
 #define MODEL_PAGE      ((size_t)4096)
-#define MODEL_NEVER_FIT ((size_t)1 << 46) /* no request of such a size can be satisfied */
+#define MODEL_NEVER_FIT ((size_t)1 << 46) /* no request of this size can succeed */
 
 enum model_sort {
     MODEL_STATIC,   /* of the library */
@@ -50,7 +50,7 @@ struct model_kind {
     size_t mapped;     /* bytes from memkind_pmem_mmap() */
     bool conservative; /* the policy, where it is known */
     bool zero_allocs;  /* requests of size 0 are allowed */
-    bool shared;       /* other worlds have it too */
+    bool shared;       /* other worlds have the kind too */
     bool copied;       /* children get a copy of it */
 };
 
@@ -61,7 +61,7 @@ struct model_block {
     uint64_t seed;
     unsigned slot;  /* of the kind */
     unsigned index; /* in the world's array */
-    bool whole;     /* every byte has its value, not only samples */
+    bool whole;     /* every byte has a value, not only samples */
     bool mapped;    /* from memkind_pmem_mmap(): cannot be freed */
     bool lent;      /* the parent's: can be read and freed, and is never written */
 };
@@ -70,26 +70,26 @@ struct model_world {
     struct model_kind kinds[MODEL_SLOTS];
     struct model_block *blocks[MODEL_BLOCKS];
     size_t count;        /* of blocks */
-    size_t most;         /* of them */
+    size_t most;         /* the largest number so far */
     size_t bytes;        /* in them */
     void *tree;          /* the same blocks by address, for tsearch(3) */
     uint64_t seed;       /* of the next block */
-    unsigned thread;     /* who is at work */
-    bool exact;          /* nobody else uses the library */
-    bool in_hardship;    /* whatever needs the kernel or rights may fail; see hardship.h */
+    unsigned thread;     /* the thread that is playing */
+    bool exact;          /* no other player uses the library */
+    bool in_hardship;    /* calls that need the kernel or privileges may fail; see hardship.h */
     bool file_limit;     /* RLIMIT_FSIZE is low */
-    bool background;     /* jemalloc's threads run */
-    const char *dir;     /* where files are made */
-    bool tmpfs;          /* it counts blocks exactly */
+    bool background;     /* jemalloc's background threads run */
+    const char *dir;     /* the directory of the files */
+    bool tmpfs;          /* the directory is on tmpfs, which counts blocks exactly */
     unsigned long calls; /* made so far */
     struct journal journal;
 };
 
-/* An empty world with the kinds of the library, and its end: no kind and no block is left. */
+/* Make an empty world with the kinds of the library, and end a world without kinds and blocks. */
 void model_begin(struct model_world *world, const char *dir, bool exact);
 void model_end(struct model_world *world);
 
-/* Calls and what they return, for the journal. */
+/* Record calls and their results in the journal. */
 void model_call(struct model_world *world, const char *call, int slot, const void *block,
                 size_t number, size_t size);
 void model_return(struct model_world *world, const void *result);
@@ -103,41 +103,39 @@ void model_return(struct model_world *world, const void *result);
 /* -- Blocks ------------------------------------------------------------------------------------ */
 
 /*
- * A block that the library has handed out for a request of `size` bytes: checks address, alignment,
- * usable size and kind and that it overlaps no other block, fills it, and keeps it in mind. zero:
+ * Adds a block that the library has returned for a request of `size` bytes. Checks its address,
+ * alignment, usable size and kind, and that it overlaps no other block, and fills it. zero: also
  * checks that its first `size` bytes are zero.
  */
 struct model_block *model_add(struct model_world *world, unsigned slot, void *address, size_t size,
                               size_t alignment, bool zero, bool whole);
 
-/* The same for memory from memkind_pmem_mmap(). */
+/* Adds memory from memkind_pmem_mmap(). */
 void model_add_mapped(struct model_world *world, unsigned slot, void *address, size_t size);
 
-/* Takes the block out; the library may free it then. Returns its address. */
+/* Removes the block from the model. The library may then free it. Returns its address. */
 void *model_remove(struct model_world *world, struct model_block *block);
 
-/* Takes the block out and puts it into another world, as it is. */
+/* Removes the block from its world, and adds it to another one, unchanged. */
 void model_detach(struct model_world *world, struct model_block *block);
 void model_attach(struct model_world *world, struct model_block *block);
 
-/* A block that may be freed or resized, chosen by a number; NULL where there is none. */
+/* Returns a block that may be freed or resized, selected by a number; NULL: there is none. */
 struct model_block *model_choose(const struct model_world *world, unsigned number);
 
-/* Checks that the block is as it was left. */
+/* Checks that the block has the contents that were written. */
 void model_check_block(const struct model_world *world, const struct model_block *block);
 
-/* Whether the first `size` bytes at address are what the block had there. */
+/* Returns whether the first `size` bytes at address are those that the block has there. */
 bool model_has_contents(const struct model_block *block, const char *address, size_t size);
 
 /* -- Kinds ------------------------------------------------------------------------------------- */
 
-/* Checks what costs little: the file space of the kind. */
+/* Checks the file space of the kind, which is cheap. */
 void model_check_kind(const struct model_world *world, const struct model_kind *kind);
 
-/* Checks the statistics of all kinds. */
 void model_check_statistics(struct model_world *world);
 
-/* Checks every block and kind. */
 void model_check_all(struct model_world *world);
 
 /* Checks that the library had to refuse a request. */
@@ -149,7 +147,7 @@ static inline struct memkind_pmem *model_pmem(const struct model_kind *kind)
     return kind->handle->priv;
 }
 
-/* A slot's kind as an argument: NULL where it is empty. */
+/* Returns a slot's kind as an argument: NULL if the slot is empty. */
 static inline memkind_t model_handle(const struct model_world *world, unsigned slot)
 {
     return world->kinds[slot].handle;

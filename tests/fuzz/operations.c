@@ -9,12 +9,12 @@
 #include <memkind/internal/memkind_arena.h>
 #include <memkind/internal/memkind_default.h>
 
-#define TOUCHED       7777 /* an errno that nobody sets */
+#define TOUCHED       7777 /* a value that no call gives errno */
 #define EXHAUST_COUNT 64u
 
 /* -- Requests ---------------------------------------------------------------------------------- */
 
-/* A size that the machine has memory for, or that no machine has. */
+/* Returns a size that the machine has memory for, or that no machine has. */
 static size_t affordable(const struct model_world *world, size_t size)
 {
     if (size >= MODEL_NEVER_FIT)
@@ -24,7 +24,7 @@ static size_t affordable(const struct model_world *world, size_t size)
     return size;
 }
 
-/* The model has a limit of its own. */
+/* Frees blocks above the model's own limit. */
 static void make_room(struct model_world *world, unsigned number)
 {
     while (world->count >= world->most - 1) {
@@ -43,7 +43,7 @@ struct request {
     bool whole;
 };
 
-/* Keeps the block that a request has got, or checks that there is a reason for none. */
+/* Adds the block that a request returned, or checks that there is a reason for NULL. */
 static void received(struct model_world *world, const struct request *request, void *address,
                      int error)
 {
@@ -62,7 +62,7 @@ static void received(struct model_world *world, const struct request *request, v
     model_check_kind(world, kind);
 }
 
-/* The request of a record, on a kind that is there. */
+/* Makes the request of a record, on a kind that exists. */
 static struct request prepare(struct model_world *world, const struct input_record *record)
 {
     struct request request = {.slot = input_slot(record), .whole = input_flag(record, 4)};
@@ -87,7 +87,7 @@ static void operation_malloc(struct model_world *world, const struct input_recor
     received(world, &request, address, errno);
 }
 
-/* Numbers of elements, for products that overflow and those that do not. */
+/* Returns numbers of elements, for products that overflow and those that do not. */
 static size_t elements(uint16_t number)
 {
     static const size_t counts[] = {0, SIZE_MAX, SIZE_MAX / 2 + 1, (size_t)1 << 32};
@@ -145,7 +145,7 @@ static void operation_memalign(struct model_world *world, const struct input_rec
     }
 }
 
-/* Blocks of one size until there is no space. */
+/* Allocates blocks of one size until no space is left. */
 static void operation_exhaust(struct model_world *world, const struct input_record *record)
 {
     struct request request = prepare(world, record);
@@ -163,7 +163,7 @@ static void operation_exhaust(struct model_world *world, const struct input_reco
 
 /* -- Blocks ------------------------------------------------------------------------------------ */
 
-/* The kind's handle, or another that functions accept for its blocks, by a number. */
+/* Returns, by a number, the kind's handle or another one that functions accept for its blocks. */
 static memkind_t some_handle(const struct model_world *world, unsigned slot, unsigned way,
                              int *named)
 {
@@ -206,7 +206,7 @@ static void operation_free(struct model_world *world, const struct input_record 
     model_return(world, NULL);
 }
 
-/* Some of all blocks, or all of one kind. */
+/* Frees some of all blocks, or all of one kind. */
 static void operation_free_many(struct model_world *world, const struct input_record *record)
 {
     unsigned slot = input_slot(record);
@@ -238,7 +238,7 @@ static void free_by_realloc(struct model_world *world, struct model_block *block
     model_check_kind(world, &world->kinds[slot]);
 }
 
-/* The block has moved, or stayed and has another size. */
+/* The block has moved, or has another size at the same address. */
 static void replace(struct model_world *world, struct model_block *block, void *address,
                     const struct request *request)
 {
@@ -259,7 +259,7 @@ static void resize(struct model_world *world, struct model_block *block, size_t 
     memkind_t handle = some_handle(world, block->slot, way, &named);
 
     model_check_block(world, block);
-    /* It would stay where it is, and be filled. */
+    /* The block would stay where it is, and the model would write to it. */
     if (block->lent && size <= block->size)
         return;
     model_call(world, "realloc", named, block->address, 0, size);
@@ -288,7 +288,7 @@ static void operation_realloc(struct model_world *world, const struct input_reco
     if (block == NULL)
         return;
     size_t size = affordable(world, input_size(record->a, world->kinds[block->slot].max_size));
-    /* Near the size that it has, as often as not. */
+    /* In half of the cases a size near the block's. */
     if (input_flag(record, 4) && size < MODEL_NEVER_FIT)
         size = block->size / 2 + size % (block->size + 1);
     if (size == 0)
@@ -353,7 +353,7 @@ static void operation_check_all(struct model_world *world, const struct input_re
 
 /* -- All of them ------------------------------------------------------------------------------- */
 
-/* What players.c does before it comes here. */
+/* players.c handles these operations before they are run. */
 static void operation_nothing(struct model_world *world, const struct input_record *record)
 {
     (void)world;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Everything that the fuzzer does to the library: an operation makes one public call, or a few, and
- * checks what comes back against the model.
+ * All operations of the fuzzer: an operation makes one or a few public calls, and checks the
+ * results against the model.
  *
- * Operations on a slot that is empty make a kind there first, so that most sequences do something.
+ * Operations on an empty slot first create a kind there, so that most sequences have an effect.
  */
 #pragma once
 
@@ -11,8 +11,8 @@
 #include "fuzz/model.h"
 
 /*
- * X(name, weight): how many of the 256 values of a record's first byte mean the operation. Those
- * behind OPERATION_ALONE are left out while threads run at once.
+ * X(name, weight): how many of the 256 values of a record's first byte select the operation. Those
+ * after OPERATION_ALONE are skipped while threads run at once.
  */
 #define OPERATIONS(X)       \
     X(malloc, 46)           \
@@ -47,27 +47,26 @@
 enum operation { OPERATIONS(X) OPERATION_COUNT };
 #undef X
 
-/* What a record's first byte means. */
+/* Returns the operation of a record's first byte. */
 enum operation operation_of(uint8_t byte);
 
-/* A first byte that means the operation. */
+/* Returns a first byte that selects the operation. */
 uint8_t operation_byte(enum operation operation);
 
-/* Does what the record says, in this world. take_turn, end_thread, hand_over: see players.h. */
+/* Performs the record in this world. take_turn, end_thread, hand_over: see players.h. */
 void operation_run(struct model_world *world, const struct input_record *record);
 
-/* Frees the block, by a way that the number chooses: with its kind, NULL, MEMKIND_DEFAULT ... */
+/* Frees the block in a way selected by the number: with its kind, NULL, MEMKIND_DEFAULT ... */
 void operations_free(struct model_world *world, struct model_block *block, unsigned way);
 
 /* -- kinds.c ----------------------------------------------------------------------------------- */
 
 /*
- * The kind in a slot, made as the number says where there is none. In hardship that may fail: then
- * it has no handle.
+ * Returns the kind in a slot, which is created as the number says if the slot is empty. In hardship
+ * that may fail: then the kind has no handle.
  */
 struct model_kind *kinds_get(struct model_world *world, unsigned slot, uint16_t number);
 
-/* Destroys the kind in the slot with all of its blocks. */
 void kinds_destroy(struct model_world *world, unsigned slot);
 
 void operation_create(struct model_world *world, const struct input_record *record);
@@ -86,5 +85,5 @@ void operation_report(struct model_world *world, const struct input_record *reco
 void operation_limit_files(struct model_world *world, const struct input_record *record);
 void operation_background(struct model_world *world, const struct input_record *record);
 
-/* Takes back what the last two have set. */
+/* Undoes the settings of the last two. */
 void questions_reset(struct model_world *world);

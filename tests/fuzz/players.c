@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who performs the operations of an input: threads in turns, or at once. */
+/* The players of an input's operations: threads in turns, or at once. */
 #include "fuzz/players.h"
 
 #include <pthread.h>
@@ -11,7 +11,7 @@
 
 #define PLAYERS 4u
 #define BOXES   16u
-#define SHARED  (MODEL_OWN + MODEL_SHARED) /* slots below are shared by threads at once */
+#define SHARED  (MODEL_OWN + MODEL_SHARED) /* lower slots are shared by threads at once */
 
 static struct model_world worlds[PLAYERS];
 
@@ -41,11 +41,11 @@ struct seat {
     unsigned number;
     pthread_t thread;
     bool taken;
-    bool leave; /* read when called */
+    bool leave; /* the thread is to end */
     sem_t called;
 };
 
-/* Everything here belongs to the player whose turn it is. */
+/* Only the player whose turn it is may access this. */
 struct table {
     struct model_world *world;
     const uint8_t *records;
@@ -87,7 +87,7 @@ static struct input_record next_record(struct table *table)
     return record;
 }
 
-/* Performs records until the turn is another's (false) or there are no more (true). */
+/* Performs records until it is another player's turn (false) or none is left (true). */
 static bool play(struct table *table, unsigned me)
 {
     while (table->left != 0) {
@@ -144,7 +144,7 @@ unsigned long players_in_turns(const uint8_t *records, size_t count, const char 
     }
     while (!play(&table, 0))
         wait_for_turn(&table.seats[0]);
-    /* Threads end before their kinds, or after: caches are given back in two ways. */
+    /* Threads end before or after their kinds: caches are flushed in two ways. */
     for (unsigned i = 1; i < PLAYERS; i++)
         if ((count + i) % 2 != 0)
             end_seat(&table.seats[i]);
@@ -206,7 +206,7 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* Gives the world what another has, or what lies in the boxes. */
+/* Adds another world's blocks, or those in the boxes, to the world. */
 static void take_over(struct model_world *world, struct model_world *other)
 {
     while (other->count != 0) {
@@ -229,7 +229,7 @@ static void empty_boxes(struct model_world *world)
     }
 }
 
-/* All kinds are one's own again. Their policy is what whoever came last has set. */
+/* No kind is shared any more. Their policy is what the last player has set. */
 static void be_alone(struct model_world *world)
 {
     for (unsigned slot = MODEL_OWN; slot < SHARED; slot++) {
@@ -245,7 +245,7 @@ static void share_kinds(struct model_world *world, unsigned number)
         kinds_get(world, MODEL_OWN + i, (uint16_t)((number >> 2 | 0x20) + i * 11))->shared = true;
 }
 
-/* The records in parts of the same size. */
+/* Divides the records into parts of the same size. */
 static void deal(struct player *players, unsigned threads, const uint8_t *records, size_t count)
 {
     for (unsigned i = 0; i < threads; i++) {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations that ask: about kinds, the library, addresses that are nobody's; and settings of the
- * process. */
+/* Operations that query kinds, the library and invalid addresses; and settings of the process. */
 #include "fuzz/operations.h"
 
 #include <errno.h>
@@ -16,7 +15,7 @@
 #define VERSION 1014000
 #define GUARD   '#'
 
-/* The thread sanitizer does not know jemalloc's threads, which are started past it. */
+/* The thread sanitizer does not intercept the start of jemalloc's threads. */
 #ifdef __SANITIZE_THREAD__
 #    define BACKGROUND_THREADS false
 #else
@@ -145,7 +144,7 @@ static bool is_live(const struct model_world *world, memkind_t kind)
     return false;
 }
 
-/* An address of any sort: it may have been a block's. */
+/* Returns an address of any sort, perhaps a former block's. */
 static uintptr_t stray(const struct model_world *world, const struct input_record *record)
 {
     uintptr_t near = world->count != 0 ? (uintptr_t)world->blocks[record->b % world->count]->address
@@ -190,7 +189,7 @@ static void set_file_limit(struct model_world *world, rlim_t limit)
     MODEL_CHECK(setrlimit(RLIMIT_FSIZE, &old) == 0, "setrlimit");
 }
 
-/* Files may not grow past some MiB, or may again. */
+/* Sets RLIMIT_FSIZE to some MiB, or lifts it. */
 void operation_limit_files(struct model_world *world, const struct input_record *record)
 {
     rlim_t limit = record->a % 4 != 0 ? RLIM_INFINITY : (rlim_t)(2 + record->a % 16) * MIB;

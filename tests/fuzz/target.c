@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The model-based fuzzer of the public interface: bytes become calls, and a model of all kinds and
- * live blocks says what they must return.
+ * live blocks predicts their results.
  *
  *    input.h       from bytes to records of six bytes
- *    players.h     threads that perform them, in turns or at once
+ *    players.h     threads that perform the records, in turns or at once
  *    hardship.h    a child process that performs them while system calls fail, and more
- *    operations.h  what each does to the library
- *    model.h       what the library should be like
- *    journal.h     what is printed when it is not
+ *    operations.h  the calls of each operation
+ *    model.h       the model of the library
+ *    journal.h     what is printed when a check fails
  *
- * Three programs have this entry: test_fuzz (driver.c; any compiler, no coverage), the libFuzzer
- * and the AFL++ program that tests/fuzz/run builds. All of them replay the files they are given.
+ * Three programs have this entry: test_fuzz (driver.c; any compiler, no coverage), and the
+ * libFuzzer and AFL++ programs that tests/fuzz/run builds. All of them replay the files that they
+ * are given.
  *
- * MEMKIND_TEST_DIR: where the kinds' files are made. FUZZ_LOG=1: prints every operation.
+ * MEMKIND_TEST_DIR: the directory of the kinds' files. FUZZ_LOG=1: prints every operation.
  */
 #include "fuzz/target.h"
 
@@ -30,10 +31,10 @@
 #include "fuzz/players.h"
 #include "support/leftovers.h"
 
-/* Looking for leftovers takes as long as some hundred operations. */
+/* Checking for leftovers takes as long as some hundred operations. */
 #define INPUTS_PER_LOOK 16
 
-/* In one input of so many, threads run at once. */
+/* Threads run at once in one input of so many. */
 #define AT_ONCE 4
 
 /* One input of sixteen has a part for a child process. */

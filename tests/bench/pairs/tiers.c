@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Allocates and frees a block of 64 bytes, as often as is said: tiers DIRECTORY HOW TIMES. HOW is
- * by memkind_malloc ("kind"), by memtier_kind_malloc ("counted"), or from a memory of two kinds
- * ("ratio", "threshold").
+ * Allocates and frees a block of 64 bytes TIMES times: tiers DIRECTORY HOW TIMES. HOW is "kind"
+ * (memkind_malloc), "counted" (memtier_kind_malloc), or "ratio" or "threshold" (a memory of two
+ * kinds).
  */
 #include <stdio.h>
 #include <stdlib.h>
