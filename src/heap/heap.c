@@ -55,8 +55,8 @@ static int make_hooks(struct heap *heap, struct space *space, bool hold, extent_
     if (space == NULL)
         return 0;
     *hooks = &heap->hooks.table;
-    if (space->is_range) {
-        range_hooks_init(&heap->range_hooks, (struct range *)space);
+    if (space->range != NULL) {
+        range_hooks_init(&heap->range_hooks, space->range);
         *hooks = &heap->range_hooks.table;
     }
     return extent_hooks_init(&heap->hooks, space, hold);
@@ -388,7 +388,7 @@ static void *alloc_when_short(struct heap *heap, const struct request *request)
 static bool is_hopeless(struct heap *heap, const struct request *request)
 {
     return heap->space != NULL && thread_caches_are_off(&heap->caches, THREAD_CACHES_STARVED) &&
-           is_refused(heap, request) && space_is_full(heap->space, request->size);
+           is_refused(heap, request) && !space_has_room(heap->space, request->size);
 }
 
 /* The class of a block, by its usable size. */

@@ -17,7 +17,7 @@ bool heap_can_release(const struct heap *heap)
 {
     const struct space *space = heap->space;
 
-    return space != NULL && !space->is_range && !heap->hooks.hold && !heap_is_inherited(heap) &&
+    return space != NULL && space->range == NULL && !heap->hooks.hold && !heap_is_inherited(heap) &&
            !atomic_load_explicit(&space->cannot_release, memory_order_relaxed);
 }
 

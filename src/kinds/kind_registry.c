@@ -172,7 +172,9 @@ static void read_usage(const struct memkind *kind, const struct heap *heap,
     const struct space *space = heap->space;
 
     memcpy(usage->name, kind->name, sizeof(usage->name));
-    usage->directory = space->directory != NULL ? directory_ref(space->directory) : NULL;
+    struct directory *directory = space_directory(space);
+
+    usage->directory = directory != NULL ? directory_ref(directory) : NULL;
     usage->max_size = space->max_size;
     usage->held = space_held(space);
     usage->peak = atomic_load(&space->peak);

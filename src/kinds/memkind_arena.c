@@ -34,8 +34,7 @@ _Static_assert(ADDRESS_MAP_FIRST_OWNER + KIND_REGISTRY_PARTITIONS <= THREAD_CACH
 /* What kind->heap points to the first member of. */
 struct arena_kind {
     struct heap heap;
-    struct space space; /* of kinds in anonymous memory; otherwise not used */
-    bool owns_space;
+    struct space *own_space;      /* where the kind has none in priv; else NULL */
     struct arena_kind *inherited; /* in the child of a fork, what the kind had before; or NULL */
 };
 
@@ -140,16 +139,14 @@ static int attach_anonymous(struct memkind *kind)
 
     if (arena_kind == NULL)
         return MEMKIND_ERROR_MALLOC;
-    int status = status_of(
-        space_init(&arena_kind->space, anonymous_store_of(kind), 0, kind_registry_owner(kind)));
-    if (status != MEMKIND_SUCCESS)
+    int status = MEMKIND_ERROR_MALLOC;
+    arena_kind->own_space = anonymous_store_create(kind, kind_registry_owner(kind));
+    if (arena_kind->own_space == NULL)
         goto free_kind;
-    arena_kind->space.store_arg = kind;
-    arena_kind->owns_space = true;
-    status = attach(kind, arena_kind, &arena_kind->space, NULL);
+    status = attach(kind, arena_kind, arena_kind->own_space, NULL);
     if (status == MEMKIND_SUCCESS)
         return status;
-    space_fini(&arena_kind->space);
+    space_destroy(arena_kind->own_space);
 free_kind:
     free(arena_kind);
     return status;
@@ -201,8 +198,7 @@ static void end_inherited(struct arena_kind *arena_kind)
         struct space *space = arena_kind->heap.space;
 
         heap_destroy(&arena_kind->heap);
-        space_fini(space);
-        free(space);
+        space_destroy(space);
         free(arena_kind);
         arena_kind = older;
     }
@@ -218,8 +214,7 @@ void memkind_arena_detach(struct memkind *kind)
         kind_registry_count_mixed(-1);
     heap_destroy(&arena_kind->heap);
     end_inherited(arena_kind->inherited);
-    if (arena_kind->owns_space)
-        space_fini(&arena_kind->space);
+    space_destroy(arena_kind->own_space);
     free(arena_kind);
     kind->arena_map = NULL;
 }
@@ -287,8 +282,7 @@ static void renew_heap(struct memkind *kind, struct arena_kind *inherited)
     }
     struct arena_kind *arena_kind = new_like(kind, fresh, inherited);
     if (arena_kind == NULL) {
-        space_fini(fresh);
-        free(fresh);
+        space_destroy(fresh);
         return;
     }
     space_retire(old);

@@ -15,6 +15,7 @@
 #include "kinds/memkind_fixed_internal.h"
 #include "memkind/internal/memkind_default.h"
 #include "space/range.h"
+#include "store/fixed_store.h"
 #include "util/log.h"
 
 /* A block of jemalloc that has so many of its pages, or more, has pages of its own. */
@@ -39,18 +40,7 @@ struct memkind_ops MEMKIND_FIXED_OPS = {
 
 /* -- Operations -------------------------------------------------------------------------------- */
 
-/* What priv of a fixed kind points to. */
-static struct range *new_range(unsigned owner)
-{
-    struct range *range = malloc(sizeof(*range));
-
-    if (range != NULL && range_init(range, owner) != 0) {
-        free(range);
-        return NULL;
-    }
-    return range;
-}
-
+/* priv of a fixed kind is its space. */
 int memkind_fixed_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
 {
     int status = memkind_default_create(kind, ops, name);
@@ -60,20 +50,19 @@ int memkind_fixed_create(struct memkind *kind, struct memkind_ops *ops, const ch
     if (kind_registry_add(kind) != 0)
         return MEMKIND_ERROR_TOOMANY;
     status = MEMKIND_ERROR_MALLOC;
-    struct range *range = new_range(kind_registry_owner(kind));
-    if (range == NULL)
+    struct space *space = fixed_store_create(kind_registry_owner(kind));
+    if (space == NULL)
         goto leave_registry;
-    status = memkind_arena_attach(kind, &range->space, NULL);
+    status = memkind_arena_attach(kind, space, NULL);
     if (status != MEMKIND_SUCCESS)
-        goto free_range;
+        goto destroy_space;
     /* Pages that one arena has no use for must be of use to all threads, as range_alloc() needs. */
     memkind_arena_use_one(kind);
-    kind->priv = range;
+    kind->priv = space;
     return status;
 
-free_range:
-    range_fini(range);
-    free(range);
+destroy_space:
+    space_destroy(space);
 leave_registry:
     kind_registry_remove(kind);
     return status;
@@ -81,22 +70,17 @@ leave_registry:
 
 int memkind_fixed_destroy(struct memkind *kind)
 {
-    struct range *range = kind->priv;
-
     memkind_arena_detach(kind);
-    if (range != NULL) {
-        range_fini(range);
-        free(range);
-        kind->priv = NULL;
-    }
+    space_destroy(kind->priv);
+    kind->priv = NULL;
     kind_registry_remove(kind);
     return memkind_default_destroy(kind);
 }
 
 void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)
 {
-    struct range *range = kind->priv;
-    size_t page = range->space.page;
+    struct space *space = kind->priv;
+    size_t page = space->page;
     void *taken = NULL;
 
     (void)addr;
@@ -105,7 +89,7 @@ void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)
         return MAP_FAILED;
     }
     if (size <= SIZE_MAX - page)
-        taken = range_alloc(range, (size + page - 1) & ~(page - 1), page);
+        taken = range_alloc(space->range, (size + page - 1) & ~(page - 1), page);
     if (taken == NULL) {
         errno = ENOMEM;
         return MAP_FAILED;
@@ -139,13 +123,11 @@ static void skip_recorded_pages(void **addr, size_t *size)
 
 static int open_kind(struct memkind *kind, void *addr, size_t size)
 {
-    struct range *range = kind->priv;
-    size_t requested = size;
+    size_t given = size;
 
     skip_recorded_pages(&addr, &size);
-    switch (range_open(range, addr, size)) {
+    switch (fixed_store_open(kind->priv, addr, size, given)) {
     case 0:
-        range->size = requested;
         return MEMKIND_SUCCESS;
     case -EINVAL:
         return MEMKIND_ERROR_INVALID;
@@ -184,7 +166,7 @@ free_kind:
 
 ssize_t memkind_fixed_capacity(struct memkind *kind)
 {
-    size_t size = ((struct range *)kind->priv)->size;
+    size_t size = fixed_store_given(kind->priv);
 
     return size <= SSIZE_MAX ? (ssize_t)size : SSIZE_MAX;
 }

@@ -10,7 +10,7 @@
 #include "kinds/static_kinds.h"
 #include "memkind/internal/memkind_default.h"
 #include "os/huge_pages_pool.h"
-#include "space/huge_pages.h"
+#include "store/huge_page_store.h"
 
 struct memkind_ops MEMKIND_HUGETLB_OPS = {
     .create = memkind_arena_create,
@@ -44,7 +44,7 @@ int memkind_hugetlb_check_available_2mb(struct memkind *kind)
             return status;
         mask = nodes;
     }
-    huge_pages_recheck();
+    huge_page_store_recheck();
     return huge_pages_pool_size(mask, NUMA_NUM_NODES) != 0 ? MEMKIND_SUCCESS
                                                            : MEMKIND_ERROR_HUGETLB;
 }

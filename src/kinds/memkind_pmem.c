@@ -58,17 +58,6 @@ struct memkind_ops MEMKIND_PMEM_OPS = {
 
 /* -- Operations -------------------------------------------------------------------------------- */
 
-static struct space *new_file_space(unsigned owner)
-{
-    struct space *space = malloc(sizeof(*space));
-
-    if (space != NULL && space_init(space, &file_store, 0, owner) != 0) {
-        free(space);
-        return NULL;
-    }
-    return space;
-}
-
 static int create_over(struct memkind *kind, struct memkind_ops *ops, const char *name,
                        struct space *(*new_space)(unsigned owner))
 {
@@ -87,8 +76,7 @@ static int create_over(struct memkind *kind, struct memkind_ops *ops, const char
     if (status == MEMKIND_SUCCESS)
         return status;
     kind->priv = NULL;
-    space_fini(space);
-    free(space);
+    space_destroy(space);
 leave_registry:
     kind_registry_remove(kind);
     return status;
@@ -96,17 +84,14 @@ leave_registry:
 
 int memkind_pmem_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
 {
-    return create_over(kind, ops, name, new_file_space);
+    return create_over(kind, ops, name, file_store_create);
 }
 
 int memkind_pmem_destroy(struct memkind *kind)
 {
     memkind_arena_detach(kind);
-    if (kind->priv != NULL) {
-        space_fini(kind->priv);
-        free(kind->priv);
-        kind->priv = NULL;
-    }
+    space_destroy(kind->priv);
+    kind->priv = NULL;
     kind_registry_remove(kind);
     return memkind_default_destroy(kind);
 }
@@ -136,7 +121,7 @@ static int map_device(struct space *space, size_t size, void **mapped)
     if (size > space->max_size)
         return -ENOMEM;
     size = (size + space->page - 1) & ~(space->page - 1);
-    *mapped = range_alloc((struct range *)space, size, SPACE_CHUNK);
+    *mapped = range_alloc(space->range, size, SPACE_CHUNK);
     if (*mapped == NULL)
         return -ENOMEM;
     memset(*mapped, 0, size);
@@ -155,7 +140,8 @@ void *memkind_pmem_mmap(struct memkind *kind, void *addr, size_t size)
     if (kind->heap != NULL && heap_is_inherited(kind->heap))
         err = -ENOMEM; /* and what is there is the parent's */
     else
-        err = space->is_range ? map_device(space, size, &mapped) : map_file(space, size, &mapped);
+        err = space->range != NULL ? map_device(space, size, &mapped)
+                                   : map_file(space, size, &mapped);
     /* Whatever the system said: there is no space. */
     if (err != 0 && err != -EINVAL && err != -EBADF)
         err = -ENOMEM;
@@ -328,7 +314,7 @@ int memkind_pmem_new(const struct memkind_config *wanted, memkind_t *kind)
         errno = -err;
         return MEMKIND_ERROR_INVALID;
     }
-    status = memkind_pmem_make(new_file_space, open_in_directory, &config, directory, kind);
+    status = memkind_pmem_make(file_store_create, open_in_directory, &config, directory, kind);
     if (status != MEMKIND_SUCCESS)
         directory_close(directory);
     return status;

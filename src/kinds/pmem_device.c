@@ -112,6 +112,6 @@ int pmem_device_new(const struct memkind_config *config, memkind_t *kind)
     int status = check_device(config, &share.device, &share.size);
 
     return status == MEMKIND_SUCCESS
-               ? memkind_pmem_make(device_store_new, open_on_device, config, &share, kind)
+               ? memkind_pmem_make(device_store_create, open_on_device, config, &share, kind)
                : status;
 }

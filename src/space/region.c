@@ -321,7 +321,7 @@ static size_t usual_step(const struct region *region)
     const struct space *space = region->space;
     size_t step = space->first_step;
 
-    if (space->on_disk || atomic_load_explicit(&space->whole_chunks, memory_order_relaxed))
+    if (space->chunk_steps || atomic_load_explicit(&space->whole_chunks, memory_order_relaxed))
         step = SPACE_CHUNK;
     /* An arena's first region is a chunk; those that follow are larger. */
     size_t has = region->pages * space->page <= SPACE_CHUNK

@@ -231,29 +231,22 @@ struct segment *segment_of(const struct space *space, const void *addr)
 
 /* -- Access ------------------------------------------------------------------------------------ */
 
-static int open_locked(struct segment *segment, size_t end)
+/* Threads may do this at the same time: each makes all accessible that it then enters. */
+int segment_open(const struct space *space, const void *addr, size_t size)
 {
-    size_t open = atomic_load_explicit(&segment->open, memory_order_relaxed);
+    struct segment *segment = segment_of(space, addr);
+    size_t end = (size_t)((const char *)addr - segment->base) + size;
+    size_t open = atomic_load_explicit(&segment->open, memory_order_acquire);
 
     if (open >= end)
         return 0;
     if (mprotect(segment->base + open, end - open, PROT_READ | PROT_WRITE) != 0)
         return -ENOMEM;
-    atomic_store_explicit(&segment->open, end, memory_order_release);
+    while (open < end &&
+           !atomic_compare_exchange_weak_explicit(&segment->open, &open, end, memory_order_acq_rel,
+                                                  memory_order_acquire))
+        ;
     return 0;
-}
-
-int segment_open(struct space *space, const void *addr, size_t size)
-{
-    struct segment *segment = segment_of(space, addr);
-    size_t end = (size_t)((const char *)addr - segment->base) + size;
-
-    if (atomic_load_explicit(&segment->open, memory_order_acquire) >= end)
-        return 0;
-    lock_acquire(&space->extend_lock, LOCK_EXTEND);
-    int err = open_locked(segment, end);
-    lock_release(&space->extend_lock);
-    return err;
 }
 
 int segment_reopen(const struct segment *segment)

@@ -37,7 +37,7 @@ struct segment *segment_new(struct space *space, size_t size, size_t alignment, 
  * to the range's end, where it is not yet. So nobody who reads all that can be read, as memcheck
  * does at exit, gets beyond the end of a file. 0 or -ENOMEM. Thread-safe.
  */
-int segment_open(struct space *space, const void *addr, size_t size);
+int segment_open(const struct space *space, const void *addr, size_t size);
 
 /* Does the same again with a segment that was mapped anew. 0 or -ENOMEM. */
 int segment_reopen(const struct segment *segment);

@@ -17,28 +17,12 @@
 /* So that a fork looks at all kinds only in programs that have asked for copies. */
 static atomic_bool enabled_for_any;
 
-/*
- * Keeps a number for the copy: a program that has used up all others can fork nevertheless. Where
- * there is none to keep, one may be free when it is needed.
- */
-static void keep_spare(struct space *space)
-{
-    if (descriptor_is(space->spare_fd, &space->file))
-        return;
-    space->spare_fd = descriptor_is(space->fd, &space->file) ? descriptor_duplicate(space->fd) : -1;
-}
-
-static void close_spare(struct space *space)
-{
-    descriptor_close(space->spare_fd, &space->file);
-    space->spare_fd = -1;
-}
-
 void space_snapshot_enable(struct space *space)
 {
     int cancel = cancel_hold();
 
-    keep_spare(space);
+    if (space->store->expect_copies != NULL)
+        space->store->expect_copies(space);
     cancel_restore(cancel);
     atomic_store(&enabled_for_any, true);
     atomic_store(&space->snapshots, true);
@@ -61,7 +45,7 @@ void space_snapshot_hold(struct space *space)
     lock_acquire(&space->lock, LOCK_SPACE);
 }
 
-/* Of all regions at once, which nobody else does; their holders wait for nothing but the store. */
+/* Locks all regions at once. No other thread does so; their holders wait for the store alone. */
 static void lock_regions(struct space *space)
 {
     for (struct region *region = atomic_load(&space->regions); region != NULL;
@@ -87,22 +71,11 @@ static void set_outcome(struct space *space, int err)
                   space->path != NULL ? space->path : "no file", strerrordesc_np(-err));
 }
 
-static int make_copy(struct space *space)
-{
-    if (space->store->copy == NULL)
-        return -EOPNOTSUPP;
-    int err = space->store->copy(space);
-    if (err != -EMFILE || space->spare_fd < 0)
-        return err;
-    close_spare(space);
-    return space->store->copy(space);
-}
-
 void space_snapshot_begin(struct space *space)
 {
     lock_regions(space);
     space->in_fork = true;
-    set_outcome(space, make_copy(space));
+    set_outcome(space, space->store->copy != NULL ? space->store->copy(space) : -EOPNOTSUPP);
 }
 
 static int map_segment(struct space *space, const struct segment *segment)
@@ -114,11 +87,8 @@ static int map_segment(struct space *space, const struct segment *segment)
 
 static int map_copy(struct space *space)
 {
-    descriptor_close(space->fd, &space->file);
-    close_spare(space);
-    space->fd = space->copy_fd;
-    space->file = space->copy_file;
     int err = space->store->adopt_copy(space);
+
     for (const struct segment *segment = atomic_load(&space->segments); segment != NULL && err == 0;
          segment = segment->next)
         if (segment->size != 0)
@@ -165,9 +135,7 @@ void space_snapshot_end(struct space *space, bool child)
     space->in_fork = false;
     if (child)
         end_in_child(space);
-    else if (atomic_load(&space->snapshot) == SPACE_SNAPSHOT_COPY)
-        descriptor_close(space->copy_fd, &space->copy_file);
-    if (!child || space->copied)
-        keep_spare(space);
+    else if (space->store->drop_copy != NULL)
+        space->store->drop_copy(space);
     unlock_all(space);
 }

@@ -5,11 +5,8 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "os/directory.h"
 #include "space/region.h"
 #include "space/segment.h"
 #include "util/fork_generation.h"
@@ -19,8 +16,8 @@
 /* From here on, asking the file system for its size is nothing beside finding out by trying. */
 #define LARGE_NEED ((size_t)1 << 30)
 
-/* The same, for what is free at the moment. */
-#define LARGE_COMMIT ((size_t)64 << 20)
+/* Address space of this size that was reserved in vain is not kept for the next region. */
+#define LARGE_REGION ((size_t)64 << 20)
 
 /* A segment of this size that was reserved in vain goes back; smaller ones are used again. */
 #define LARGE_SEGMENT ((size_t)1 << 30)
@@ -35,27 +32,12 @@ int space_init(struct space *space, const struct store_ops *store, size_t max_si
 {
     memset(space, 0, sizeof(*space));
     space->fd = -1;
-    space->spare_fd = -1;
     space->max_size = max_size;
     space->store = store;
     space->owner = owner;
     space->page = (size_t)sysconf(_SC_PAGESIZE);
     space->first_step = FIRST_STEP > space->page ? FIRST_STEP : space->page;
-    int err = lock_init(&space->lock);
-    if (err != 0)
-        return err;
-    err = lock_init(&space->extend_lock);
-    if (err != 0)
-        lock_destroy(&space->lock);
-    return err;
-}
-
-static void close_file(struct space *space)
-{
-    descriptor_close(space->fd, &space->file);
-    descriptor_close(space->spare_fd, &space->file);
-    space->fd = -1;
-    space->spare_fd = -1;
+    return lock_init(&space->lock);
 }
 
 /* Whether the counters are what the bitmaps say; no thread uses the space. */
@@ -73,7 +55,7 @@ static bool are_counts_exact(const struct space *space)
 void space_fini(struct space *space)
 {
     /* A fork may have left the counters of an inherited space between two changes. */
-    INVARIANT(space->is_range || fork_generation != 0 || are_counts_exact(space));
+    INVARIANT(space->range != NULL || fork_generation != 0 || are_counts_exact(space));
     struct region *region = atomic_load(&space->regions);
     struct segment *segment = atomic_load(&space->segments);
 
@@ -83,13 +65,13 @@ void space_fini(struct space *space)
         if (segment->size != 0)
             segment_unmap(space, segment);
     metadata_release(&space->metadata);
-    close_file(space);
-    if (space->pin != NULL)
-        munmap(space->pin, space->page);
-    if (space->directory != NULL)
-        directory_close(space->directory);
-    lock_destroy(&space->extend_lock);
     lock_destroy(&space->lock);
+}
+
+void space_destroy(struct space *space)
+{
+    if (space != NULL)
+        space->store->destroy(space);
 }
 
 /* -- Fork -------------------------------------------------------------------------------------- */
@@ -97,7 +79,6 @@ void space_fini(struct space *space)
 void space_adopt(struct space *space)
 {
     (void)lock_init(&space->lock);
-    (void)lock_init(&space->extend_lock);
     for (struct region *region = atomic_load(&space->regions); region != NULL;
          region = region->next)
         (void)lock_init(&region->lock);
@@ -109,7 +90,7 @@ void space_retire(struct space *space)
     for (const struct segment *segment = atomic_load(&space->segments); segment != NULL;
          segment = segment->next)
         segment_retire(segment);
-    close_file(space);
+    space->store->close(space);
 }
 
 /* -- Address space ----------------------------------------------------------------------------- */
@@ -267,7 +248,7 @@ static void return_locked(struct space *space, struct region *region)
     struct segment *segment = segment_of(space, region->base);
 
     /* One that is small will soon be asked for again, and its record is there already. */
-    if (region->pages * space->page >= LARGE_COMMIT && undo_reserve_locked(space, segment, region))
+    if (region->pages * space->page >= LARGE_REGION && undo_reserve_locked(space, segment, region))
         return;
     region->spare = space->spare;
     space->spare = region;
@@ -374,7 +355,7 @@ size_t space_capacity(const struct space *space, size_t needed)
 
 bool space_has_room(const struct space *space, size_t size)
 {
-    /* What is ahead is given back when it is needed. */
+    /* Pages that are ahead go to whoever needs them. */
     size_t ahead = atomic_load_explicit(&space->ahead, memory_order_relaxed);
     size_t held = space_held(space);
     size_t used = held > ahead ? held - ahead : 0;
@@ -382,34 +363,23 @@ bool space_has_room(const struct space *space, size_t size)
 
     if (space->max_size != 0 && (used > space->max_size || size > space->max_size - used))
         return false;
-    if (size < LARGE_COMMIT || space->store->room == NULL || space->store->room(space, &room) != 0)
+    if (space->store->room == NULL || space->store->room(space, size, &room) != 0)
         return true;
     return size <= room || size - room <= ahead;
 }
 
-bool space_is_full(const struct space *space, size_t size)
-{
-    if (space->max_size != 0) {
-        size_t ahead = atomic_load_explicit(&space->ahead, memory_order_relaxed);
-        size_t held = space_held(space);
-
-        /* What is ahead of need goes to whoever is in need. */
-        held -= ahead < held ? ahead : held;
-        return size > space->max_size || held > space->max_size - size;
-    }
-    return space->store->is_full != NULL && space->store->is_full(space);
-}
-
 bool space_shares_store(const struct space *one, const struct space *other)
 {
-    struct stat of_one, of_other;
-    int fd = __atomic_load_n(&one->fd, __ATOMIC_ACQUIRE);
-    int other_fd = __atomic_load_n(&other->fd, __ATOMIC_ACQUIRE);
+    struct store_source of_one, of_other;
 
-    if (fd < 0 || other_fd < 0)
-        return fd < 0 && other_fd < 0 && one->store == other->store;
-    return fstat(fd, &of_one) == 0 && fstat(other_fd, &of_other) == 0 &&
-           of_one.st_dev == of_other.st_dev;
+    return one->store->source != NULL && other->store->source != NULL &&
+           one->store->source(one, &of_one) == 0 && other->store->source(other, &of_other) == 0 &&
+           of_one.pool == of_other.pool && of_one.device == of_other.device;
+}
+
+struct directory *space_directory(const struct space *space)
+{
+    return space->store->directory != NULL ? space->store->directory(space) : NULL;
 }
 
 size_t space_longest(const struct space *space)

@@ -41,33 +41,44 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "os/descriptor.h"
 #include "space/metadata.h"
 
 #define SPACE_CHUNK_SHIFT 21
 #define SPACE_CHUNK       ((size_t)1 << SPACE_CHUNK_SHIFT)
 #define SPACE_CHUNK_PAGES ((size_t)512) /* most in a chunk */
 
+struct directory;
+struct range;
+struct region;
+struct segment;
 struct space;
 
+/* What a store's memory comes from: what one store releases, a store of an equal source can get. */
+struct store_source {
+    const void *pool; /* NULL: the file system of `device` */
+    dev_t device;
+};
+
 /*
- * Where the memory comes from. offset and size are multiples of a page; all return 0 or -errno.
+ * The operations of a store. The functions get the space that the store's own struct embeds.
+ * offset and size are multiples of a page. Functions of type int return 0 or -errno.
  */
 struct store_ops {
+    /* The child of a fork has the parent's store, not a copy of it. */
+    bool is_shared;
+
+    /* Ends a space that the store's create function has made: space_fini(), what the store has
+     * beside, and the memory. */
+    void (*destroy)(struct space *space);
+
     /* Replaces the reservation [addr, addr + size) by the store from offset on. No store is used up
      * yet; a store that cannot be read before it is committed need not be accessible: see
      * segment_open(). */
     int (*map)(struct space *space, void *addr, size_t size, off_t offset);
 
     /*
-     * Maps size bytes of an empty store as map() does, at any multiple of a chunk, for *addr, and
-     * such that the kernel has the pages for this process alone. NULL where there is no such thing.
-     */
-    int (*map_claimed)(struct space *space, size_t size, void **addr);
-
-    /*
      * Makes the range, mapped at addr, safe to touch. On failure it may be so in part: release()
-     * then undoes it. A store that deals in whole chunks may hold more of them than was asked for,
+     * then undoes it. A store that deals in whole chunks may hold more of them than was requested,
      * and sets space->whole_chunks.
      */
     int (*commit)(struct space *space, void *addr, off_t offset, size_t size);
@@ -79,95 +90,93 @@ struct store_ops {
     /*
      * Which pages of a released range within one chunk are held nevertheless, since they are part
      * of a large page that could not be split: kept[i] is not 0 for these, and they read as zero.
-     * False where there are none. The function is NULL where that cannot be.
+     * False where there are none. NULL where that cannot be.
      */
     bool (*kept)(const struct space *space, off_t offset, size_t size, unsigned char *kept);
 
-    /*
-     * In the child of a fork: an empty space like `inherited` over a store of the child's own, from
-     * malloc(3). 0 or -errno. NULL where the child has a copy of the store anyway.
-     */
+    /* -- Forks: NULL where is_shared is false -- */
+
+    /* In the child: makes *fresh an empty space like `inherited` over a store of the child's own,
+     * for space_destroy(). */
     int (*renew)(const struct space *inherited, struct space **fresh);
 
-    /*
-     * A store like the space's, with a copy of what it holds: space->copy_fd and copy_file. 0 or
-     * -errno, and nothing is left. No page changes its state meanwhile. NULL where the child of a
-     * fork has a copy of the store anyway, or cannot have one.
-     */
+    /* In the child: closes the descriptors of an ancestor's store. What is mapped stays mapped. */
+    void (*close)(struct space *space);
+
+    /* -- Copies for children: NULL where a store has none -- */
+
+    /* Before a first fork: keeps ready what a copy will need, if it can. */
+    void (*expect_copies)(struct space *space);
+
+    /* Before the fork: makes a copy of the store and of what it holds. On failure nothing is left.
+     * No page changes its state meanwhile. */
     int (*copy)(struct space *space);
 
-    /*
-     * In the child of a fork: space->fd and file are the copy's now, not yet mapped. Sees what sort
-     * of store that is. 0 or -errno. NULL where copy is.
-     */
+    /* In the parent: closes the copy, if there is one, and prepares for the next. */
+    void (*drop_copy)(struct space *space);
+
+    /* In the child: the copy takes the store's place, and is not mapped yet. */
     int (*adopt_copy)(struct space *space);
 
-    /* How large the store could get, for *size; NULL where nobody knows. */
+    /* -- Queries: NULL where the store cannot tell, or -ENODATA -- */
+
+    /* How large the store could get, for *size. */
     int (*capacity)(const struct space *space, size_t *size);
 
-    /* Whether the store has no page left for anybody; NULL where only trying tells. */
-    bool (*is_full)(const struct space *space);
-
     /*
-     * How much more could be committed at this moment, at most, for *size; NULL where nobody knows.
+     * How much more could be committed at this moment, at most, for *size. -ENODATA also where the
+     * answer costs more than an attempt to commit `needed` bytes.
      */
-    int (*room)(const struct space *space, size_t *size);
+    int (*room)(const struct space *space, size_t needed, size_t *size);
 
-    /* How much the store holds for the space, for *bytes; NULL where nobody else can fill it. */
+    /* How much the store holds for the space, for *bytes. NULL where nobody else can fill it. */
     int (*holds)(const struct space *space, size_t *bytes);
 
-    /* The offset from which on nothing can be committed at present; NULL where there is none. */
+    /* The offset from which on nothing can be committed at present. */
     size_t (*longest)(const struct space *space);
+
+    /* What the store's memory comes from, for *source. */
+    int (*source)(const struct space *space, struct store_source *source);
+
+    /* The directory that the store's file was made in; NULL while there is none. */
+    struct directory *(*directory)(const struct space *space);
 };
 
+/* A space, which the struct of a store embeds. */
 struct space {
     /* These six are struct memkind_pmem, which programs may read. */
-    int fd;               /* the file's, -1 where there is none; see file_store_file() */
+    int fd;               /* of a PMEM kind's store; -1 while there is none */
     off_t offset;         /* of the next segment; guarded by lock */
     size_t max_size;      /* most bytes held; 0: no limit of ours */
     pthread_mutex_t lock; /* see above */
     size_t held;          /* bytes committed; changed by atomic operations */
-    char *path;           /* for people; belongs to directory */
+    char *path;           /* of a PMEM kind's directory or device, NULL while there is none */
 
-    /* Of the file, or of the device. */
-    struct descriptor_file file;      /* what fd stands for, unless the program has closed it */
-    struct descriptor_file copy_file; /* what copy_fd stands for */
-    void *pin;                        /* a page of the file that stays mapped; NULL: none */
-
-    struct directory *directory; /* where the file was made, NULL where there is no file */
     const struct store_ops *store;
-    void *store_arg;     /* for the store's own use */
+    struct range *range; /* where the space is a range (range.h); NULL: it has regions */
     unsigned owner;      /* in the address map */
-    int spare_fd;        /* another descriptor of the file, -1: none; see snapshot.c */
     size_t page;         /* bytes */
-    bool in_memory;      /* the file system keeps the file in memory; set with fd */
-    bool on_disk;        /* it does not, and gives whole chunks aligned, if asked for them */
     bool prefault;       /* no page fault is to come after a commit */
-    bool is_range;       /* of pages instead of regions, see range.h */
-    bool faults_reserve; /* tmpfile_faults_reserve() */
-    atomic_bool lost;    /* fd is closed, and the file cannot be opened again */
-    size_t file_size;    /* bytes; guarded by extend_lock */
-    pthread_mutex_t extend_lock;
+    bool chunk_steps;    /* the store commits whole chunks best: no smaller step is taken */
     size_t first_step; /* bytes committed at once at first; then as many as are held, to a chunk */
+
     atomic_bool snapshots; /* children get a copy; set when the space has its file */
-    int copy_fd;           /* of the child's, during a fork */
     bool in_fork;          /* between space_snapshot_begin() and its end */
     bool copied;           /* this is the child's: no other process has its store */
-    atomic_int snapshot;   /* enum memkind_snapshot: of the last fork */
-    atomic_bool exact;     /* commit only what is asked for, not whole chunks */
-    atomic_uint in_need;   /* threads that found no room: nothing is committed ahead meanwhile */
-    atomic_bool closing;   /* about to be destroyed: decommit fails at once instead of punching */
-    atomic_bool cannot_release;         /* the store has said so */
-    atomic_bool whole_chunks;           /* the same */
-    atomic_bool large_pages;            /* it may have to split pages to give a part back */
-    atomic_bool cannot_populate;        /* memory does not come by populating its mapping */
-    atomic_uint checks;                 /* for these two, so far */
-    atomic_size_t ahead;                /* bytes in pages of state ahead or stale */
-    atomic_size_t stale;                /* of these, in stale ones */
-    atomic_size_t surplus_kept;         /* bytes that surplus_release() could not give back */
-    atomic_size_t peak;                 /* most bytes that were ever held */
-    atomic_ulong purges;                /* how often the store was given something back */
-    size_t reserved;                    /* bytes of all segments; guarded by lock */
+    atomic_int snapshot;   /* enum space_snapshot: of the last fork */
+
+    atomic_bool exact;          /* commit only what is requested, not whole chunks */
+    atomic_uint in_need;        /* threads that found no room: nothing is committed ahead then */
+    atomic_bool closing;        /* about to be destroyed: decommit fails at once */
+    atomic_bool cannot_release; /* release() has returned -EOPNOTSUPP */
+    atomic_bool whole_chunks;   /* commit() takes whole chunks, set by the store */
+    atomic_size_t ahead;        /* bytes in pages of state ahead or stale */
+    atomic_size_t stale;        /* of these, in stale ones */
+    atomic_size_t surplus_kept; /* bytes that surplus_release() could not give back */
+    atomic_size_t peak;         /* most bytes that were ever held */
+    atomic_ulong purges;        /* how often the store was given something back */
+    size_t reserved;            /* bytes of all segments; guarded by lock */
+
     _Atomic(struct segment *) segments; /* newest first, never taken off; read without the lock */
     _Atomic(struct region *) regions;   /* the same */
     struct region *spare;               /* handed back; guarded by lock */
@@ -175,15 +184,19 @@ struct space {
 };
 
 /*
- * Makes *space an empty space without a file. max_size is 0 or a multiple of a chunk, owner what
- * the address map shall say. Cannot fail but for the lock: -errno.
+ * Makes *space an empty space. max_size is 0 or a multiple of a chunk, owner the space's number in
+ * the address map. 0, or -errno where there can be no lock.
  */
 int space_init(struct space *space, const struct store_ops *store, size_t max_size, unsigned owner);
 
 /*
- * Gives everything back: maps, file, directory, metadata. No other thread uses the space any more.
+ * Gives back address space, metadata and locks, for the store's destroy(). No other thread uses the
+ * space any more.
  */
 void space_fini(struct space *space);
+
+/* Ends a space that the create function of a store has made, and its store. NULL is allowed. */
+void space_destroy(struct space *space);
 
 /* In the child of a fork: makes a space whose memory is the child's own usable again. */
 void space_adopt(struct space *space);
@@ -197,7 +210,7 @@ void space_retire(struct space *space);
 /* In the child of a fork: whether the space that it has inherited is still its ancestor's. */
 static inline bool space_is_shared(const struct space *space)
 {
-    return space->store->renew != NULL && !space->copied;
+    return space->store->is_shared && !space->copied;
 }
 
 /* Whether addr lies in the space. Thread-safe. */
@@ -245,24 +258,19 @@ bool space_is_region_start(const struct space *space, const void *addr);
  */
 size_t space_capacity(const struct space *space, size_t needed);
 
-/*
- * Whether it is certain, without effort, that the space cannot hold `size` more bytes now: for one
- * without a limit, that its store has not a page left.
- */
-bool space_is_full(const struct space *space, size_t size);
-
-/*
- * Whether what one of them gives back can be had by the other: their files are on one file system.
- */
+/* Whether what one of them gives back can be had by the other. */
 bool space_shares_store(const struct space *one, const struct space *other);
+
+/* The directory of the space's file; NULL where there is none. The reference stays the space's. */
+struct directory *space_directory(const struct space *space);
 
 /* The offset from which on nothing can be committed at present; SIZE_MAX where there is none. */
 size_t space_longest(const struct space *space);
 
 /*
- * Whether it may be possible to commit `size` bytes of a new region: no where the limit or the
- * store is certain to refuse, so that no addresses need be taken in vain. The store is asked only
- * where `size` is so large that this costs less than trying. Thread-safe.
+ * Whether it may be possible to commit `size` more bytes: false where the limit or the store is
+ * certain to refuse. Pages that are ahead count as free. The store is queried only where the answer
+ * costs less than an attempt. Thread-safe.
  */
 bool space_has_room(const struct space *space, size_t size);
 

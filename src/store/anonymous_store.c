@@ -3,14 +3,19 @@
 #include "store/anonymous_store.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
-#include "os/huge_pages_pool.h"
 #include "os/tmpfile.h"
-#include "space/huge_pages.h"
 #include "space/segment.h"
-#include "space/space.h"
+#include "store/huge_page_store.h"
+
+static struct anonymous_space *anonymous_space_of(const struct space *space)
+{
+    return (struct anonymous_space *)((char *)space - offsetof(struct anonymous_space, space));
+}
 
 /* With further flags; where addr is NULL, anywhere. */
 static int map_with(struct memkind *kind, void **addr, size_t size, int protection, int further)
@@ -39,31 +44,18 @@ static int place(struct memkind *kind, void *addr, size_t size)
     return err == MEMKIND_SUCCESS || err == MEMKIND_ERROR_UNAVAILABLE ? 0 : -ENOMEM;
 }
 
-static int map_at(struct space *space, void *addr, size_t size, int protection)
+int anonymous_store_place(struct space *space, void *addr, size_t size, int protection)
 {
-    struct memkind *kind = space->store_arg;
+    struct memkind *kind = anonymous_space_of(space)->kind;
     int err = map_with(kind, &addr, size, protection, MAP_FIXED | MAP_NORESERVE);
 
     return err == 0 ? place(kind, addr, size) : err;
 }
 
-static int huge_map(struct space *space, void *addr, size_t size, off_t offset)
-{
-    (void)offset;
-    return map_at(space, addr, size, PROT_READ | PROT_WRITE);
-}
-
-/* RLIMIT_DATA counts writable memory alone, so anonymous_commit() makes the memory writable. */
-static int anonymous_map(struct space *space, void *addr, size_t size, off_t offset)
-{
-    (void)offset;
-    return map_at(space, addr, size, PROT_NONE);
-}
-
 /* A private map of huge pages without MAP_NORESERVE has a reservation in the pool. */
-static int map_with_reservation(struct space *space, size_t size, void **addr)
+int anonymous_store_claim(struct space *space, size_t size, void **addr)
 {
-    struct memkind *kind = space->store_arg;
+    struct memkind *kind = anonymous_space_of(space)->kind;
 
     *addr = NULL;
     int err = map_with(kind, addr, size, PROT_READ | PROT_WRITE, 0);
@@ -73,6 +65,13 @@ static int map_with_reservation(struct space *space, size_t size, void **addr)
     if (err != 0)
         munmap(*addr, size);
     return err;
+}
+
+/* RLIMIT_DATA counts writable memory alone, so anonymous_commit() makes the memory writable. */
+static int anonymous_map(struct space *space, void *addr, size_t size, off_t offset)
+{
+    (void)offset;
+    return anonymous_store_place(space, addr, size, PROT_NONE);
 }
 
 static int anonymous_commit(struct space *space, void *addr, off_t offset, size_t size)
@@ -112,37 +111,50 @@ static int memory_if_counted(const struct space *space, size_t *size)
     return 0;
 }
 
-static const struct store_ops small_pages = {
+/* All processes can get the memory. */
+static int system_memory(const struct space *space, struct store_source *source)
+{
+    static const char memory;
+
+    (void)space;
+    *source = (struct store_source){.pool = &memory};
+    return 0;
+}
+
+void anonymous_store_destroy(struct space *space)
+{
+    space_fini(space);
+    free(anonymous_space_of(space));
+}
+
+static const struct store_ops anonymous_store = {
+    .destroy = anonymous_store_destroy,
     .map = anonymous_map,
     .commit = anonymous_commit,
     .release = anonymous_release,
     .capacity = memory_if_counted,
+    .source = system_memory,
 };
 
-static int room_for_huge_pages(const struct space *space, size_t *size)
-{
-    size_t pages = huge_pages_pool_free();
-
-    (void)space;
-    *size = pages < SIZE_MAX / HUGE_PAGES_POOL_PAGE ? pages * HUGE_PAGES_POOL_PAGE : SIZE_MAX;
-    return 0;
-}
-
-/* The same with huge pages, which may be touched only once they are there. */
-static const struct store_ops huge_pages = {
-    .map = huge_map,
-    .map_claimed = map_with_reservation,
-    .commit = huge_pages_commit,
-    .release = huge_pages_release,
-    .is_full = huge_pages_are_used_up,
-    .room = room_for_huge_pages,
-};
-
-const struct store_ops *anonymous_store_of(struct memkind *kind)
+static const struct store_ops *store_of(struct memkind *kind)
 {
     int flags = 0;
 
     if (kind->ops->get_mmap_flags != NULL)
         (void)kind->ops->get_mmap_flags(kind, &flags);
-    return (flags & MAP_HUGETLB) != 0 ? &huge_pages : &small_pages;
+    return (flags & MAP_HUGETLB) != 0 ? &huge_page_store : &anonymous_store;
+}
+
+struct space *anonymous_store_create(struct memkind *kind, unsigned owner)
+{
+    struct anonymous_space *anonymous_space = calloc(1, sizeof(*anonymous_space));
+
+    if (anonymous_space == NULL)
+        return NULL;
+    if (space_init(&anonymous_space->space, store_of(kind), 0, owner) != 0) {
+        free(anonymous_space);
+        return NULL;
+    }
+    anonymous_space->kind = kind;
+    return &anonymous_space->space;
 }

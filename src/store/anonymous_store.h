@@ -3,11 +3,29 @@
 #pragma once
 
 #include "memkind/internal/memkind_private.h"
-
-struct store_ops;
+#include "space/space.h"
 
 /*
- * the store of the kind's space, whose store_arg is the kind: huge pages
- * where its mmap flags say so.
+ * A space for the kind, which must outlive it: over huge pages (huge_page_store.h) where the kind's
+ * mmap flags say so. space_destroy() ends the space. NULL where there is no memory for the record.
  */
-const struct store_ops *anonymous_store_of(struct memkind *kind);
+struct space *anonymous_store_create(struct memkind *kind, unsigned owner);
+
+/* -- For the store of huge pages --------------------------------------------------------------- */
+
+struct anonymous_space {
+    struct space space;
+    struct memkind *kind;
+};
+
+/* The operation of both stores. */
+void anonymous_store_destroy(struct space *space);
+
+/* Maps [addr, addr + size) anew with the flags and the place of the space's kind. 0 or -errno. */
+int anonymous_store_place(struct space *space, void *addr, size_t size, int protection);
+
+/*
+ * Maps size bytes like that anywhere, for *addr, with a reservation: the kernel has the pages for
+ * this process alone. 0 or -errno.
+ */
+int anonymous_store_claim(struct space *space, size_t size, void **addr);

@@ -3,6 +3,7 @@
 #include "store/device_store.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "os/dax_device.h"
 #include "os/dax_range.h"
+#include "os/descriptor.h"
 #include "os/madvise.h"
 #include "space/address_map.h"
 #include "space/range.h"
@@ -17,9 +19,16 @@
 #include "util/lock.h"
 
 struct device_space {
-    struct range range; /* first: it is a space, of which this file alone knows that it is more */
+    struct space space;
+    struct range range;
     struct dax_device device;
+    struct descriptor_file file; /* the space's fd, unless the program has closed that */
 };
+
+static struct device_space *device_space_of(const struct space *space)
+{
+    return (struct device_space *)((char *)space - offsetof(struct device_space, space));
+}
 
 /* The first address in a segment that the device can be mapped at. */
 static char *align(const struct device_space *device_space, char *addr)
@@ -30,7 +39,7 @@ static char *align(const struct device_space *device_space, char *addr)
 /* The rest of the segment stays reserved. */
 static int device_store_map(struct space *space, void *addr, size_t size, off_t offset)
 {
-    char *base = align((const struct device_space *)space, addr);
+    char *base = align(device_space_of(space), addr);
 
     (void)size;
     if (mmap(base, space->max_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, space->fd,
@@ -41,18 +50,30 @@ static int device_store_map(struct space *space, void *addr, size_t size, off_t 
     return 0;
 }
 
+static void device_store_close(struct space *space)
+{
+    descriptor_close(space->fd, &device_space_of(space)->file);
+    space->fd = -1;
+}
+
+static void device_store_destroy(struct space *space)
+{
+    space_fini(space);
+    device_store_close(space);
+    free(device_space_of(space));
+}
+
 static int device_store_renew(const struct space *inherited, struct space **fresh)
 {
-    const struct device_space *old = (const struct device_space *)inherited;
-    struct space *space = device_store_new(inherited->owner);
+    struct space *space = device_store_create(inherited->owner);
 
     if (space == NULL)
         return -ENOMEM;
     space->prefault = inherited->prefault;
-    int err = device_store_open(space, inherited->path, &old->device, inherited->max_size);
+    int err = device_store_open(space, inherited->path, &device_space_of(inherited)->device,
+                                inherited->max_size);
     if (err != 0) {
-        space_fini(space);
-        free(space);
+        space_destroy(space);
         return err;
     }
     *fresh = space;
@@ -60,22 +81,25 @@ static int device_store_renew(const struct space *inherited, struct space **fres
 }
 
 static const struct store_ops device_store = {
+    .is_shared = true,
+    .destroy = device_store_destroy,
     .map = device_store_map,
     .renew = device_store_renew,
+    .close = device_store_close,
 };
 
-struct space *device_store_new(unsigned owner)
+struct space *device_store_create(unsigned owner)
 {
     struct device_space *device_space = calloc(1, sizeof(*device_space));
 
     if (device_space == NULL)
         return NULL;
-    if (range_init(&device_space->range, owner) != 0) {
+    if (space_init(&device_space->space, &device_store, 0, owner) != 0) {
         free(device_space);
         return NULL;
     }
-    device_space->range.space.store = &device_store;
-    return &device_space->range.space;
+    range_init(&device_space->range, &device_space->space);
+    return &device_space->space;
 }
 
 /* The path as the space's own. */
@@ -92,7 +116,7 @@ static int keep_path(struct space *space, const char *path)
 
 static int map_locked(struct device_space *device_space)
 {
-    struct space *space = &device_space->range.space;
+    struct space *space = &device_space->space;
     size_t alignment = device_space->device.alignment;
     size_t slack = alignment > ADDRESS_MAP_GRANULE ? alignment - ADDRESS_MAP_GRANULE : 0;
     int err = 0;
@@ -103,14 +127,13 @@ static int map_locked(struct device_space *device_space)
         return err;
     segment->next = NULL;
     atomic_store(&space->segments, segment);
-    return range_open_segment(&device_space->range, align(device_space, segment->base),
-                              space->max_size);
+    return range_open(&device_space->range, align(device_space, segment->base), space->max_size);
 }
 
 int device_store_open(struct space *space, const char *path, const struct dax_device *device,
                       size_t size)
 {
-    struct device_space *device_space = (struct device_space *)space;
+    struct device_space *device_space = device_space_of(space);
     struct dax_range range;
     int err = keep_path(space, path);
 
@@ -120,7 +143,7 @@ int device_store_open(struct space *space, const char *path, const struct dax_de
         return err;
     device_space->device = *device;
     space->fd = range.fd;
-    space->file = range.file;
+    device_space->file = range.file;
     space->offset = range.offset;
     space->max_size = size;
     lock_acquire(&space->lock, LOCK_SPACE);

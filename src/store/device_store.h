@@ -12,11 +12,8 @@
 
 struct dax_device;
 
-/*
- * A space without a range, from malloc(3): space_fini() and free(3) end it. NULL where there is
- * no memory.
- */
-struct space *device_store_new(unsigned owner);
+/* A space without memory; space_destroy() ends it. NULL where there is no memory for the record. */
+struct space *device_store_create(unsigned owner);
 
 /*
  * Gives the space, which has none yet, size bytes of the device that the path leads to: a multiple

@@ -4,20 +4,16 @@
 
 #include "space/space.h"
 
-extern const struct store_ops file_store;
+struct directory;
+
+/* A space without a file; space_destroy() ends it. NULL where there is no memory for the record. */
+struct space *file_store_create(unsigned owner);
 
 /*
  * Makes the file of a space in the directory, whose reference it takes over when it succeeds; then
  * path and fd are set. Returns 0 or -errno, and nothing has changed.
  */
 int file_store_open(struct space *space, struct directory *directory);
-
-/*
- * The descriptor of the space's file, as space->fd is from here on: where the program has closed
- * it, the file is opened again. -EBADF where that cannot be done, and where there is no file.
- * Thread-safe.
- */
-int file_store_file(struct space *space);
 
 /* As tmpfile_capacity(), of the file system that the space's file lies in. -EBADF: it has none. */
 int file_store_file_system(const struct space *space, size_t *bytes);

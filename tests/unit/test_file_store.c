@@ -2,6 +2,7 @@
 /* Tests of spaces over a file: who owns the directory, what is mapped, what each system call's
  * error becomes. */
 /* WRAP: openat open fallocate mmap fstatvfs madvise ftruncate fstatfs fstat sysconf */
+/* WRAP: calloc pthread_mutex_init */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,6 +25,7 @@
 #include "os/directory.h"
 #include "os/tmpfile.h"
 #include "space/address_map.h"
+#include "store/file_space.h"
 #include "store/file_store.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
@@ -31,7 +34,7 @@
 #define CHUNK SPACE_CHUNK
 #define OWNER (ADDRESS_MAP_FIRST_OWNER + 2u)
 
-static struct space space;
+static struct space *space;
 static struct directory *directory;
 static struct leftovers before;
 static char dir_path[TEST_DIR_PATH_SIZE];
@@ -45,6 +48,8 @@ static struct fault populate_fault;
 static struct fault extend_fault;
 static struct fault fstatfs_fault;
 static struct fault fstat_fault;
+static struct fault calloc_fault;
+static struct fault mutex_fault;
 static struct fault again_fault; /* of open(2), when the file is opened again */
 static bool pretend_tmpfs;       /* what fstatfs(2) says */
 static bool populates_in_vain;   /* madvise(2) answers yes and does nothing, */
@@ -69,6 +74,22 @@ int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
 int __real_fstatvfs(int fd, struct statvfs *fs);
 int __wrap_fstatvfs(int fd, struct statvfs *fs);
+
+void *__real_calloc(size_t num, size_t size);
+void *__wrap_calloc(size_t num, size_t size);
+int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
+int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
+
+void *__wrap_calloc(size_t num, size_t size)
+{
+    return fault_hits(&calloc_fault) ? NULL : __real_calloc(num, size);
+}
+
+int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
+{
+    return fault_hits(&mutex_fault) ? mutex_fault.error
+                                    : __real_pthread_mutex_init(lock, attributes);
+}
 
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
@@ -145,20 +166,21 @@ static int setup(void **state)
     openat_fault = allocate_fault = remove_fault = punch_fault = map_fault = fstatvfs_fault =
         (struct fault){0};
     populate_fault = extend_fault = fstatfs_fault = (struct fault){0};
-    fstat_fault = again_fault = (struct fault){0};
+    fstat_fault = again_fault = calloc_fault = mutex_fault = (struct fault){0};
     pretend_tmpfs = true;
     populates_in_vain = false;
     fake_statvfs = NULL;
     test_dir_make(dir_path);
     leftovers_take(&before, dir_path);
-    assert_int_equal(space_init(&space, &file_store, 0, OWNER), 0);
+    space = file_store_create(OWNER);
+    assert_non_null(space);
     return directory_open(dir_path, &directory);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    space_fini(&space);
+    space_destroy(space);
     leftovers_check(&before);
     test_dir_remove(dir_path);
     return 0;
@@ -166,36 +188,48 @@ static int teardown(void **state)
 
 static void open_file(void)
 {
-    assert_int_equal(file_store_open(&space, directory), 0);
+    assert_int_equal(file_store_open(space, directory), 0);
 }
 
 static char *committed(size_t size)
 {
     void *addr;
 
-    assert_int_equal(space_reserve(&space, size, CHUNK, &addr), 0);
-    assert_int_equal(space_commit(&space, addr, size), 0);
+    assert_int_equal(space_reserve(space, size, CHUNK, &addr), 0);
+    assert_int_equal(space_commit(space, addr, size), 0);
     return addr;
+}
+
+static void space_that_cannot_be_made_is_null(void **state)
+{
+    (void)state;
+    fault_set(&calloc_fault, ENOMEM, 1);
+    assert_null(file_store_create(OWNER));
+    for (unsigned lock = 0; lock < 2; lock++) {
+        mutex_fault = (struct fault){.error = EAGAIN, .skip = lock, .times = 1};
+        assert_null(file_store_create(OWNER));
+    }
+    directory_close(directory);
 }
 
 static void opened_space_owns_file_and_directory(void **state)
 {
     (void)state;
     open_file();
-    assert_true(space.fd >= 0);
-    assert_ptr_equal(space.directory, directory);
-    assert_string_equal(space.path, dir_path);
-    assert_int_equal(file_space_held(space.fd), 0);
+    assert_true(space->fd >= 0);
+    assert_ptr_equal(file_space_of(space)->directory, directory);
+    assert_string_equal(space->path, dir_path);
+    assert_int_equal(file_space_held(space->fd), 0);
 }
 
 static void directory_stays_the_callers_on_failure(void **state)
 {
     (void)state;
     fault_set(&openat_fault, EMFILE, FAULT_ALWAYS);
-    assert_int_equal(file_store_open(&space, directory), -EMFILE);
-    assert_int_equal(space.fd, -1);
-    assert_null(space.directory);
-    assert_null(space.path);
+    assert_int_equal(file_store_open(space, directory), -EMFILE);
+    assert_int_equal(space->fd, -1);
+    assert_null(file_space_of(space)->directory);
+    assert_null(space->path);
     /* Were it not, this would be one time too many. */
     directory_close(directory);
 }
@@ -206,11 +240,11 @@ static void file_that_cannot_be_known_is_not_opened(void **state)
     (void)state;
     /* The first call is about the directory. */
     fstat_fault = (struct fault){.error = EIO, .skip = 1, .times = 1};
-    assert_int_equal(file_store_open(&space, directory), -EIO);
+    assert_int_equal(file_store_open(space, directory), -EIO);
     fault_set(&map_fault, ENODEV, 1);
-    assert_int_equal(file_store_open(&space, directory), -ENODEV);
-    assert_int_equal(space.fd, -1);
-    assert_null(space.directory);
+    assert_int_equal(file_store_open(space, directory), -ENODEV);
+    assert_int_equal(space->fd, -1);
+    assert_null(file_space_of(space)->directory);
     directory_close(directory);
 }
 
@@ -222,12 +256,12 @@ static void segment_is_the_file(void **state)
     open_file();
     char *addr = committed(2 * CHUNK);
     addr[CHUNK + 5] = 'x';
-    assert_int_equal(pread(space.fd, &byte, 1, (off_t)CHUNK + 5), 1);
+    assert_int_equal(pread(space->fd, &byte, 1, (off_t)CHUNK + 5), 1);
     assert_int_equal(byte, 'x');
-    assert_int_equal(file_space_held(space.fd), 2 * CHUNK);
-    assert_int_equal(space_decommit(&space, addr + CHUNK, CHUNK), 0);
-    assert_int_equal(file_space_held(space.fd), CHUNK);
-    assert_int_equal(pread(space.fd, &byte, 1, (off_t)CHUNK + 5), 1);
+    assert_int_equal(file_space_held(space->fd), 2 * CHUNK);
+    assert_int_equal(space_decommit(space, addr + CHUNK, CHUNK), 0);
+    assert_int_equal(file_space_held(space->fd), CHUNK);
+    assert_int_equal(pread(space->fd, &byte, 1, (off_t)CHUNK + 5), 1);
     assert_int_equal(byte, 0);
 }
 
@@ -236,7 +270,7 @@ static void without_a_file_nothing_is_mapped(void **state)
     void *addr;
 
     (void)state;
-    assert_int_equal(space_reserve(&space, 1, 1, &addr), -EBADF);
+    assert_int_equal(space_reserve(space, 1, 1, &addr), -EBADF);
     directory_close(directory);
 }
 
@@ -247,16 +281,16 @@ static void errors_are_those_of_the_calls(void **state)
     (void)state;
     open_file();
     fault_set(&map_fault, EPERM, 1);
-    assert_int_equal(space_reserve(&space, 1, 1, &addr), -EPERM);
+    assert_int_equal(space_reserve(space, 1, 1, &addr), -EPERM);
     char *block = committed(CHUNK);
     fault_set(&remove_fault, EACCES, 1);
     fault_set(&punch_fault, ENOSYS, 1);
-    assert_int_equal(space_decommit(&space, block, CHUNK), -EOPNOTSUPP);
-    assert_int_equal(space_reserve(&space, CHUNK, CHUNK, &addr), 0);
+    assert_int_equal(space_decommit(space, block, CHUNK), -EOPNOTSUPP);
+    assert_int_equal(space_reserve(space, CHUNK, CHUNK, &addr), 0);
     fault_set(&populate_fault, EINVAL, FAULT_ALWAYS);
     fault_set(&allocate_fault, EDQUOT, FAULT_ALWAYS);
-    assert_int_equal(space_commit(&space, addr, CHUNK), -EDQUOT);
-    assert_int_equal(space_held(&space), CHUNK);
+    assert_int_equal(space_commit(space, addr, CHUNK), -EDQUOT);
+    assert_int_equal(space_held(space), CHUNK);
 }
 
 /* Where a filter of system calls knows fallocate(2), but not madvise(2). */
@@ -271,16 +305,16 @@ static void space_comes_and_goes_without_fallocate(void **state)
         fault_set(&punch_fault, errors[i], FAULT_ALWAYS);
         fault_set(&populate_fault, EINVAL, FAULT_ALWAYS);
         char *addr = committed(2 * CHUNK);
-        assert_int_equal(file_space_held(space.fd), 2 * CHUNK);
+        assert_int_equal(file_space_held(space->fd), 2 * CHUNK);
         memset(addr, 'x', 2 * CHUNK);
-        assert_int_equal(space_decommit(&space, addr, 2 * CHUNK), 0);
-        assert_int_equal(file_space_held(space.fd), 0);
-        assert_int_equal(space_commit(&space, addr, CHUNK), 0);
+        assert_int_equal(space_decommit(space, addr, 2 * CHUNK), 0);
+        assert_int_equal(file_space_held(space->fd), 0);
+        assert_int_equal(space_commit(space, addr, CHUNK), 0);
         assert_int_equal(addr[0], 0);
         assert_int_equal(addr[CHUNK - 1], 0);
-        assert_int_equal(space_decommit(&space, addr, CHUNK), 0);
+        assert_int_equal(space_decommit(space, addr, CHUNK), 0);
     }
-    assert_int_equal(space_held(&space), 0);
+    assert_int_equal(space_held(space), 0);
 }
 
 /* Under qemu-user. What came back must read as zero. */
@@ -291,12 +325,12 @@ static void space_goes_where_advice_is_ignored(void **state)
     ignores_advice = true;
     char *addr = committed(2 * CHUNK);
     memset(addr, 'x', 2 * CHUNK);
-    assert_int_equal(space_decommit(&space, addr, 2 * CHUNK), 0);
-    assert_int_equal(file_space_held(space.fd), 0);
-    assert_int_equal(space_commit(&space, addr, CHUNK), 0);
+    assert_int_equal(space_decommit(space, addr, 2 * CHUNK), 0);
+    assert_int_equal(file_space_held(space->fd), 0);
+    assert_int_equal(space_commit(space, addr, CHUNK), 0);
     assert_int_equal(addr[0], 0);
     assert_int_equal(addr[CHUNK - 1], 0);
-    assert_int_equal(space_decommit(&space, addr, CHUNK), 0);
+    assert_int_equal(space_decommit(space, addr, CHUNK), 0);
     ignores_advice = false;
 }
 
@@ -309,9 +343,9 @@ static int take_number(void)
 
     assert_true(fd >= 0);
     assert_int_equal(pwrite(fd, "text", 4, 0), 4);
-    assert_int_equal(dup2(fd, space.fd), space.fd);
+    assert_int_equal(dup2(fd, space->fd), space->fd);
     close(fd);
-    return space.fd;
+    return space->fd;
 }
 
 /* Nothing was written to it, nothing cut off or added; and it is open. */
@@ -334,16 +368,16 @@ static void file_is_opened_again(void **state)
     char *addr = committed(CHUNK);
     addr[0] = 'x';
     int taken = take_number();
-    if (file_store_file(&space) < 0) {
+    if (file_space_fd(file_space_of(space)) < 0) {
         check_untouched(taken);
         skip();
     }
-    assert_int_not_equal(space.fd, taken);
+    assert_int_not_equal(space->fd, taken);
     char *more = committed(3 * CHUNK);
     more[3 * CHUNK - 1] = 'y';
-    assert_int_equal(file_space_held(space.fd), 4 * CHUNK);
-    assert_int_equal(space_decommit(&space, more, 3 * CHUNK), 0);
-    assert_int_equal(file_space_held(space.fd), CHUNK);
+    assert_int_equal(file_space_held(space->fd), 4 * CHUNK);
+    assert_int_equal(space_decommit(space, more, 3 * CHUNK), 0);
+    assert_int_equal(file_space_held(space->fd), CHUNK);
     assert_int_equal(addr[0], 'x');
     check_untouched(taken);
 }
@@ -354,12 +388,12 @@ static void file_without_a_segment_is_opened_again(void **state)
     (void)state;
     open_file();
     int taken = take_number();
-    if (file_store_file(&space) < 0) {
+    if (file_space_fd(file_space_of(space)) < 0) {
         check_untouched(taken);
         skip();
     }
     committed(CHUNK)[0] = 'x';
-    assert_int_equal(file_space_held(space.fd), CHUNK);
+    assert_int_equal(file_space_held(space->fd), CHUNK);
     check_untouched(taken);
 }
 
@@ -370,24 +404,24 @@ static void use_without_descriptor(bool in_memory)
 
     pretend_tmpfs = in_memory;
     open_file();
-    space.faults_reserve = true;
+    file_space_of(space)->faults_reserve = true;
     char *addr = committed(4 * CHUNK);
-    size_t held = file_space_held(space.fd);
-    int watch = dup(space.fd);
+    size_t held = file_space_held(space->fd);
+    int watch = dup(space->fd);
     addr[0] = 'x';
-    assert_int_equal(space_decommit(&space, addr + CHUNK, CHUNK), 0);
+    assert_int_equal(space_decommit(space, addr + CHUNK, CHUNK), 0);
     int taken = take_number();
     fault_set(&again_fault, EPERM, FAULT_ALWAYS);
-    assert_int_equal(space_decommit(&space, addr + 2 * CHUNK, CHUNK), 0);
+    assert_int_equal(space_decommit(space, addr + 2 * CHUNK, CHUNK), 0);
     assert_int_equal(file_space_held(watch), held - 2 * CHUNK);
-    assert_int_equal(space_commit(&space, addr + CHUNK, CHUNK), 0);
+    assert_int_equal(space_commit(space, addr + CHUNK, CHUNK), 0);
     assert_int_equal(file_space_held(watch), held - CHUNK);
     assert_int_equal(addr[CHUNK], 0);
     assert_int_equal(addr[0], 'x');
-    assert_int_equal(space_reserve(&space, CHUNK, CHUNK, &more), 0);
-    assert_int_equal(space_commit(&space, more, CHUNK), -ENOSPC);
-    assert_int_equal(space_reserve(&space, (size_t)1 << 40, CHUNK, &more), -ENOMEM);
-    assert_int_equal(space_held(&space), 3 * CHUNK);
+    assert_int_equal(space_reserve(space, CHUNK, CHUNK, &more), 0);
+    assert_int_equal(space_commit(space, more, CHUNK), -ENOSPC);
+    assert_int_equal(space_reserve(space, (size_t)1 << 40, CHUNK, &more), -ENOMEM);
+    assert_int_equal(space_held(space), 3 * CHUNK);
     assert_int_equal(file_space_held(watch), held - CHUNK);
     check_untouched(taken);
     close(watch);
@@ -410,13 +444,13 @@ static void without_descriptor_and_faults(void **state)
 {
     (void)state;
     open_file();
-    space.faults_reserve = false;
+    file_space_of(space)->faults_reserve = false;
     char *addr = committed(CHUNK);
-    assert_int_equal(space_decommit(&space, addr, CHUNK), 0);
+    assert_int_equal(space_decommit(space, addr, CHUNK), 0);
     int taken = take_number();
     fault_set(&again_fault, EPERM, FAULT_ALWAYS);
-    assert_int_equal(space_commit(&space, addr, CHUNK), -ENOSPC);
-    assert_int_equal(space_held(&space), 0);
+    assert_int_equal(space_commit(space, addr, CHUNK), -ENOSPC);
+    assert_int_equal(space_held(space), 0);
     check_untouched(taken);
 }
 
@@ -427,11 +461,11 @@ static void locked_pages_need_the_descriptor(void **state)
     open_file();
     char *addr = committed(2 * CHUNK);
     fault_set(&remove_fault, EINVAL, FAULT_ALWAYS);
-    assert_int_equal(space_decommit(&space, addr, CHUNK), 0);
+    assert_int_equal(space_decommit(space, addr, CHUNK), 0);
     int taken = take_number();
     fault_set(&again_fault, EPERM, FAULT_ALWAYS);
-    assert_int_equal(space_decommit(&space, addr + CHUNK, CHUNK), 0);
-    assert_int_equal(space_held(&space), CHUNK);
+    assert_int_equal(space_decommit(space, addr + CHUNK, CHUNK), 0);
+    assert_int_equal(space_held(space), CHUNK);
     assert_int_equal(punch_fault.calls, 1);
     check_untouched(taken);
 }
@@ -442,11 +476,11 @@ static void capacity_needs_no_descriptor(void **state)
     size_t again = 0;
 
     (void)state;
-    assert_int_equal(file_store_file_system(&space, &bytes), -EBADF);
+    assert_int_equal(file_store_file_system(space, &bytes), -EBADF);
     open_file();
-    assert_int_equal(file_store_file_system(&space, &bytes), 0);
+    assert_int_equal(file_store_file_system(space, &bytes), 0);
     int taken = take_number();
-    assert_int_equal(file_store_file_system(&space, &again), 0);
+    assert_int_equal(file_store_file_system(space, &again), 0);
     assert_int_equal(again, bytes);
     check_untouched(taken);
 }
@@ -457,42 +491,42 @@ static char *reserved(size_t size)
 {
     void *addr;
 
-    assert_int_equal(space_reserve(&space, size, CHUNK, &addr), 0);
+    assert_int_equal(space_reserve(space, size, CHUNK, &addr), 0);
     return addr;
 }
 
 static void whole_chunks_are_populated(void **state)
 {
-    const size_t page = space.page;
+    const size_t page = space->page;
 
     (void)state;
-    space.exact = true;
+    space->exact = true;
     open_file();
     char *addr = reserved(4 * CHUNK);
-    assert_int_equal(space_commit(&space, addr + page, 3 * CHUNK), 0);
+    assert_int_equal(space_commit(space, addr + page, 3 * CHUNK), 0);
     assert_int_equal(populate_fault.calls,
                      2); /* a page, to see whether it is a large one, and all */
     assert_int_equal(allocate_fault.calls, 2); /* what is before and behind the two chunks */
-    assert_int_equal(file_space_held(space.fd), 3 * CHUNK);
-    assert_int_equal(space_commit(&space, addr, page), 0);
+    assert_int_equal(file_space_held(space->fd), 3 * CHUNK);
+    assert_int_equal(space_commit(space, addr, page), 0);
     assert_int_equal(populate_fault.calls, 2);
-    assert_int_equal(file_space_held(space.fd), space_held(&space));
+    assert_int_equal(file_space_held(space->fd), space_held(space));
 }
 
 /* The file grows only: a later commit of what lies before its end must not cut it. */
 static void file_is_never_cut(void **state)
 {
     (void)state;
-    space.exact = true;
+    space->exact = true;
     open_file();
     char *addr = reserved(8 * CHUNK);
-    assert_int_equal(space_commit(&space, addr + 6 * CHUNK, space.page), 0);
+    assert_int_equal(space_commit(space, addr + 6 * CHUNK, space->page), 0);
     addr[6 * CHUNK] = 'x';
-    assert_int_equal(space_commit(&space, addr, CHUNK), 0);
-    assert_int_equal(space_commit(&space, addr + 2 * CHUNK, CHUNK), 0);
+    assert_int_equal(space_commit(space, addr, CHUNK), 0);
+    assert_int_equal(space_commit(space, addr + 2 * CHUNK, CHUNK), 0);
     assert_int_equal(addr[6 * CHUNK], 'x');
     assert_int_equal(extend_fault.calls, 1);
-    assert_int_equal(file_space_held(space.fd), 2 * CHUNK + space.page);
+    assert_int_equal(file_space_held(space->fd), 2 * CHUNK + space->page);
 }
 
 static void populating_that_finds_no_space_leaves_none_taken(void **state)
@@ -506,13 +540,13 @@ static void populating_that_finds_no_space_leaves_none_taken(void **state)
     char *addr = reserved(3 * CHUNK);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         fault_set(&populate_fault, cases[i].error, FAULT_ALWAYS);
-        assert_int_equal(space_commit(&space, addr, 3 * CHUNK), cases[i].result);
-        assert_int_equal(file_space_held(space.fd), 0);
-        assert_int_equal(space_held(&space), 0);
+        assert_int_equal(space_commit(space, addr, 3 * CHUNK), cases[i].result);
+        assert_int_equal(file_space_held(space->fd), 0);
+        assert_int_equal(space_held(space), 0);
     }
     fault_set(&populate_fault, 0, 0);
-    assert_int_equal(space_commit(&space, addr, 3 * CHUNK), 0);
-    assert_int_equal(file_space_held(space.fd), 3 * CHUNK);
+    assert_int_equal(space_commit(space, addr, 3 * CHUNK), 0);
+    assert_int_equal(file_space_held(space->fd), 3 * CHUNK);
 }
 
 static void kernel_that_cannot_populate_allocates(void **state)
@@ -521,7 +555,7 @@ static void kernel_that_cannot_populate_allocates(void **state)
     open_file();
     fault_set(&populate_fault, EINVAL, FAULT_ALWAYS);
     committed(2 * CHUNK);
-    assert_int_equal(file_space_held(space.fd), 2 * CHUNK);
+    assert_int_equal(file_space_held(space->fd), 2 * CHUNK);
 }
 
 /* As under qemu-user: memory that nobody has taken would be a SIGBUS where there is none left. */
@@ -531,11 +565,11 @@ static void emulator_that_ignores_advice_allocates(void **state)
     open_file();
     populates_in_vain = true;
     committed(2 * CHUNK);
-    assert_int_equal(file_space_held(space.fd), 2 * CHUNK);
+    assert_int_equal(file_space_held(space->fd), 2 * CHUNK);
     char *block = committed(3 * CHUNK);
-    assert_int_equal(file_space_held(space.fd), 5 * CHUNK);
-    assert_int_equal(space_decommit(&space, block, 3 * CHUNK), 0);
-    assert_int_equal(file_space_held(space.fd), 2 * CHUNK);
+    assert_int_equal(file_space_held(space->fd), 5 * CHUNK);
+    assert_int_equal(space_decommit(space, block, 3 * CHUNK), 0);
+    assert_int_equal(file_space_held(space->fd), 2 * CHUNK);
 }
 
 static void file_that_cannot_grow_is_an_error(void **state)
@@ -544,13 +578,13 @@ static void file_that_cannot_grow_is_an_error(void **state)
     open_file();
     char *addr = reserved(2 * CHUNK);
     fault_set(&extend_fault, EINTR, 3);
-    assert_int_equal(space_commit(&space, addr, CHUNK), 0);
+    assert_int_equal(space_commit(space, addr, CHUNK), 0);
     assert_int_equal(extend_fault.calls, 4);
     fault_set(&extend_fault, EFBIG, FAULT_ALWAYS);
-    assert_int_equal(space_commit(&space, addr + CHUNK, CHUNK), -EFBIG);
-    assert_int_equal(file_space_held(space.fd), CHUNK);
+    assert_int_equal(space_commit(space, addr + CHUNK, CHUNK), -EFBIG);
+    assert_int_equal(file_space_held(space->fd), CHUNK);
     fault_set(&extend_fault, 0, 0);
-    assert_int_equal(space_commit(&space, addr + CHUNK, CHUNK), 0);
+    assert_int_equal(space_commit(space, addr + CHUNK, CHUNK), 0);
 }
 
 static void other_file_systems_allocate(void **state)
@@ -558,7 +592,7 @@ static void other_file_systems_allocate(void **state)
     (void)state;
     fault_set(&fstatfs_fault, EIO, 1);
     open_file();
-    assert_false(space.in_memory);
+    assert_false(file_space_of(space)->in_memory);
     committed(2 * CHUNK);
     assert_int_equal(populate_fault.calls, 0);
     assert_int_equal(extend_fault.calls, 0);
@@ -568,7 +602,7 @@ static void prefault_populates_what_was_allocated(void **state)
 {
     (void)state;
     fault_set(&fstatfs_fault, EIO, 1);
-    space.prefault = true;
+    space->prefault = true;
     open_file();
     committed(2 * CHUNK);
     assert_int_equal(populate_fault.calls, 1);
@@ -576,7 +610,7 @@ static void prefault_populates_what_was_allocated(void **state)
     fault_set(&populate_fault, ENOMEM, FAULT_ALWAYS);
     committed(2 * CHUNK);
     assert_int_equal(populate_fault.calls, 1);
-    assert_int_equal(file_space_held(space.fd), 4 * CHUNK);
+    assert_int_equal(file_space_held(space->fd), 4 * CHUNK);
 }
 
 static void capacity_is_that_of_the_file_system(void **state)
@@ -585,21 +619,21 @@ static void capacity_is_that_of_the_file_system(void **state)
     size_t size = 7;
 
     (void)state;
-    assert_int_equal(file_store.capacity(&space, &size), -EBADF);
+    assert_int_equal(space->store->capacity(space, &size), -EBADF);
     open_file();
     assert_int_equal(statvfs(dir_path, &fs), 0);
-    assert_int_equal(file_store.capacity(&space, &size), 0);
-    if (space.in_memory && fs.f_blocks * fs.f_frsize > tmpfile_memory())
+    assert_int_equal(space->store->capacity(space, &size), 0);
+    if (file_space_of(space)->in_memory && fs.f_blocks * fs.f_frsize > tmpfile_memory())
         assert_int_equal(size, tmpfile_memory());
     else
         assert_int_equal(size, fs.f_blocks * fs.f_frsize);
-    assert_int_equal(file_store.room(&space, &size), 0);
+    assert_int_equal(space->store->room(space, SIZE_MAX, &size), 0);
     assert_true(size <= fs.f_blocks * fs.f_frsize);
     fault_set(&fstatvfs_fault, EIO, 1);
-    assert_int_equal(file_store.room(&space, &size), -EIO);
-    assert_false(space_has_room(&space, SIZE_MAX / 2));
+    assert_int_equal(space->store->room(space, SIZE_MAX, &size), -EIO);
+    assert_false(space_has_room(space, SIZE_MAX / 2));
     fault_set(&fstatvfs_fault, EIO, 1);
-    assert_int_equal(file_store.capacity(&space, &size), -EIO);
+    assert_int_equal(space->store->capacity(space, &size), -EIO);
 }
 
 static void file_system_without_a_size_limits_nothing(void **state)
@@ -611,25 +645,26 @@ static void file_system_without_a_size_limits_nothing(void **state)
     open_file();
     fake_statvfs = &unlimited;
     /* But a file in memory is no larger than that. */
-    space.in_memory = true;
-    assert_int_equal(space_capacity(&space, SIZE_MAX / 2), tmpfile_memory());
-    assert_false(space_has_room(&space, tmpfile_memory() + 1));
-    assert_true(space_has_room(&space, tmpfile_memory()));
-    space.in_memory = false;
-    assert_true(file_store.capacity(&space, &size) < 0);
-    assert_true(space_capacity(&space, SIZE_MAX / 2) == SIZE_MAX);
-    assert_true(space_has_room(&space, SIZE_MAX / 2));
+    file_space_of(space)->in_memory = true;
+    assert_int_equal(space_capacity(space, SIZE_MAX / 2), tmpfile_memory());
+    assert_false(space_has_room(space, tmpfile_memory() + 1));
+    assert_true(space_has_room(space, tmpfile_memory()));
+    file_space_of(space)->in_memory = false;
+    assert_true(space->store->capacity(space, &size) < 0);
+    assert_true(space_capacity(space, SIZE_MAX / 2) == SIZE_MAX);
+    assert_true(space_has_room(space, SIZE_MAX / 2));
     fake_statvfs = NULL;
-    assert_true(space_capacity(&space, SIZE_MAX / 2) < SIZE_MAX);
-    space.max_size = CHUNK;
-    assert_int_equal(space_capacity(&space, SIZE_MAX / 2), CHUNK);
-    assert_int_equal(space_capacity(&space, 1), CHUNK);
+    assert_true(space_capacity(space, SIZE_MAX / 2) < SIZE_MAX);
+    space->max_size = CHUNK;
+    assert_int_equal(space_capacity(space, SIZE_MAX / 2), CHUNK);
+    assert_int_equal(space_capacity(space, 1), CHUNK);
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(space_that_cannot_be_made_is_null),
         TEST(opened_space_owns_file_and_directory),
         TEST(directory_stays_the_callers_on_failure),
         TEST(segment_is_the_file),

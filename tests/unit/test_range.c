@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of ranges: which pages are handed out, what comes back, and what fails. */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
-/* WRAP: mmap pthread_mutex_init */
+/* WRAP: mmap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,6 @@
 
 #include "space/address_map.h"
 #include "space/range.h"
-#include "space/range_map.h"
 #include "support/faults.h"
 #include "support/no_mapping_cache.h"
 
@@ -25,14 +24,13 @@
 #define OWNER (ADDRESS_MAP_FIRST_OWNER + 2u)
 
 static struct fault mmap_fault;
-static struct fault mutex_fault;
 static char *memory;
+static struct space space;
 static struct range range;
+static const struct store_ops no_store;
 
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
 
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
 {
@@ -40,19 +38,16 @@ void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, of
                                    : __real_mmap(addr, size, protection, flags, fd, offset);
 }
 
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
-{
-    return fault_hits(&mutex_fault) ? mutex_fault.error
-                                    : __real_pthread_mutex_init(lock, attributes);
-}
-
 static int setup(void **state)
 {
     (void)state;
-    mmap_fault = mutex_fault = (struct fault){0};
+    mmap_fault = (struct fault){0};
     memory = aligned_alloc(PAGE, PAGES * PAGE);
     assert_non_null(memory);
-    return range_init(&range, OWNER);
+    assert_int_equal(space_init(&space, &no_store, 0, OWNER), 0);
+    range_init(&range, &space);
+    assert_ptr_equal(space.range, &range);
+    return 0;
 }
 
 static int setup_open(void **state)
@@ -63,8 +58,7 @@ static int setup_open(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    range_fini(&range);
-    assert_int_equal(range_map_owner(memory), *ADDRESS_MAP_ENTRY(beside, memory));
+    space_fini(&space);
     free(memory);
     return 0;
 }
@@ -79,47 +73,15 @@ static void give(char *addr, size_t pages)
     range_free(&range, addr, pages * PAGE);
 }
 
-static void area_without_memory_has_nothing(void **state)
+static void range_without_memory_has_nothing(void **state)
 {
     (void)state;
     assert_null(take(1));
-    assert_int_equal(space_held(&range.space), 0);
-}
-
-static void only_whole_pages_are_used(void **state)
-{
-    (void)state;
-    assert_int_equal(range_open(&range, memory + 1, 3 * PAGE), 0);
-    assert_int_equal(range.size, 3 * PAGE);
-    assert_int_equal(range.space.max_size, 2 * PAGE);
-    assert_ptr_equal(take(2), memory + PAGE);
-    assert_null(take(1));
-    assert_int_equal(range_map_owner(memory + PAGE - 1), *ADDRESS_MAP_ENTRY(beside, memory));
-    assert_int_equal(range_map_owner(memory + PAGE), OWNER);
-    assert_int_equal(range_map_owner(memory + 3 * PAGE - 1), OWNER);
-}
-
-static void less_than_a_page_is_nothing(void **state)
-{
-    (void)state;
-    assert_int_equal(range_open(&range, memory + 1, 2 * PAGE - 2), 0);
-    assert_int_equal(range.size, 2 * PAGE - 2);
-    assert_null(take(1));
-}
-
-static void impossible_addresses_are_refused(void **state)
-{
-    (void)state;
-    assert_int_equal(range_open(&range, memory, SIZE_MAX), -EINVAL);
-    assert_int_equal(range_open(&range, (void *)(UINTPTR_MAX - 8), 8), -EINVAL);
-    assert_int_equal(range_open(&range, (void *)((uintptr_t)1 << 60), PAGE), -EINVAL);
-    assert_null(take(1));
+    assert_int_equal(space_held(&space), 0);
 }
 
 static void records_may_find_no_memory(void **state)
 {
-    struct range other;
-
     (void)state;
     fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
     assert_int_equal(range_open(&range, memory, PAGES * PAGE), -ENOMEM);
@@ -127,8 +89,7 @@ static void records_may_find_no_memory(void **state)
     mmap_fault = (struct fault){0};
     assert_int_equal(range_open(&range, memory, PAGES * PAGE), 0);
     assert_ptr_equal(take(PAGES), memory);
-    fault_set(&mutex_fault, EAGAIN, 1);
-    assert_int_equal(range_init(&other, OWNER), -EAGAIN);
+    assert_int_equal(space.max_size, PAGES * PAGE);
 }
 
 static void lowest_pages_come_first(void **state)
@@ -141,7 +102,7 @@ static void lowest_pages_come_first(void **state)
     assert_ptr_equal(first, memory);
     assert_ptr_equal(second, memory + 3 * PAGE);
     assert_ptr_equal(third, memory + 5 * PAGE);
-    assert_int_equal(space_held(&range.space), PAGES * PAGE);
+    assert_int_equal(space_held(&space), PAGES * PAGE);
     assert_null(take(1));
     give(second, 2);
     assert_null(take(3));
@@ -165,7 +126,7 @@ static void neighbours_are_one_run(void **state)
     assert_null(take(2));
     for (size_t i = 1; i < PAGES; i += 2)
         give(all + i * PAGE, 1);
-    assert_int_equal(space_held(&range.space), 0);
+    assert_int_equal(space_held(&space), 0);
     assert_ptr_equal(take(PAGES), memory);
 }
 
@@ -194,16 +155,16 @@ static void memory_is_not_touched(void **state)
 }
 
 /* In the child of a fork, another thread of the parent may have had the lock. */
-static void area_that_ends_takes_no_lock(void **state)
+static void range_that_ends_takes_no_lock(void **state)
 {
     char *all = take(PAGES);
 
     (void)state;
-    atomic_store(&range.space.closing, true);
-    pthread_mutex_lock(&range.space.lock);
+    atomic_store(&space.closing, true);
+    pthread_mutex_lock(&space.lock);
     give(all, PAGES);
-    pthread_mutex_unlock(&range.space.lock);
-    assert_int_equal(space_held(&range.space), PAGES * PAGE);
+    pthread_mutex_unlock(&space.lock);
+    assert_int_equal(space_held(&space), PAGES * PAGE);
 }
 
 #define CLOSED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -211,20 +172,14 @@ static void area_that_ends_takes_no_lock(void **state)
 
 int main(void)
 {
-    /* Once in a process, there are tables to be mapped. */
-    if (address_map_open(NULL, 0) != 0)
-        return 1;
     const struct CMUnitTest tests[] = {
-        CLOSED(area_without_memory_has_nothing),
-        CLOSED(only_whole_pages_are_used),
-        CLOSED(less_than_a_page_is_nothing),
-        CLOSED(impossible_addresses_are_refused),
+        CLOSED(range_without_memory_has_nothing),
         CLOSED(records_may_find_no_memory),
         OPEN(lowest_pages_come_first),
         OPEN(neighbours_are_one_run),
         OPEN(alignment_is_of_the_address),
         OPEN(memory_is_not_touched),
-        OPEN(area_that_ends_takes_no_lock),
+        OPEN(range_that_ends_takes_no_lock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

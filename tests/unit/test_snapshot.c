@@ -25,6 +25,7 @@
 #include "os/directory.h"
 #include "space/address_map.h"
 #include "space/snapshot.h"
+#include "store/file_space.h"
 #include "store/file_store.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
@@ -35,7 +36,7 @@
 
 #define FILE_OVERHEAD ((size_t)64 << 10)
 
-static struct space space;
+static struct space *space;
 static struct leftovers before;
 static char dir_path[TEST_DIR_PATH_SIZE];
 static char *blocks[BLOCKS];
@@ -136,7 +137,7 @@ static void clear_faults(void)
 
 static size_t size_of(size_t i)
 {
-    return i % 2 == 0 ? 3 * space.page : 2 * CHUNK + space.page;
+    return i % 2 == 0 ? 3 * space->page : 2 * CHUNK + space->page;
 }
 
 /* Blocks in regions of their own, the odd ones with a hole. */
@@ -145,11 +146,11 @@ static void make_blocks(void)
     for (size_t i = 0; i < BLOCKS; i++) {
         void *addr;
 
-        assert_int_equal(space_reserve(&space, 3 * CHUNK, CHUNK, &addr), 0);
-        assert_int_equal(space_commit(&space, addr, size_of(i)), 0);
+        assert_int_equal(space_reserve(space, 3 * CHUNK, CHUNK, &addr), 0);
+        assert_int_equal(space_commit(space, addr, size_of(i)), 0);
         memset(addr, 'a' + (int)i, size_of(i));
         if (i % 2 == 1)
-            assert_int_equal(space_decommit(&space, (char *)addr + CHUNK, 5 * space.page), 0);
+            assert_int_equal(space_decommit(space, (char *)addr + CHUNK, 5 * space->page), 0);
         blocks[i] = addr;
     }
 }
@@ -163,9 +164,10 @@ static int setup(void **state)
     pretend_disk = *state != NULL;
     test_dir_make(dir_path);
     leftovers_take(&before, dir_path);
-    assert_int_equal(space_init(&space, &file_store, 0, OWNER), 0);
+    space = file_store_create(OWNER);
+    assert_non_null(space);
     assert_int_equal(directory_open(dir_path, &directory), 0);
-    assert_int_equal(file_store_open(&space, directory), 0);
+    assert_int_equal(file_store_open(space, directory), 0);
     make_blocks();
     pretend_disk = false;
     return 0;
@@ -175,7 +177,7 @@ static int teardown(void **state)
 {
     (void)state;
     clear_faults();
-    space_fini(&space);
+    space_destroy(space);
     leftovers_check(&before);
     test_dir_remove(dir_path);
     return 0;
@@ -188,7 +190,7 @@ static bool is_as_made(size_t i)
 
     for (; at < end; at++) {
         size_t offset = (size_t)(at - blocks[i]);
-        bool hole = i % 2 == 1 && offset >= CHUNK && offset < CHUNK + 5 * space.page;
+        bool hole = i % 2 == 1 && offset >= CHUNK && offset < CHUNK + 5 * space->page;
 
         if (!hole && *at != 'a' + (int)i)
             return false;
@@ -199,41 +201,41 @@ static bool is_as_made(size_t i)
 /* The file holds what it is accounted for, and what the file system keeps its extents in. */
 static void check_account(void)
 {
-    assert_in_range(file_space_held(space.fd), space_held(&space),
-                    space_held(&space) + FILE_OVERHEAD);
+    assert_in_range(file_space_held(space->fd), space_held(space),
+                    space_held(space) + FILE_OVERHEAD);
 }
 
 /* The space works: pages come and go, and the account is right. */
 static void check_use(void)
 {
     for (size_t hole = 1; hole < BLOCKS; hole += 2) {
-        assert_int_equal(space_commit(&space, blocks[hole] + CHUNK, 5 * space.page), 0);
-        for (size_t i = 0; i < 5 * space.page; i++)
+        assert_int_equal(space_commit(space, blocks[hole] + CHUNK, 5 * space->page), 0);
+        for (size_t i = 0; i < 5 * space->page; i++)
             assert_int_equal(blocks[hole][CHUNK + i], 0);
     }
     check_account();
-    space_trim(&space);
+    space_trim(space);
     check_account();
     for (size_t i = 0; i < BLOCKS; i++)
-        assert_int_equal(space_decommit(&space, blocks[i], size_of(i)), 0);
-    assert_int_equal(space_held(&space), 0);
+        assert_int_equal(space_decommit(space, blocks[i], size_of(i)), 0);
+    assert_int_equal(space_held(space), 0);
     check_account();
 }
 
 static void child_has_a_copy(void **state)
 {
-    int original = dup(space.fd);
-    size_t held = space_held(&space);
+    int original = dup(space->fd);
+    size_t held = space_held(space);
     char byte = 0;
 
     (void)state;
-    assert_false(space_snapshot_is_enabled(&space));
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
-    space_snapshot_end(&space, true);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
-    assert_true(space.copied);
-    assert_int_equal(space_held(&space), held);
+    assert_false(space_snapshot_is_enabled(space));
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
+    space_snapshot_end(space, true);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_COPY);
+    assert_true(space->copied);
+    assert_int_equal(space_held(space), held);
     check_account();
     for (size_t i = 0; i < BLOCKS; i++)
         assert_true(is_as_made(i));
@@ -246,15 +248,15 @@ static void child_has_a_copy(void **state)
 
 static void parent_keeps_its_own(void **state)
 {
-    int fd = space.fd;
+    int fd = space->fd;
 
     (void)state;
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
-    space_snapshot_end(&space, false);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
-    assert_false(space.copied);
-    assert_int_equal(space.fd, fd);
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
+    space_snapshot_end(space, false);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_COPY);
+    assert_false(space->copied);
+    assert_int_equal(space->fd, fd);
     for (size_t i = 0; i < BLOCKS; i++)
         assert_true(is_as_made(i));
     check_use();
@@ -264,9 +266,9 @@ static void parent_keeps_its_own(void **state)
 static void end_without_a_begin(void **state)
 {
     (void)state;
-    space_snapshot_end(&space, false);
-    space_snapshot_end(&space, true);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_NONE);
+    space_snapshot_end(space, false);
+    space_snapshot_end(space, true);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_NONE);
     check_use();
 }
 
@@ -275,10 +277,10 @@ static void writes_in_pieces(void **state)
     (void)state;
     short_write = 5000;
     write_fault = (struct fault){.error = EINTR, .skip = 3, .times = 4};
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
-    space_snapshot_end(&space, true);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
+    space_snapshot_end(space, true);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_COPY);
     for (size_t i = 0; i < BLOCKS; i++)
         assert_true(is_as_made(i));
     check_use();
@@ -306,12 +308,12 @@ static void check_is_in_dram(void)
     char link[32];
     char target[64] = "";
 
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", space.fd);
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", space->fd);
     assert_true(readlink(link, target, sizeof(target) - 1) > 0);
     assert_non_null(strstr(target, "/memfd:memkind"));
-    assert_int_equal(fcntl(space.fd, F_GETFD), FD_CLOEXEC);
-    assert_true(space.in_memory);
-    assert_false(space.on_disk);
+    assert_int_equal(fcntl(space->fd, F_GETFD), FD_CLOEXEC);
+    assert_true(file_space_of(space)->in_memory);
+    assert_false(space->chunk_steps);
 }
 
 /* The child of a process that can make no files in the directory, and that child's child. */
@@ -322,16 +324,16 @@ static void copy_where_no_file_can_be_made(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         fault_set(&openat_fault, errors[i], FAULT_ALWAYS);
-        space_snapshot_hold(&space);
-        space_snapshot_begin(&space);
-        space_snapshot_end(&space, true);
-        assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
-        assert_true(space.copied);
+        space_snapshot_hold(space);
+        space_snapshot_begin(space);
+        space_snapshot_end(space, true);
+        assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_COPY);
+        assert_true(space->copied);
         check_is_in_dram();
         check_account();
         /* In the middle of the file, which is not cut. */
-        assert_int_equal(space_commit(&space, blocks[1] + CHUNK, 5 * space.page), 0);
-        assert_int_equal(space_decommit(&space, blocks[1] + CHUNK, 5 * space.page), 0);
+        assert_int_equal(space_commit(space, blocks[1] + CHUNK, 5 * space->page), 0);
+        assert_int_equal(space_decommit(space, blocks[1] + CHUNK, 5 * space->page), 0);
         for (size_t k = 0; k < BLOCKS; k++)
             assert_true(is_as_made(k));
     }
@@ -340,10 +342,10 @@ static void copy_where_no_file_can_be_made(void **state)
     /* Beyond its end, too. */
     check_account();
     clear_faults();
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
-    space_snapshot_end(&space, true);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
+    space_snapshot_end(space, true);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_COPY);
     assert_int_equal(memory_fault.calls, 0);
     for (size_t k = 0; k < BLOCKS; k++)
         assert_true(is_as_made(k));
@@ -355,14 +357,14 @@ static void check_failure(struct fault *fault, int error, unsigned skip)
 {
     clear_faults();
     *fault = (struct fault){.error = error, .skip = skip, .times = FAULT_ALWAYS};
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
-    space_snapshot_end(&space, false);
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_FAILED);
+    space_snapshot_end(space, false);
     clear_faults();
     for (size_t i = 0; i < BLOCKS; i++)
         assert_true(is_as_made(i));
-    assert_false(space.copied);
+    assert_false(space->copied);
 }
 
 static void each_call_fails(void **state)
@@ -375,7 +377,7 @@ static void each_call_fails(void **state)
     check_failure(&write_fault, ENOSPC, 3);
     /* A write that takes nothing. */
     check_failure(&write_fault, 0, 1);
-    if (space.file_size != 0)
+    if (file_space_of(space)->file_size != 0)
         check_failure(&extend_fault, EFBIG, 0);
     check_use();
 }
@@ -388,19 +390,19 @@ static void failures_that_memory_does_not_cure(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         fault_set(&openat_fault, errors[i], FAULT_ALWAYS);
-        space_snapshot_hold(&space);
-        space_snapshot_begin(&space);
-        assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
-        space_snapshot_end(&space, false);
+        space_snapshot_hold(space);
+        space_snapshot_begin(space);
+        assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_FAILED);
+        space_snapshot_end(space, false);
         assert_int_equal(memory_fault.calls, 0);
     }
     fault_set(&openat_fault, EACCES, FAULT_ALWAYS);
     /* The number that is kept is no help either. */
     fault_set(&memory_fault, EMFILE, 2);
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
-    space_snapshot_end(&space, false);
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_FAILED);
+    space_snapshot_end(space, false);
     assert_int_equal(memory_fault.calls, 2);
     check_use();
 }
@@ -409,10 +411,10 @@ static void child_without_a_copy_reads_nothing(void **state)
 {
     (void)state;
     fault_set(&openat_fault, EMFILE, FAULT_ALWAYS);
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
-    space_snapshot_end(&space, true);
-    assert_false(space.copied);
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
+    space_snapshot_end(space, true);
+    assert_false(space->copied);
     int status = status_of_reader();
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
@@ -421,13 +423,13 @@ static void child_without_a_copy_reads_nothing(void **state)
 static void copy_that_cannot_be_mapped(void **state)
 {
     (void)state;
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_COPY);
     fault_set(&map_fault, ENOMEM, FAULT_ALWAYS);
-    space_snapshot_end(&space, true);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
-    assert_false(space.copied);
+    space_snapshot_end(space, true);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_FAILED);
+    assert_false(space->copied);
     int status = status_of_reader();
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
@@ -436,33 +438,33 @@ static void copy_that_cannot_be_mapped(void **state)
 static void spare_number_is_the_copys(void **state)
 {
     (void)state;
-    assert_int_equal(space.spare_fd, -1);
-    space_snapshot_enable(&space);
-    int spare = space.spare_fd;
-    assert_true(spare > STDERR_FILENO && spare != space.fd);
+    assert_int_equal(file_space_of(space)->spare_fd, -1);
+    space_snapshot_enable(space);
+    int spare = file_space_of(space)->spare_fd;
+    assert_true(spare > STDERR_FILENO && spare != space->fd);
     fault_set(&openat_fault, EMFILE, 1);
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_COPY);
-    assert_int_equal(space.spare_fd, -1);
-    space_snapshot_end(&space, false);
-    assert_int_equal(space.spare_fd, spare);
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_COPY);
+    assert_int_equal(file_space_of(space)->spare_fd, -1);
+    space_snapshot_end(space, false);
+    assert_int_equal(file_space_of(space)->spare_fd, spare);
     /* In the child, it is one of the copy's. */
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
-    space_snapshot_end(&space, true);
-    assert_true(descriptor_is(space.spare_fd, &space.copy_file));
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
+    space_snapshot_end(space, true);
+    assert_true(descriptor_is(file_space_of(space)->spare_fd, &file_space_of(space)->copy));
     /* The program has closed all, and what it opened has the numbers. */
     int own = memfd_create("program", MFD_CLOEXEC);
-    int taken = space.spare_fd;
+    int taken = file_space_of(space)->spare_fd;
     assert_int_equal(dup2(own, taken), taken);
     fault_set(&openat_fault, EMFILE, FAULT_ALWAYS);
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
-    space_snapshot_end(&space, false);
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_FAILED);
+    space_snapshot_end(space, false);
     assert_true(fcntl(taken, F_GETFD) >= 0);
-    assert_int_not_equal(space.spare_fd, taken);
+    assert_int_not_equal(file_space_of(space)->spare_fd, taken);
     close(taken);
     close(own);
 }
@@ -472,11 +474,11 @@ static void copy_that_cannot_be_measured(void **state)
 {
     (void)state;
     fault_set(&openat_fault, EACCES, FAULT_ALWAYS);
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
     fault_set(&size_fault, EIO, FAULT_ALWAYS);
-    space_snapshot_end(&space, true);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
+    space_snapshot_end(space, true);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_FAILED);
     int status = status_of_reader();
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
@@ -487,12 +489,12 @@ static void access_that_cannot_be_barred(void **state)
     (void)state;
     fault_set(&openat_fault, EMFILE, FAULT_ALWAYS);
     fault_set(&bar_fault, ENOMEM, FAULT_ALWAYS);
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
-    space_snapshot_end(&space, true);
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
+    space_snapshot_end(space, true);
     assert_true(bar_fault.calls > 0);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
-    assert_false(space.copied);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_FAILED);
+    assert_false(space->copied);
     int status = status_of_reader();
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
@@ -503,8 +505,8 @@ static void access_that_nothing_bars(void **state)
     int status;
 
     (void)state;
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
@@ -512,10 +514,10 @@ static void access_that_nothing_bars(void **state)
         fault_set(&map_fault, ENOMEM, FAULT_ALWAYS);
         fault_set(&bar_fault, ENOMEM, FAULT_ALWAYS);
         fault_set(&replace_fault, ENOMEM, FAULT_ALWAYS);
-        space_snapshot_end(&space, true);
+        space_snapshot_end(space, true);
         _exit(0);
     }
-    space_snapshot_end(&space, false);
+    space_snapshot_end(space, false);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     for (size_t i = 0; i < BLOCKS; i++)
@@ -529,13 +531,13 @@ static void store_without_copies(void **state)
     static struct store_ops store;
 
     (void)state;
-    store = file_store;
+    store = *space->store;
     store.copy = NULL;
-    space.store = &store;
-    space_snapshot_hold(&space);
-    space_snapshot_begin(&space);
-    space_snapshot_end(&space, false);
-    assert_int_equal(atomic_load(&space.snapshot), SPACE_SNAPSHOT_FAILED);
+    space->store = &store;
+    space_snapshot_hold(space);
+    space_snapshot_begin(space);
+    space_snapshot_end(space, false);
+    assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_FAILED);
     check_use();
 }
 

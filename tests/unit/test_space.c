@@ -50,7 +50,8 @@
 #define RETRIES      50
 #define STORE_PAGES  (GIB / 4096)
 
-static struct space space;
+static struct space fake_space;
+static struct space *space;
 static size_t page;
 static struct leftovers before;
 static char dir_path[TEST_DIR_PATH_SIZE];
@@ -202,6 +203,7 @@ static int fake_release(struct space *of, void *addr, off_t offset, size_t size)
 }
 
 static const struct store_ops fake_store = {
+    .destroy = space_fini,
     .map = fake_map,
     .commit = fake_commit,
     .release = fake_release,
@@ -215,6 +217,7 @@ static size_t fake_longest(const struct space *of)
 
 /* A store that must not become long. */
 static const struct store_ops short_store = {
+    .destroy = space_fini,
     .map = fake_map,
     .commit = fake_commit,
     .release = fake_release,
@@ -242,8 +245,9 @@ static int setup_fake(void **state)
 {
     (void)state;
     reset();
-    assert_int_equal(space_init(&space, &fake_store, 0, OWNER), 0);
-    space.first_step = CHUNK;
+    space = &fake_space;
+    assert_int_equal(space_init(space, &fake_store, 0, OWNER), 0);
+    space->first_step = CHUNK;
     return 0;
 }
 
@@ -253,17 +257,18 @@ static int setup_file(void **state)
 
     (void)state;
     reset();
-    assert_int_equal(space_init(&space, &file_store, 0, OWNER), 0);
+    space = file_store_create(OWNER);
+    assert_non_null(space);
     assert_int_equal(directory_open(dir_path, &directory), 0);
-    assert_int_equal(file_store_open(&space, directory), 0);
-    space.first_step = CHUNK;
+    assert_int_equal(file_store_open(space, directory), 0);
+    space->first_step = CHUNK;
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    space_fini(&space);
+    space_destroy(space);
     assert_int_equal(mapped, 0);
     leftovers_check(&before);
     test_dir_remove(dir_path);
@@ -275,7 +280,7 @@ static bool on_tmpfs(void)
 {
     struct statfs fs;
 
-    assert_int_equal(fstatfs(space.fd, &fs), 0);
+    assert_int_equal(fstatfs(space->fd, &fs), 0);
     return fs.f_type == TMPFS_MAGIC;
 }
 
@@ -283,19 +288,19 @@ static char *reserve(size_t size, size_t alignment)
 {
     void *addr = NULL;
 
-    assert_int_equal(space_reserve(&space, size, alignment, &addr), 0);
+    assert_int_equal(space_reserve(space, size, alignment, &addr), 0);
     assert_non_null(addr);
     return addr;
 }
 
 static void commit(char *addr, size_t size)
 {
-    assert_int_equal(space_commit(&space, addr, size), 0);
+    assert_int_equal(space_commit(space, addr, size), 0);
 }
 
 static void decommit(char *addr, size_t size)
 {
-    assert_int_equal(space_decommit(&space, addr, size), 0);
+    assert_int_equal(space_decommit(space, addr, size), 0);
 }
 
 static bool is_zero(const char *addr, size_t size)
@@ -311,13 +316,13 @@ static bool is_zero(const char *addr, size_t size)
 static void new_space_has_nothing(void **state)
 {
     (void)state;
-    assert_int_equal(space.fd, -1);
-    assert_int_equal(space.offset, 0);
-    assert_null(space.path);
-    assert_null(space.directory);
-    assert_int_equal(space_held(&space), 0);
+    assert_int_equal(space->fd, -1);
+    assert_int_equal(space->offset, 0);
+    assert_null(space->path);
+    assert_null(space_directory(space));
+    assert_int_equal(space_held(space), 0);
     assert_int_equal(mapped, 0);
-    assert_int_equal(space_trim(&space), 0);
+    assert_int_equal(space_trim(space), 0);
 }
 
 static void no_lock_is_an_error(void **state)
@@ -325,23 +330,20 @@ static void no_lock_is_an_error(void **state)
     struct space other;
 
     (void)state;
-    for (unsigned skip = 0; skip < 2; skip++) {
-        fault_set(&mutex_fault, EAGAIN, 1);
-        mutex_fault.skip = skip;
-        assert_int_equal(space_init(&other, &fake_store, 0, OWNER), -EAGAIN);
-    }
+    fault_set(&mutex_fault, EAGAIN, 1);
+    assert_int_equal(space_init(&other, &fake_store, 0, OWNER), -EAGAIN);
 }
 
 static void destroy_gives_everything_back(void **state)
 {
     char *addr = reserve(3 * CHUNK, CHUNK);
-    int fd = space.fd;
+    int fd = space->fd;
 
     (void)state;
     commit(addr, 3 * CHUNK);
     memset(addr, 1, 3 * CHUNK);
     reserve(GIB, GIB);
-    space_fini(&space);
+    space_destroy(space);
     assert_int_equal(fcntl(fd, F_GETFD), -1);
     assert_int_equal(address_map_owner(addr), ADDRESS_MAP_NONE);
     assert_int_equal(mapped, 0);
@@ -356,7 +358,7 @@ static void reserve_takes_no_store(void **state)
 {
     (void)state;
     reserve(GIB, CHUNK);
-    assert_int_equal(space_held(&space), 0);
+    assert_int_equal(space_held(space), 0);
     assert_int_equal(store_calls, 0);
 }
 
@@ -373,10 +375,10 @@ static void regions_are_aligned_owned_and_apart(void **state)
             assert_int_equal((uintptr_t)addr % alignment, 0);
             assert_int_equal(address_map_owner(addr), OWNER);
             assert_int_equal(address_map_owner(addr + sizes[i] - 1), OWNER);
-            assert_true(space_is_region_start(&space, addr));
+            assert_true(space_is_region_start(space, addr));
             if (sizes[i] > CHUNK)
-                assert_false(space_is_region_start(&space, addr + CHUNK));
-            assert_false(space_is_region_start(&space, addr + 1));
+                assert_false(space_is_region_start(space, addr + CHUNK));
+            assert_false(space_is_region_start(space, addr + 1));
         }
 }
 
@@ -397,7 +399,7 @@ static void regions_do_not_overlap(void **state)
     (void)state;
     for (int i = 0; i < ROUNDS; i++)
         reserve(1 + (size_t)rand_r(&seed) % (8 * CHUNK), CHUNK << rand_r(&seed) % 7);
-    for (struct region *region = space.regions; region != NULL; region = region->next)
+    for (struct region *region = space->regions; region != NULL; region = region->next)
         regions[count++] = region;
     assert_int_equal(count, ROUNDS);
     qsort(regions, count, sizeof(regions[0]), compare_regions);
@@ -418,9 +420,9 @@ static void few_addresses_are_used(void **state)
     char *second = reserve(CHUNK, CHUNK);
     commit(first, CHUNK);
     commit(second, page);
-    assert_true(space_contains(&space, first) && space_contains(&space, second));
+    assert_true(space_contains(space, first) && space_contains(space, second));
     decommit(first, CHUNK);
-    space_return(&space, second);
+    space_return(space, second);
     largest = 0;
 }
 
@@ -439,12 +441,12 @@ static void impossible_reservations_are_refused(void **state)
     void *addr = &space;
 
     (void)state;
-    assert_int_equal(space_reserve(&space, 0, CHUNK, &addr), -EINVAL);
-    assert_int_equal(space_reserve(&space, SIZE_MAX, CHUNK, &addr), -ENOMEM);
-    assert_int_equal(space_reserve(&space, SIZE_MAX / 2, CHUNK, &addr), -ENOMEM);
-    assert_int_equal(space_reserve(&space, (size_t)1 << 48, CHUNK, &addr), -ENOMEM);
-    assert_int_equal(space_reserve(&space, 1, (size_t)1 << 63, &addr), -ENOMEM);
-    assert_int_equal(space_reserve(&space, 1, (size_t)1 << 61, &addr), -ENOMEM);
+    assert_int_equal(space_reserve(space, 0, CHUNK, &addr), -EINVAL);
+    assert_int_equal(space_reserve(space, SIZE_MAX, CHUNK, &addr), -ENOMEM);
+    assert_int_equal(space_reserve(space, SIZE_MAX / 2, CHUNK, &addr), -ENOMEM);
+    assert_int_equal(space_reserve(space, (size_t)1 << 48, CHUNK, &addr), -ENOMEM);
+    assert_int_equal(space_reserve(space, 1, (size_t)1 << 63, &addr), -ENOMEM);
+    assert_int_equal(space_reserve(space, 1, (size_t)1 << 61, &addr), -ENOMEM);
     assert_int_equal(mapped, 0);
     reserve(1, 1);
 }
@@ -455,7 +457,7 @@ static void no_addresses_is_enomem(void **state)
 
     (void)state;
     fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
-    assert_int_equal(space_reserve(&space, 1, 1, &addr), -ENOMEM);
+    assert_int_equal(space_reserve(space, 1, 1, &addr), -ENOMEM);
     assert_int_equal(mapped, 0);
     fault_set(&mmap_fault, 0, 0);
     reserve(1, 1);
@@ -471,7 +473,7 @@ static void no_memory_for_records_is_enomem(void **state)
     do {
         fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
         mmap_fault.skip = n++;
-        err = space_reserve(&space, GIB, 1, &addr);
+        err = space_reserve(space, GIB, 1, &addr);
         assert_true(err == 0 || err == -ENOMEM);
         fault_set(&mmap_fault, 0, 0);
         teardown(state);
@@ -486,9 +488,9 @@ static void no_lock_for_a_region_is_enomem(void **state)
 
     (void)state;
     fault_set(&mutex_fault, ENOMEM, 1);
-    assert_int_equal(space_reserve(&space, 1, 1, &addr), -ENOMEM);
+    assert_int_equal(space_reserve(space, 1, 1, &addr), -ENOMEM);
     fault_set(&mutex_fault, 0, 0);
-    assert_true(space_is_region_start(&space, reserve(1, 1)));
+    assert_true(space_is_region_start(space, reserve(1, 1)));
 }
 
 static void store_that_cannot_be_mapped_is_its_error(void **state)
@@ -497,27 +499,27 @@ static void store_that_cannot_be_mapped_is_its_error(void **state)
 
     (void)state;
     fault_set(&file_map_fault, ENODEV, 1);
-    assert_int_equal(space_reserve(&space, 1, 1, &addr), -ENODEV);
-    assert_null(space.segments);
-    assert_int_equal(space.offset, 0);
+    assert_int_equal(space_reserve(space, 1, 1, &addr), -ENODEV);
+    assert_null(space->segments);
+    assert_int_equal(space->offset, 0);
     reserve(1, 1);
 }
 
 static void no_file_is_ebadf(void **state)
 {
-    struct space other;
+    struct space *other = file_store_create(OWNER);
     void *addr;
     size_t mapped_once = 0;
 
     (void)state;
-    assert_int_equal(space_init(&other, &file_store, 0, OWNER), 0);
+    assert_non_null(other);
     for (int i = 0; i < RETRIES; i++) {
-        assert_int_equal(space_reserve(&other, 1, 1, &addr), -EBADF);
+        assert_int_equal(space_reserve(other, 1, 1, &addr), -EBADF);
         if (i == 0)
             mapped_once = mapped;
     }
     size_t mapped_often = mapped;
-    space_fini(&other);
+    space_destroy(other);
     assert_int_equal(mapped_often, mapped_once);
 }
 
@@ -526,32 +528,32 @@ static void regions_end_where_the_store_must(void **state)
     void *addr;
 
     (void)state;
-    assert_int_equal(space_longest(&space), SIZE_MAX);
-    space.store = &short_store;
-    assert_int_equal(space_longest(&space), GRANULE - CHUNK / 2);
-    assert_int_equal(space_reserve(&space, GRANULE, CHUNK, &addr), -EFBIG);
+    assert_int_equal(space_longest(space), SIZE_MAX);
+    space->store = &short_store;
+    assert_int_equal(space_longest(space), GRANULE - CHUNK / 2);
+    assert_int_equal(space_reserve(space, GRANULE, CHUNK, &addr), -EFBIG);
     assert_int_equal(mapped, 0);
     char *first = reserve(GRANULE - CHUNK, CHUNK);
-    assert_int_equal(space_reserve(&space, CHUNK / 2 + page, CHUNK, &addr), -EFBIG);
+    assert_int_equal(space_reserve(space, CHUNK / 2 + page, CHUNK, &addr), -EFBIG);
     assert_ptr_equal(reserve(CHUNK / 2, CHUNK), first + GRANULE - CHUNK);
-    assert_int_equal(space_reserve(&space, page, CHUNK, &addr), -EFBIG);
-    assert_int_equal(space.reserved, GRANULE);
+    assert_int_equal(space_reserve(space, page, CHUNK, &addr), -EFBIG);
+    assert_int_equal(space->reserved, GRANULE);
 }
 
 static void returned_region_is_used_again(void **state)
 {
     char *addr = reserve(4 * CHUNK, CHUNK);
-    off_t offset = space.offset;
+    off_t offset = space->offset;
 
     (void)state;
     commit(addr, 4 * CHUNK);
     decommit(addr, 4 * CHUNK);
-    space_return(&space, addr);
+    space_return(space, addr);
     assert_ptr_equal(reserve(3 * CHUNK, CHUNK), addr);
-    assert_int_equal(space.offset, offset);
+    assert_int_equal(space->offset, offset);
     commit(addr, 3 * CHUNK);
     decommit(addr, 3 * CHUNK);
-    assert_int_equal(space_held(&space), 0);
+    assert_int_equal(space_held(space), 0);
     assert_true(reserve(4 * CHUNK, CHUNK) != addr);
 }
 
@@ -561,12 +563,12 @@ static void returned_region_is_not_wasted_or_misaligned(void **state)
     char *small = reserve(CHUNK, CHUNK);
 
     (void)state;
-    space_return(&space, large);
-    space_return(&space, small);
+    space_return(space, large);
+    space_return(space, small);
     assert_true(reserve(2 * CHUNK, CHUNK) != large);
     assert_true(reserve(CHUNK, GIB) != small || (uintptr_t)small % GIB == 0);
-    /* Where the addresses of `large` happen to be so aligned, they may have just been taken. */
-    if ((uintptr_t)large % GIB != 0)
+    /* An address in `large` that happens to be so aligned may have just been taken. */
+    if ((-(uintptr_t)large & (GIB - 1)) >= 64 * CHUNK)
         assert_ptr_equal(reserve(64 * CHUNK, CHUNK), large);
     /* Most of `small` would be lost to a page. */
     assert_true(reserve(page, CHUNK) != small);
@@ -580,12 +582,12 @@ static void commit_takes_a_chunk(void **state)
 
     (void)state;
     commit(addr + page, page);
-    assert_int_equal(space_held(&space), CHUNK);
+    assert_int_equal(space_held(space), CHUNK);
     commit(addr + 2 * page, page);
     assert_int_equal(store_calls, 1);
-    assert_int_equal(space_trim(&space), CHUNK - 2 * page);
-    assert_int_equal(space_held(&space), 2 * page);
-    assert_int_equal(space_trim(&space), 0);
+    assert_int_equal(space_trim(space), CHUNK - 2 * page);
+    assert_int_equal(space_held(space), 2 * page);
+    assert_int_equal(space_trim(space), 0);
 }
 
 static void new_space_begins_in_steps_below_a_chunk(void **state)
@@ -610,10 +612,10 @@ static void exact_space_commits_what_is_asked_for(void **state)
     char *addr = reserve(2 * CHUNK, CHUNK);
 
     (void)state;
-    space.exact = true;
+    space->exact = true;
     commit(addr + page, page);
-    assert_int_equal(space_held(&space), page);
-    assert_int_equal(space_trim(&space), 0);
+    assert_int_equal(space_held(space), page);
+    assert_int_equal(space_trim(space), 0);
 }
 
 static void peak_chunks_and_purges_are_counted(void **state)
@@ -622,31 +624,31 @@ static void peak_chunks_and_purges_are_counted(void **state)
     char *other = reserve(CHUNK, CHUNK);
 
     (void)state;
-    space.exact = true;
-    assert_int_equal(space_chunks(&space), 0);
-    assert_int_equal(space.peak, 0);
+    space->exact = true;
+    assert_int_equal(space_chunks(space), 0);
+    assert_int_equal(space->peak, 0);
     /* The end of one chunk, a whole one, the beginning of the next; the last, which is cut. */
     commit(addr + CHUNK - page, CHUNK + 2 * page);
     commit(addr + 4 * CHUNK, page);
     commit(other, page);
-    assert_int_equal(space_chunks(&space), 5);
-    size_t most = space_held(&space);
+    assert_int_equal(space_chunks(space), 5);
+    size_t most = space_held(space);
     assert_int_equal(most, CHUNK + 4 * page);
-    assert_int_equal(space.peak, most);
-    assert_int_equal(space.purges, 0);
+    assert_int_equal(space->peak, most);
+    assert_int_equal(space->purges, 0);
 
     decommit(addr + CHUNK - page, CHUNK + page);
-    assert_int_equal(space_chunks(&space), 3);
-    assert_int_equal(space.purges, 1);
+    assert_int_equal(space_chunks(space), 3);
+    assert_int_equal(space->purges, 1);
     commit(addr, 3 * page);
-    assert_int_equal(space.peak, most);
+    assert_int_equal(space->peak, most);
     /* What could not be had or given back does not count. */
     fault_set(&release_fault, EIO, 1);
-    assert_int_equal(space_decommit(&space, addr, page), 0);
-    assert_int_equal(space.purges, 1);
-    space.max_size = 2 * CHUNK;
-    assert_int_equal(space_commit(&space, addr + 2 * CHUNK + page, 2 * CHUNK - page), -ENOMEM);
-    assert_int_equal(space.peak, most);
+    assert_int_equal(space_decommit(space, addr, page), 0);
+    assert_int_equal(space->purges, 1);
+    space->max_size = 2 * CHUNK;
+    assert_int_equal(space_commit(space, addr + 2 * CHUNK + page, 2 * CHUNK - page), -ENOMEM);
+    assert_int_equal(space->peak, most);
 }
 
 static void what_others_have_ahead_is_taken_at_the_limit(void **state)
@@ -656,17 +658,17 @@ static void what_others_have_ahead_is_taken_at_the_limit(void **state)
     char *third = reserve(CHUNK, CHUNK);
 
     (void)state;
-    space.max_size = 2 * CHUNK;
+    space->max_size = 2 * CHUNK;
     commit(first, page);
     commit(second, page);
-    assert_int_equal(space_held(&space), 2 * CHUNK);
+    assert_int_equal(space_held(space), 2 * CHUNK);
     commit(third, CHUNK);
-    assert_int_equal(space_held(&space), CHUNK + 2 * page);
-    assert_int_equal(space_commit(&space, first + page, CHUNK - page), -ENOMEM);
-    assert_int_equal(space_held(&space), CHUNK + 2 * page);
+    assert_int_equal(space_held(space), CHUNK + 2 * page);
+    assert_int_equal(space_commit(space, first + page, CHUNK - page), -ENOMEM);
+    assert_int_equal(space_held(space), CHUNK + 2 * page);
     commit(first + page, CHUNK - 2 * page);
-    assert_int_equal(space_held(&space), 2 * CHUNK);
-    assert_int_equal(space_commit(&space, second + page, page), -ENOMEM);
+    assert_int_equal(space_held(space), 2 * CHUNK);
+    assert_int_equal(space_commit(space, second + page, page), -ENOMEM);
     assert_false(limit_was_passed);
 }
 
@@ -676,13 +678,13 @@ static void block_of_max_size_fits(void **state)
     char *large = reserve(8 * CHUNK, CHUNK);
 
     (void)state;
-    space.max_size = 8 * CHUNK;
+    space->max_size = 8 * CHUNK;
     commit(small, page);
-    assert_int_equal(space_commit(&space, large, 8 * CHUNK), -ENOMEM);
+    assert_int_equal(space_commit(space, large, 8 * CHUNK), -ENOMEM);
     decommit(small, page);
-    assert_int_equal(space_held(&space), 0);
+    assert_int_equal(space_held(space), 0);
     commit(large, 8 * CHUNK);
-    assert_int_equal(space_held(&space), space.max_size);
+    assert_int_equal(space_held(space), space->max_size);
 }
 
 static void full_space_is_known_without_trying(void **state)
@@ -690,17 +692,17 @@ static void full_space_is_known_without_trying(void **state)
     void *addr;
 
     (void)state;
-    assert_false(space_is_full(&space, SIZE_MAX));
-    space.max_size = 2 * CHUNK;
-    assert_true(space_is_full(&space, 2 * CHUNK + 1));
-    assert_false(space_is_full(&space, 2 * CHUNK));
-    assert_int_equal(space_reserve(&space, 2 * CHUNK, CHUNK, &addr), 0);
-    assert_int_equal(space_commit(&space, addr, space.page), 0);
+    assert_true(space_has_room(space, SIZE_MAX));
+    space->max_size = 2 * CHUNK;
+    assert_false(space_has_room(space, 2 * CHUNK + 1));
+    assert_true(space_has_room(space, 2 * CHUNK));
+    assert_int_equal(space_reserve(space, 2 * CHUNK, CHUNK, &addr), 0);
+    assert_int_equal(space_commit(space, addr, space->page), 0);
     /* The rest of what was committed is ahead of need. */
-    assert_false(space_is_full(&space, CHUNK));
-    assert_true(space_is_full(&space, 2 * CHUNK));
-    assert_int_equal(space_commit(&space, (char *)addr + space.page, 2 * CHUNK - space.page), 0);
-    assert_true(space_is_full(&space, 1));
+    assert_true(space_has_room(space, CHUNK));
+    assert_false(space_has_room(space, 2 * CHUNK));
+    assert_int_equal(space_commit(space, (char *)addr + space->page, 2 * CHUNK - space->page), 0);
+    assert_false(space_has_room(space, 1));
 }
 
 static void full_store_is_its_error(void **state)
@@ -710,10 +712,10 @@ static void full_store_is_its_error(void **state)
     (void)state;
     commit(addr, page);
     fault_set(&commit_fault, ENOSPC, FAULT_ALWAYS);
-    assert_int_equal(space_commit(&space, addr + CHUNK, page), -ENOSPC);
+    assert_int_equal(space_commit(space, addr + CHUNK, page), -ENOSPC);
     /* What was ahead was given back before the last try. */
-    assert_int_equal(space_held(&space), page);
-    assert_int_equal(space.ahead, 0);
+    assert_int_equal(space_held(space), page);
+    assert_int_equal(space->ahead, 0);
     assert_int_equal(store_held, page);
 }
 
@@ -724,15 +726,15 @@ static void released_store_is_needed_first(void **state)
     (void)state;
     commit(addr, page);
     fault_set(&release_fault, EIO, FAULT_ALWAYS);
-    assert_int_equal(space_decommit(&space, addr, page), 0);
-    assert_int_equal(space_held(&space), CHUNK);
-    assert_int_equal(space_trim(&space), 0);
-    space_retry(&space);
-    assert_int_equal(space_held(&space), CHUNK);
+    assert_int_equal(space_decommit(space, addr, page), 0);
+    assert_int_equal(space_held(space), CHUNK);
+    assert_int_equal(space_trim(space), 0);
+    space_retry(space);
+    assert_int_equal(space_held(space), CHUNK);
     fault_set(&release_fault, 0, 0);
-    space_retry(&space);
-    assert_int_equal(space_held(&space), 0);
-    assert_int_equal(space.stale, 0);
+    space_retry(space);
+    assert_int_equal(space_held(space), 0);
+    assert_int_equal(space->stale, 0);
 }
 
 static void later_decommit_takes_what_failed_with_it(void **state)
@@ -744,11 +746,11 @@ static void later_decommit_takes_what_failed_with_it(void **state)
     commit(addr, 2 * page);
     commit(other, page);
     fault_set(&release_fault, EIO, 1);
-    assert_int_equal(space_decommit(&space, addr, 2 * page), 0);
-    assert_int_equal(space.stale, CHUNK);
+    assert_int_equal(space_decommit(space, addr, 2 * page), 0);
+    assert_int_equal(space->stale, CHUNK);
     decommit(other, page);
-    assert_int_equal(space.stale, 0);
-    assert_int_equal(space_held(&space), 0);
+    assert_int_equal(space->stale, 0);
+    assert_int_equal(space_held(space), 0);
 }
 
 static void closing_space_releases_nothing(void **state)
@@ -758,8 +760,8 @@ static void closing_space_releases_nothing(void **state)
     (void)state;
     commit(addr, CHUNK);
     store_calls = 0;
-    space.closing = true;
-    assert_int_equal(space_decommit(&space, addr, CHUNK), -EOPNOTSUPP);
+    space->closing = true;
+    assert_int_equal(space_decommit(space, addr, CHUNK), -EOPNOTSUPP);
     assert_int_equal(store_calls, 0);
 }
 
@@ -786,14 +788,14 @@ static void store_without_holes_keeps_the_pages(void **state)
     commit(addr, page);
     memset(addr, 1, page);
     fault_set(&punch_fault, EOPNOTSUPP, FAULT_ALWAYS);
-    assert_int_equal(space_decommit(&space, addr, page), -EOPNOTSUPP);
+    assert_int_equal(space_decommit(space, addr, page), -EOPNOTSUPP);
     assert_int_equal(addr[0], 1);
-    assert_int_equal(space_decommit(&space, addr, page), -EOPNOTSUPP);
-    assert_int_equal(space_trim(&space), 0);
+    assert_int_equal(space_decommit(space, addr, page), -EOPNOTSUPP);
+    assert_int_equal(space_trim(space), 0);
     /* One call was enough to know. */
     assert_int_equal(punch_fault.calls, 1);
-    assert_int_equal(file_space_held(space.fd), CHUNK);
-    assert_int_equal(space_held(&space), CHUNK);
+    assert_int_equal(file_space_held(space->fd), CHUNK);
+    assert_int_equal(space_held(space), CHUNK);
     commit(addr + page, page);
 }
 
@@ -805,20 +807,20 @@ static void full_file_system_changes_nothing(void **state)
     for (unsigned n = 0; failed; n++) {
         char *addr = reserve(2 * CHUNK, CHUNK);
 
-        space.exact = true;
+        space->exact = true;
         commit(addr + 10 * page, page);
         commit(addr + 20 * page, page);
         fault_set(&allocate_fault, ENOSPC, FAULT_ALWAYS);
         allocate_fault.skip = n;
-        space.exact = false;
-        int err = space_commit(&space, addr + 11 * page, 9 * page);
+        space->exact = false;
+        int err = space_commit(space, addr + 11 * page, 9 * page);
         failed = err != 0;
         if (failed) {
             assert_int_equal(err, -ENOSPC);
-            assert_int_equal(space_held(&space), 2 * page);
-            assert_int_equal(space.ahead, 0);
+            assert_int_equal(space_held(space), 2 * page);
+            assert_int_equal(space->ahead, 0);
         }
-        assert_int_equal(file_space_held(space.fd), space_held(&space));
+        assert_int_equal(file_space_held(space->fd), space_held(space));
         assert_true(n < 20);
         teardown(state);
         setup_file(state);
@@ -862,9 +864,9 @@ static void model_step(struct model *model, unsigned *seed)
     if (model->used[first]) {
         for (size_t i = first; i < first + count; i++)
             assert_int_equal(model->addr[i * page], (char)(i % 100 + 1));
-        if (space_decommit(&space, addr, count * page) == 0)
+        if (space_decommit(space, addr, count * page) == 0)
             model_write(model, first, count, false);
-    } else if (space_commit(&space, addr, count * page) == 0) {
+    } else if (space_commit(space, addr, count * page) == 0) {
         for (size_t i = first; i < first + count; i++)
             assert_int_equal(model->addr[i * page], 0);
         model_write(model, first, count, true);
@@ -889,30 +891,30 @@ static void random_operations_agree_with_the_file(void **state)
 
     (void)state;
     memset(models, 0, sizeof(models));
-    space.max_size = 16 * CHUNK;
+    space->max_size = 16 * CHUNK;
     for (size_t i = 0; i < REGIONS; i++) {
         models[i].pages = 1 + (size_t)rand_r(&seed) % (8 * CHUNK / page);
         models[i].addr = reserve(models[i].pages * page, CHUNK);
     }
     for (int i = 0; i < MODEL_ROUNDS; i++) {
         if (rand_r(&seed) % 100 == 0)
-            space.exact = rand_r(&seed) % 2 == 0;
+            space->exact = rand_r(&seed) % 2 == 0;
         if (rand_r(&seed) % 200 == 0)
-            space_trim(&space);
+            space_trim(space);
         if (rand_r(&seed) % 200 == 0)
-            space.first_step = CHUNK >> rand_r(&seed) % (page > CHUNK >> 8 ? 6 : 9);
+            space->first_step = CHUNK >> rand_r(&seed) % (page > CHUNK >> 8 ? 6 : 9);
         /* Of each kind some fail. */
         fault_set(&allocate_fault, ENOSPC, rand_r(&seed) % 16 == 0);
         fault_set(&punch_fault, EIO, allocate_fault.times == 0 && rand_r(&seed) % 16 == 0);
         model_step(&models[(size_t)rand_r(&seed) % REGIONS], &seed);
-        assert_true(space_held(&space) <= space.max_size);
-        assert_int_equal(space_held(&space) - space.ahead, model_used(models));
+        assert_true(space_held(space) <= space->max_size);
+        assert_int_equal(space_held(space) - space->ahead, model_used(models));
         if (exactly)
-            assert_int_equal(file_space_held(space.fd), space_held(&space));
+            assert_int_equal(file_space_held(space->fd), space_held(space));
     }
     fault_set(&punch_fault, 0, 0);
-    space_trim(&space);
-    assert_int_equal(space_held(&space), model_used(models));
+    space_trim(space);
+    assert_int_equal(space_held(space), model_used(models));
 }
 
 /* -- Threads ----------------------------------------------------------------------------------- */
@@ -944,11 +946,11 @@ static void *commit_and_decommit(void *arg)
         char *addr = worker->addr + at * CHUNK;
 
         if (used[at])
-            used[at] = space_decommit(&space, addr, CHUNK) != 0;
+            used[at] = space_decommit(space, addr, CHUNK) != 0;
         else
-            used[at] = space_commit(&space, addr, CHUNK) == 0;
+            used[at] = space_commit(space, addr, CHUNK) == 0;
         worker->failures += !used[at];
-        if (space_held(&space) > space.max_size)
+        if (space_held(space) > space->max_size)
             limit_was_passed = true;
     }
     return NULL;
@@ -959,11 +961,11 @@ static void threads_never_pass_the_limit(void **state)
     struct worker workers[THREADS];
 
     (void)state;
-    space.max_size = 5 * CHUNK;
+    space->max_size = 5 * CHUNK;
     run_workers(workers, commit_and_decommit, 4 * CHUNK);
     assert_false(limit_was_passed);
-    assert_int_equal(space_held(&space), store_held);
-    assert_int_equal(space.ahead, 0);
+    assert_int_equal(space_held(space), store_held);
+    assert_int_equal(space->ahead, 0);
 }
 
 static void *reserve_commit_return(void *arg)
@@ -974,16 +976,16 @@ static void *reserve_commit_return(void *arg)
         size_t size = (1 + (size_t)rand_r(&worker->seed) % 4) * CHUNK;
         void *addr;
 
-        if (space_reserve(&space, size, CHUNK, &addr) != 0) {
+        if (space_reserve(space, size, CHUNK, &addr) != 0) {
             worker->failures++;
             continue;
         }
-        if (space_commit(&space, addr, page) == 0) {
+        if (space_commit(space, addr, page) == 0) {
             memset(addr, 1, page);
-            worker->failures += space_decommit(&space, addr, page) != 0;
+            worker->failures += space_decommit(space, addr, page) != 0;
         }
-        space_trim(&space);
-        space_return(&space, addr);
+        space_trim(space);
+        space_return(space, addr);
     }
     return NULL;
 }
@@ -993,12 +995,12 @@ static void threads_share_the_file(void **state)
     struct worker workers[THREADS];
 
     (void)state;
-    space.max_size = 16 * CHUNK;
+    space->max_size = 16 * CHUNK;
     run_workers(workers, reserve_commit_return, CHUNK);
     for (unsigned i = 0; i < THREADS; i++)
         assert_int_equal(workers[i].failures, 0);
-    assert_int_equal(space_held(&space), 0);
-    assert_int_equal(file_space_held(space.fd), 0);
+    assert_int_equal(space_held(space), 0);
+    assert_int_equal(file_space_held(space->fd), 0);
 }
 
 /* One page in use by each thread is far below the limit, whatever others have ahead. */
@@ -1007,8 +1009,8 @@ static void *commit_one_page(void *arg)
     struct worker *worker = arg;
 
     for (int i = 0; i < ROUNDS; i++)
-        if (space_commit(&space, worker->addr, page) != 0 ||
-            space_decommit(&space, worker->addr, page) != 0)
+        if (space_commit(space, worker->addr, page) != 0 ||
+            space_decommit(space, worker->addr, page) != 0)
             worker->failures++;
     return NULL;
 }
@@ -1018,7 +1020,7 @@ static void threads_are_not_refused_for_what_is_ahead(void **state)
     struct worker workers[THREADS];
 
     (void)state;
-    space.max_size = 2 * CHUNK;
+    space->max_size = 2 * CHUNK;
     run_workers(workers, commit_one_page, CHUNK);
     for (unsigned i = 0; i < THREADS; i++)
         assert_int_equal(workers[i].failures, 0);
@@ -1033,7 +1035,7 @@ static void *commit_while_another_trims(void *arg)
 {
     (void)arg;
     awaited_lock = held_lock;
-    second_err = space_commit(&space, wanted, page);
+    second_err = space_commit(space, wanted, page);
     if (awaited_lock != NULL)
         sem_post(&waiting);
     return NULL;
@@ -1056,11 +1058,11 @@ static void space_that_another_thread_trims_is_used(void **state)
 
     (void)state;
     wanted = reserve(CHUNK, CHUNK);
-    for (struct region *region = space.regions; region != NULL; region = region->next)
+    for (struct region *region = space->regions; region != NULL; region = region->next)
         if (region->base == ahead)
             held_lock = &region->lock;
     assert_int_equal(sem_init(&waiting, 0, 0), 0);
-    space.max_size = CHUNK;
+    space->max_size = CHUNK;
     commit(ahead, page);
     during_release = start_second;
     commit(other, page);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of spaces over huge pages, whose pool is played by ordinary memory: what is taken, given
  * back and set to zero, and that nothing that is not there is touched. */
-/* WRAP: madvise mincore mmap munmap mremap */
+/* WRAP: madvise mincore mmap munmap mremap anonymous_store_place anonymous_store_claim */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +15,9 @@
 #include <sys/mman.h>
 
 #include "space/address_map.h"
-#include "space/huge_pages.h"
 #include "space/segment.h"
+#include "store/anonymous_store.h"
+#include "store/huge_page_store.h"
 #include "support/faults.h"
 
 #define PAGE     ((size_t)4096)
@@ -120,10 +121,8 @@ int __wrap_munmap(void *addr, size_t size)
     return __real_munmap(addr, size);
 }
 
-static int map_space(struct space *of, void *addr, size_t size, off_t offset)
+static int map_space(void *addr, size_t size)
 {
-    (void)of;
-    (void)offset;
     return mmap(addr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
                 0) == MAP_FAILED
                ? -errno
@@ -154,12 +153,17 @@ void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags, void *ad
     return __real_mremap(old, old_size, size, flags, addr);
 }
 
-static int claim_space(struct space *of, size_t size, void **addr)
+static bool claims; /* whether the kernel has pages for this process alone */
+
+int __wrap_anonymous_store_claim(struct space *of, size_t size, void **addr);
+int __wrap_anonymous_store_place(struct space *of, void *addr, size_t size, int protection);
+
+int __wrap_anonymous_store_claim(struct space *of, size_t size, void **addr)
 {
     (void)of;
     assert_null(claimed);
-    if (fault_hits(&claim_fault))
-        return -claim_fault.error;
+    if (fault_hits(&claim_fault) || !claims)
+        return -ENOMEM;
     *addr = __real_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(*addr, MAP_FAILED);
     claimed = *addr;
@@ -167,36 +171,23 @@ static int claim_space(struct space *of, size_t size, void **addr)
     return 0;
 }
 
-static int map_again(struct space *of, void *addr, size_t size, off_t offset)
+int __wrap_anonymous_store_place(struct space *of, void *addr, size_t size, int protection)
 {
-    const struct segment *segment = segment_of(of, addr);
-
-    if (segment == NULL)
-        return map_space(of, addr, size, offset);
-    assert_int_equal(offset - segment->offset, (char *)addr - segment->base);
+    assert_int_equal(protection, PROT_READ | PROT_WRITE);
+    if (segment_of(of, addr) == NULL)
+        return map_space(addr, size);
+    if (!claims)
+        return -ENOMEM;
     if (fault_hits(&map_fault))
         return -map_fault.error;
     size_t first = (size_t)((char *)addr - base) / CHUNK;
     for (size_t i = first; i < first + size / CHUNK; i++)
         is_there[i] = is_claimed[i] = false;
-    return map_space(of, addr, size, offset);
+    return map_space(addr, size);
 }
 
-static const struct store_ops claiming = {
-    .map = map_again,
-    .map_claimed = claim_space,
-    .commit = huge_pages_commit,
-    .release = huge_pages_release,
-};
-
-static const struct store_ops plain_ops = {
-    .map = map_space,
-    .commit = huge_pages_commit,
-    .release = huge_pages_release,
-};
-
 /* Other segments of the space come before, so that offsets and addresses are not the same. */
-static int set_up(const struct store_ops *ops)
+static int set_up(bool pool_claims)
 {
     void *addr;
 
@@ -204,7 +195,8 @@ static int set_up(const struct store_ops *ops)
     claim_fault = claim_populate_fault = mremap_fault = map_fault = (struct fault){0};
     memset(is_there, 0, sizeof(is_there));
     memset(is_claimed, 0, sizeof(is_claimed));
-    assert_int_equal(space_init(&space, ops, 0, OWNER), 0);
+    claims = pool_claims;
+    assert_int_equal(space_init(&space, &huge_page_store, 0, OWNER), 0);
     assert_int_equal(space_reserve(&space, ADDRESS_MAP_GRANULE, CHUNK, &addr), 0);
     assert_int_equal(space_reserve(&space, CHUNK, CHUNK, &addr), 0);
     base = addr;
@@ -214,13 +206,13 @@ static int set_up(const struct store_ops *ops)
 static int setup(void **state)
 {
     (void)state;
-    return set_up(&plain_ops);
+    return set_up(false);
 }
 
 static int setup_claiming(void **state)
 {
     (void)state;
-    return set_up(&claiming);
+    return set_up(true);
 }
 
 static int teardown(void **state)
@@ -407,12 +399,12 @@ static void what_cannot_be_cleared_is_cleared_later(void **state)
 static void empty_chunks_are_claimed(void **state)
 {
     char *region = reserve(4 * CHUNK);
-    const bool *claims = is_claimed + (region - base) / (ptrdiff_t)CHUNK;
+    const bool *claimed_here = is_claimed + (region - base) / (ptrdiff_t)CHUNK;
 
     (void)state;
     assert_int_equal(space_commit(&space, region + CHUNK + PAGE, PAGE), 0);
     memset(region + CHUNK + PAGE, DIRT, PAGE);
-    assert_true(claims[1]);
+    assert_true(claimed_here[1]);
     assert_int_equal(claim_fault.calls, 1);
     assert_int_equal(space_commit(&space, region + CHUNK + 2 * PAGE, PAGE), 0);
     assert_int_equal(claim_fault.calls, 1);
@@ -421,7 +413,7 @@ static void empty_chunks_are_claimed(void **state)
     assert_int_equal(space_commit(&space, region + CHUNK + 3 * PAGE, 3 * CHUNK - 3 * PAGE), 0);
     assert_int_equal(claim_fault.calls, 3);
     for (size_t i = 0; i < 4; i++)
-        assert_true(claims[i]);
+        assert_true(claimed_here[i]);
     assert_int_equal(region[CHUNK + PAGE], DIRT);
     memset(region, DIRT, 4 * CHUNK);
 }
@@ -429,14 +421,14 @@ static void empty_chunks_are_claimed(void **state)
 static void what_was_claimed_goes_back(void **state)
 {
     char *region = reserve(3 * CHUNK);
-    const bool *claims = is_claimed + (region - base) / (ptrdiff_t)CHUNK;
+    const bool *claimed_here = is_claimed + (region - base) / (ptrdiff_t)CHUNK;
     const bool *there = is_there + (region - base) / (ptrdiff_t)CHUNK;
 
     (void)state;
     assert_int_equal(space_commit(&space, region, 3 * CHUNK), 0);
     memset(region, DIRT, 3 * CHUNK);
     assert_int_equal(space_decommit(&space, region + PAGE, 2 * CHUNK), 0);
-    assert_true(claims[0] && !claims[1] && claims[2]);
+    assert_true(claimed_here[0] && !claimed_here[1] && claimed_here[2]);
     assert_int_equal(release_fault.calls, 0);
     assert_true(is_zero(region + PAGE, CHUNK - PAGE));
     assert_int_equal(region[2 * CHUNK + PAGE], DIRT);
@@ -454,7 +446,7 @@ static void what_cannot_be_claimed_is_taken_in_place(void **state)
 {
     struct fault *const faults[] = {&claim_fault, &claim_populate_fault, &mremap_fault};
     char *region = reserve(2 * CHUNK);
-    const bool *claims = is_claimed + (region - base) / (ptrdiff_t)CHUNK;
+    const bool *claimed_here = is_claimed + (region - base) / (ptrdiff_t)CHUNK;
     const bool *there = is_there + (region - base) / (ptrdiff_t)CHUNK;
 
     (void)state;
@@ -463,7 +455,7 @@ static void what_cannot_be_claimed_is_taken_in_place(void **state)
         assert_int_equal(space_commit(&space, region + PAGE, CHUNK), 0);
         assert_null(claimed);
         assert_int_equal(faults[i]->calls, 1);
-        assert_true(there[0] && there[1] && !claims[0] && !claims[1]);
+        assert_true(there[0] && there[1] && !claimed_here[0] && !claimed_here[1]);
         memset(region + PAGE, DIRT, CHUNK);
         assert_int_equal(space_decommit(&space, region + PAGE, CHUNK), 0);
         assert_int_equal(count_there(), 0);
@@ -483,15 +475,15 @@ static void empty_pool_is_seen(void **state)
     (void)state;
     errno = EXDEV;
     pool_is_empty = true;
-    assert_true(huge_pages_are_used_up(&space));
+    assert_false(space_has_room(&space, 1));
     /* Believed for a moment, but not after a page was given back. */
     pool_is_empty = false;
-    assert_true(huge_pages_are_used_up(&space));
+    assert_false(space_has_room(&space, 1));
     char *block = reserve(CHUNK);
     assert_int_equal(space_commit(&space, block, CHUNK), 0);
     assert_int_equal(space_decommit(&space, block, CHUNK), 0);
     pages_of_pool = 0;
-    assert_false(huge_pages_are_used_up(&space));
+    assert_true(space_has_room(&space, 1));
     assert_int_equal(pages_of_pool, 0);
     assert_int_equal(errno, EXDEV);
 }

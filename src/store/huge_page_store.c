@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Spaces over private huge pages. */
-#include "space/huge_pages.h"
+/* The store of spaces over private huge pages. */
+#include "store/huge_page_store.h"
 
 #include <errno.h>
 #include <linux/mman.h>
@@ -10,10 +10,15 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "os/huge_pages_pool.h"
 #include "os/madvise.h"
 #include "space/page_bitmap.h"
 #include "space/region.h"
+#include "store/anonymous_store.h"
 #include "util/log.h"
+
+/* To read the size of the pool costs little beside an attempt to take so much. */
+#define LARGE_COMMIT ((size_t)64 << 20)
 
 #define NS_PER_S    1000000000ll
 #define BELIEVED_NS 10000000ll
@@ -59,7 +64,7 @@ static void claim(struct space *space, char *first, char *end)
     size_t size = (size_t)(end - first);
     void *claimed;
 
-    if (first == end || space->store->map_claimed(space, size, &claimed) != 0)
+    if (first == end || anonymous_store_claim(space, size, &claimed) != 0)
         return;
     if (madvise(claimed, size, MADV_POPULATE_WRITE) != 0 ||
         mremap(claimed, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, first) == MAP_FAILED)
@@ -71,8 +76,6 @@ static void claim_empty(struct space *space, char *first, char *end)
 {
     char *run = first;
 
-    if (space->store->map_claimed == NULL)
-        return;
     for (char *chunk = first; chunk < end; chunk += SPACE_CHUNK)
         if (has_pages(space, chunk)) {
             claim(space, run, chunk);
@@ -85,16 +88,16 @@ static void claim_empty(struct space *space, char *first, char *end)
  * Takes whole chunks away: what was claimed for them is the pool's again. Before Linux 5.18 there
  * is no other way. 0 or -errno.
  */
-static int release_record(struct space *space, char *first, char *last, off_t offset)
+static int release_chunks(struct space *space, char *first, char *last)
 {
     size_t size = (size_t)(last - first);
 
-    if (space->store->map_claimed != NULL && space->store->map(space, first, size, offset) == 0)
+    if (anonymous_store_place(space, first, size, PROT_READ | PROT_WRITE) == 0)
         return 0;
     return madvise(first, size, MADV_DONTNEED) == 0 ? 0 : -errno;
 }
 
-int huge_pages_commit(struct space *space, void *addr, off_t offset, size_t size)
+static int huge_page_commit(struct space *space, void *addr, off_t offset, size_t size)
 {
     char *first = (char *)addr - ((uintptr_t)addr & (SPACE_CHUNK - 1));
     char *end = (char *)addr + size;
@@ -143,27 +146,39 @@ static bool is_pool_empty(void)
     return page == MAP_FAILED;
 }
 
-bool huge_pages_are_used_up(const struct space *space)
+static bool is_used_up(void)
 {
     unsigned requested = atomic_load(&releases);
     long long before = atomic_load(&found_empty);
     long long time = now();
 
-    (void)space;
     if (before != 0 && time - before < BELIEVED_NS)
         return true;
     if (!is_pool_empty())
         return false;
     atomic_store(&found_empty, time);
     /*
-     * Whoever gives back counts first: either that is seen here, or the note is taken away there.
+     * Whoever gives back counts first: either that is seen here, or the record is cleared there.
      */
     if (atomic_load(&releases) != requested)
         atomic_store(&found_empty, 0);
     return true;
 }
 
-void huge_pages_recheck(void)
+static int huge_page_room(const struct space *space, size_t needed, size_t *size)
+{
+    (void)space;
+    *size = 0;
+    if (is_used_up())
+        return 0;
+    if (needed < LARGE_COMMIT)
+        return -ENODATA;
+    size_t pages = huge_pages_pool_free();
+    *size = pages < SIZE_MAX / HUGE_PAGES_POOL_PAGE ? pages * HUGE_PAGES_POOL_PAGE : SIZE_MAX;
+    return 0;
+}
+
+void huge_page_store_recheck(void)
 {
     atomic_store(&found_empty, 0);
 }
@@ -210,16 +225,17 @@ static int clear(char *start, char *end)
     return err;
 }
 
-int huge_pages_release(struct space *space, void *addr, off_t offset, size_t size)
+static int huge_page_release(struct space *space, void *addr, off_t offset, size_t size)
 {
     char *start = addr;
     char *end = start + size;
     char *first = start + (-(uintptr_t)start & (SPACE_CHUNK - 1));
     char *last = end - ((uintptr_t)end & (SPACE_CHUNK - 1));
 
+    (void)offset;
     if (first <= last && last != end && ends_region(space, end))
         last += SPACE_CHUNK;
-    if (first >= last || release_record(space, first, last, offset + (first - start)) != 0)
+    if (first >= last || release_chunks(space, first, last) != 0)
         return clear(start, end);
     atomic_fetch_add(&releases, 1);
     atomic_store(&found_empty, 0);
@@ -227,3 +243,25 @@ int huge_pages_release(struct space *space, void *addr, off_t offset, size_t siz
     int tail_err = last < end ? clear(last, end) : 0;
     return err != 0 ? err : tail_err;
 }
+
+static int huge_page_map(struct space *space, void *addr, size_t size, off_t offset)
+{
+    (void)offset;
+    return anonymous_store_place(space, addr, size, PROT_READ | PROT_WRITE);
+}
+
+static int huge_page_pool(const struct space *space, struct store_source *source)
+{
+    (void)space;
+    *source = (struct store_source){.pool = &found_empty};
+    return 0;
+}
+
+const struct store_ops huge_page_store = {
+    .destroy = anonymous_store_destroy,
+    .map = huge_page_map,
+    .commit = huge_page_commit,
+    .release = huge_page_release,
+    .room = huge_page_room,
+    .source = huge_page_pool,
+};

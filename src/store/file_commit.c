@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How the file of a space gets its space: before a page is touched, so that none is a SIGBUS. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "os/tmpfile.h"
+#include "space/segment.h"
+#include "store/file_space.h"
+#include "util/lock.h"
+
+/* How many commits check what populating gives, before a file is taken to have no large pages. */
+#define HUGE_PAGE_CHECKS 8
+
+static int extend_locked(struct file_space *file_space, int fd, size_t end)
+{
+    if (end <= file_space->file_size)
+        return 0;
+    if (fd < 0)
+        return -ENOSPC;
+    int err = tmpfile_extend(fd, (off_t)end);
+    if (err == 0)
+        file_space->file_size = end;
+    return err;
+}
+
+/*
+ * Makes the file at least `end` bytes long. Whatever takes space in a file that is populated comes
+ * here first, or the file would be cut where another thread has just taken some.
+ */
+static int extend(struct file_space *file_space, int fd, size_t end)
+{
+    lock_acquire(&file_space->extend_lock, LOCK_EXTEND);
+    int err = extend_locked(file_space, fd, end);
+    lock_release(&file_space->extend_lock);
+    return err;
+}
+
+/* Whether the file turns out to hold more than has been accounted for: large pages. */
+static void detect_large_pages(struct file_space *file_space, int fd)
+{
+    size_t bytes;
+
+    if (tmpfile_blocks(fd, &bytes) == 0 && bytes > space_held(&file_space->space)) {
+        atomic_store_explicit(&file_space->large_pages, true, memory_order_relaxed);
+        atomic_store_explicit(&file_space->space.whole_chunks, true, memory_order_relaxed);
+    }
+}
+
+static int allocate_small(struct file_space *file_space, int fd, off_t offset, size_t size)
+{
+    if (size == 0)
+        return 0;
+    int err = tmpfile_allocate(fd, offset, size);
+    if (err == 0 && !atomic_load_explicit(&file_space->space.whole_chunks, memory_order_relaxed))
+        detect_large_pages(file_space, fd);
+    return err;
+}
+
+static bool may_check(struct file_space *file_space)
+{
+    return !atomic_load_explicit(&file_space->large_pages, memory_order_relaxed) &&
+           atomic_load_explicit(&file_space->checks, memory_order_relaxed) < HUGE_PAGE_CHECKS &&
+           atomic_fetch_add_explicit(&file_space->checks, 1, memory_order_relaxed) <
+               HUGE_PAGE_CHECKS;
+}
+
+/* Populates a page, and looks whether it is there, and the next with it. */
+static void check_page(struct file_space *file_space, int fd, char *addr, off_t offset)
+{
+    unsigned char next;
+
+    if (tmpfile_populate(fd, addr, file_space->space.page) != 0)
+        return;
+    if (!tmpfile_has_page(fd, offset))
+        atomic_store_explicit(&file_space->cannot_populate, true, memory_order_relaxed);
+    else if (tmpfile_holds(fd, offset + (off_t)file_space->space.page, 1, &next))
+        atomic_store_explicit(&file_space->large_pages, true, memory_order_relaxed);
+}
+
+/* Populates whole chunks. The first times, one page goes before the others, to see what comes. */
+static int populate(struct file_space *file_space, int fd, char *addr, off_t offset, size_t size)
+{
+    if (may_check(file_space))
+        check_page(file_space, fd, addr, offset);
+    if (atomic_load_explicit(&file_space->cannot_populate, memory_order_relaxed))
+        return -EOPNOTSUPP;
+    return tmpfile_populate(fd, addr, size);
+}
+
+/*
+ * Whole chunks by populating them, so that they can be large pages; what is around them is small.
+ */
+static int populate_chunks(struct file_space *file_space, int fd, char *addr, off_t offset,
+                           size_t size)
+{
+    size_t head = -(size_t)offset & (SPACE_CHUNK - 1);
+
+    if (size < head + SPACE_CHUNK)
+        return allocate_small(file_space, fd, offset, size);
+    size_t chunks = (size - head) & ~(SPACE_CHUNK - 1);
+    int err = populate(file_space, fd, addr + head, offset + (off_t)head, chunks);
+    if (err == 0)
+        err = allocate_small(file_space, fd, offset, head);
+    if (err == 0)
+        err = allocate_small(file_space, fd, offset + (off_t)(head + chunks), size - head - chunks);
+    return err;
+}
+
+static int commit_in_memory(struct file_space *file_space, int fd, void *addr, off_t offset,
+                            size_t size)
+{
+    int err = extend(file_space, fd, (size_t)offset + size);
+
+    if (err == 0)
+        err = segment_open(&file_space->space, addr, size);
+    if (err != 0)
+        return err;
+    err = populate_chunks(file_space, fd, addr, offset, size);
+    return err == -EOPNOTSUPP ? tmpfile_allocate(fd, offset, size) : err;
+}
+
+/* Without a descriptor: a page fault takes space too, where the file reaches so far. */
+static int commit_mapped(struct file_space *file_space, void *addr, off_t offset, size_t size)
+{
+    if (!file_space->faults_reserve)
+        return -ENOSPC;
+    int err = file_space->in_memory ? extend(file_space, -1, (size_t)offset + size) : 0;
+    if (err == 0)
+        err = segment_open(&file_space->space, addr, size);
+    return err == 0 ? tmpfile_populate(-1, addr, size) : err;
+}
+
+/* Opened last: until then, the file may not be so long. */
+static int commit_on_disk(struct file_space *file_space, int fd, void *addr, off_t offset,
+                          size_t size)
+{
+    int err = tmpfile_allocate_aligned(fd, offset, size);
+
+    return err == 0 ? segment_open(&file_space->space, addr, size) : err;
+}
+
+int file_store_commit(struct space *space, void *addr, off_t offset, size_t size)
+{
+    struct file_space *file_space = file_space_of(space);
+    int fd = file_space_fd(file_space);
+
+    if (fd < 0)
+        return commit_mapped(file_space, addr, offset, size);
+    int err = file_space->in_memory ? commit_in_memory(file_space, fd, addr, offset, size)
+                                    : commit_on_disk(file_space, fd, addr, offset, size);
+
+    /* Space was the point: where only the page tables could not be filled, page faults do it. */
+    if (err == 0 && space->prefault)
+        (void)tmpfile_populate(fd, addr, size);
+    return err;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of the file store share: the space's file, and how it is reached.
+ *
+ * The program may close the file's descriptor. What has been mapped stays, and space is given back
+ * through the mapping in any case. To take space, the file is opened again where the kernel lets
+ * this process (os/descriptor.h). Where the kernel does not, pages that lie within the length of
+ * the file are populated, which takes their space as well; nothing can be taken beyond.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "os/descriptor.h"
+#include "space/space.h"
+
+struct file_space {
+    struct space space;          /* fd: the file's */
+    struct directory *directory; /* where the file was made; NULL while there is no file */
+    struct descriptor_file file; /* what fd stands for, unless the program has closed it */
+    void *pin;                   /* a page of the file that stays mapped; NULL: none */
+    atomic_bool lost;            /* fd is closed, and the file cannot be opened again */
+    bool in_memory;              /* the file system keeps the file in memory */
+    bool faults_reserve;         /* tmpfile_faults_reserve() */
+    atomic_bool large_pages;     /* the file may have to split pages to release a part */
+    atomic_bool cannot_populate; /* memory does not come by populating the mapping */
+    atomic_uint checks;          /* made for these two, so far */
+    pthread_mutex_t extend_lock; /* guards file_size */
+    size_t file_size;            /* bytes; of a file in memory, else 0 */
+    int spare_fd;                /* another descriptor of the file for a copy, -1: none */
+    int copy_fd;                 /* the copy's, during a fork; -1: none*/
+    struct descriptor_file copy; /* what copy_fd stands for */
+};
+
+static inline struct file_space *file_space_of(const struct space *space)
+{
+    return (struct file_space *)((char *)space - offsetof(struct file_space, space));
+}
+
+/*
+ * The descriptor of the file. Where the program has closed it, the file is opened again, and
+ * space.fd is the new descriptor. -EBADF where that cannot be done, and where there is no file.
+ * Thread-safe.
+ */
+int file_space_fd(struct file_space *file_space);
+
+/* The descriptor of the file, -EBADF where the program has closed it or there is none.
+ * Thread-safe. */
+int file_space_known_fd(const struct file_space *file_space);
+
+/*
+ * Maps the page that keeps the file known: no other file can get the number of its inode, and the
+ * file can be opened again before any segment is there. Replaces the page of another file. 0 or
+ * -errno.
+ */
+int file_space_pin(struct file_space *file_space, int fd);
+
+/* Records what the file system of fd does with files. */
+void file_space_check_file_system(struct file_space *file_space, int fd);
+
+/* Closes the descriptors. */
+void file_space_close(struct file_space *file_space);
+
+/* The operations of the store that take space, in file_commit.c. */
+int file_store_commit(struct space *space, void *addr, off_t offset, size_t size);
+
+/* The operations of the store for forks, in file_copy.c. */
+void file_store_expect_copies(struct space *space);
+int file_store_copy(struct space *space);
+void file_store_drop_copy(struct space *space);
+int file_store_adopt_copy(struct space *space);

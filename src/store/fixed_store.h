@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Spaces whose store is memory that the program brings along: a range (space/range.h). */
+#pragma once
+
+#include "space/space.h"
+
+/* A space without memory; space_destroy() ends it, and the memory stays as it is. NULL where there
+ * is no memory for the record. */
+struct space *fixed_store_create(unsigned owner);
+
+/*
+ * Gives the space, which has none yet, the whole pages of [addr, addr + size), and enters them into
+ * the range map; where there is no whole page, it stays empty. given: the bytes that the program
+ * has passed. 0; -EINVAL for addresses that do not exist; -ENOMEM, -ENFILE: there is no room for
+ * records.
+ */
+int fixed_store_open(struct space *space, void *addr, size_t size, size_t given);
+
+/* The bytes that the program has passed. */
+size_t fixed_store_given(const struct space *space);

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of spaces over memory of the program: which pages they have, who owns them, what fails. */
+/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
+/* WRAP: mmap pthread_mutex_init calloc */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "space/address_map.h"
+#include "space/range.h"
+#include "space/range_map.h"
+#include "store/fixed_store.h"
+#include "support/faults.h"
+#include "support/no_mapping_cache.h"
+
+#define PAGE  ((size_t)4096)
+#define PAGES ((size_t)200)
+#define OWNER (ADDRESS_MAP_FIRST_OWNER + 2u)
+
+static struct fault mmap_fault;
+static struct fault mutex_fault;
+static struct fault calloc_fault;
+static char *memory;
+static struct space *space;
+
+void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
+int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
+void *__real_calloc(size_t num, size_t size);
+void *__wrap_calloc(size_t num, size_t size);
+
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    return fault_hits(&mmap_fault) ? MAP_FAILED
+                                   : __real_mmap(addr, size, protection, flags, fd, offset);
+}
+
+int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
+{
+    return fault_hits(&mutex_fault) ? mutex_fault.error
+                                    : __real_pthread_mutex_init(lock, attributes);
+}
+
+void *__wrap_calloc(size_t num, size_t size)
+{
+    return fault_hits(&calloc_fault) ? NULL : __real_calloc(num, size);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    mmap_fault = mutex_fault = calloc_fault = (struct fault){0};
+    memory = aligned_alloc(PAGE, PAGES * PAGE);
+    assert_non_null(memory);
+    space = fixed_store_create(OWNER);
+    assert_non_null(space);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    space_destroy(space);
+    assert_int_equal(range_map_owner(memory), *ADDRESS_MAP_ENTRY(beside, memory));
+    free(memory);
+    return 0;
+}
+
+static char *take(size_t pages)
+{
+    return range_alloc(space->range, pages * PAGE, PAGE);
+}
+
+static void only_whole_pages_are_used(void **state)
+{
+    (void)state;
+    assert_int_equal(fixed_store_open(space, memory + 1, 3 * PAGE, 3 * PAGE + 1), 0);
+    assert_int_equal(fixed_store_given(space), 3 * PAGE + 1);
+    assert_int_equal(space->max_size, 2 * PAGE);
+    assert_ptr_equal(take(2), memory + PAGE);
+    assert_null(take(1));
+    assert_int_equal(range_map_owner(memory + PAGE - 1), *ADDRESS_MAP_ENTRY(beside, memory));
+    assert_int_equal(range_map_owner(memory + PAGE), OWNER);
+    assert_int_equal(range_map_owner(memory + 3 * PAGE - 1), OWNER);
+}
+
+static void less_than_a_page_is_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(fixed_store_open(space, memory + 1, 2 * PAGE - 2, 2 * PAGE - 2), 0);
+    assert_int_equal(fixed_store_given(space), 2 * PAGE - 2);
+    assert_null(take(1));
+}
+
+static void impossible_addresses_are_refused(void **state)
+{
+    static const struct {
+        uintptr_t addr;
+        size_t size;
+    } cases[] = {{PAGE, SIZE_MAX}, {UINTPTR_MAX - 8, 8}, {(uintptr_t)1 << 60, PAGE}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        void *addr = (void *)cases[i].addr;
+
+        assert_int_equal(fixed_store_open(space, addr, cases[i].size, cases[i].size), -EINVAL);
+    }
+    assert_null(take(1));
+}
+
+static void records_may_find_no_memory(void **state)
+{
+    (void)state;
+    fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
+    assert_int_equal(fixed_store_open(space, memory, PAGES * PAGE, PAGES * PAGE), -ENOMEM);
+    assert_null(take(1));
+    mmap_fault = (struct fault){0};
+    assert_int_equal(fixed_store_open(space, memory, PAGES * PAGE, PAGES * PAGE), 0);
+    assert_ptr_equal(take(PAGES), memory);
+}
+
+static void space_that_cannot_be_made_is_null(void **state)
+{
+    (void)state;
+    fault_set(&calloc_fault, ENOMEM, 1);
+    assert_null(fixed_store_create(OWNER));
+    fault_set(&mutex_fault, EAGAIN, 1);
+    assert_null(fixed_store_create(OWNER));
+}
+
+/* Children of a fork and other kinds cannot use what it gives back. */
+static void memory_of_the_program_is_its_own(void **state)
+{
+    (void)state;
+    assert_false(space_is_shared(space));
+    assert_false(space_shares_store(space, space));
+    assert_null(space_directory(space));
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    /* Once in a process, there are tables to be mapped. */
+    if (address_map_open(NULL, 0) != 0)
+        return 1;
+    const struct CMUnitTest tests[] = {
+        TEST(only_whole_pages_are_used),         TEST(less_than_a_page_is_nothing),
+        TEST(impossible_addresses_are_refused),  TEST(records_may_find_no_memory),
+        TEST(space_that_cannot_be_made_is_null), TEST(memory_of_the_program_is_its_own),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
