@@ -8,7 +8,6 @@
 
 #include "heap/heap.h"
 #include "heap/jemalloc_ctl.h"
-#include "kinds/memkind_gbtlb.h"
 #include "kinds/static_kinds.h"
 #include "kinds/tier_counts.h"
 #include "os/directory.h"
@@ -21,15 +20,8 @@
 /* Held to change the table, and to use the heap of a kind that another thread may destroy. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(struct memkind *) kinds[PARTITIONS] = {
-    [MEMKIND_PARTITION_DEFAULT] = &static_kind_default,
-    [MEMKIND_PARTITION_HUGETLB] = &static_kind_hugetlb,
-    [MEMKIND_PARTITION_INTERLEAVE] = &static_kind_interleave,
-    [MEMKIND_PARTITION_REGULAR] = &static_kind_regular,
-    [MEMKIND_PARTITION_GBTLB] = &gbtlb_kind,
-    [MEMKIND_PARTITION_HBW_GBTLB] = &gbtlb_kind_hbw,
-    [MEMKIND_PARTITION_HBW_PREFERRED_GBTLB] = &gbtlb_kind_hbw_preferred,
-#define ENTER_NODE_KIND(NAME, LOWER) [MEMKIND_PARTITION_##NAME] = &static_kind_##LOWER,
-    STATIC_NODE_KINDS(ENTER_NODE_KIND)};
+#define ENTER_KIND(NAME, LOWER, ...) [MEMKIND_PARTITION_##NAME] = &static_kind_##LOWER,
+    STATIC_KINDS(ENTER_KIND)};
 
 /* Kinds whose blocks lie in granules that the address map calls mixed, beside the default heap. */
 static atomic_int mixed_kinds;

@@ -10,10 +10,10 @@
 #include <sys/mman.h>
 
 #include "heap/jemalloc_ctl.h"
+#include "kinds/kind_ops.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_fixed_internal.h"
-#include "memkind/internal/memkind_default.h"
 #include "space/range.h"
 #include "store/fixed_store.h"
 #include "util/log.h"
@@ -21,22 +21,11 @@
 /* A block of jemalloc that has so many of its pages, or more, has pages of its own. */
 #define LARGE_BLOCK_PAGES 4
 
-struct memkind_ops MEMKIND_FIXED_OPS = {
-    .create = memkind_fixed_create,
-    .destroy = memkind_fixed_destroy,
-    .malloc = memkind_arena_malloc,
-    .calloc = memkind_arena_calloc,
-    .posix_memalign = memkind_arena_posix_memalign,
-    .realloc = memkind_arena_realloc,
-    .free = memkind_arena_free,
-    .mmap = memkind_fixed_mmap,
-    .get_arena = memkind_bijective_get_arena,
-    .finalize = memkind_fixed_destroy,
-    .malloc_usable_size = memkind_default_malloc_usable_size,
-    .update_memory_usage_policy = memkind_arena_update_memory_usage_policy,
-    .get_stat = memkind_arena_get_stat,
-    .defrag_reallocate = memkind_arena_defrag_reallocate,
-};
+struct memkind_ops MEMKIND_FIXED_OPS =
+    KIND_OPS(memkind_arena, .create = memkind_fixed_create, .destroy = memkind_fixed_destroy,
+             .mmap = memkind_fixed_mmap, .get_arena = memkind_bijective_get_arena,
+             .finalize = memkind_fixed_destroy,
+             .update_memory_usage_policy = memkind_arena_update_memory_usage_policy);
 
 /* -- Operations -------------------------------------------------------------------------------- */
 

@@ -14,6 +14,7 @@
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_default_internal.h"
 #include "kinds/node_kind.h"
+#include "kinds/static_kinds.h"
 #include "kinds/stats.h"
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_default.h"
@@ -242,8 +243,9 @@ ssize_t gbtlb_capacity(struct memkind *kind)
     const unsigned long *mask;
     struct node_set nodes;
 
-    if (kind == &gbtlb_kind_hbw_preferred || nodes_of(kind, &nodes, &mask) != MEMKIND_SUCCESS) {
-        errno = kind == &gbtlb_kind_hbw_preferred ? EINVAL : ENODEV;
+    if (kind == &static_kind_hbw_preferred_gbtlb ||
+        nodes_of(kind, &nodes, &mask) != MEMKIND_SUCCESS) {
+        errno = kind == &static_kind_hbw_preferred_gbtlb ? EINVAL : ENODEV;
         return -1;
     }
     return (ssize_t)(huge_pages_pool_size_gigantic(mask, NUMA_NUM_NODES) << PAGE_SHIFT);
@@ -275,13 +277,6 @@ static int no_kind(struct memkind *kind, struct memkind_ops *ops, const char *na
 
 /* -- The kinds --------------------------------------------------------------------------------- */
 
-/* memkind(3) has the kinds; the names of their operations are for programs of older versions. */
-#pragma GCC visibility push(default)
-extern struct memkind_ops MEMKIND_GBTLB_OPS;
-extern struct memkind_ops MEMKIND_HBW_GBTLB_OPS;
-extern struct memkind_ops MEMKIND_HBW_PREFERRED_GBTLB_OPS;
-#pragma GCC visibility pop
-
 /* Without get_arena, a kind never gets arenas. */
 #define GBTLB_OPS(bind, mode, nodemask)                                                           \
     {                                                                                             \
@@ -299,17 +294,6 @@ struct memkind_ops MEMKIND_HBW_GBTLB_OPS =
     GBTLB_OPS(node_kind_mbind, memkind_default_get_mbind_mode, memkind_hbw_get_mbind_nodemask);
 struct memkind_ops MEMKIND_HBW_PREFERRED_GBTLB_OPS =
     GBTLB_OPS(node_kind_mbind, memkind_preferred_get_mbind_mode, memkind_hbw_get_mbind_nodemask);
-
-#define DEFINE_KIND(VARIABLE, NAME, LOWER)                            \
-    struct memkind VARIABLE = {.ops = &MEMKIND_##NAME##_OPS,          \
-                               .partition = MEMKIND_PARTITION_##NAME, \
-                               .name = "memkind_" LOWER,              \
-                               .init_once = PTHREAD_ONCE_INIT};       \
-    memkind_t MEMKIND_##NAME = &(VARIABLE);
-
-DEFINE_KIND(gbtlb_kind, GBTLB, "gbtlb")
-DEFINE_KIND(gbtlb_kind_hbw, HBW_GBTLB, "hbw_gbtlb")
-DEFINE_KIND(gbtlb_kind_hbw_preferred, HBW_PREFERRED_GBTLB, "hbw_preferred_gbtlb")
 
 bool gbtlb_is(const struct memkind *kind)
 {

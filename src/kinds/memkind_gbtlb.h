@@ -11,10 +11,6 @@
 
 #include "memkind/internal/memkind_private.h"
 
-extern struct memkind gbtlb_kind;
-extern struct memkind gbtlb_kind_hbw;
-extern struct memkind gbtlb_kind_hbw_preferred;
-
 /* Whether the kind is one of these. */
 bool gbtlb_is(const struct memkind *kind);
 

@@ -6,31 +6,16 @@
 #include <numa.h>
 #include <sys/mman.h>
 
+#include "kinds/kind_ops.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/static_kinds.h"
-#include "memkind/internal/memkind_default.h"
 #include "os/huge_pages_pool.h"
 #include "store/huge_page_store.h"
 
-struct memkind_ops MEMKIND_HUGETLB_OPS = {
-    .create = memkind_arena_create,
-    .destroy = memkind_arena_destroy,
-    .malloc = memkind_arena_malloc,
-    .calloc = memkind_arena_calloc,
-    .posix_memalign = memkind_arena_posix_memalign,
-    .realloc = memkind_arena_realloc,
-    .free = memkind_arena_free,
-    .mmap = memkind_default_mmap,
-    .get_mmap_flags = memkind_hugetlb_get_mmap_flags,
-    .get_arena = memkind_thread_get_arena,
-    .check_available = memkind_hugetlb_check_available_2mb,
-    .init_once = memkind_hugetlb_init_once,
-    .finalize = memkind_arena_destroy,
-    .malloc_usable_size = memkind_default_malloc_usable_size,
-    .update_memory_usage_policy = memkind_arena_update_memory_usage_policy,
-    .get_stat = memkind_arena_get_stat,
-    .defrag_reallocate = memkind_arena_defrag_reallocate,
-};
+struct memkind_ops MEMKIND_HUGETLB_OPS = ANONYMOUS_KIND_OPS(
+    memkind_arena, .destroy = memkind_arena_destroy,
+    .get_mmap_flags = memkind_hugetlb_get_mmap_flags, .get_arena = memkind_thread_get_arena,
+    .check_available = memkind_hugetlb_check_available_2mb, .init_once = memkind_hugetlb_init_once);
 
 int memkind_hugetlb_check_available_2mb(struct memkind *kind)
 {

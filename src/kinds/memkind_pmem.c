@@ -12,11 +12,11 @@
 
 #include "heap/heap.h"
 #include "kinds/fork.h"
+#include "kinds/kind_ops.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "kinds/pmem_device.h"
-#include "memkind/internal/memkind_default.h"
 #include "os/dax_probe.h"
 #include "os/directory.h"
 #include "space/range.h"
@@ -38,23 +38,11 @@ SAME_PLACE(current_size, held);
 SAME_PLACE(dir, path);
 _Static_assert(MEMKIND_PMEM_CHUNK_SIZE == SPACE_CHUNK, "a chunk is a chunk");
 
-struct memkind_ops MEMKIND_PMEM_OPS = {
-    .create = memkind_pmem_create,
-    .destroy = memkind_pmem_destroy,
-    .malloc = memkind_arena_malloc,
-    .calloc = memkind_arena_calloc,
-    .posix_memalign = memkind_arena_posix_memalign,
-    .realloc = memkind_arena_realloc,
-    .free = memkind_arena_free,
-    .mmap = memkind_pmem_mmap,
-    .get_mmap_flags = memkind_pmem_get_mmap_flags,
-    .get_arena = memkind_thread_get_arena,
-    .finalize = memkind_pmem_destroy,
-    .malloc_usable_size = memkind_default_malloc_usable_size,
-    .update_memory_usage_policy = memkind_arena_update_memory_usage_policy,
-    .get_stat = memkind_arena_get_stat,
-    .defrag_reallocate = memkind_arena_defrag_reallocate,
-};
+struct memkind_ops MEMKIND_PMEM_OPS =
+    KIND_OPS(memkind_arena, .create = memkind_pmem_create, .destroy = memkind_pmem_destroy,
+             .mmap = memkind_pmem_mmap, .get_mmap_flags = memkind_pmem_get_mmap_flags,
+             .get_arena = memkind_thread_get_arena, .finalize = memkind_pmem_destroy,
+             .update_memory_usage_policy = memkind_arena_update_memory_usage_policy);
 
 /* -- Operations -------------------------------------------------------------------------------- */
 

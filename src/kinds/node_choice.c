@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "kinds/static_kinds.h"
 #include "memkind.h"
-#include "memkind/internal/memkind_private.h"
 #include "util/env.h"
 #include "util/log.h"
 
@@ -163,41 +163,15 @@ static int hbw(const struct memory_nodes *nodes, unsigned from, struct node_set 
     return status;
 }
 
-#define DEFINE_CHOICE(name, local) \
-    const struct node_choice node_choice_##name = {.choose = (name), .is_local = (local)};
-DEFINE_CHOICE(highest_capacity, false)
-DEFINE_CHOICE(highest_capacity_local, true)
-DEFINE_CHOICE(highest_bandwidth_local, true)
-DEFINE_CHOICE(lowest_latency_local, true)
-DEFINE_CHOICE(dax_kmem, true)
-DEFINE_CHOICE(dax_kmem_all, false)
-DEFINE_CHOICE(hbw, true)
-DEFINE_CHOICE(hbw_all, false)
+#define DEFINE_CHOICE(NAME, IS_LOCAL) \
+    const struct node_choice node_choice_##NAME = {.choose = (NAME), .is_local = (IS_LOCAL)};
+NODE_CHOICES(DEFINE_CHOICE)
 
 const struct node_choice *node_choice_of(unsigned partition)
 {
     static const struct node_choice *const choices[MEMKIND_NUM_BASE_KIND] = {
-        [MEMKIND_PARTITION_HIGHEST_CAPACITY] = &node_choice_highest_capacity,
-        [MEMKIND_PARTITION_HIGHEST_CAPACITY_PREFERRED] = &node_choice_highest_capacity,
-        [MEMKIND_PARTITION_HIGHEST_CAPACITY_LOCAL] = &node_choice_highest_capacity_local,
-        [MEMKIND_PARTITION_HIGHEST_CAPACITY_LOCAL_PREFERRED] = &node_choice_highest_capacity_local,
-        [MEMKIND_PARTITION_HIGHEST_BANDWIDTH_LOCAL] = &node_choice_highest_bandwidth_local,
-        [MEMKIND_PARTITION_HIGHEST_BANDWIDTH_LOCAL_PREFERRED] =
-            &node_choice_highest_bandwidth_local,
-        [MEMKIND_PARTITION_LOWEST_LATENCY_LOCAL] = &node_choice_lowest_latency_local,
-        [MEMKIND_PARTITION_LOWEST_LATENCY_LOCAL_PREFERRED] = &node_choice_lowest_latency_local,
-        [MEMKIND_PARTITION_DAX_KMEM] = &node_choice_dax_kmem,
-        [MEMKIND_PARTITION_DAX_KMEM_PREFERRED] = &node_choice_dax_kmem,
-        [MEMKIND_PARTITION_DAX_KMEM_ALL] = &node_choice_dax_kmem_all,
-        [MEMKIND_PARTITION_DAX_KMEM_INTERLEAVE] = &node_choice_dax_kmem_all,
-        [MEMKIND_PARTITION_HBW] = &node_choice_hbw,
-        [MEMKIND_PARTITION_HBW_HUGETLB] = &node_choice_hbw,
-        [MEMKIND_PARTITION_HBW_PREFERRED] = &node_choice_hbw,
-        [MEMKIND_PARTITION_HBW_PREFERRED_HUGETLB] = &node_choice_hbw,
-        [MEMKIND_PARTITION_HBW_ALL] = &node_choice_hbw_all,
-        [MEMKIND_PARTITION_HBW_ALL_HUGETLB] = &node_choice_hbw_all,
-        [MEMKIND_PARTITION_HBW_INTERLEAVE] = &node_choice_hbw_all,
-    };
+#define ENTER_CHOICE(NAME, LOWER, NODES, ...) [MEMKIND_PARTITION_##NAME] = &node_choice_##NODES,
+        STATIC_NODE_KINDS(ENTER_CHOICE)};
 
     return partition < MEMKIND_NUM_BASE_KIND ? choices[partition] : NULL;
 }

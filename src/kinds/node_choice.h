@@ -16,14 +16,23 @@ struct node_choice {
     bool is_local; /* whether `from` matters */
 };
 
-extern const struct node_choice node_choice_highest_capacity;
-extern const struct node_choice node_choice_highest_capacity_local;
-extern const struct node_choice node_choice_highest_bandwidth_local;
-extern const struct node_choice node_choice_lowest_latency_local;
-extern const struct node_choice node_choice_dax_kmem; /* the closest */
-extern const struct node_choice node_choice_dax_kmem_all;
-extern const struct node_choice node_choice_hbw; /* the closest */
-extern const struct node_choice node_choice_hbw_all;
+/*
+ * The choices node_choice_<name>, X(name, is_local). dax_kmem and hbw are the closest of those
+ * nodes.
+ */
+#define NODE_CHOICES(X)              \
+    X(highest_capacity, false)       \
+    X(highest_capacity_local, true)  \
+    X(highest_bandwidth_local, true) \
+    X(lowest_latency_local, true)    \
+    X(dax_kmem, true)                \
+    X(dax_kmem_all, false)           \
+    X(hbw, true)                     \
+    X(hbw_all, false)
+
+#define DECLARE_CHOICE(NAME, IS_LOCAL) extern const struct node_choice node_choice_##NAME;
+NODE_CHOICES(DECLARE_CHOICE)
+#undef DECLARE_CHOICE
 
 /* The choice of the library's kind in this partition; NULL where it is not one of these. */
 const struct node_choice *node_choice_of(unsigned partition);

@@ -9,6 +9,7 @@
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_default_internal.h"
 #include "kinds/node_heaps.h"
+#include "kinds/placement.h"
 #include "memkind.h"
 #include "memkind/internal/memkind_hugetlb.h"
 #include "os/numa_nodes.h"
@@ -68,8 +69,7 @@ int node_kind_check_available(struct memkind *kind)
         node_choice_refresh();
         status = kind->ops->get_mbind_nodemask(kind, set.bits, NUMA_NUM_NODES);
     }
-    if (status == MEMKIND_SUCCESS && numa_nodes_forbid_binding() &&
-        memkind_default_needs_binding(kind))
+    if (status == MEMKIND_SUCCESS && numa_nodes_forbid_binding() && placement_needs_binding(kind))
         status = MEMKIND_ERROR_MBIND;
     return status;
 }

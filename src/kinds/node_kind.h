@@ -35,26 +35,3 @@ int node_kind_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value);
 /* As memkind_arena_purge() and memkind_arena_ready(), for any kind with a heap. */
 void node_kind_purge(struct memkind *kind);
 void node_kind_ready(struct memkind *kind);
-
-/*
- * The operations of a kind, with those that tell its nodes, say how it is bound to them, and advise
- * the kernel (or NULL).
- */
-#define NODE_KIND_OPS(nodemask, mode, advice)                            \
-    NODE_KIND_OPS_WITH(nodemask, mode, advice, node_kind_get_mmap_flags, \
-                       node_kind_check_available, memkind_default_init_once)
-
-/* The same with pages, whether they can be had, and what makes the kind ready. */
-#define NODE_KIND_OPS_WITH(nodemask, mode, advice, mmap_flags, available, init)                 \
-    {                                                                                           \
-        .create = memkind_arena_create, .destroy = memkind_default_destroy,                     \
-        .malloc = node_kind_malloc, .calloc = node_kind_calloc,                                 \
-        .posix_memalign = node_kind_posix_memalign, .realloc = node_kind_realloc,               \
-        .free = memkind_arena_free, .mmap = memkind_default_mmap, .mbind = node_kind_mbind,     \
-        .madvise = (advice), .get_mmap_flags = (mmap_flags), .get_mbind_mode = (mode),          \
-        .get_mbind_nodemask = (nodemask), .get_arena = node_kind_get_arena,                     \
-        .check_available = (available), .init_once = (init), .finalize = memkind_arena_destroy, \
-        .malloc_usable_size = memkind_default_malloc_usable_size,                               \
-        .update_memory_usage_policy = node_kind_update_memory_usage_policy,                     \
-        .get_stat = node_kind_get_stat, .defrag_reallocate = memkind_arena_defrag_reallocate,   \
-    }

@@ -1,36 +1,67 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The kinds that are part of the library. */
+/*
+ * The kinds that are part of the library.
+ *
+ * A row X(NAME, name, ...) is MEMKIND_<NAME>, with the operations MEMKIND_<NAME>_OPS, in the
+ * partition MEMKIND_PARTITION_<NAME>, called "memkind_<name>".
+ */
 #pragma once
 
 #include "memkind/internal/memkind_private.h"
 
-extern struct memkind static_kind_default;
-extern struct memkind static_kind_regular;
-extern struct memkind static_kind_hugetlb;
-extern struct memkind static_kind_interleave;
+/*
+ * Kinds in the memory of certain NUMA nodes. Further columns: the nodes (node_choice.h); how pages
+ * are bound to them (NODE_MODE_*) and how large the pages are (NODE_PAGES_*), both in
+ * node_kind_ops.c; init_once.
+ */
+#define STATIC_NODE_KINDS(X)                                                                      \
+    X(HIGHEST_CAPACITY, highest_capacity, highest_capacity, BIND, SMALL,                          \
+      memkind_default_init_once)                                                                  \
+    X(HIGHEST_CAPACITY_PREFERRED, highest_capacity_preferred, highest_capacity, PREFER, SMALL,    \
+      memkind_default_init_once)                                                                  \
+    X(HIGHEST_CAPACITY_LOCAL, highest_capacity_local, highest_capacity_local, BIND, SMALL,        \
+      memkind_default_init_once)                                                                  \
+    X(HIGHEST_CAPACITY_LOCAL_PREFERRED, highest_capacity_local_preferred, highest_capacity_local, \
+      PREFER, SMALL, memkind_default_init_once)                                                   \
+    X(HIGHEST_BANDWIDTH_LOCAL, highest_bandwidth_local, highest_bandwidth_local, BIND, SMALL,     \
+      memkind_default_init_once)                                                                  \
+    X(HIGHEST_BANDWIDTH_LOCAL_PREFERRED, highest_bandwidth_local_preferred,                       \
+      highest_bandwidth_local, PREFER, SMALL, memkind_default_init_once)                          \
+    X(LOWEST_LATENCY_LOCAL, lowest_latency_local, lowest_latency_local, BIND, SMALL,              \
+      memkind_default_init_once)                                                                  \
+    X(LOWEST_LATENCY_LOCAL_PREFERRED, lowest_latency_local_preferred, lowest_latency_local,       \
+      PREFER, SMALL, memkind_default_init_once)                                                   \
+    X(DAX_KMEM, dax_kmem, dax_kmem, BIND, SMALL, memkind_default_init_once)                       \
+    X(DAX_KMEM_ALL, dax_kmem_all, dax_kmem_all, BIND, SMALL, memkind_default_init_once)           \
+    X(DAX_KMEM_PREFERRED, dax_kmem_preferred, dax_kmem, PREFER, SMALL, memkind_default_init_once) \
+    X(DAX_KMEM_INTERLEAVE, dax_kmem_interleave, dax_kmem_all, INTERLEAVE, SMALL,                  \
+      memkind_default_init_once)                                                                  \
+    X(HBW, hbw, hbw, BIND, SMALL, memkind_hbw_init_once)                                          \
+    X(HBW_ALL, hbw_all, hbw_all, BIND, SMALL, memkind_hbw_all_init_once)                          \
+    X(HBW_HUGETLB, hbw_hugetlb, hbw, BIND, HUGE, memkind_hbw_hugetlb_init_once)                   \
+    X(HBW_ALL_HUGETLB, hbw_all_hugetlb, hbw_all, BIND, HUGE, memkind_hbw_all_hugetlb_init_once)   \
+    X(HBW_PREFERRED, hbw_preferred, hbw, PREFER, SMALL, memkind_hbw_preferred_init_once)          \
+    X(HBW_PREFERRED_HUGETLB, hbw_preferred_hugetlb, hbw, PREFER, HUGE,                            \
+      memkind_hbw_preferred_hugetlb_init_once)                                                    \
+    X(HBW_INTERLEAVE, hbw_interleave, hbw_all, INTERLEAVE, SMALL, memkind_hbw_interleave_init_once)
 
-/* Kinds in the memory of certain nodes: X(name, the same in lower case) */
-#define STATIC_NODE_KINDS(X)                                                \
-    X(HIGHEST_CAPACITY, highest_capacity)                                   \
-    X(HIGHEST_CAPACITY_PREFERRED, highest_capacity_preferred)               \
-    X(HIGHEST_CAPACITY_LOCAL, highest_capacity_local)                       \
-    X(HIGHEST_CAPACITY_LOCAL_PREFERRED, highest_capacity_local_preferred)   \
-    X(DAX_KMEM, dax_kmem)                                                   \
-    X(DAX_KMEM_ALL, dax_kmem_all)                                           \
-    X(DAX_KMEM_PREFERRED, dax_kmem_preferred)                               \
-    X(DAX_KMEM_INTERLEAVE, dax_kmem_interleave)                             \
-    X(HBW, hbw)                                                             \
-    X(HBW_ALL, hbw_all)                                                     \
-    X(HBW_HUGETLB, hbw_hugetlb)                                             \
-    X(HBW_ALL_HUGETLB, hbw_all_hugetlb)                                     \
-    X(HBW_PREFERRED, hbw_preferred)                                         \
-    X(HBW_PREFERRED_HUGETLB, hbw_preferred_hugetlb)                         \
-    X(HBW_INTERLEAVE, hbw_interleave)                                       \
-    X(HIGHEST_BANDWIDTH_LOCAL, highest_bandwidth_local)                     \
-    X(HIGHEST_BANDWIDTH_LOCAL_PREFERRED, highest_bandwidth_local_preferred) \
-    X(LOWEST_LATENCY_LOCAL, lowest_latency_local)                           \
-    X(LOWEST_LATENCY_LOCAL_PREFERRED, lowest_latency_local_preferred)
+#define STATIC_KINDS(X)                         \
+    X(DEFAULT, default)                         \
+    X(REGULAR, regular)                         \
+    X(HUGETLB, hugetlb)                         \
+    X(INTERLEAVE, interleave)                   \
+    X(GBTLB, gbtlb)                             \
+    X(HBW_GBTLB, hbw_gbtlb)                     \
+    X(HBW_PREFERRED_GBTLB, hbw_preferred_gbtlb) \
+    STATIC_NODE_KINDS(X)
 
-#define DECLARE_NODE_KIND(NAME, LOWER) extern struct memkind static_kind_##LOWER;
-STATIC_NODE_KINDS(DECLARE_NODE_KIND)
-#undef DECLARE_NODE_KIND
+/* The tables of operations that no header of memkind/internal declares are exported as well. */
+#pragma GCC visibility push(default)
+#define DECLARE_STATIC_OPS(NAME, ...) extern struct memkind_ops MEMKIND_##NAME##_OPS;
+STATIC_KINDS(DECLARE_STATIC_OPS)
+#undef DECLARE_STATIC_OPS
+#pragma GCC visibility pop
+
+#define DECLARE_STATIC_KIND(NAME, LOWER, ...) extern struct memkind static_kind_##LOWER;
+STATIC_KINDS(DECLARE_STATIC_KIND)
+#undef DECLARE_STATIC_KIND

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where the memory of kinds in anonymous memory comes from: operations that map, bind to NUMA nodes
+ * and advise the kernel, as in memkind_default(3).
+ */
+#include "kinds/placement.h"
+
+#include <errno.h>
+#include <numa.h>
+#include <numaif.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "memkind/internal/memkind_default.h"
+#include "os/numa_nodes.h"
+
+int memkind_default_get_mmap_flags(struct memkind *kind, int *flags)
+{
+    (void)kind;
+    *flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    return MEMKIND_SUCCESS;
+}
+
+void *memkind_default_mmap(struct memkind *kind, void *addr, size_t size)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+
+    if (kind != NULL && kind->ops->get_mmap_flags != NULL &&
+        kind->ops->get_mmap_flags(kind, &flags) != MEMKIND_SUCCESS) {
+        errno = EINVAL;
+        return MAP_FAILED;
+    }
+    return mmap(addr, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+}
+
+int memkind_default_get_mbind_mode(struct memkind *kind, int *mode)
+{
+    (void)kind;
+    *mode = MPOL_BIND;
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_preferred_get_mbind_mode(struct memkind *kind, int *mode)
+{
+    (void)kind;
+    *mode = MPOL_PREFERRED;
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_interleave_get_mbind_mode(struct memkind *kind, int *mode)
+{
+    (void)kind;
+    *mode = MPOL_INTERLEAVE;
+    return MEMKIND_SUCCESS;
+}
+
+static void copy_nodes(const struct bitmask *nodes, unsigned long *nodemask, unsigned long maxnode)
+{
+    enum { BITS = 8 * sizeof(unsigned long) };
+
+    memset(nodemask, 0, (maxnode + BITS - 1) / BITS * sizeof(unsigned long));
+    for (unsigned node = 0; node < maxnode && node < nodes->size; node++)
+        if (numa_bitmask_isbitset(nodes, node))
+            nodemask[node / BITS] |= 1ul << node % BITS;
+}
+
+int memkind_default_get_mbind_nodemask(struct memkind *kind, unsigned long *nodemask,
+                                       unsigned long maxnode)
+{
+    (void)kind;
+    if (nodemask == NULL || maxnode == 0)
+        return MEMKIND_ERROR_INVALID;
+    if (numa_available() < 0)
+        return MEMKIND_ERROR_UNAVAILABLE;
+    copy_nodes(numa_all_nodes_ptr, nodemask, maxnode);
+    return MEMKIND_SUCCESS;
+}
+
+struct policy {
+    unsigned long nodes[NUMA_NUM_NODES / (8 * sizeof(unsigned long))];
+    int mode;
+};
+
+static int policy_of(struct memkind *kind, struct policy *policy)
+{
+    struct memkind_ops *ops = kind->ops;
+
+    *policy = (struct policy){.mode = MPOL_BIND};
+    int err = ops->get_mbind_nodemask != NULL
+                  ? ops->get_mbind_nodemask(kind, policy->nodes, NUMA_NUM_NODES)
+                  : memkind_default_get_mbind_nodemask(kind, policy->nodes, NUMA_NUM_NODES);
+
+    if (err == MEMKIND_SUCCESS && ops->get_mbind_mode != NULL)
+        err = ops->get_mbind_mode(kind, &policy->mode);
+    return err;
+}
+
+bool placement_needs_binding(struct memkind *kind)
+{
+    struct policy own, all;
+
+    if (kind->ops->get_mbind_nodemask == memkind_regular_all_get_mbind_nodemask ||
+        policy_of(kind, &own) != MEMKIND_SUCCESS || own.mode != MPOL_BIND ||
+        memkind_default_get_mbind_nodemask(kind, all.nodes, NUMA_NUM_NODES) != MEMKIND_SUCCESS)
+        return false;
+    for (size_t i = 0; i < sizeof(all.nodes) / sizeof(all.nodes[0]); i++)
+        if ((all.nodes[i] & ~own.nodes[i]) != 0)
+            return true;
+    return false;
+}
+
+int memkind_default_mbind(struct memkind *kind, void *ptr, size_t size)
+{
+    int saved_errno = errno;
+    struct policy policy;
+    int err = policy_of(kind, &policy);
+
+    if (err != MEMKIND_SUCCESS)
+        return err;
+    /* The kernel reads one bit less than it is told. */
+    if (mbind(ptr, size, policy.mode, policy.nodes, NUMA_NUM_NODES + 1, 0) == 0)
+        return MEMKIND_SUCCESS;
+    if (!numa_nodes_forbid_binding() || placement_needs_binding(kind))
+        return MEMKIND_ERROR_MBIND;
+    errno = saved_errno;
+    return MEMKIND_SUCCESS;
+}
+
+/*
+ * Whether a range is without large pages, whatever the answer to the advice was: a kernel that was
+ * built without them does not know the advice, and a container's filter forbids some advice or all.
+ */
+static bool needs_no_advice(const void *addr)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+    return errno == EPERM || errno == ENOSYS || (errno == EINVAL && (uintptr_t)addr % page == 0);
+}
+
+int memkind_nohugepage_madvise(struct memkind *kind, void *addr, size_t size)
+{
+    int saved_errno = errno;
+
+    (void)kind;
+    if (madvise(addr, size, MADV_NOHUGEPAGE) == 0)
+        return MEMKIND_SUCCESS;
+    if (!needs_no_advice(addr))
+        return MEMKIND_ERROR_OPERATION_FAILED;
+    errno = saved_errno;
+    return MEMKIND_SUCCESS;
+}
