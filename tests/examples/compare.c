@@ -39,7 +39,7 @@
 #define LARGE_MIB          2048ul /* by default on a large one ... */
 #define DISK_MIB           1024ul /* ... if the file is written to a disk */
 #define MOST_MIB           (1ul << 20)
-#define MEMORY_SHARE       4 /* part of the available memory that a job takes by default */
+#define MEMORY_SHARE       4 /* by default a job takes a quarter of the available memory */
 #define SPACE_SHARE        2 /* and of the free space in the directory */
 #define SPACE_EXTRA        4 /* as blocks, values take up to a quarter more */
 #define DECIMAL            10

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Installs into a folder, moves it, and uses what lies there as a packager and a program would.
-# Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, MEMKIND_JEMALLOC, CC,
-# CXX (may be empty), CMAKE.
+# Installs into a folder, moves the folder, and uses it as a packager and a program would.
+#
+# Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, MEMKIND_JEMALLOC, CC, CXX (may be empty),
+# CMAKE.
 
 set -euo pipefail
 
@@ -22,7 +23,7 @@ fail()
     exit 1
 }
 
-# Ends where the names on stdin, one a line, are not all public ones.
+# Fails unless all names on stdin, one a line, are public.
 only_public()
 {
     local names foreign
@@ -82,14 +83,14 @@ diff <(nm -D --defined-only "$lib/libmemkind.so.0" | awk '{ print $NF }' | sort)
     <(nm -g --defined-only "$lib/libmemkind.a" | awk 'NF == 3 { print $3 }' | sort) ||
     fail "libmemkind.a and libmemkind.so.0 export different names"
 
-# What it exports, it does not have from elsewhere.
+# The library defines what it exports.
 diff <(nm -D --defined-only "$lib/libmemtier.so.0" | awk '{ print $NF }' | sort) \
     <(nm -g --defined-only "$lib/libmemtier.a" | awk 'NF == 3 { print $3 }' | sort) ||
     fail "libmemtier.a and libmemtier.so.0 export different names"
 
 echo "== headers"
 for header in memkind.h memkind_deprecated.h; do
-    # The second stands on the first.
+    # The second header includes the first.
     printf '#include <%s>\n' memkind.h "$header" >"$work/header.c"
     "$cc" -std=c99 -pedantic -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only "$work/header.c" ||
         fail "$header is not C99"
@@ -107,8 +108,7 @@ pc()
 }
 [ "$(pc --modversion)" = 1.14.0 ] || fail "memkind.pc has another version"
 pkg-config --cflags --libs memkind | grep -q first && fail "memkind.pc names the first prefix"
-# Words of flags, to be split.
-# shellcheck disable=SC2046
+# Unquoted: the flags are several words. shellcheck disable=SC2046
 "$cc" -o "$work/shared" "$here/consumer/consumer.c" $(pc --cflags --libs)
 LD_LIBRARY_PATH=$lib "$work/shared" "$MEMKIND_TEST_DIR" || fail "shared consumer"
 static_flags=$(pc --static --libs)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Each exported function has an installed manual page: its own, or one that leads
-# to the page that names it.
+# Each exported function has an installed manual page: its own, or a link to the page that names it.
+#
 # Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CMAKE.
 
 set -euo pipefail
@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 "${CMAKE:-cmake}" --install "$MEMKIND_BUILD_DIR" --prefix "$work" >"$work/install.log" ||
     { cat "$work/install.log"; exit 1; }
 
-# Where ".so man3/..." is looked up from.
+# ".so man3/..." is relative to this folder.
 cd "$work/share/man"
 functions=$(grep -oE '^ +mem(kind|tier)_[a-z0-9_]+;' "$MEMKIND_SOURCE_DIR/src/api/libmemkind.map" | tr -d ' ;')
 [ "$(wc -w <<<"$functions")" -gt 50 ] || { echo "FAILED: too few functions found"; exit 1; }
@@ -26,7 +26,7 @@ for function in $functions; do
 done
 [ "$missing" -eq 0 ] || { echo "FAILED: $missing functions cannot be looked up"; exit 1; }
 
-# The links as a formatter of pages follows them.
+# Formats the links too, as a user would.
 if command -v mandoc >/dev/null; then
     mandoc -T markdown man3/memkind_malloc.3 >"$work/page" && grep -q 'DIFFERENCES FROM MEMKIND' "$work/page" ||
         { echo "FAILED: mandoc does not follow man3/memkind_malloc.3"; exit 1; }

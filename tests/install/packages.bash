@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# What tests of the Debian packages share. Sourced with the script's arguments; sets $here, $cmake,
-# $cc, $work, which goes at the end, $memory, for kinds, and $root, of a system of its own.
+#
+# Shared by the tests of the Debian packages. Sourced with the script's arguments. Sets $here,
+# $cmake, $cc, $work (removed at exit), $memory (a directory for kinds), and $root (a root directory
+# with a package system of its own).
+#
 # Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CC, CMAKE, MEMKIND_TEST_DIR (optional).
 
 skip()
@@ -41,13 +44,13 @@ fail()
     exit 1
 }
 
-# quietly COMMAND...: shows what it says only where it fails.
+# quietly COMMAND...: prints the command's output only if it fails.
 quietly()
 {
     "$@" >"$work/log" 2>&1 || { cat "$work/log"; fail "$*"; }
 }
 
-# stub NAME VERSION [FIELD...]: an empty package, in place of one of the distribution's.
+# stub NAME VERSION [FIELD...]: makes an empty package that stands for one of the distribution's.
 stub()
 {
     mkdir -p "$work/stub/DEBIAN"
@@ -66,7 +69,7 @@ state()
     dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${db:Status-Status}' "$1" 2>/dev/null || echo unknown
 }
 
-# A system without packages, with all that the packages' scripts need.
+# Makes a root without packages, with everything that the packages' scripts need.
 make_root()
 {
     mkdir -p "$root/var/lib/dpkg"/{info,updates,triggers} "$root"/{bin,sbin,etc,tmp} "$work/stubs"
@@ -75,11 +78,11 @@ make_root()
     cp "$(command -v ldconfig)" "$root/sbin/ldconfig"
 }
 
-# Sets $debs, a folder, the packages in it ($runtime, $development,
+# Makes the packages. Sets $debs, their folder, the packages ($runtime, $development,
 # $documentation) and their $version.
 make_packages()
 {
-    # The other generator's name, so that it does not build the tree that other tests are using.
+    # CPack with another generator's name does not build the tree, which other tests are using.
     quietly "$(dirname "$cmake")/cpack" --config "$MEMKIND_BUILD_DIR/CPackConfig.cmake" \
         -D CPACK_CMAKE_GENERATOR=Ninja -B "$work/packages"
     debs=$work/packages
@@ -90,7 +93,7 @@ make_packages()
     [ "$(ls "$debs"/*.deb | wc -l)" -eq 3 ] || fail "not three packages:" "$debs"/*.deb
 }
 
-# Our packages in place of memkind's: those named are gone afterwards.
+# Installs these packages in place of memkind's. The named packages must be gone afterwards.
 replace_by_ours()
 {
     local package

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Makes the Debian packages, has them replace memkind's in a root of their own, uses what
-# lies there, and removes them.
+# Makes the Debian packages, replaces memkind's by them in a root of their own, uses what is
+# installed, and removes them.
+#
 # Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CC, CMAKE.
 
 set -euo pipefail
@@ -73,8 +74,7 @@ done
 echo "== use"
 export PKG_CONFIG_PATH=$lib/pkgconfig
 pkg-config --cflags --libs memkind | grep -qF -- "-L$lib" || fail "pkg-config finds another memkind"
-# Words of flags, to be split.
-# shellcheck disable=SC2046
+# Unquoted: the flags are several words. shellcheck disable=SC2046
 quietly "$cc" -o "$work/shared" "$here/consumer/consumer.c" $(pkg-config --cflags --libs memkind)
 LD_LIBRARY_PATH=$lib quietly "$work/shared" "$memory"
 static_flags=$(pkg-config --static --libs memkind)

@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Builds the library for kernels with pages of up to 16 and of up to 64 KiB, and runs tests of
-# the public interface on each: on this kernel, whose pages are smaller, and where all are told
-# that they have 16 or 64 KiB.
+# Builds the library for kernels with pages of up to 16 and up to 64 KiB, and runs tests of the
+# public interface on each build: with this kernel's smaller pages, and with pretended pages of 16
+# or 64 KiB.
+#
 # Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, MEMKIND_JEMALLOC, CC, CMAKE; PAGE_SIZES_TESTS,
-# other tests of tests/api than those below.
+# tests of tests/api to run instead of those below.
 
 set -euo pipefail
 
-LARGEST="14 16" # 16 and 64 KiB, as jemalloc says it
+LARGEST="14 16" # 16 and 64 KiB, as jemalloc's binary logarithm
 tests=${PAGE_SIZES_TESTS:-destroy detect_kind fixed policy purge}
 cmake=${CMAKE:-cmake}
 build=$MEMKIND_BUILD_DIR/page_sizes
 
 [ "$MEMKIND_JEMALLOC" = bundled ] || { echo "skipped: jemalloc is the distribution's, for one page size"; exit 77; }
-# The sources and builds of jemalloc that the build tree uses.
+# The jemalloc source and builds of the build tree.
 jemalloc_source=$(sed -n 's/^MEMKIND_JEMALLOC_SOURCE:[A-Z]*=//p' "$MEMKIND_BUILD_DIR/CMakeCache.txt")
 jemalloc_dir=$(sed -n 's/^MEMKIND_JEMALLOC_DIR:[A-Z]*=//p' "$MEMKIND_BUILD_DIR/CMakeCache.txt")
 
@@ -24,7 +25,7 @@ fail()
     exit 1
 }
 
-# quietly COMMAND...: shows what it says only where it fails.
+# quietly COMMAND...: prints the command's output only if it fails.
 quietly()
 {
     local log=$build.log
@@ -49,13 +50,12 @@ build_for()
     quietly "${CC:-cc}" -shared -fPIC -o "$build/kernel_page.so" "$MEMKIND_SOURCE_DIR/tests/cross/kernel_page.c" -ldl
 }
 
-# run_tests LG_PAGE: where nothing is pretended, and where the program and the library
-# are told of a larger page.
+# run_tests LG_PAGE: runs the tests with the machine's pages, and with larger pretended pages.
 run_tests()
 {
     local page test
     for page in "" 16384 65536; do
-        # A larger one than it was built for is said, and is no crash:
+        # A page larger than the build's gives an error message and no crash:
         # strangers/test_kernel_of_larger_pages.
         [ "${page:-0}" -le $((1 << $1)) ] && [ "${page:-$(getconf PAGESIZE)}" -ge "$(getconf PAGESIZE)" ] || continue
         for test in $tests; do

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Programs of each sort (PMEM, hbwmalloc.h, memtier) that were built with the distribution's
-# packages of memkind run on ours that replace these, and print the same; so do its commands, and
-# programs under libmemtier.so.0.
-# Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CC, CMAKE. Skipped where the
-# packages cannot be downloaded.
+# packages of memkind run on this library's packages, which replace those, and print the same. So do
+# the commands, and programs under libmemtier.so.0.
+#
+# Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CC, CMAKE. Skipped if the packages cannot be
+# downloaded.
 
 set -euo pipefail
 
@@ -17,7 +18,7 @@ unset MEMKIND_ARENA_NUM_PER_KIND MEMKIND_HOG_MEMORY MEMKIND_DEBUG MEMKIND_HBW_TH
 theirs=$MEMKIND_BUILD_DIR/memkind-packages
 
 echo "== the distribution's packages"
-# Once for the build tree.
+# Downloaded once for a build tree.
 if [ ! -e "$theirs" ]; then
     mkdir "$work/download"
     (cd "$work/download" && apt-get -qq -o APT::Sandbox::User=root download libmemkind0 libmemkind-dev libmemkind-progs) \
@@ -43,19 +44,19 @@ for program in pmem hbw memtier; do
         -L"$lib" -lmemkind -pthread
 done
 
-# run_all NAME: what the programs print, in $work/NAME.PROGRAM.
+# run_all NAME: writes the programs' output to $work/NAME.PROGRAM.
 run_all()
 {
     local program
     for program in pmem hbw memtier; do
-        # Node 0, so that there is memory of high bandwidth.
+        # Node 0 is declared to be of high bandwidth.
         MEMKIND_HBW_NODES=0 LD_BIND_NOW=1 LD_LIBRARY_PATH=$lib "$work/$program" "$memory" \
             >"$work/$1.$program" 2>"$work/err" || { cat "$work/err"; fail "$program on $1"; }
         [ -s "$work/$1.$program" ] || fail "$program prints nothing on $1"
     done
 }
 
-# run_commands NAME: what memkind's commands say and end with, in $work/NAME.commands.
+# run_commands NAME: writes the output and exit status of memkind's commands to $work/NAME.commands.
 run_commands()
 {
     local status command
@@ -80,10 +81,10 @@ for what in pmem hbw memtier commands; do
     diff "$work/memkind.$what" "$work/ours.$what" || fail "$what: not what it prints on memkind (<)"
     echo "$what: $(wc -l <"$work/ours.$what") lines agree"
 done
-# By the place that the packages give the library, without the environment.
+# The commands find the library where the packages put it, without the environment.
 "$root/usr/bin/memkind-hbw-nodes" --help >"$work/log" 2>&1 || [ $? = 2 ] || { cat "$work/log"; fail "a command"; }
 
-# memkind's is no measure: under it, cat(1) and sed(1) of this system crash.
+# No comparison with memkind's: under it, cat(1) and sed(1) of this system crash.
 echo "== a program under libmemtier.so.0"
 tiers="KIND:DRAM,RATIO:1;KIND:FS_DAX,PATH:$memory,PMEM_SIZE_LIMIT:0,RATIO:4;POLICY:STATIC_RATIO"
 preloaded()
@@ -96,7 +97,7 @@ preloaded cat /proc/self/maps >"$work/maps" || fail "cat"
 for mapped in "$lib/libmemtier.so.0" "$lib/libmemkind.so.0" "$(realpath "$memory")/.*(deleted)"; do
     grep -q " $mapped" "$work/maps" || { cat "$work/maps"; fail "nothing of $mapped is mapped"; }
 done
-# Node 0 as that of a device, so that there is a second tier.
+# Node 0 is declared to be a device's, so that there is a second tier.
 MEMKIND_DAX_KMEM_NODES=0 "$root/usr/bin/memtier" cat /proc/self/maps >"$work/maps" || fail "memtier"
 grep -q " $lib/libmemtier.so.0" "$work/maps" || { cat "$work/maps"; fail "memtier preloads another library, or none"; }
 

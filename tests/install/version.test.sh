@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The library's version is the same wherever it stands, and packages of it are
-# upgrades of earlier ones.
+# The library's version is the same in all places, and its packages are upgrades of earlier ones.
+#
 # Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CC, CMAKE.
 
 set -euo pipefail
@@ -54,8 +54,8 @@ grep -qxF -- "-- versions: 1.14.0 $version" "$work/log" || { cat "$work/log"; fa
 package=$(sed -n 's/^set(CPACK_PACKAGE_VERSION "\(.*\)")$/\1/p' "$MEMKIND_BUILD_DIR/CPackConfig.cmake")
 same packages "${package#1.14.0+pmem}"
 if command -v dpkg >/dev/null; then
-    # What the packages were before they had the version, the version before,
-    # and what programs ask for.
+    # Package versions before the library had its own version, the previous version, and the version
+    # that programs depend on.
     for older in 1.14.0-1 1.14.0+pmem0.2.0-9 1.14.0; do
         dpkg --compare-versions "$package-1" gt "$older" || fail "$package-1 is no upgrade of $older"
     done

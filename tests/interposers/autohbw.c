@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A program for libautohbw: autohbw CASE. "api" turns the library off and on; "sizes" prints of
- * which kind blocks are of some sizes.
+ * which kind blocks of some sizes are.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -37,7 +37,10 @@ static bool in_kind(void *block)
     return detect != NULL && detect(block) != NULL;
 }
 
-/* Whether a block of each function, of that size, is of the kind; they agree. */
+/*
+ * Returns whether a block of that size, from each function, is of the kind. The functions must
+ * agree.
+ */
 static bool goes_there(size_t size)
 {
     void *blocks[] = {malloc(size), calloc(1, size), realloc(NULL, size), memalign(64, size),
@@ -70,7 +73,7 @@ static void check_api(void)
     disableAutoHBW();
     CHECK(!goes_there(2 * MIB));
     disableAutoHBW();
-    /* A block stays where it is while it grows. */
+    /* A block that grows stays in its kind. */
     there = realloc(there, 3 * MIB);
     CHECK(in_kind(there) && ((char *)there)[2 * MIB - 1] == 1);
     enableAutoHBW();

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# libautohbw: which blocks go to the kind, what it says, its interface, and what wrong values do.
-# The distribution has no libautohbw to ask the same. Environment also: AUTOHBW, ODD.
+# libautohbw: which blocks go to the kind, its messages, its interface, and invalid settings. The
+# distribution has no libautohbw for comparison. Environment also: AUTOHBW, ODD.
 
 . "$(dirname "$0")/lib.sh"
 
-# sizes EXPECTED [NAME=VALUE...]: which of nine sizes go to the kind.
+# sizes EXPECTED [NAME=VALUE...]: checks which of nine sizes go to the kind.
 sizes()
 {
     echo "== ${*:2}: $1"
@@ -31,7 +31,7 @@ if [ -e /sys/devices/system/node/node0/meminfo ]; then
     done
 fi
 
-# says PATTERN LINES [NAME=VALUE...]: so many lines on stderr, all of which match.
+# says PATTERN LINES [NAME=VALUE...]: expects so many lines on stderr, all of which match.
 says()
 {
     echo "== ${*:3}"
@@ -43,7 +43,7 @@ info='autohbw: INFO: blocks of 1048576 bytes and more go to memkind_(default|hbw
 line='autohbw: (malloc|calloc|memalign|realloc) of [0-9]+ bytes in memkind_[a-z_]* at 0x[0-9a-f]+, [0-9]+ MiB free'
 says . 0 AUTO_HBW_LOG=-1
 says "^$info\$" 1 AUTO_HBW_LOG=0
-# The rounds before and after, one block, and that it grows.
+# The lines of the start and the end, of one block, and of its growth.
 says "^($info|$line)\$" 13 AUTO_HBW_LOG=1
 says "^($info|$line)\$" 13
 says "^($info|autohbw: INFO: there is (some|no) memory of high bandwidth)\$" 2 AUTO_HBW_LOG=0 AUTO_HBW_DEBUG=1
@@ -53,7 +53,8 @@ AUTO_HBW_LOG=2 LD_PRELOAD=$autohbw "$AUTOHBW" api 2>"$work/err" || fail "$(cat "
 AUTO_HBW_LOG=-1 AUTO_HBW_DEBUG=2 LD_PRELOAD=$autohbw "$AUTOHBW" api 2>"$work/err" || fail "$(cat "$work/err")"
 grep -qx 'autohbw: free of 0x[0-9a-f]*' "$work/err" || fail "frees are not told"
 
-# wrong PATTERN NAME=VALUE...: one line, and libc's malloc; under STRICT, the end.
+# wrong PATTERN NAME=VALUE...: expects one line and libc's malloc; under STRICT, the end of the
+# process.
 wrong()
 {
     local status=0
@@ -77,7 +78,7 @@ done
 for value in '' HBW memkind_hbw MEMKIND_PMEM; do
     wrong "AUTO_HBW_MEM_TYPE=$value is not a kind" AUTO_HBW_MEM_TYPE="$value"
 done
-# As a kind of pages of which there are none.
+# The kind's page size has no pages in the pool.
 grep -qs '[1-9]' /sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages ||
     wrong 'no memory of memkind_gbtlb' AUTO_HBW_MEM_TYPE=MEMKIND_GBTLB
 wrong 'no memory of memkind_hbw' AUTO_HBW_MEM_TYPE=MEMKIND_HBW MEMKIND_HBW_NODES=x

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# What libmemtier makes of its environment: each parameter, right and wrong, what it says, and how
-# the process ends. memkind's own libmemtier is asked the same where the distribution's
-# libmemkind-dev is there: what it takes is taken, where it aborts the process aborts, and its lines
-# are here, though ours may say more.
+# libmemtier's environment: each parameter with valid and invalid values, the messages, and how the
+# process ends. If the distribution's libmemkind-dev is installed, memkind's own libmemtier is
+# compared: this library accepts what it accepts, aborts where it aborts, and prints its lines,
+# perhaps longer.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -16,23 +16,23 @@ theirs=$([ -f "$theirs" ] && readlink -f "$theirs" || true)
 cases=0
 asked=0
 
-# ask LIBRARY: the case, on that library. Sets $status; what it says is in $work/FILE.
+# ask LIBRARY: runs the case on that library. Sets $status; the output is in $work/FILE.
 ask()
 {
     status=0
-    # The shell says on its own stderr that a process has aborted.
+    # The shell prints to its own stderr that a process has aborted.
     {
         env "${variables[@]}" LD_PRELOAD="$1" /bin/echo served >"$work/out" 2>"$work/$2"
     } 2>/dev/null || status=$?
 }
 
-# contains THEIRS OURS: each line of the first file is the beginning of a line of the
+# contains THEIRS OURS: succeeds if each line of the first file is the beginning of a line of the
 # second, in the same order.
 contains()
 {
     exec 3<"$2"
     while IFS= read -r line; do
-        # memkind names what strtok(3) has left of the list.
+        # memkind prints what strtok(3) has left of the list.
         line=${line/%Failed to add tierPOLICY/Failed to}
         while :; do
             IFS= read -r ours <&3 || fail "memkind says \"$line\", and here: $(cat "$2")"
@@ -42,7 +42,8 @@ contains()
     exec 3<&-
 }
 
-# compare: the case on memkind's own library. CRASHED there, it need not crash here.
+# compare: compares the case with memkind's own library. A case that crashes there need not crash
+# here.
 compare()
 {
     local ours=$status
@@ -57,7 +58,7 @@ compare()
     contains "$work/theirs" "$work/ours"
 }
 
-# begin TIERS [THRESHOLDS [LEVEL]]: the case's variables; "-" for one that is not set.
+# begin TIERS [THRESHOLDS [LEVEL]]: sets the case's variables; "-" for an unset one.
 begin()
 {
     variables=()
@@ -70,7 +71,7 @@ begin()
     ask "$library" ours
 }
 
-# right TIERS [THRESHOLDS [LEVEL [LINE...]]]: the program runs, and these are the lines.
+# right TIERS [THRESHOLDS [LEVEL [LINE...]]]: expects the program to run, and these lines.
 right()
 {
     begin "$@"
@@ -79,7 +80,8 @@ right()
     compare
 }
 
-# wrong LINE TIERS [THRESHOLDS [LEVEL]]: the process aborts after this line and others.
+# wrong LINE TIERS [THRESHOLDS [LEVEL]]: expects the process to abort after this line and perhaps
+# others.
 wrong()
 {
     begin "${@:2}"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# malloc(64) and free on libmemtier take at most so many instructions more than on libc,
-# and fewer than half of those on memkind's own libmemtier, where the distribution's is
-# there. Environment also: PAIR.
+# malloc(64) and free on libmemtier take at most so many instructions more than on libc, and fewer
+# than half of those on memkind's own libmemtier, if the distribution's is installed. Environment
+# also: PAIR.
 
 . "$(dirname "$0")/lib.sh"
 
 pair=$PAIR
 few=50000
 many=150000
-most_static=40 # for the choice between tiers, and for the count of what they hold
+most_static=40 # for the choice between tiers, and for counting what they hold
 most_dynamic=95
 
 command -v valgrind >/dev/null || skip "no valgrind here"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# What the tests of libmemtier.so.0 and libautohbw.so.0 share. Environment: MEMTIER_SO, AUTOHBW_SO,
-# MEMKIND_TEST_DIR (optional). Sets $work and $pmem, folders that go at the end.
+#
+# Shared by the tests of libmemtier.so.0 and libautohbw.so.0. Environment: MEMTIER_SO, AUTOHBW_SO,
+# MEMKIND_TEST_DIR (optional). Sets $work and $pmem, folders that are removed at exit.
 
 set -euo pipefail
 export LC_ALL=C
@@ -33,7 +34,7 @@ skip()
     exit 77
 }
 
-# tiered TIERS COMMAND...: on libmemtier.
+# tiered TIERS COMMAND...: runs the command on libmemtier.
 tiered()
 {
     env LD_PRELOAD="$library" MEMKIND_MEM_TIERS="$1" "${@:2}"

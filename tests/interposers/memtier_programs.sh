@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs that were never changed, on libmemtier: they do what they do without it.
+# Unchanged programs on libmemtier behave as without it.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -8,7 +8,7 @@ dram=KIND:DRAM,RATIO:1
 file=KIND:FS_DAX,PATH:$pmem,RATIO:4
 ran=0
 
-# same COMMAND...: on each setting, the output is that of libc's malloc.
+# same COMMAND...: expects the output of libc's malloc with each setting.
 same()
 {
     "$@" >"$work/expected"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Programs that are linked with libmemtier: with the static library, and with the shared one.
+#
 # Environment also: MEMTIER_A, MEMKIND_SO, MEMKIND_SOURCE_DIR, CC.
 
 . "$(dirname "$0")/lib.sh"
@@ -17,7 +18,7 @@ build()
         -L"$folder" -lmemkind -pthread -ldl
 }
 
-# expect ARGUMENT...: it succeeds on these tiers, and says nothing on stderr.
+# expect ARGUMENT...: expects success on these tiers, and nothing on stderr.
 expect()
 {
     echo "== $*"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# libmemtier under programs of our own: what lies in which tier, odd uses of malloc, forks, threads.
+# libmemtier under test programs: the tier of each block, odd uses of malloc, forks, threads.
+#
 # Environment also: TIERS, ODD.
 
 . "$(dirname "$0")/lib.sh"

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# memtier(1): its options, what it sets, what it says, and its exit status; memkind's own memtier,
-# where the distribution's libmemkind-progs is there, answers the same. Environment also: MEMTIER.
+# memtier(1): its options, the variables that it sets, its messages, and its exit status. If the
+# distribution's libmemkind-progs is installed, memkind's own memtier must behave the same.
+# Environment also: MEMTIER.
 
 . "$(dirname "$0")/lib.sh"
 
 theirs=$(command -v memtier || true)
 asked=0
-# Where it would set another library, nothing is run.
+# printenv(1) prints the variables that memtier sets.
 printenv=$(command -v printenv) || skip "no printenv"
 
-# ask PROGRAM: stdout in $work/out, without paths of libraries; $status.
+# ask PROGRAM: runs it with stdout in $work/out, without paths of libraries; sets $status.
 ask()
 {
     status=0
@@ -19,7 +20,8 @@ ask()
     grep -v '^ERROR: ld.so\|^setting LD_PRELOAD' "$work/err" >"$work/said" || true
 }
 
-# expect STATUS OUT SAID ARGUMENT...: OUT is on stdout, the help for "help"; SAID on stderr.
+# expect STATUS OUT SAID ARGUMENT...: expects OUT on stdout ("help": the help text), and SAID on
+# stderr.
 expect()
 {
     local wanted=$1 out=$2 said=$3
@@ -73,15 +75,15 @@ if [ ! -e /sys/bus/dax/drivers/kmem ]; then
 fi
 expect 7 '' '' -r 1:0 sh -c 'exit 7'
 
-# sets TIERS THRESHOLDS ARGUMENT...: what libmemtier is told; "" for nothing. memtier
-# itself looks for no nodes.
+# sets TIERS THRESHOLDS ARGUMENT...: expects these variables for libmemtier; "" for none. memtier
+# itself does not search for nodes.
 sets()
 {
     expect 0 "${1}${2:+$'\n'$2}" '' "${@:3}" env -u LD_PRELOAD "$printenv" MEMKIND_MEM_TIERS ${2:+MEMKIND_MEM_THRESHOLDS}
 }
 
 if [ -e /sys/devices/system/node/node0/meminfo ]; then
-    # The program env(1) runs on libmemtier already.
+    # env(1), which memtier starts, already runs on libmemtier.
     export MEMKIND_DAX_KMEM_NODES=0
     sets 'KIND:DRAM,RATIO:1;POLICY:STATIC_RATIO' '' -r 5:0
     sets 'KIND:KMEM_DAX,RATIO:1;POLICY:STATIC_RATIO' '' -r 0:7

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program whose malloc is on tiers: tiers CASE [ARGUMENT...]. It knows nothing of libmemkind, but
- * for asking which kind a block is of.
+ * A program whose malloc is on tiers: tiers CASE [ARGUMENT...]. It uses libmemkind only to find a
+ * block's kind.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -52,7 +52,7 @@ static enum tier tier_of(void *block)
 
 /* -- A ratio ----------------------------------------------------------------------------------- */
 
-/* Of any size, by any function; none is libc's. */
+/* Allocates a block of any size by any function. None may be libc's. */
 static void *allocate(unsigned i)
 {
     size_t size = 1 + (i * 2654435761u >> 8) % (4 * KIB);
@@ -122,7 +122,7 @@ static void case_threshold(char **arguments)
     }
 }
 
-/* With one tier of 16 MiB: then there is no room. */
+/* With one tier of 16 MiB: allocations fail when it is full. */
 static void case_full(char **arguments)
 {
     void *blocks[LARGE_BLOCKS];
@@ -153,7 +153,7 @@ struct late {
     char *text;
 };
 
-/* Allocates in every round, in the last one too, when the libraries' own destructors have run. */
+/* Allocates in every round of destructors, also in the last one, after the libraries' own. */
 static void destroy_late(void *value)
 {
     struct late *late = value;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A program whose heap lies in several directories: directories CASE. "where" prints the directory
- * that a block is in; "full", with a limit of 16 MiB for each and no fallback, fills all of them.
+ * of a block; "full", with a limit of 16 MiB for each and no fallback, fills all directories.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -27,7 +27,7 @@
         }                                                                             \
     } while (0)
 
-/* The folder of the file that is mapped there; "" where none is. */
+/* Finds the folder of the file that is mapped there; "": none. */
 static void find_folder(const void *block, char folder[LINE_SIZE])
 {
     FILE *maps = fopen("/proc/self/maps", "r");
@@ -104,16 +104,16 @@ static void full(void)
         find_folder(blocks[0], first);
         find_folder(blocks[taken - 1], last);
         CHECK(strcmp(first, last) != 0);
-        /* A block that cannot grow stays as it was. */
+        /* A block that cannot grow is unchanged. */
         CHECK(realloc(blocks[0], 20 * MIB) == NULL && is_filled(blocks[0], 0));
         if (round == 0)
             strcpy(home, first);
-        /* It has freed all of its own in the round before, and has come back. */
+        /* In odd rounds this thread has freed all of its blocks, and is back in its directory. */
         CHECK(round % 2 == 0 || strcmp(first, home) == 0);
         if (round % 2 == 0) {
             free_all(blocks);
         } else {
-            /* Another thread has a directory of its own, and frees those of both. */
+            /* Another thread has another directory, and frees blocks of both. */
             CHECK(pthread_create(&thread, NULL, free_all, blocks) == 0);
             CHECK(pthread_join(thread, NULL) == 0);
         }

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A program's heap in several directories: which one a thread takes, what happens when one is
-# full, and forks. Where devices are near to processors, the guest tests it. Usage: directories.sh
-# ODD DIRECTORIES MEMKIND-PMEM
+# A program's heap in several directories: which one a thread takes, what happens when one is full,
+# and forks. The guest tests directories that are near to certain processors.
+#
+# Usage: directories.sh ODD DIRECTORIES MEMKIND-PMEM
 
 . "$(dirname "$0")/lib.sh"
 
@@ -12,7 +13,7 @@ tool=$3
 mkdir "$work/a" "$work/b" "$work/c" "$work/with:colon"
 both=$work/a:$work/b
 
-# heap [NAME=VALUE...] COMMAND...: on the library, which is to serve it.
+# heap [NAME=VALUE...] COMMAND...: expects the command's heap in the library's kinds.
 heap()
 {
     echo "== $*"
@@ -21,7 +22,7 @@ heap()
     [ ! -s "$work/err" ] || fail "it says: $(cat "$work/err")"
 }
 
-# wrong PATTERN DIRECTORIES: one line, and no heap.
+# wrong PATTERN DIRECTORIES: expects one line, and no kind.
 wrong()
 {
     local status=0

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * To be preloaded before the library: makes one of its calls fail, the one that FAILING names. Of
- * calls that programs make as well, those on its memory file, of its thread, and of its handlers.
+ * Preloaded before the library: makes one of the library's calls fail, which FAILING names. Calls
+ * that programs make as well fail only for the library's memory file, thread and fork handlers.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,11 +16,11 @@
 
 #define EXPORTED __attribute__((visibility("default")))
 
-/* What pthread_atfork(3) is to the dynamic linker. */
+/* The dynamic linker's symbol for pthread_atfork(3). */
 EXPORTED int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
                                void *library);
 
-static struct stat memory_file; /* which file it is: its descriptor gets another number */
+static struct stat memory_file; /* identifies the file, whose descriptor gets another number */
 
 static bool fails(const char *name)
 {

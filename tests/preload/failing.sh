@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Calls of the preload library that fail: what it says, and what it leaves behind.
-# Usage: failing.sh FAILING
-# Under FAILING, a library that is preloaded before it and fails what the variable FAILING names.
+# Failing calls of the preload library: its message, and what it leaves behind.
+#
+# Usage: failing.sh FAILING, a library that is preloaded first and makes the call fail that the
+# variable FAILING names.
 
 . "$(dirname "$0")/lib.sh"
 
 failing=$1
 EXIT_STRICT=125
 
-# failing NAME COMMAND...: on the library, one of whose calls fails; numbers are to be published.
+# failing NAME COMMAND...: runs the command with one failing call and with published numbers.
 failing()
 {
     env FAILING="$1" LD_PRELOAD="$failing:$library" MEMKIND_PRELOAD_DIR="$work/pmem" \
         MEMKIND_PRELOAD_PUBLISH=1 MEMKIND_PRELOAD_STRICT="${strict:-0}" "${@:2}"
 }
 
-# check NAME MESSAGE: the one line, and the end under STRICT.
+# check NAME MESSAGE: expects the one line, and the end of the process under STRICT.
 check()
 {
     local status=0
@@ -30,7 +31,7 @@ check()
     grep -q "^memkind-preload: " "$work/err" || fail "under STRICT it says: $(cat "$work/err")"
 }
 
-# The program has its heap, and is published as little as if nothing had been asked.
+# The program has its heap, and publishes no numbers.
 unpublished()
 {
     check "$1" "numbers cannot be published ($2)"
@@ -45,7 +46,7 @@ unpublished ftruncate "No space left on device"
 unpublished mmap "Cannot allocate memory"
 unpublished pthread_create "Resource temporarily unavailable"
 
-# Without handlers, a child would call the kind where it must not: there is none.
+# Without handlers, a child would use the kind unprepared: no kind is created.
 check pthread_atfork "no memory; libc's malloc is used"
 grep -h "$work/pmem" "$work/maps" "$work/fds" && fail "the heap is left behind"
 [ -z "$(ls -A "$work/pmem")" ] || fail "a file is left behind"

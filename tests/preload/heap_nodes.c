@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * On which NUMA nodes a program's blocks lie, and that a child has copies of them.
- * Usage: heap_nodes NODE:PERCENT...  Other nodes have less than the tolerance.
+ * Checks the NUMA nodes of a program's blocks, and that a child has copies of them.
+ *
+ * Usage: heap_nodes NODE:PERCENT...  Other nodes must have less than the tolerance.
  */
 #include <linux/mempolicy.h>
 #include <stdbool.h>
@@ -60,7 +61,7 @@ static void fill(char with)
         memset(blocks[i], with, BLOCK_SIZE);
 }
 
-/* The child writes to its blocks, and the parent has its own. */
+/* The child writes to its blocks; the parent's do not change. */
 static void check_fork(void)
 {
     int status = 0;
@@ -78,7 +79,7 @@ static void check_fork(void)
     CHECK(is_filled(1));
 }
 
-/* What the kernel says of the mapping that a block is in: its policy comes first. */
+/* Prints the kernel's line on the block's mapping, which begins with the policy. */
 static void print_policy(const char *block)
 {
     char line[LINE_SIZE], last[LINE_SIZE] = "";

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where a program's blocks lie, and what becomes of them in a child. Usage: heap_place PLACE WHAT
+ * Checks where a program's blocks lie, and what a child has of them. Usage: heap_place PLACE WHAT
  *
- * PLACE is a directory or a DAX device. WHAT: "copy": the child has a copy of the heap in a
- * file of its own. "range": it shares what it inherited, and its own blocks lie in a range
- * of its own on the device. "dram": as "range", but nothing is left of the device, and its
- * own blocks do not lie there.
+ * PLACE is a directory or a DAX device. WHAT: "copy": the child has a copy of the heap in another
+ * file. "range": the child shares what it inherited, and its own blocks lie in another range of the
+ * device. "dram": as "range", but the device is full, and the child's own blocks lie elsewhere.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,7 +30,7 @@
 
 static const char *place;
 
-/* The mapping that a block lies in, as /proc/self/maps has it. */
+/* A block's mapping, from /proc/self/maps. */
 struct mapping {
     unsigned long inode;
     char path[LINE_SIZE];
@@ -57,7 +56,7 @@ static void find_mapping(const void *block, struct mapping *mapping)
     CHECK(sscanf(line, "%*s %*s %*s %*s %lu %511[^\n]", &mapping->inode, mapping->path) >= 1);
 }
 
-/* Whether the block lies on the device, or in a file of the directory. */
+/* Returns whether the block lies on the device, or in a file of the directory. */
 static bool in_place(const void *block)
 {
     struct mapping mapping;
@@ -93,7 +92,7 @@ static char *make_block(size_t size, char with)
     return block;
 }
 
-/* Many blocks of some sizes, all of them where they are to be. */
+/* Allocates many blocks of some sizes, and checks where each lies. */
 static void use_heap(bool there)
 {
     static char *blocks[BLOCKS];

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # malloc(64) and free take no more instructions on the preload library than on libc.
+#
 # Usage: instructions.sh PAIR
 
 . "$(dirname "$0")/lib.sh"
@@ -18,7 +19,7 @@ ours=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELO
 echo "tenths of an instruction for malloc(64) and free: $ours, libc $libc"
 [ "$ours" -le "$libc" ] || fail "more than libc's"
 
-# Nor do they in several directories, or on a node.
+# Nor in several directories, or on a node.
 mkdir "$work/other"
 several=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem:$work/other")
 echo "in several directories: $several"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# What the tests of the preload library share. Environment: MEMKIND_PRELOAD_SO,
-# MEMKIND_TEST_DIR (optional).
+#
+# Shared by the tests of the preload library. Environment: MEMKIND_PRELOAD_SO, MEMKIND_TEST_DIR
+# (optional).
 
 set -euo pipefail
 export LC_ALL=C
@@ -30,13 +31,14 @@ skip()
     exit 77
 }
 
-# preloaded [NAME=VALUE...] COMMAND...: on the library, with these variables of MEMKIND_PRELOAD_*.
+# preloaded [NAME=VALUE...] COMMAND...: runs the command on the library, with these variables
+# without their prefix MEMKIND_PRELOAD_.
 preloaded()
 {
     env LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT=1 "$@"
 }
 
-# number FILE KEY: the first number of that name in a file of statistics.
+# number FILE KEY: prints the first number of that name in a file of statistics.
 number()
 {
     sed -n "s/^ *\"$2\": \([0-9]*\),*$/\1/p" "$1" | head -n 1

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A program's heap on NUMA nodes and of kinds: MEMKIND_PRELOAD_NODES, _POLICY and _KIND. With
-# several nodes, the guest tests it. Usage: nodes.sh ODD HEAP_NODES REFUSE_CALLS
+# A program's heap on NUMA nodes and of kinds: MEMKIND_PRELOAD_NODES, _POLICY and _KIND. The guest
+# tests several nodes.
+#
+# Usage: nodes.sh ODD HEAP_NODES REFUSE_CALLS
 
 . "$(dirname "$0")/lib.sh"
 
@@ -13,7 +15,7 @@ EXIT_STRICT=125
 grep -qs '^Node 0' /sys/devices/system/node/node0/meminfo || skip "this kernel has no NUMA nodes"
 node=$(sed 's/[-,].*//' /sys/devices/system/node/has_memory)
 
-# heap [NAME=VALUE...] COMMAND...: on the library, which is to serve it.
+# heap [NAME=VALUE...] COMMAND...: expects the command's heap in the library's kinds.
 heap()
 {
     echo "== $*"
@@ -21,7 +23,7 @@ heap()
     [ ! -s "$work/err" ] || fail "it says: $(cat "$work/err")"
 }
 
-# wrong PATTERN [NAME=VALUE...]: no heap, for that reason.
+# wrong PATTERN [NAME=VALUE...]: expects no kind, for the reason that PATTERN gives.
 wrong()
 {
     local status=0

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program that uses malloc in odd ways, for tests of the preload library: odd CASE. It knows
- * nothing of libmemkind, but for asking which heap a block is in.
+ * A program that uses malloc in odd ways, for tests of the preload library: odd CASE. It uses
+ * libmemkind only to find a block's heap.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,7 +20,7 @@
 #define KIB         ((size_t)1 << 10)
 #define MIB         ((size_t)1 << 20)
 #define EARLY_SIZE  ((size_t)1000)
-#define EARLY_KEYS  40 /* more than those for which libc has room in a thread's own structure */
+#define EARLY_KEYS  40 /* more than fit into libc's descriptor of a thread */
 #define THREADS     8
 #define ROUNDS      20000
 #define FULL_BLOCKS 64
@@ -36,14 +36,14 @@ static void check(bool holds, const char *what, int line)
     _exit(1);
 }
 
-/* Keeps the compiler from knowing where a block comes from. */
+/* Hides from the compiler where a block comes from. */
 static void *opaque(void *ptr)
 {
     __asm__ volatile("" : "+r"(ptr)::"memory");
     return ptr;
 }
 
-/* Whether the block is in a kind; false where no library is there to say so. */
+/* Returns whether the block is in a kind; false without the library. */
 static bool in_kind(void *ptr)
 {
     void *(*detect)(void *);
@@ -68,10 +68,10 @@ static bool is_filled(const void *ptr, size_t size)
 
 /* -- Before main() ----------------------------------------------------------------------------- */
 
-static void *early[3];    /* from before the constructor of any library */
-static void *constructed; /* from a constructor of the program */
+static void *early[3];    /* allocated before the constructor of any library */
+static void *constructed; /* allocated in a constructor of the program */
 
-/* Also takes keys, so that pthread_setspecific() with those of the libraries must allocate. */
+/* Also creates keys, so that pthread_setspecific() must allocate for the libraries' keys. */
 static void begin_early(void)
 {
     pthread_key_t key;
@@ -137,7 +137,7 @@ static void case_exit(void)
 
 /* -- The functions ----------------------------------------------------------------------------- */
 
-/* C23's, which not every libc has: then they are the preload library's. */
+/* From C23. Where libc lacks them, the preload library defines them. */
 extern void free_sized(void *ptr, size_t size) __attribute__((weak));
 extern void free_aligned_sized(void *ptr, size_t alignment, size_t size) __attribute__((weak));
 
@@ -162,7 +162,7 @@ static void case_family(void)
     wchar_t *wide = wcsdup(L"a text");
     CHECK(in_kind(wide) && wcscmp(wide, L"a text") == 0);
     free(wide);
-    /* What libc allocates stays in its heap, until it is more the program's than libc's. */
+    /* A block that libc returns stays in libc's heap, until the program resizes it. */
     CHECK(asprintf(&text, "%0200d", 5) == 200 && !in_kind(text));
     CHECK(malloc_usable_size(text) >= 201);
     text = realloc(text, 1000);
@@ -265,7 +265,7 @@ static void case_sides(void)
 
 /* -- Full -------------------------------------------------------------------------------------- */
 
-/* With SIZE=16M: takes four times as much; how many blocks are in the kind, and how many NULL. */
+/* With SIZE=16M: requests four times as much, and counts the blocks in the kind and the NULLs. */
 static void take_all(void **blocks, size_t *ours, size_t *none)
 {
     *ours = *none = 0;
@@ -313,7 +313,7 @@ static void full(bool falls_back)
     void *block = of_new_thread(MIB);
     CHECK(falls_back ? block != NULL && !in_kind(block) : block == NULL);
     free(block);
-    /* One that cannot grow where it is. */
+    /* A block that cannot grow in place. */
     block = realloc(blocks[0], 8 * MIB);
     CHECK(falls_back ? block != NULL && !in_kind(block) : block == NULL);
     CHECK(is_filled(block != NULL ? block : blocks[0], MIB));
@@ -324,7 +324,7 @@ static void full(bool falls_back)
     free_all(blocks);
 }
 
-/* Blocks of libc that are to go to the kind when they get smaller, and it has no room. */
+/* Blocks of libc's heap that belong into the kind once they shrink, while the kind is full. */
 static void case_shrink(void)
 {
     void *blocks[FULL_BLOCKS];
@@ -403,7 +403,7 @@ static void *first_memalign(void *block)
     return opaque(memalign(64, 3000));
 }
 
-/* What a thread does first may be anything. */
+/* The first call of a thread may be any function. */
 static void first_calls(void)
 {
     static void *(*const calls[])(void *) = {first_free, first_realloc, first_calloc,
@@ -418,7 +418,7 @@ static void first_calls(void)
         if (i == 0)
             CHECK(block == NULL);
         else if (calls[i] == first_realloc && getenv("MEMKIND_PRELOAD_RATIO") != NULL)
-            CHECK(block != NULL); /* in the heap that it was in, whichever that is */
+            CHECK(block != NULL); /* in the same heap as before, whichever that is */
         else
             CHECK(in_kind(block));
         free(block);
@@ -438,7 +438,7 @@ static void case_threads(void)
         free(mailbox[i]);
 }
 
-/* With RATIO=1:4: what is allocated keeps to it, for blocks of one size and of many. */
+/* With RATIO=1:4: blocks of one size, and of many, keep to the ratio. */
 static void keep_ratio(size_t smallest, size_t largest, size_t total)
 {
     enum { MOST = 1 << 17 };
@@ -487,7 +487,7 @@ static void case_dlopen(void)
 
 /* -- Descriptors ------------------------------------------------------------------------------- */
 
-/* Takes every number there is, and writes to all. */
+/* Opens a file for every free descriptor, and writes to all. */
 static size_t open_all(int *files, size_t most)
 {
     size_t count = 0;
@@ -512,7 +512,9 @@ static void use_much(void)
     }
 }
 
-/* A program that closes everything, and opens files of its own, keeps its heap and its files. */
+/*
+ * A program that closes all descriptors, and opens files of its own, keeps its heap and its files.
+ */
 static void case_descriptors(void)
 {
     enum { MOST = 64 };
@@ -567,7 +569,7 @@ static void case_fork(void)
     free(block);
 }
 
-/* A library's handlers, which were registered before there was a kind. */
+/* A library's fork handlers, registered before there was a kind. */
 static void case_fork_handlers(void)
 {
     pid_t *(*plugin_mark)(void);
@@ -606,10 +608,12 @@ static void case_fork_api(void)
     CHECK(status_of(child) == 0);
 }
 
-/* What libc has allocated for a thread, and changes in the child before its handlers run. */
+/*
+ * Memory that libc has allocated for a thread, and changes in the child before fork handlers run.
+ */
 static struct {
     pthread_barrier_t barrier;
-    pthread_key_t keys[40]; /* libc has room for 32 that is not allocated */
+    pthread_key_t keys[40]; /* libc's descriptor of a thread has room for 32 */
     FILE *stream;
 } held;
 
@@ -650,7 +654,7 @@ static void *fork_and_wait(void *unused)
         pid_t child = fork();
 
         if (child == 0) {
-            /* The first call of the child is the slow way, with a file to be made. */
+            /* The child's first call takes the slow path, which creates a file. */
             free(malloc(100));
             _exit(0);
         }
@@ -671,7 +675,7 @@ static void case_fork_threads(void)
         CHECK(pthread_join(threads[i], NULL) == 0);
 }
 
-/* Prints the number of a child, which lives until there is nothing more to be read. */
+/* Prints the process id of a child, which lives until the end of its input. */
 static void case_child(void)
 {
     char byte;
@@ -704,7 +708,7 @@ static void case_exec(void)
 
 /* -- Which ------------------------------------------------------------------------------------- */
 
-/* Nothing is in a kind. */
+/* Checks that no block is in a kind. */
 static void case_libc(void)
 {
     void *block = malloc(100);
@@ -713,7 +717,7 @@ static void case_libc(void)
     free(block);
 }
 
-/* Something is, and memory was used. */
+/* Checks that a block is in a kind, and that memory was used. */
 static void case_kind(void)
 {
     void *block = malloc(3 * MIB);

@@ -7,7 +7,7 @@
 odd=$1
 export ODD_PLUGIN=$2
 
-# run CASE [NAME=VALUE...]: it succeeds and says nothing on stderr.
+# run CASE [NAME=VALUE...]: expects success and nothing on stderr.
 run()
 {
     local name=$1

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A plugin that allocates when it is loaded, frees when it is unloaded, gives blocks away, and uses
- * blocks around a fork.
+ * A plugin that allocates when it is loaded, frees when it is unloaded, returns blocks to its host,
+ * and uses blocks around a fork.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -54,7 +54,7 @@ __attribute__((visibility("default"))) char *plugin_greet(const char *name)
     return text;
 }
 
-/* A block that the child of a fork writes its number to. */
+/* A block to which the child of a fork writes its process id. */
 __attribute__((visibility("default"))) pid_t *plugin_mark(void)
 {
     spare = malloc(SPARE_SIZE);

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs of others on the preload library do what they do without, with their heap in the file.
-# Usage: programs.sh PROGRAM TBB-PROGRAM, where PROGRAM is redis, forks, sqlite,
-# python, gcc, tbb, git or stress.
-# PROGRAMS_LARGE=1 makes all of it larger: a million keys, and so on.
+# Programs of others on the preload library behave as without it, with their heap in the file.
+#
+# Usage: programs.sh PROGRAM TBB-PROGRAM, where PROGRAM is redis, forks, sqlite, python, gcc, tbb,
+# git or stress.
+#
+# PROGRAMS_LARGE=1 makes each job larger: a million keys, and so on.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -11,19 +13,19 @@ tbb=$2
 large=${PROGRAMS_LARGE:-0}
 MIB=$((1 << 20))
 
-# need COMMAND PACKAGE: or the test is skipped.
+# need COMMAND PACKAGE: skips the test without the command.
 need()
 {
     command -v "$1" >/dev/null || skip "no $1 here (Debian: $2)"
 }
 
-# size SMALL LARGE: which of the two it is.
+# size SMALL LARGE: prints one of the two.
 size()
 {
     if [ "$large" = 1 ]; then echo "$2"; else echo "$1"; fi
 }
 
-# in_file MIB [FILE]: the process whose statistics these are held so much of the file at least.
+# in_file MIB [FILE]: checks that the process of these statistics held at least so much of the file.
 in_file()
 {
     local stats=${2:-$work/stats}
@@ -33,7 +35,8 @@ in_file()
     [ "$(number "$stats" fallbacks)" = 0 ] || fail "not all was in the file: $(cat "$stats")"
 }
 
-# same MIB COMMAND...: prints the same on the library, with so much of its heap in the file.
+# same MIB COMMAND...: checks that the command prints the same on the library, with so much of its
+# heap in the file.
 same()
 {
     local mib=$1
@@ -47,13 +50,14 @@ same()
 
 # -- redis -----------------------------------------------------------------------------------------
 
-# Commands on a socket of its own; no port is taken.
+# Sends commands through a socket of its own, without a port.
 redis()
 {
     redis-cli -s "$work/socket" "$@"
 }
 
-# start_redis [NAME=VALUE...]: with these, and what it needs to be on the library or not.
+# start_redis [NAME=VALUE...]: starts redis with these variables, which decide whether the library
+# is used.
 start_redis()
 {
     env "$@" redis-server --port 0 --unixsocket "$work/socket" --dir "$work" --save '' \
@@ -74,8 +78,7 @@ stop_redis()
     wait $server || true
 }
 
-# fill_redis KEYS: with values of many sizes, the same each time, and writes
-# over the first half again.
+# fill_redis KEYS: writes values of many sizes, the same each time, and overwrites the first half.
 fill_redis()
 {
     redis-benchmark -s "$work/socket" -q -n "$1" -r "$1" -d 300 -P 16 -t set,lpush,hset >"$work/benchmark" 2>&1 ||
@@ -84,7 +87,7 @@ fill_redis()
         for i = 1, $1 / 2 do redis.call('append', 'key' .. i, 'more') end" 0 >/dev/null
 }
 
-# save_redis: BGSAVE, to its end, which half an hour is enough for.
+# save_redis: runs BGSAVE to its end, for half an hour at most.
 save_redis()
 {
     redis bgsave >/dev/null
@@ -110,14 +113,15 @@ test_redis()
     start_redis LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT=1 \
         MEMKIND_PRELOAD_STATS="$work/stats"
     fill_redis "$keys"
-    # Its heap is in the file: what the kernel says.
+    # The kernel's count of the heap in the file.
     awk -v dir="$work/pmem" '/^[0-9a-f]+-[0-9a-f]+ / { file = index($0, dir) } /^Rss:/ && file { sum += $2 }
         END { exit sum < 4096 }' /proc/$server/smaps || fail "the heap is not in the file"
     save_redis
     digest=$(redis debug digest)
     stop_redis
     in_file 8
-    # On both heaps, and it is linked with an allocator of its own, which is not to be met.
+    # On both heaps. The server is linked with an allocator of its own, which the library must
+    # replace.
     start_redis LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT=1 \
         MEMKIND_PRELOAD_STATS="$work/stats" MEMKIND_PRELOAD_RATIO=1:4
     [ "$(redis debug digest)" = "$digest" ] || fail "with a ratio it reads something else from what was saved"
@@ -134,8 +138,8 @@ test_redis()
 
 # -- Programs whose children go on without exec: these need a frozen heap -------------------------
 
-# save_while_writing KEYS: what is saved is as it was when BGSAVE began,
-# whatever is written meanwhile.
+# save_while_writing KEYS: the saved data are those at the beginning of BGSAVE, whatever is written
+# meanwhile.
 save_while_writing()
 {
     local digest
@@ -164,7 +168,7 @@ def work(i):
     shared.sort(key=lambda text: text[::-1])
     del shared[::2]
     return sum(map(len, shared)) + i
-# One child for each number, however slowly some begin.
+# One child for each number, however slowly some start.
 with multiprocessing.get_context('fork').Pool(3, maxtasksperchild=1) as pool:
     print(pool.map(work, range(3), 1), sum(map(len, shared)), shared[77])"
     trap 'kill $server 2>/dev/null || true; wait; rm -rf "$work"' EXIT
@@ -192,9 +196,9 @@ test_sqlite()
 
 test_python()
 {
-    # Debian's own: others may have been built with another allocator.
+    # Debian's: another python3 on PATH may have been built with another allocator.
     [ -x /usr/bin/python3 ] || skip "no /usr/bin/python3"
-    # Its own allocator asks malloc for large pieces only; without it, for all.
+    # Python's allocator requests only large pieces from malloc; without it, every object.
     for allocator in pymalloc malloc; do
         PYTHONMALLOC=$allocator PYTHONHASHSEED=0 same 8 /usr/bin/python3 -c "
 import collections, gc, hashlib, json, random, threading
@@ -215,7 +219,7 @@ print(len(words), hashlib.sha256(text.encode()).hexdigest(), outs)
 "
     done
     [ "$large" = 1 ] || return 0
-    # What CPython has for itself, where it is installed (Debian: libpython3-testsuite).
+    # CPython's own tests, if installed (Debian: libpython3-testsuite).
     if /usr/bin/python3 -c 'import test.test_list' 2>/dev/null; then
         preloaded /usr/bin/python3 -m test test_list test_dict test_set test_bytes test_threading >"$work/out" 2>&1 ||
             { cat "$work/out"; fail "python's own tests"; }
@@ -224,7 +228,7 @@ print(len(words), hashlib.sha256(text.encode()).hexdigest(), outs)
 
 test_gcc()
 {
-    # A large source of the library; more of them, where there is time.
+    # A large source of the library, or several with PROGRAMS_LARGE.
     local sources=("$MEMKIND_SOURCE_DIR/src/heap/thread_cache.c") source
     local flags=(-std=gnu11 -D_GNU_SOURCE -O2 -g "-I$MEMKIND_SOURCE_DIR/src" "-I$MEMKIND_SOURCE_DIR/include" -fPIC)
     need gcc gcc
@@ -235,8 +239,8 @@ test_gcc()
             fail "gcc and $source"
         cmp "$work/without.o" "$work/with.o" || fail "gcc makes something else of $source"
     done
-    # The driver, the compiler proper and the assembler had a file each; most of cc1
-    # lies in mappings of its own.
+    # The driver, the compiler proper and the assembler had a file each. Most of cc1's memory lies
+    # in its own mappings.
     for program in gcc cc1 as; do
         grep -lE "\"program\": \"([a-z0-9_]*-)*$program(-[0-9]+)?\"" "$work"/stats.* >/dev/null || fail "no $program"
     done
@@ -255,7 +259,7 @@ test_git()
     local repository=$MEMKIND_SOURCE_DIR
     git -C "$repository" rev-parse HEAD >/dev/null 2>&1 || skip "the source is no repository"
     same 1 git -C "$repository" log --stat -M -C --all
-    # Both pack everything anew, and the packs hold the same.
+    # Both repack everything, and the packs hold the same objects.
     git clone -q --bare "$repository" "$work/clone" 2>"$work/err" || { cat "$work/err"; fail "git clone"; }
     preloaded git -C "$work/clone" -c pack.threads=2 repack -q -a -d -f || fail "git repack"
     preloaded git -C "$work/clone" gc -q --aggressive --prune=now || fail "git gc"
@@ -266,8 +270,8 @@ test_git()
 test_stress()
 {
     need stress-ng stress-ng
-    # It checks what it wrote. Where blocks are not touched, libc gives
-    # addresses and the library memory.
+    # stress-ng checks what it wrote. For blocks that are never touched, libc reserves addresses and
+    # the library allocates memory.
     preloaded stress-ng --malloc 2 --malloc-bytes 256K --malloc-max 4096 --malloc-touch --malloc-pthreads 2 \
         --malloc-ops "$(size 20000 1000000)" --verify \
         --temp-path "$work" --oom-avoid --no-rand-seed >"$work/out" 2>&1 || { cat "$work/out"; fail "stress-ng"; }

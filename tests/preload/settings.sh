@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The environment variables of the preload library: what each does, and what wrong values do.
+# The environment variables of the preload library: the effect of each, and invalid values.
+#
 # Usage: settings.sh ODD
 
 . "$(dirname "$0")/lib.sh"
@@ -8,8 +9,8 @@
 odd=$1
 EXIT_STRICT=125
 
-# wrong PATTERN [NAME=VALUE...]: one line on stderr that matches, and libc's
-# malloc; under STRICT, the end.
+# wrong PATTERN [NAME=VALUE...]: expects one matching line on stderr, and libc's malloc; under
+# STRICT, the end of the process.
 wrong()
 {
     local pattern=$1 status=0
@@ -27,7 +28,7 @@ wrong()
         fail "under STRICT it says: $(cat "$work/err")"
 }
 
-# right CASE [NAME=VALUE...]: nothing on stderr.
+# right CASE [NAME=VALUE...]: expects nothing on stderr.
 right()
 {
     local name=$1
@@ -42,7 +43,7 @@ wrong 'MEMKIND_PRELOAD_DIR does not name a directory, nor _NODES' -u MEMKIND_PRE
 wrong 'MEMKIND_PRELOAD_DIR does not name a directory, nor _NODES' MEMKIND_PRELOAD_DIR=
 wrong 'MEMKIND_PRELOAD_DIR=/nonexistent (No such file' MEMKIND_PRELOAD_DIR=/nonexistent
 wrong 'MEMKIND_PRELOAD_DIR=/dev/null (Not a directory' MEMKIND_PRELOAD_DIR=/dev/null
-# Directories of the kernel's take no files.
+# Directories of the kernel take no files.
 wrong 'MEMKIND_PRELOAD_DIR=/proc' MEMKIND_PRELOAD_DIR=/proc
 
 for value in '' x -1 1Q 12M3 1MB 0x10 ' 1' 99999999999999999999 18446744073709551615K; do
@@ -99,7 +100,7 @@ wrong 'MEMKIND_PRELOAD_STATS=.* cannot be written (File name too long' \
     MEMKIND_PRELOAD_STATS="$(printf '%05000d' 0)"
 mkdir "$work/gone"
 (
-    # From a place that is no longer there, no path can be made absolute.
+    # A removed working directory has no absolute path.
     cd "$work/gone"
     rmdir "$work/gone"
     wrong 'MEMKIND_PRELOAD_STATS=stats cannot be written (No such file' MEMKIND_PRELOAD_STATS=stats
@@ -112,7 +113,7 @@ right kind MEMKIND_PRELOAD_STATS=/dev/full
 right kind MEMKIND_PRELOAD_STATS="$work/stats"
 [ "$(number "$work/stats" file_space_peak)" -ge $((3 << 20)) ] || fail "$(cat "$work/stats")"
 (cd "$work" && right kind MEMKIND_PRELOAD_STATS='%p"\.%p' MEMKIND_PRELOAD_RATIO=1:4 MEMKIND_PRELOAD_SIZE=4G)
-# The name holds the process twice, and characters that JSON has to escape.
+# The name contains the process id, and characters that JSON escapes.
 stats=$(echo "$work"/[0-9]*)
 [ -f "$stats" ] || fail "no file of that name"
 process=$(number "$stats" process)
@@ -133,7 +134,7 @@ assert [kind["kind"] for kind in last["kinds"]] == ["pmem", "libc"]
 END
 
 echo "== exports"
-# Those of tcmalloc and mimalloc are many, and all have a prefix of theirs.
+# The functions of tcmalloc and mimalloc, which have a prefix of their own.
 nm -D --defined-only "$library" | awk '{ print $NF }' | grep -Ev '^(tc_|MallocExtension_|mi_)' | sort >"$work/names"
 sort >"$work/wanted" <<'END'
 _ZdaPv

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A program outside the tree: makes a PMEM kind in the directory that it is given and uses it. */
+/* A program outside the tree: creates a PMEM kind in the given directory and uses it. */
 #include <memkind.h>
 #include <stdio.h>
 #include <string.h>

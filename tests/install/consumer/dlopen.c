@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A program that loads the library when it runs, as a plug-in or an interpreter does. */
+/* A program that loads the library at run time, as a plug-in or an interpreter does. */
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdio.h>
 
 struct memkind;
 
-/* POSIX wants a symbol's address to be stored through a pointer of its own type. */
+/* POSIX requires that a symbol's address be stored through a pointer of its own type. */
 static int load(void *library, const char *name, void *function)
 {
     void *address = dlsym(library, name);

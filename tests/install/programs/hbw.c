@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program as users have it: written for hbwmalloc.h of memkind 1.14. It calls all of its
- * functions and prints what they came to, so that two libraries can be compared.
+ * A program like those of users, written for hbwmalloc.h of memkind 1.14. It calls all functions
+ * and prints their results, so that two libraries can be compared.
  */
 #include <errno.h>
 #include <hbwmalloc.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program as users have it: written for memkind_memtier.h of memkind 1.14. It calls all of its
- * functions and prints what they came to, so that two libraries can be compared. Usage: DIRECTORY
+ * A program like those of users, written for memkind_memtier.h of memkind 1.14. It calls all
+ * functions and prints their results, so that two libraries can be compared. Usage: memtier
+ * DIRECTORY
  */
 #include <memkind.h>
 #include <memkind_memtier.h>
