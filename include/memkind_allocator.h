@@ -113,68 +113,23 @@ inline memkind_t kind_of(kinds kind)
 
 } // namespace internal
 
-/*
- * The allocator. Satisfies the standard's Cpp17Allocator. Allocators of one kind compare equal,
- * whatever their value types.
- */
-template <typename T> class allocator : public libmemkind::internal::allocator_base<T>
+/* The allocator. Allocators of one kind compare equal, whatever their value types. */
+template <typename T>
+class allocator : public libmemkind::internal::basic_allocator<allocator, T,
+                                                               libmemkind::internal::borrowed_kind>
 {
+    using handle = libmemkind::internal::borrowed_kind;
+    using body = libmemkind::internal::basic_allocator<plain::allocator, T, handle>;
+
   public:
-    template <class U> struct rebind {
-        using other = allocator<U>;
-    };
+    using body::body;
+    using body::operator=;
 
     /* Throws std::runtime_error for a number that is no kind. */
-    explicit allocator(libmemkind::kinds kind) : kind_(internal::kind_of(kind))
+    explicit allocator(libmemkind::kinds kind) : body(handle(internal::kind_of(kind)))
     {
     }
-
-    template <typename U> allocator(const allocator<U> &other) noexcept : kind_(other.kind_)
-    {
-    }
-
-    template <typename U> allocator &operator=(const allocator<U> &other) noexcept
-    {
-        kind_ = other.kind_;
-        return *this;
-    }
-
-    /*
-     * Memory for n objects, aligned for them. Throws std::bad_alloc where there is no space or n is
-     * 0, std::bad_array_new_length where no address space could hold them.
-     */
-    T *allocate(std::size_t n) const
-    {
-        return libmemkind::internal::allocate<T>(kind_, n);
-    }
-
-    /* Frees what allocate() of an equal allocator gave. */
-    void deallocate(T *p, std::size_t) const noexcept
-    {
-        memkind_free(kind_, static_cast<void *>(p));
-    }
-
-    template <typename U, typename V>
-    friend bool operator==(const allocator<U> &left, const allocator<V> &right) noexcept;
-
-  private:
-    template <typename U> friend class allocator;
-
-    memkind_t kind_;
 };
-
-/* Whether memory from one can be freed by the other: they are of one kind. */
-template <typename U, typename V>
-bool operator==(const allocator<U> &left, const allocator<V> &right) noexcept
-{
-    return left.kind_ == right.kind_;
-}
-
-template <typename U, typename V>
-bool operator!=(const allocator<U> &left, const allocator<V> &right) noexcept
-{
-    return !(left == right);
-}
 
 } // namespace plain
 } // namespace static_kind

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstddef>
-#include <new>
 
 #include "memkind.h"
 #include "memkind/internal/memkind_cpp.h"
@@ -24,58 +23,21 @@ namespace libmemkind
  * An allocator that borrows a kind: the kind lives as long as anything that was allocated from it.
  * Allocators of one kind compare equal, whatever their value types.
  */
-template <typename T> class kind_allocator : public internal::allocator_base<T>
+template <typename T>
+class kind_allocator : public internal::basic_allocator<kind_allocator, T, internal::borrowed_kind>
 {
+    using body = internal::basic_allocator<libmemkind::kind_allocator, T, internal::borrowed_kind>;
+
   public:
-    template <class U> struct rebind {
-        using other = kind_allocator<U>;
-    };
+    using body::body;
+    using body::operator=;
+    using body::kind;
 
-    /* kind is not NULL. */
-    explicit kind_allocator(memkind_t kind) noexcept : kind_(kind)
+    /* borrowed is not NULL. */
+    explicit kind_allocator(memkind_t borrowed) noexcept : body(internal::borrowed_kind(borrowed))
     {
     }
-
-    template <typename U>
-    kind_allocator(const kind_allocator<U> &other) noexcept : kind_(other.kind())
-    {
-    }
-
-    memkind_t kind() const noexcept
-    {
-        return kind_;
-    }
-
-    /*
-     * Memory for n objects, aligned for them. Throws std::bad_alloc where there is no space or n is
-     * 0, std::bad_array_new_length where no address space could hold them.
-     */
-    T *allocate(std::size_t n) const
-    {
-        return internal::allocate<T>(kind_, n);
-    }
-
-    /* Frees what allocate() of an equal allocator gave. */
-    void deallocate(T *p, std::size_t) const noexcept
-    {
-        memkind_free(kind_, static_cast<void *>(p));
-    }
-
-  private:
-    memkind_t kind_;
 };
-
-template <typename U, typename V>
-bool operator==(const kind_allocator<U> &left, const kind_allocator<V> &right) noexcept
-{
-    return left.kind() == right.kind();
-}
-
-template <typename U, typename V>
-bool operator!=(const kind_allocator<U> &left, const kind_allocator<V> &right) noexcept
-{
-    return !(left == right);
-}
 
 #ifdef LIBMEMKIND_HAS_MEMORY_RESOURCE
 /*
@@ -101,18 +63,8 @@ class memory_resource : public std::pmr::memory_resource
   private:
     void *do_allocate(std::size_t bytes, std::size_t alignment) override
     {
-        void *block = nullptr;
-
         /* Blocks are aligned to their size, up to what the greatest fundamental type needs. */
-        if (bytes < alignment)
-            bytes = alignment;
-        if (alignment <= alignof(std::max_align_t))
-            block = memkind_malloc(kind_, bytes);
-        else if (memkind_posix_memalign(kind_, &block, alignment, bytes) != 0)
-            block = nullptr;
-        if (block == nullptr)
-            throw std::bad_alloc();
-        return block;
+        return internal::allocate_block(kind_, bytes < alignment ? alignment : bytes, alignment);
     }
 
     void do_deallocate(void *block, std::size_t, std::size_t) override
