@@ -13,7 +13,13 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#include "heap/thread_cache.h"
+#include "heap/size_class.h"
+
+struct cache_bin {
+    _Atomic(void **) top; /* behind the newest block */
+    void **base;          /* the oldest block is here */
+    void **end;           /* base + how many blocks there may be at present */
+};
 
 /* Most that a bin holds, besides 64 KiB. */
 #define CACHE_BIN_BLOCKS ((size_t)256)

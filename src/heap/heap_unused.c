@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a heap holds and no block uses: how much that is, and who sees to it that it goes back. */
+#include "heap/heap_unused.h"
+
 #include "heap/heap.h"
 #include "heap/idle_thread.h"
 #include "space/space.h"
+#include "space/surplus.h"
 
 /* Less than this may stay, while the program makes no calls, for as long as the kind lives. */
 #define MUCH_UNUSED ((size_t)4 << 20)
@@ -67,4 +70,14 @@ bool heap_maintain(struct heap *heap)
     if (is_settled || unused < atomic_load(&heap->settled))
         atomic_store(&heap->settled, unused);
     return unused != 0 && !is_settled;
+}
+
+void heap_purge(struct heap *heap)
+{
+    (void)thread_caches_reclaim(&heap->caches);
+    arena_set_purge(&heap->arenas);
+    if (heap->space != NULL) {
+        (void)space_trim(heap->space);
+        surplus_release(heap->space);
+    }
 }

@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "heap/heap.h"
 #include "heap/heap_list.h"
+#include "heap/heap_unused.h"
 #include "util/env.h"
 #include "util/log.h"
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/block_source.h"
 #include "heap/size_class.h"
-#include "heap/thread_cache.h"
 #include "util/lock.h"
 
 #define STACK_BYTES  ((size_t)128 << 10) /* most of a class, in bytes and in blocks */
@@ -102,14 +102,15 @@ size_t transfer_cache_insert(struct transfer_cache *transfer_cache, unsigned siz
     return count;
 }
 
-static void flush_stacks(struct transfer_cache *transfer_cache, struct heap *heap, bool unused_only)
+static void flush_stacks(struct transfer_cache *transfer_cache, struct block_source *source,
+                         bool unused_only)
 {
     for (unsigned c = 1; c <= size_class_count; c++) {
         struct class_stack *class_stack = &transfer_cache->class_stacks[c];
 
         lock_acquire(&class_stack->lock, LOCK_TRANSFER_CACHE);
         if (!unused_only || !class_stack->used) {
-            heap_flush(heap, class_stack->blocks, class_stack->count);
+            source->flush(source, class_stack->blocks, class_stack->count);
             class_stack->count = 0;
         }
         class_stack->used = false;
@@ -117,14 +118,14 @@ static void flush_stacks(struct transfer_cache *transfer_cache, struct heap *hea
     }
 }
 
-void transfer_cache_flush(struct transfer_cache *transfer_cache, struct heap *heap)
+void transfer_cache_flush(struct transfer_cache *transfer_cache, struct block_source *source)
 {
-    flush_stacks(transfer_cache, heap, false);
+    flush_stacks(transfer_cache, source, false);
 }
 
-void transfer_cache_flush_unused(struct transfer_cache *transfer_cache, struct heap *heap)
+void transfer_cache_flush_unused(struct transfer_cache *transfer_cache, struct block_source *source)
 {
-    flush_stacks(transfer_cache, heap, true);
+    flush_stacks(transfer_cache, source, true);
 }
 
 size_t transfer_cache_bytes(struct transfer_cache *transfer_cache)

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 struct transfer_cache;
-struct heap;
+struct block_source;
 
 /* NULL where there is no memory. */
 struct transfer_cache *transfer_cache_create(void);
@@ -28,10 +28,11 @@ size_t transfer_cache_insert(struct transfer_cache *transfer_cache, unsigned siz
                              void *const *blocks, size_t count);
 
 /* Gives all blocks to the heap's arenas. */
-void transfer_cache_flush(struct transfer_cache *transfer_cache, struct heap *heap);
+void transfer_cache_flush(struct transfer_cache *transfer_cache, struct block_source *source);
 
 /* The same with those of classes that nobody has given or taken since the last time. */
-void transfer_cache_flush_unused(struct transfer_cache *transfer_cache, struct heap *heap);
+void transfer_cache_flush_unused(struct transfer_cache *transfer_cache,
+                                 struct block_source *source);
 
 /* Bytes in it at about this time. */
 size_t transfer_cache_bytes(struct transfer_cache *transfer_cache);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "heap/heap.h"
+#include "heap/heap_stats.h"
 #include "kinds/kind_registry.h"
 #include "memkind/internal/memkind_arena.h"
 
@@ -54,7 +55,7 @@ static uint64_t sum(struct memkind *kind, const char *name)
 {
     const struct heap *heap = kind != NULL ? __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE) : NULL;
 
-    return heap != NULL && !heap_is_inherited(heap) ? heap_sum(heap, name) : 0;
+    return heap != NULL && !heap_is_inherited(heap) ? heap_stats_sum(heap, name) : 0;
 }
 
 int memkind_arena_get_number(struct memkind *kind, const char *name, uint64_t *value, size_t *size)

@@ -36,7 +36,7 @@
 #include "heap/heap_list.h"
 #include "heap/idle_thread.h"
 #include "heap/jemalloc_fork.h"
-#include "heap/thread_cache.h"
+#include "heap/thread_caches.h"
 #include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "heap/heap.h"
+#include "heap/heap_stats.h"
 #include "heap/jemalloc_ctl.h"
 #include "kinds/static_kinds.h"
 #include "kinds/tier_counts.h"
@@ -138,7 +139,7 @@ void kind_registry_update_stats(void)
         struct heap *heap = heap_at(i);
 
         if (heap != NULL && !heap_is_inherited(heap))
-            heap_update_stats(heap);
+            heap_stats_update(heap);
     }
     lock_release(&lock);
 }
@@ -173,7 +174,7 @@ static void read_usage(const struct memkind *kind, const struct heap *heap,
     usage->chunks = space_chunks(space);
     usage->cached = atomic_load(&heap->cached_bytes);
     usage->purges = atomic_load(&space->purges);
-    usage->retries = atomic_load(&heap->retries);
+    usage->retries = atomic_load(&heap->shortage.retries);
 }
 
 bool kind_registry_usage(unsigned partition, struct kind_usage *usage)

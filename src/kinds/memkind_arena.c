@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "heap/heap.h"
+#include "heap/heap_stats.h"
+#include "heap/heap_unused.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_default_internal.h"
@@ -255,7 +257,8 @@ static struct arena_kind *new_like(struct memkind *kind, struct space *space,
         goto free_kind;
     if (conservative && heap_set_conservative(&arena_kind->heap, true) != 0)
         goto destroy;
-    heap_set_fallback(&arena_kind->heap, atomic_load(&inherited->heap.has_fallback));
+    shortage_set_fallback(&arena_kind->heap.shortage,
+                          atomic_load(&inherited->heap.shortage.has_fallback));
     arena_kind->inherited = inherited;
     return arena_kind;
 
@@ -573,7 +576,7 @@ int memkind_arena_set_fallback(struct memkind *kind, bool has_fallback)
 
     if (heap == NULL)
         return MEMKIND_ERROR_RUNTIME;
-    heap_set_fallback(heap, has_fallback);
+    shortage_set_fallback(&heap->shortage, has_fallback);
     return MEMKIND_SUCCESS;
 }
 
@@ -593,7 +596,7 @@ int memkind_arena_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value
     struct heap *heap = __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
 
     /* A kind that was never used has nothing, nor has one that is still the parent's. */
-    if (is_usable(heap) && heap_stats(heap, &stats) != 0)
+    if (is_usable(heap) && heap_stats_get(heap, &stats) != 0)
         return MEMKIND_ERROR_RUNTIME;
     return stats_select(&stats, stat, value);
 }

@@ -33,6 +33,8 @@
 #include <jemalloc/jemalloc.h>
 
 #include "heap/heap.h"
+#include "heap/heap_stats.h"
+#include "heap/heap_unused.h"
 #include "heap/jemalloc_block.h"
 #include "heap/jemalloc_ctl.h"
 #include "space/address_map.h"
@@ -496,8 +498,8 @@ static void one_block_of_max_size_fits(void **state)
 /* Whether any size is known to be refused in vain. */
 static bool refused(void)
 {
-    for (size_t i = 0; i < HEAP_REFUSED_WORDS; i++)
-        if (heap.refused[i] != 0)
+    for (size_t i = 0; i < SHORTAGE_REFUSED_WORDS; i++)
+        if (heap.shortage.refused[i] != 0)
             return true;
     return false;
 }
@@ -734,26 +736,26 @@ static void search_is_not_repeated_where_there_is_other_memory(void **state)
 {
     static void *blocks[MANY];
     size_t count = fill(64 * KIB, blocks, MANY);
-    unsigned long retries = atomic_load(&heap.retries);
+    unsigned long retries = atomic_load(&heap.shortage.retries);
 
     (void)state;
-    heap_set_fallback(&heap, true);
+    shortage_set_fallback(&heap.shortage, true);
     for (size_t round = 0; round < 2; round++) {
         /* What is free is too little. */
         heap_free(&heap, blocks[--count]);
-        atomic_store(&heap.searched_at, LONG_MAX / 2);
+        atomic_store(&heap.shortage.searched_at, LONG_MAX / 2);
         must_not_alloc(MIB);
-        assert_int_equal(atomic_load(&heap.retries), retries);
-        atomic_store(&heap.searched_at, 0);
+        assert_int_equal(atomic_load(&heap.shortage.retries), retries);
+        atomic_store(&heap.shortage.searched_at, 0);
         must_not_alloc(MIB);
-        assert_int_equal(atomic_load(&heap.retries), ++retries);
-        assert_true(atomic_load(&heap.searched_at) != 0);
+        assert_int_equal(atomic_load(&heap.shortage.retries), ++retries);
+        assert_true(atomic_load(&heap.shortage.searched_at) != 0);
     }
-    heap_set_fallback(&heap, false);
+    shortage_set_fallback(&heap.shortage, false);
     heap_free(&heap, blocks[--count]);
-    atomic_store(&heap.searched_at, LONG_MAX / 2);
+    atomic_store(&heap.shortage.searched_at, LONG_MAX / 2);
     must_not_alloc(MIB);
-    assert_int_equal(atomic_load(&heap.retries), retries + 1);
+    assert_int_equal(atomic_load(&heap.shortage.retries), retries + 1);
     for (size_t i = 0; i < count; i++)
         heap_free(&heap, blocks[i]);
 }
@@ -937,21 +939,21 @@ static void counters_count(void **state)
     block = must_alloc(MIB);
     other = in_other_thread(alloc_in_other_arena, &size);
     assert_int_equal(jemalloc_ctl_update_stats(), 0);
-    assert_int_equal(heap_stats(&heap, &stats), 0);
+    assert_int_equal(heap_stats_get(&heap, &stats), 0);
     assert_int_equal(stats.allocated, 3 * MIB);
     assert_int_equal(stats.active, 3 * MIB);
     assert_true(stats.resident >= stats.active);
     heap_free(&heap, block);
     heap_free(&heap, other);
     assert_int_equal(jemalloc_ctl_update_stats(), 0);
-    assert_int_equal(heap_stats(&heap, &stats), 0);
+    assert_int_equal(heap_stats_get(&heap, &stats), 0);
     assert_int_equal(stats.allocated, 0);
     assert_int_equal(stats.active, 0);
     fault_set(&stats_fault, EFAULT, 1);
-    assert_int_equal(heap_stats(&heap, &stats), -EFAULT);
+    assert_int_equal(heap_stats_get(&heap, &stats), -EFAULT);
     /* That is what jemalloc says of an arena that is younger than the counters. */
     fault_set(&stats_fault, ENOENT, 1);
-    assert_int_equal(heap_stats(&heap, &stats), 0);
+    assert_int_equal(heap_stats_get(&heap, &stats), 0);
 }
 
 /* -- Life -------------------------------------------------------------------------------------- */

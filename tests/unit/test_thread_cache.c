@@ -7,8 +7,7 @@
  * exchange, or held by the test. Blocks of all classes have the same little memory. Time passes
  * when the test says so.
  */
-/* WRAP: heap_refill heap_flush heap_age heap_released transfer_cache_insert clock_gettime syscall mmap */
-/* WRAP: munmap */
+/* WRAP: transfer_cache_insert clock_gettime syscall mmap munmap */
 /* WRAP: pthread_setspecific late_key_create malloc */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,8 +33,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "heap/block_source.h"
 #include "heap/size_class.h"
-#include "heap/thread_cache.h"
+#include "heap/thread_caches.h"
 #include "heap/transfer_cache.h"
 #include "support/faults.h"
 #include "util/late_key.h"
@@ -69,6 +69,7 @@
 /* -- The heap ---------------------------------------------------------------------------------- */
 
 struct heap {
+    struct block_source source;
     size_t room;     /* blocks that may still go out */
     size_t out;      /* bytes of blocks that are out */
     size_t wanted;   /* by the last fill */
@@ -109,10 +110,6 @@ static struct fault specific_fault;
 static struct fault key_fault;
 static struct fault malloc_fault;
 
-size_t __wrap_heap_refill(struct heap *from, unsigned size_class, void **blocks, size_t wanted);
-void __wrap_heap_flush(struct heap *to, void *const *blocks, size_t count);
-void __wrap_heap_age(struct heap *of);
-void __wrap_heap_released(struct heap *of, size_t bytes);
 size_t __real_transfer_cache_insert(struct transfer_cache *transfer_cache, unsigned size_class,
                                     void *const *blocks, size_t count);
 size_t __wrap_transfer_cache_insert(struct transfer_cache *transfer_cache, unsigned size_class,
@@ -167,8 +164,10 @@ static void *fill_one_locked(struct heap *from, unsigned size_class)
     return pool[index];
 }
 
-size_t __wrap_heap_refill(struct heap *from, unsigned size_class, void **blocks, size_t wanted)
+/* The source is the first member of its heap. */
+static size_t refill(struct block_source *source, unsigned size_class, void **blocks, size_t wanted)
 {
+    struct heap *from = (struct heap *)source;
     size_t count;
     void (*action)(void) = during_fill;
 
@@ -200,8 +199,10 @@ static void drain_one_locked(struct heap *to, void *block)
     unused[unused_count++] = (size_t)(info - infos);
 }
 
-void __wrap_heap_flush(struct heap *to, void *const *blocks, size_t count)
+static void flush(struct block_source *source, void *const *blocks, size_t count)
 {
+    struct heap *to = (struct heap *)source;
+
     if (count == 0)
         return;
     pthread_mutex_lock(&pool_lock);
@@ -211,14 +212,14 @@ void __wrap_heap_flush(struct heap *to, void *const *blocks, size_t count)
     pthread_mutex_unlock(&pool_lock);
 }
 
-void __wrap_heap_age(struct heap *of)
+static void age(struct block_source *source)
 {
-    atomic_fetch_add(&of->aged, 1);
+    atomic_fetch_add(&((struct heap *)source)->aged, 1);
 }
 
-void __wrap_heap_released(struct heap *of, size_t bytes)
+static void released(struct block_source *source, size_t bytes)
 {
-    (void)of;
+    (void)source;
     atomic_fetch_add(&releases, bytes);
 }
 
@@ -445,7 +446,10 @@ static void worker_end(struct worker *worker)
 
 static void reset_heap(struct heap *which)
 {
-    *which = (struct heap){.room = SIZE_MAX / 2};
+    *which = (struct heap){
+        .source = {.refill = refill, .flush = flush, .released = released, .age = age},
+        .room = SIZE_MAX / 2,
+    };
 }
 
 /* Forgets that any block is out. */
@@ -475,7 +479,7 @@ static void reset(void)
 
 static int start(struct heap *of)
 {
-    int err = thread_caches_init(&caches, of, NUMBER);
+    int err = thread_caches_init(&caches, &of->source, NUMBER);
 
     /* The first look is as far away as any other. */
     if (err == 0)
@@ -873,7 +877,7 @@ static void heap_without_a_number_has_no_caches(void **state)
     unsigned c = size_class_of(BLOCK_SIZE);
 
     (void)state;
-    assert_int_equal(thread_caches_init(&none, &next_heap, 0), 0);
+    assert_int_equal(thread_caches_init(&none, &next_heap.source, 0), 0);
     for (size_t i = 0; i < FEW; i++) {
         assert_null(thread_cache_pop(0, c));
         void *block = thread_caches_alloc(&none, c);
@@ -894,7 +898,7 @@ static void heap_without_memory_for_an_exchange_is_not_made(void **state)
 
     (void)state;
     fault_set(&malloc_fault, ENOMEM, 1);
-    assert_int_equal(thread_caches_init(&none, &next_heap, NUMBER + 1), -ENOMEM);
+    assert_int_equal(thread_caches_init(&none, &next_heap.source, NUMBER + 1), -ENOMEM);
     assert_true(malloc_fault.calls > 0);
 }
 
@@ -939,7 +943,7 @@ static void one_heap_is_reclaimed(void **state)
     unsigned c = size_class_of(BLOCK_SIZE);
 
     (void)state;
-    assert_int_equal(thread_caches_init(&others, &next_heap, NUMBER + 1), 0);
+    assert_int_equal(thread_caches_init(&others, &next_heap.source, NUMBER + 1), 0);
     void *block = thread_caches_alloc(&others, c);
     thread_caches_free(&others, c, block);
     give(take(c));

@@ -6,7 +6,7 @@
  * The heap is a stand-in that notes which blocks come back. Blocks are addresses in a field that
  * nobody reads.
  */
-/* WRAP: malloc heap_flush */
+/* WRAP: malloc */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,8 +19,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "heap/block_source.h"
 #include "heap/size_class.h"
-#include "heap/thread_cache.h"
 #include "heap/transfer_cache.h"
 #include "support/faults.h"
 
@@ -32,21 +32,16 @@
 #define THREADS      4
 #define ROUNDS       20000
 
-struct heap {
-    unsigned drained; /* blocks */
-};
-
-static struct heap heap;
+static unsigned flushed; /* blocks */
 static struct transfer_cache *transfer_cache;
 static char field[BLOCKS];
 static atomic_uchar away[BLOCKS]; /* given to the transfer cache, and neither taken nor drained */
 static atomic_uint wrong;         /* blocks that came from where they were not */
-static void (*during_drain)(void);
+static void (*during_flush)(void);
 static struct fault malloc_fault;
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
-void __wrap_heap_flush(struct heap *to, void *const *blocks, size_t count);
 
 void *__wrap_malloc(size_t size)
 {
@@ -60,26 +55,29 @@ static void came_back(void *const *blocks, size_t count)
             atomic_fetch_add(&wrong, 1);
 }
 
-void __wrap_heap_flush(struct heap *to, void *const *blocks, size_t count)
+static void flush(struct block_source *source, void *const *blocks, size_t count)
 {
-    void (*action)(void) = during_drain;
+    void (*action)(void) = during_flush;
 
-    to->drained += (unsigned)count;
+    (void)source;
+    flushed += (unsigned)count;
     came_back(blocks, count);
     if (count != 0 && action != NULL) {
-        during_drain = NULL;
+        during_flush = NULL;
         action();
     }
 }
+
+static struct block_source source = {.flush = flush};
 
 /* -- Fixture ----------------------------------------------------------------------------------- */
 
 static int setup(void **state)
 {
     (void)state;
-    heap.drained = 0;
+    flushed = 0;
     wrong = 0;
-    during_drain = NULL;
+    during_flush = NULL;
     fault_set(&malloc_fault, 0, 0);
     memset(away, 0, sizeof(away));
     transfer_cache = size_class_init() == 0 ? transfer_cache_create() : NULL;
@@ -88,12 +86,12 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    unsigned drained = heap.drained;
+    unsigned before = flushed;
 
     (void)state;
     transfer_cache_destroy(transfer_cache);
     /* What is in it is left alone. */
-    assert_int_equal(heap.drained, drained);
+    assert_int_equal(flushed, before);
     assert_int_equal(wrong, 0);
     return 0;
 }
@@ -137,8 +135,8 @@ static void new_exchange_is_empty(void **state)
     for (unsigned c = 1; c <= size_class_count; c++)
         assert_int_equal(take(c, BATCH), 0);
     assert_int_equal(transfer_cache_bytes(transfer_cache), 0);
-    transfer_cache_flush(transfer_cache, &heap);
-    assert_int_equal(heap.drained, 0);
+    transfer_cache_flush(transfer_cache, &source);
+    assert_int_equal(flushed, 0);
 }
 
 static void what_is_given_can_be_taken(void **state)
@@ -197,8 +195,8 @@ static void emptying_gives_all_to_the_heap(void **state)
     (void)state;
     give(SMALL, 0, BATCH);
     give(size_class_count, BATCH, 1);
-    transfer_cache_flush(transfer_cache, &heap);
-    assert_int_equal(heap.drained, BATCH + 1);
+    transfer_cache_flush(transfer_cache, &source);
+    assert_int_equal(flushed, BATCH + 1);
     assert_int_equal(transfer_cache_bytes(transfer_cache), 0);
     assert_int_equal(take(SMALL, 1), 0);
     /* And it can be used as before. */
@@ -211,18 +209,18 @@ static void unused_blocks_go_back_with_age(void **state)
     (void)state;
     give(SMALL, 0, BATCH);
     give(SMALL + 1, BATCH, BATCH);
-    transfer_cache_flush_unused(transfer_cache, &heap);
-    assert_int_equal(heap.drained, 0);
+    transfer_cache_flush_unused(transfer_cache, &source);
+    assert_int_equal(flushed, 0);
     /* A class that is used stays, whichever way. */
     assert_int_equal(take(SMALL, 1), 1);
-    transfer_cache_flush_unused(transfer_cache, &heap);
-    assert_int_equal(heap.drained, BATCH);
+    transfer_cache_flush_unused(transfer_cache, &source);
+    assert_int_equal(flushed, BATCH);
     assert_int_equal(transfer_cache_bytes(transfer_cache), (BATCH - 1) * size_class_size(SMALL));
     give(SMALL, 2 * BATCH, 1);
-    transfer_cache_flush_unused(transfer_cache, &heap);
-    assert_int_equal(heap.drained, BATCH);
-    transfer_cache_flush_unused(transfer_cache, &heap);
-    assert_int_equal(heap.drained, 2 * BATCH);
+    transfer_cache_flush_unused(transfer_cache, &source);
+    assert_int_equal(flushed, BATCH);
+    transfer_cache_flush_unused(transfer_cache, &source);
+    assert_int_equal(flushed, 2 * BATCH);
     assert_int_equal(transfer_cache_bytes(transfer_cache), 0);
 }
 
@@ -245,9 +243,9 @@ static void nobody_waits_for_a_busy_shelf(void **state)
     (void)state;
     given_when_busy = taken_when_busy = given_elsewhere = BLOCKS;
     give(SMALL, 0, BATCH);
-    during_drain = use_exchange;
-    transfer_cache_flush(transfer_cache, &heap);
-    assert_null(during_drain);
+    during_flush = use_exchange;
+    transfer_cache_flush(transfer_cache, &source);
+    assert_null(during_flush);
     assert_int_equal(given_when_busy, 0);
     assert_int_equal(taken_when_busy, 0);
     assert_int_equal(given_elsewhere, 1);

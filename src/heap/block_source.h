@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where caches get blocks from and return them to: for a heap, its arenas.
+ *
+ * The caches are given a source when they are created, and know nothing else of the heap. All
+ * operations are thread-safe.
+ */
+#pragma once
+
+#include <stddef.h>
+
+struct block_source {
+    /*
+     * Stores up to `wanted` blocks of the class at blocks and returns how many; 0 only where there
+     * is no space. The caller holds no lock of a cache: the source may empty all caches.
+     */
+    size_t (*refill)(struct block_source *source, unsigned size_class, void **blocks,
+                     size_t wanted);
+
+    /* Takes `count` blocks back. */
+    void (*flush)(struct block_source *source, void *const *blocks, size_t count);
+
+    /* The caller has flushed `bytes` in all and holds no lock of the library. */
+    void (*released)(struct block_source *source, size_t bytes);
+
+    /* Time has passed, while the caches served all requests: unused pages may be due. */
+    void (*age)(struct block_source *source);
+};

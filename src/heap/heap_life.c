@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A heap's life and its settings. */
+#include "heap/heap.h"
+
+#include "heap/heap_source.h"
+#include "heap/idle_thread.h"
+#include "space/range.h"
+#include "space/space.h"
+
+#define DEFAULT_DECAY_MS ((ssize_t)10000)
+
+/*
+ * Where the store must not become long, an arena's next region is at most this part of the store's
+ * longest length: a last region that does not fit any more is lost.
+ */
+#define REGION_SHARE 1024
+
+/* Hooks over the space, where there is one: *hooks. 0 or -errno. */
+static int make_hooks(struct heap *heap, struct space *space, bool hold, extent_hooks_t **hooks)
+{
+    if (space == NULL)
+        return 0;
+    *hooks = &heap->hooks.table;
+    if (space->range != NULL) {
+        range_hooks_init(&heap->range_hooks, space->range);
+        *hooks = &heap->range_hooks.table;
+    }
+    return extent_hooks_init(&heap->hooks, space, hold);
+}
+
+static void end_hooks(struct heap *heap)
+{
+    if (heap->space != NULL)
+        extent_hooks_end(&heap->hooks);
+}
+
+static void limit_growth(struct heap *heap)
+{
+    size_t longest = heap->space != NULL ? space_longest(heap->space) : SIZE_MAX;
+    size_t growth = longest / REGION_SHARE;
+
+    if (longest != SIZE_MAX)
+        arena_set_limit_growth(&heap->arenas, growth < SPACE_CHUNK ? SPACE_CHUNK : growth);
+}
+
+int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, unsigned slots,
+              bool hold)
+{
+    heap_source_init(&heap->source);
+    int err = thread_caches_init(&heap->caches, &heap->source, space != NULL ? space->owner : 0);
+
+    if (err != 0)
+        return err;
+    heap->space = space;
+    atomic_init(&heap->cached_bytes, 0);
+    atomic_init(&heap->generation, fork_generation);
+    heap->unused_before = 0;
+    heap->quiet_checks = 0;
+    atomic_init(&heap->settled, 0);
+    err = make_hooks(heap, space, hold, &hooks);
+    if (err != 0)
+        goto destroy_caches;
+    err = shortage_init(&heap->shortage);
+    if (err != 0)
+        goto end_hooks;
+    err = arena_set_init(&heap->arenas, hooks, slots, DEFAULT_DECAY_MS);
+    if (err == 0) {
+        limit_growth(heap);
+        idle_thread_configure();
+        heap_list_add(heap);
+        return 0;
+    }
+    shortage_destroy(&heap->shortage);
+end_hooks:
+    end_hooks(heap);
+destroy_caches:
+    thread_caches_destroy(&heap->caches);
+    return err;
+}
+
+void heap_destroy(struct heap *heap)
+{
+    heap_list_remove(heap);
+    thread_caches_destroy(&heap->caches);
+    /* All file space goes with the file: no need to punch it page by page. */
+    if (heap->space != NULL)
+        atomic_store(&heap->space->closing, true);
+    arena_set_destroy(&heap->arenas);
+    end_hooks(heap);
+    shortage_destroy(&heap->shortage);
+}
+
+void heap_adopt(struct heap *heap)
+{
+    shortage_adopt(&heap->shortage);
+    thread_caches_adopt(&heap->caches);
+    arena_set_adopt(&heap->arenas);
+    if (heap->space != NULL) {
+        extent_hooks_adopt(&heap->hooks);
+        space_adopt(heap->space);
+    }
+    atomic_store(&heap->cached_bytes, 0);
+    atomic_store_explicit(&heap->generation, fork_generation, memory_order_release);
+}
+
+int heap_set_conservative(struct heap *heap, bool conservative)
+{
+    int err = arena_set_decay(&heap->arenas, conservative ? 0 : DEFAULT_DECAY_MS);
+
+    if (err != 0)
+        return err;
+    if (heap->space != NULL)
+        atomic_store(&heap->space->exact, conservative);
+    if (conservative) {
+        thread_caches_turn_off(&heap->caches, THREAD_CACHES_POLICY);
+        thread_caches_reclaim(&heap->caches);
+        if (heap->space != NULL)
+            space_trim(heap->space);
+    } else {
+        thread_caches_turn_on(&heap->caches, THREAD_CACHES_POLICY);
+    }
+    return 0;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A thread's cache as its heap and its thread know it. */
+#include "heap/owned_cache.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "heap/block_source.h"
+#include "util/fork_generation.h"
+#include "util/late_key.h"
+#include "util/lock.h"
+#include "util/mapping_cache.h"
+
+/* A thread's table, with a closed cache of its own, so that threads write to no common line. */
+struct thread_table {
+    struct thread_cache *entries[THREAD_CACHE_HEAPS];
+    struct thread_cache closed;
+};
+
+/* The table of a thread before its first slow path. Initialized statically: any call may be the
+ * first. */
+static struct thread_cache closed_cache = {.closed = true};
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+static struct thread_cache *first_table[THREAD_CACHE_HEAPS] = {
+    [0 ... THREAD_CACHE_HEAPS - 1] = &closed_cache,
+};
+#pragma GCC diagnostic pop
+_Thread_local struct thread_own thread_own = {.caches = first_table};
+
+pthread_mutex_t owned_cache_list_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Of threads that have ended, for threads that start. */
+static struct mapping_cache spare_tables = MAPPING_CACHE_INITIALIZER;
+static struct mapping_cache spare_caches = MAPPING_CACHE_INITIALIZER;
+
+static pthread_key_t thread_key;
+
+static void end_thread(void *table);
+
+static int start_locked(void)
+{
+    static bool done;
+
+    if (done)
+        return 0;
+    int err = size_class_init();
+    if (err == 0)
+        cache_bin_lay_out();
+    if (err == 0)
+        err = -late_key_create(LATE_KEY_CACHES, &thread_key, end_thread);
+    done = err == 0;
+    return err;
+}
+
+int owned_cache_start(void)
+{
+    lock_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST);
+    int err = start_locked();
+    lock_release(&owned_cache_list_lock);
+    return err;
+}
+
+/* -- Caches ------------------------------------------------------------------------------------ */
+
+static size_t cache_size(void)
+{
+    return sizeof(struct owned_cache) + cache_bin_slots() * sizeof(void *);
+}
+
+static struct owned_cache *new_cache(struct thread_caches *caches)
+{
+    struct owned_cache *owned = mapping_cache_take(&spare_caches, cache_size());
+
+    if (owned == NULL)
+        return NULL;
+    /* Without attributes, this cannot fail on Linux. */
+    (void)lock_init(&owned->lock);
+    /* The slow path opens the cache, if the heap's caches are not off. */
+    atomic_init(&owned->cache.closed, true);
+    owned->caches = caches;
+    owned->seen = 0;
+    owned->claimed = false;
+    for (unsigned c = 1; c <= size_class_count; c++)
+        cache_bin_reset(&owned->cache.bins[c], c, owned->slots);
+    return owned;
+}
+
+/* Removes the cache from its thread's table and its heap's list. */
+static void unlink_cache_locked(struct owned_cache *owned)
+{
+    struct thread_table *table = (struct thread_table *)(owned->entry - owned->caches->number);
+
+    __atomic_store_n(owned->entry, &table->closed, __ATOMIC_RELAXED);
+    *owned->link = owned->next;
+    if (owned->next != NULL)
+        owned->next->link = owned->link;
+    atomic_fetch_sub_explicit(&owned->caches->count, 1, memory_order_relaxed);
+}
+
+static void free_cache(struct owned_cache *owned)
+{
+    lock_destroy(&owned->lock);
+    mapping_cache_put(&spare_caches, owned, cache_size());
+}
+
+/* The caches of an ancestor's heap are in no thread's table: see owned_cache_after_fork(). */
+void owned_cache_destroy_all_locked(struct thread_caches *caches)
+{
+    while (caches->list != NULL) {
+        struct owned_cache *owned = caches->list;
+
+        if (caches->generation == fork_generation)
+            unlink_cache_locked(owned);
+        else
+            caches->list = owned->next;
+        free_cache(owned);
+    }
+    atomic_store_explicit(&caches->count, 0, memory_order_relaxed);
+}
+
+void owned_cache_empty(struct owned_cache *owned)
+{
+    struct block_source *source = owned->caches->source;
+
+    for (unsigned c = 1; c <= size_class_count; c++) {
+        struct cache_bin *bin = &owned->cache.bins[c];
+
+        source->flush(source, bin->base, cache_bin_count(bin));
+        cache_bin_reset(bin, c, owned->slots);
+    }
+}
+
+/* -- Threads ----------------------------------------------------------------------------------- */
+
+static void close_table(struct thread_table *table)
+{
+    for (size_t i = 0; i < THREAD_CACHE_HEAPS; i++)
+        table->entries[i] = &table->closed;
+}
+
+static struct thread_table *own_table(void)
+{
+    if (thread_own.caches != first_table)
+        return (struct thread_table *)thread_own.caches;
+    struct thread_table *table = mapping_cache_take(&spare_tables, sizeof(*table));
+    if (table == NULL)
+        return NULL;
+    if (pthread_setspecific(thread_key, table) != 0) {
+        munmap(table, sizeof(*table));
+        return NULL;
+    }
+    atomic_init(&table->closed.closed, true);
+    close_table(table);
+    thread_own.caches = table->entries;
+    return table;
+}
+
+/* At the end of a thread. If the program's destructors allocate or free in a later round, the
+ * thread gets a new table, and this runs again: see late_key.h. */
+static void end_thread(void *ended)
+{
+    struct thread_table *table = ended;
+
+    thread_own.caches = first_table;
+    lock_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST);
+    for (size_t i = 0; i < THREAD_CACHE_HEAPS; i++)
+        if (table->entries[i] != &table->closed) {
+            struct owned_cache *owned = (struct owned_cache *)table->entries[i];
+
+            unlink_cache_locked(owned);
+            owned_cache_empty(owned);
+            free_cache(owned);
+        }
+    mapping_cache_put(&spare_tables, table, sizeof(*table));
+    lock_release(&owned_cache_list_lock);
+}
+
+static void link_cache_locked(struct owned_cache *owned, struct thread_cache **entry)
+{
+    struct thread_caches *caches = owned->caches;
+
+    owned->entry = entry;
+    owned->next = caches->list;
+    owned->link = &caches->list;
+    if (owned->next != NULL)
+        owned->next->link = &owned->next;
+    caches->list = owned;
+    atomic_fetch_add_explicit(&caches->count, 1, memory_order_relaxed);
+    *entry = &owned->cache;
+}
+
+static struct owned_cache *find_or_create(struct thread_caches *caches)
+{
+    struct thread_table *table = own_table();
+
+    if (table == NULL || caches->number == 0)
+        return NULL;
+    struct thread_cache **entry = &table->entries[caches->number];
+    if (*entry != &table->closed)
+        return (struct owned_cache *)*entry;
+    /* Saves creating a cache in vain. The caller checks again under the cache's lock. */
+    if (atomic_load(&caches->off) != 0)
+        return NULL;
+    struct owned_cache *owned = new_cache(caches);
+    if (owned != NULL) {
+        lock_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST);
+        link_cache_locked(owned, entry);
+        lock_release(&owned_cache_list_lock);
+    }
+    return owned;
+}
+
+struct owned_cache *owned_cache_of_thread(struct thread_caches *caches)
+{
+    int saved_errno = errno;
+    struct owned_cache *owned = find_or_create(caches);
+
+    errno = saved_errno;
+    return owned;
+}
+
+void owned_cache_after_fork(void)
+{
+    mapping_cache_after_fork(&spare_tables);
+    mapping_cache_after_fork(&spare_caches);
+    if (thread_own.caches != first_table)
+        close_table((struct thread_table *)thread_own.caches);
+}

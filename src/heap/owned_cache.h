@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A thread's cache as its heap and its thread know it: creation, the heap's list of caches, the
+ * thread's table, the end of the thread.
+ *
+ * Caches are created and destroyed seldom, so one lock guards the lists of all heaps.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "heap/thread_caches.h"
+
+struct owned_cache {
+    struct thread_cache cache; /* first: the thread's table points here */
+    pthread_mutex_t lock;      /* held to change the bins, except by the owner's fast path */
+    struct thread_caches *caches;
+    struct thread_cache **entry; /* of the owner's table */
+    struct owned_cache *next;    /* of the heap's list, as is `link` */
+    struct owned_cache **link;
+    size_t seen;   /* bytes in the cache at the last maintenance */
+    bool claimed;  /* is being emptied by another thread */
+    void *slots[]; /* of all bins */
+};
+
+/* Guards the list of caches of each heap, and the entries of the threads' tables. */
+extern pthread_mutex_t owned_cache_list_lock;
+
+/* Prepares the process; the first call does. 0 or -errno. Thread-safe. */
+int owned_cache_start(void);
+
+/*
+ * The calling thread's cache of the heap, created if need be. NULL where there is no memory for
+ * a cache, or where the caches of the heap are off; errno is kept. Acquires the list's lock.
+ */
+struct owned_cache *owned_cache_of_thread(struct thread_caches *caches);
+
+/* Flushes all blocks to the source. The cache's lock is held, and its owner is not on the fast
+ * path. */
+void owned_cache_empty(struct owned_cache *owned);
+
+/* Destroys all caches of the heap with the blocks in them. The list's lock is held. */
+void owned_cache_destroy_all_locked(struct thread_caches *caches);
+
+/* In the child of a fork: this thread has no cache of any heap, and the spares are not used. */
+void owned_cache_after_fork(void);
+
+/* Whether the cache is the calling thread's. */
+static inline bool owned_cache_is_own(const struct owned_cache *owned)
+{
+    return &owned->cache == thread_own.caches[owned->caches->number];
+}
