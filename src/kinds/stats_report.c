@@ -9,6 +9,7 @@
 #include "kinds/kind_registry.h"
 #include "os/directory.h"
 #include "os/process_maps.h"
+#include "util/json.h"
 
 #define LINE_SIZE 256
 
@@ -42,22 +43,14 @@ __attribute__((format(printf, 2, 3))) static void put(const struct stats_report 
     report->write(report->opaque, line);
 }
 
-/* Text from outside, of any bytes, as the inside of a JSON string. */
+/* Writes text of any bytes as the inside of a JSON string. */
 static void put_escaped(const struct stats_report *report, const char *text)
 {
-    char escaped[LINE_SIZE];
-    size_t used = 0;
+    char piece[LINE_SIZE];
 
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        bool plain = c >= ' ' && c <= '~' && c != '"' && c != '\\';
-
-        used +=
-            (size_t)snprintf(escaped + used, sizeof(escaped) - used, plain ? "%c" : "\\u%04x", c);
-        if (used > sizeof(escaped) - sizeof("\\uffff") || text[1] == '\0') {
-            report->write(report->opaque, escaped);
-            used = 0;
-        }
+    while (*text != '\0') {
+        text = json_escape(piece, sizeof(piece), text);
+        report->write(report->opaque, piece);
     }
 }
 

@@ -14,8 +14,10 @@
 #include "preload/numbers.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"
+#include "util/json.h"
 
-#define FILE_MODE 0666 /* less the process's umask */
+#define FILE_MODE  0666 /* less the process's umask */
+#define PIECE_SIZE 128
 
 static char path[PATH_MAX]; /* absolute: the process may go elsewhere */
 static pid_t process;       /* that writes it; 0: none */
@@ -86,17 +88,15 @@ static void print_number(int fd, const char *name, uint64_t number)
     dprintf(fd, ",\n      \"%s\": %" PRIu64, name, number);
 }
 
-/* A string as JSON has it. */
 static void print_string(int fd, const char *text)
 {
+    char piece[PIECE_SIZE];
+
     dprintf(fd, "\"");
-    for (; *text != '\0'; text++)
-        if (*text == '"' || *text == '\\')
-            dprintf(fd, "\\%c", *text);
-        else if ((unsigned char)*text < ' ')
-            dprintf(fd, "\\u%04x", (unsigned)(unsigned char)*text);
-        else
-            dprintf(fd, "%c", *text);
+    while (*text != '\0') {
+        text = json_escape(piece, sizeof(piece), text);
+        dprintf(fd, "%s", piece);
+    }
     dprintf(fd, "\"");
 }
 

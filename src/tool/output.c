@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "util/json.h"
+
 #define GIGA     1e9
 #define STEP     1024.0
 #define ONE_MORE 10 /* smaller numbers get a decimal */
@@ -28,6 +30,8 @@ const char *output_rate(char text[OUTPUT_TEXT_SIZE], double rate)
 }
 
 /* -- JSON -------------------------------------------------------------------------------------- */
+
+#define PIECE_SIZE 128
 
 static bool follows_object, follows_member;
 
@@ -62,15 +66,14 @@ void output_json_name(const char *name)
 
 void output_json_text(const char *name, const char *text)
 {
+    char piece[PIECE_SIZE];
+
     output_json_name(name);
     putchar('"');
-    for (; *text != '\0'; text++)
-        if (*text == '"' || *text == '\\')
-            printf("\\%c", *text);
-        else if ((unsigned char)*text < ' ')
-            printf("\\u%04x", (unsigned)(unsigned char)*text);
-        else
-            putchar(*text);
+    while (*text != '\0') {
+        text = json_escape(piece, sizeof(piece), text);
+        fputs(piece, stdout);
+    }
     putchar('"');
 }
 

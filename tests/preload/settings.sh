@@ -122,14 +122,16 @@ for key in threshold max_size file_space allocated fallbacks; do
     [ -n "$(number "$stats" $key)" ] || fail "no $key in $(cat "$stats")"
 done
 [ "$(number "$stats" max_size)" = $((4 << 30)) ] || fail "$(cat "$stats")"
-mkdir "$work/a\"b"
-right full-dram MEMKIND_PRELOAD_STATS="$work/stats" MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_DIR="$work/a\"b"
+place="$work/a\"b"$'\303\244\377'
+mkdir "$place"
+right full-dram MEMKIND_PRELOAD_STATS="$work/stats" MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_DIR="$place"
 [ "$(number "$work/stats" fallbacks)" -gt 50 ] || fail "$(cat "$work/stats")"
-python3 - "$work/stats" "$stats" "$work/a\"b" <<'END' || fail "not the JSON that was meant"
-import json, sys
-last, first = (json.load(open(name)) for name in sys.argv[1:3])
+python3 - "$work/stats" "$stats" "$place" <<'END' || fail "not the JSON that was meant"
+import json, os, sys
+last, first = (json.load(open(name, encoding="utf-8")) for name in sys.argv[1:3])
 assert first["program"] == last["program"] == "odd"
-assert last["kinds"][0]["directory"] == sys.argv[3]
+directory = os.fsencode(sys.argv[3]).decode("utf-8", "replace")
+assert last["kinds"][0]["directory"] == directory, last
 assert [kind["kind"] for kind in last["kinds"]] == ["pmem", "libc"]
 END
 

@@ -92,14 +92,16 @@ if grep -qsx '[0-9]*' /sys/devices/system/node/has_memory; then
 fi
 
 echo "== JSON"
-mkdir "$work/a\"b"
+# A name of UTF-8 and of a byte that is not.
+odd="$work/a\"b"$'\303\244\377'
+mkdir "$odd"
 status=0
-"$tool" check --json "$work/a\"b" /nonexistent >"$work/out" || status=$?
+"$tool" check --json "$odd" /nonexistent >"$work/out" || status=$?
 [ $status = 2 ] || fail "exits with $status"
-python3 - "$work/out" "$work/a\"b" <<'END' || { cat "$work/out"; fail "not the JSON that was meant"; }
-import json, sys
-first, second = json.load(open(sys.argv[1]))
-assert first["path"] == sys.argv[2]
+python3 - "$work/out" "$odd" <<'END' || { cat "$work/out"; fail "not the JSON that was meant"; }
+import json, os, sys
+first, second = json.load(open(sys.argv[1], encoding="utf-8"))
+assert first["path"] == os.fsencode(sys.argv[2]).decode("utf-8", "replace"), first["path"]
 assert first["verdict"] in ("dax", "works") and first["hole_punching"] in (True, False)
 assert first["map_sync"] == (first["verdict"] == "dax")
 assert first["size"] >= first["free"] > 0
