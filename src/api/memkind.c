@@ -10,6 +10,7 @@
 #include "kinds/create_kind.h"
 #include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
+#include "kinds/memkind_arena_fast.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_fixed_internal.h"
 #include "kinds/memkind_pmem_internal.h"
@@ -142,9 +143,16 @@ static void *no_kind(void)
     return NULL;
 }
 
+static __attribute__((noinline)) void *malloc_by_kind(memkind_t kind, size_t size)
+{
+    return kind != NULL ? kind->ops->malloc(kind, size) : no_kind();
+}
+
 void *memkind_malloc(memkind_t kind, size_t size)
 {
-    return __builtin_expect(kind != NULL, 1) ? kind->ops->malloc(kind, size) : no_kind();
+    void *block = __builtin_expect(kind != NULL, 1) ? memkind_arena_pop(kind, size) : NULL;
+
+    return __builtin_expect(block != NULL, 1) ? block : malloc_by_kind(kind, size);
 }
 
 void *memkind_calloc(memkind_t kind, size_t num, size_t size)
@@ -165,12 +173,18 @@ void *memkind_realloc(memkind_t kind, void *ptr, size_t size)
     return kind != NULL ? kind->ops->realloc(kind, ptr, size) : no_kind();
 }
 
-void memkind_free(memkind_t kind, void *ptr)
+static __attribute__((noinline)) void free_by_kind(memkind_t kind, void *ptr)
 {
-    if (__builtin_expect(kind != NULL, 1))
+    if (kind != NULL)
         kind->ops->free(kind, ptr);
     else
         memkind_arena_free_with_kind_detect(ptr);
+}
+
+void memkind_free(memkind_t kind, void *ptr)
+{
+    if (__builtin_expect(!memkind_arena_push(ptr), 0))
+        free_by_kind(kind, ptr);
 }
 
 size_t memkind_malloc_usable_size(memkind_t kind, void *ptr)

@@ -100,20 +100,19 @@ static void *no_kind(void)
 }
 
 /*
- * A block from this thread's cache, counted; NULL where there is more to do. Neither a kind's own
- * operations nor a program's decorator may be passed over.
+ * A block from this thread's cache, counted; NULL where there is more to do. A program's decorator
+ * must not be passed over. Kinds with operations of their own are not: see memkind_arena_fast.h.
  */
-static inline void *pop_counted(const struct thread_own *thread, const struct memkind *kind,
-                                size_t size)
+static inline void *pop_counted(const struct memkind *kind, size_t size)
 {
-    struct tier_counts *own = thread->counts;
-
-    if (UNLIKELY(own == NULL || size - 1 >= SIZE_CLASS_LARGEST) ||
-        UNLIKELY(kind->ops->malloc != memkind_arena_malloc || memtier_kind_malloc_post != NULL))
+    if (UNLIKELY(size - 1 >= thread_own_near.sizes || memtier_kind_malloc_post != NULL))
+        return NULL;
+    struct tier_counts *own = thread_own_near_counts();
+    if (UNLIKELY(own == NULL))
         return NULL;
     unsigned size_class = size_class_of(size);
-    unsigned owner = kind_registry_owner(kind);
-    void *block = thread_cache_pop_from(thread->caches[owner], size_class);
+    size_t owner = kind_registry_owner(kind);
+    void *block = thread_cache_pop_from(thread_own_near_caches()[owner], size_class);
     if (LIKELY(block != NULL))
         tier_counts_add_to(&own->bytes[owner], (long)size_class_size(size_class));
     return block;
@@ -133,7 +132,7 @@ static __attribute__((noinline)) void *kind_malloc_slowly(struct memkind *kind, 
 
 void *memtier_kind_malloc(memkind_t kind, size_t size)
 {
-    void *block = LIKELY(kind != NULL) ? pop_counted(thread_own_here(), kind, size) : NULL;
+    void *block = LIKELY(kind != NULL) ? pop_counted(kind, size) : NULL;
 
     return LIKELY(block != NULL) ? block : kind_malloc_slowly(kind, size);
 }
@@ -214,20 +213,18 @@ static __attribute__((noinline)) void free_slowly(struct memkind *kind, void *pt
  */
 static inline bool push_counted(const struct memkind *kind, void *ptr)
 {
-    const struct thread_own *thread = thread_own_here();
-    struct tier_counts *own = thread->counts;
-
-    if (UNLIKELY(own == NULL || memtier_kind_free_pre != NULL || !address_map_has(ptr)))
+    if (UNLIKELY((uintptr_t)ptr >= thread_own_near.blocks || memtier_kind_free_pre != NULL))
         return false;
+    struct tier_counts *own = thread_own_near_counts();
     const _Atomic uint8_t *byte = page_map_at_owned(ptr);
-    if (UNLIKELY(byte == NULL))
+    if (UNLIKELY(own == NULL || byte == NULL))
         return false;
-    unsigned size_class = atomic_load_explicit(byte, memory_order_relaxed);
+    unsigned size_class = page_map_read(byte);
     size_t owner = address_map_owner_known(ptr);
     /* A part's count is not its own. */
     if (UNLIKELY(owner >= ADDRESS_MAP_FIRST_OWNER + KIND_REGISTRY_FIRST_PART) ||
         UNLIKELY(kind != NULL && kind_registry_owner(kind) != owner) ||
-        UNLIKELY(!thread_cache_push_to(thread->caches[owner], size_class, ptr)))
+        UNLIKELY(!thread_cache_push_to(thread_own_near_caches()[owner], size_class, ptr)))
         return false;
     tier_counts_take_from(&own->bytes[owner], (long)size_class_size(size_class));
     return true;
@@ -263,32 +260,28 @@ static __attribute__((noinline)) void *malloc_slowly(struct memtier_memory *memo
 
 /* What a thread does between two looks at the ratio, where the size decides. */
 static __attribute__((noinline)) void *malloc_by_size(struct memtier_memory *memory, size_t size,
-                                                      const struct thread_own *thread,
                                                       struct tier_turn *turn)
 {
     if (UNLIKELY(turn->memory != memory->number || turn->countdown == 0))
         return malloc_slowly(memory, size);
     turn->countdown--;
     struct memkind *kind = tier_memory_by_size(memory, size);
-    void *block = pop_counted(thread, kind, size);
+    void *block = pop_counted(kind, size);
     return LIKELY(block != NULL) ? block : kind_malloc_slowly(kind, size);
 }
 
 /*
  * A block from this thread's cache for the kind whose turn it is; NULL where there is more to do.
  */
-static inline void *pop_in_turn(const struct thread_own *thread, const struct tier_turn *turn,
-                                size_t size)
+static inline void *pop_in_turn(const struct tier_turn *turn, size_t size)
 {
-    if (UNLIKELY(size - 1 >= SIZE_CLASS_LARGEST))
-        return NULL;
     unsigned size_class = size_class_of(size);
     _Atomic long *count = turn->count;
     long bytes =
         atomic_load_explicit(count, memory_order_relaxed) + (long)size_class_size(size_class);
     if (UNLIKELY(bytes > turn->limit))
         return NULL;
-    void *block = thread_cache_pop_from(thread->caches[turn->cache], size_class);
+    void *block = thread_cache_pop_from(thread_own_near_caches()[turn->cache], size_class);
     if (LIKELY(block != NULL))
         atomic_store_explicit(count, bytes, memory_order_relaxed);
     return block;
@@ -296,14 +289,15 @@ static inline void *pop_in_turn(const struct thread_own *thread, const struct ti
 
 void *memtier_malloc(struct memtier_memory *memory, size_t size)
 {
-    const struct thread_own *thread = thread_own_here();
-
-    if (UNLIKELY(memory == NULL || thread->counts == NULL))
+    if (UNLIKELY(memory == NULL || size - 1 >= thread_own_near.sizes))
         return malloc_slowly(memory, size);
-    struct tier_turn *turn = tier_memory_turn(memory, thread->counts);
+    struct tier_counts *own = thread_own_near_counts();
+    if (UNLIKELY(own == NULL))
+        return malloc_slowly(memory, size);
+    struct tier_turn *turn = tier_memory_turn(memory, own);
     if (turn->memory != memory->ratio_number)
-        return malloc_by_size(memory, size, thread, turn);
-    void *block = pop_in_turn(thread, turn, size);
+        return malloc_by_size(memory, size, turn);
+    void *block = pop_in_turn(turn, size);
     return LIKELY(block != NULL) ? block : malloc_slowly(memory, size);
 }
 

@@ -50,6 +50,8 @@ static int start_locked(void)
     if (err == 0)
         err = -late_key_create(LATE_KEY_CACHES, &thread_key, end_thread);
     done = err == 0;
+    if (done)
+        (void)thread_own_find(SIZE_CLASS_LARGEST);
     return err;
 }
 

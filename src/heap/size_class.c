@@ -8,7 +8,7 @@
 #include "heap/jemalloc_block.h"
 #include "heap/jemalloc_start.h"
 
-uint8_t size_class_table[SIZE_CLASS_LARGEST / SIZE_CLASS_QUANTUM + 1];
+uint8_t size_class_table[SIZE_CLASS_LARGEST / SIZE_CLASS_QUANTUM];
 uint32_t size_class_sizes[SIZE_CLASS_LIMIT];
 unsigned size_class_count;
 
@@ -32,9 +32,8 @@ static void fill_tables(void)
         }
         size_class_sizes[size_class] = (uint32_t)size;
         for (; done < size; done += SIZE_CLASS_QUANTUM)
-            size_class_table[done / SIZE_CLASS_QUANTUM + 1] = (uint8_t)size_class;
+            size_class_table[done / SIZE_CLASS_QUANTUM] = (uint8_t)size_class;
     }
-    size_class_table[0] = 1;
     size_class_count = size_class;
 }
 

@@ -14,7 +14,9 @@
 #define SIZE_CLASS_QUANTUM 8  /* all sizes are multiples of it */
 #define SIZE_CLASS_LIMIT   64 /* there are fewer classes than this */
 
-extern uint8_t size_class_table[SIZE_CLASS_LARGEST / SIZE_CLASS_QUANTUM + 1];
+/* By (size - 1) / SIZE_CLASS_QUANTUM. */
+extern uint8_t size_class_table[SIZE_CLASS_LARGEST / SIZE_CLASS_QUANTUM]
+    __attribute__((visibility("hidden")));
 extern uint32_t size_class_sizes[SIZE_CLASS_LIMIT];
 extern unsigned size_class_count; /* classes are 1 ... size_class_count */
 
@@ -27,7 +29,7 @@ int size_class_init(void);
 /* The class of a request of 1 ... SIZE_CLASS_LARGEST bytes. */
 static inline unsigned size_class_of(size_t size)
 {
-    return size_class_table[(size + SIZE_CLASS_QUANTUM - 1) / SIZE_CLASS_QUANTUM];
+    return size_class_table[(size - 1) / SIZE_CLASS_QUANTUM];
 }
 
 /* The usable size of blocks of a class, not 0. */

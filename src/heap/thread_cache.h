@@ -39,6 +39,7 @@
 
 #include "heap/cache_bin.h"
 #include "heap/size_class.h"
+#include "heap/thread_own.h"
 
 /* Heaps are numbered by their owner in the address map. */
 #define THREAD_CACHE_HEAPS 800
@@ -46,59 +47,49 @@
 struct thread_cache {
     atomic_bool busy;   /* the owner is on the fast path */
     atomic_bool closed; /* the owner must take the slow path */
-    unsigned countdown; /* pops until the owner takes the slow path once, for maintenance */
+    int countdown;      /* pops until the owner takes the slow path once, for maintenance */
     struct cache_bin bins[SIZE_CLASS_LIMIT]; /* that of class 0 never has room for a block */
 };
 
-struct tier_counts;
-
-/* The library's data of the calling thread, together: one lookup of thread-local data is a large
- * part of what an allocation costs. */
-struct thread_own {
-    struct thread_cache **caches; /* by number of the heap; never NULL */
-    struct tier_counts *counts;   /* of kinds/tier_counts.h; NULL: none */
-};
-
-extern _Thread_local struct thread_own thread_own;
-
-/*
- * The address of thread_own, for a function that uses it twice: without the barrier, compilers
- * compute the address for each use.
- */
-static inline struct thread_own *thread_own_here(void)
-{
-    struct thread_own *own = &thread_own;
-
-    __asm__("" : "+r"(own));
-    return own;
-}
-
-/* The bin of the class; the barrier as above. */
+/* The barrier keeps the index in a register: without it, compilers compute it for each member. */
 static inline struct cache_bin *thread_cache_bin(struct thread_cache *cache, unsigned size_class)
 {
-    struct cache_bin *bin = &cache->bins[size_class];
+    size_t words = (size_t)size_class * (sizeof(struct cache_bin) / sizeof(void *));
 
-    __asm__("" : "+r"(bin));
-    return bin;
+    __asm__("" : "+r"(words));
+    return (struct cache_bin *)((void **)cache->bins + words);
+}
+
+/* On x86-64, loads are not reordered, and a plain load is part of the comparison. */
+static inline bool thread_cache_is_closed(struct thread_cache *cache)
+{
+#ifdef THREAD_OWN_HAS_NEAR
+    atomic_signal_fence(memory_order_acquire);
+    return *(const bool *)&cache->closed;
+#else
+    return atomic_load_explicit(&cache->closed, memory_order_acquire);
+#endif
 }
 
 /* A block of the class; NULL where the cache is closed or has none, for heap_alloc() to get. */
 static inline void *thread_cache_pop_from(struct thread_cache *cache, unsigned size_class)
 {
     struct cache_bin *bin = thread_cache_bin(cache, size_class);
-    void *block = NULL;
 
     atomic_store_explicit(&cache->busy, true, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
-    if (__builtin_expect(!atomic_load_explicit(&cache->closed, memory_order_acquire) &&
-                             top != bin->base && cache->countdown != 0,
-                         1)) {
-        cache->countdown--;
-        block = *--top;
-        atomic_store_explicit(&bin->top, top, memory_order_relaxed);
+    if (__builtin_expect(
+            thread_cache_is_closed(cache) || top == bin->base || --cache->countdown < 0, 0)) {
+        atomic_store_explicit(&cache->busy, false, memory_order_release);
+        return NULL;
     }
+    void *block = *--top;
+    atomic_store_explicit(&bin->top, top, memory_order_relaxed);
     atomic_store_explicit(&cache->busy, false, memory_order_release);
+    /* Makes the caller's test for NULL part of the tests above. */
+    if (block == NULL)
+        __builtin_unreachable();
     return block;
 }
 
@@ -114,19 +105,18 @@ static inline bool thread_cache_push_to(struct thread_cache *cache, unsigned siz
                                         void *block)
 {
     struct cache_bin *bin = thread_cache_bin(cache, size_class);
-    bool pushed = false;
 
     atomic_store_explicit(&cache->busy, true, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
-    if (__builtin_expect(
-            !atomic_load_explicit(&cache->closed, memory_order_acquire) && top != bin->end, 1)) {
-        *top = block;
-        atomic_store_explicit(&bin->top, top + 1, memory_order_relaxed);
-        pushed = true;
+    if (__builtin_expect(thread_cache_is_closed(cache) || top == bin->end, 0)) {
+        atomic_store_explicit(&cache->busy, false, memory_order_release);
+        return false;
     }
+    *top = block;
+    atomic_store_explicit(&bin->top, top + 1, memory_order_relaxed);
     atomic_store_explicit(&cache->busy, false, memory_order_release);
-    return pushed;
+    return true;
 }
 
 /* The same with the calling thread's cache of the heap. */

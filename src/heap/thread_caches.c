@@ -8,11 +8,12 @@
 #include "heap/block_source.h"
 #include "heap/owned_cache.h"
 #include "heap/transfer_cache.h"
+#include "space/address_map.h"
 #include "util/fork_generation.h"
 #include "util/lock.h"
 
 #define BATCH_LARGEST       (CACHE_BIN_BLOCKS / 2)
-#define MAINTAIN_AFTER_POPS 2048u /* at the latest, if a second has passed */
+#define MAINTAIN_AFTER_POPS 2048 /* at the latest, if a second has passed */
 
 int thread_caches_init(struct thread_caches *caches, struct block_source *source, unsigned number)
 {
@@ -144,8 +145,11 @@ void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class)
         return alloc_one(caches->source, size_class);
     blocks[0] = pop_or_plan(owned, size_class, &wanted);
     lock_release(&owned->lock);
-    if (blocks[0] == NULL)
+    if (blocks[0] == NULL) {
         refill(owned, size_class, blocks, wanted);
+        /* By now the address map has its tables. */
+        thread_own_open_free(address_map_end);
+    }
     thread_caches_maintain(caches);
     return blocks[0];
 }

@@ -11,6 +11,7 @@
 #include "heap/heap_stats.h"
 #include "heap/heap_unused.h"
 #include "kinds/kind_registry.h"
+#include "kinds/memkind_arena_fast.h"
 #include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_default_internal.h"
 #include "kinds/static_kinds.h"
@@ -119,6 +120,9 @@ static int attach(struct memkind *kind, struct arena_kind *arena_kind, struct sp
     }
     if (space == NULL)
         kind_registry_count_mixed(1);
+    /* The program's own operations must not be passed over. */
+    if (kind->ops->malloc != memkind_arena_malloc || kind->ops->free != memkind_arena_free)
+        thread_own_close();
     publish_heap(kind, heap);
     return MEMKIND_SUCCESS;
 }
@@ -373,20 +377,28 @@ static void *alloc(struct memkind *kind, size_t size, size_t alignment, bool zer
 }
 
 /* Apart, so that the usual way needs no stack frame. */
-static __attribute__((noinline)) void *malloc_slowly(struct memkind *kind, size_t size)
+static __attribute__((noinline, cold)) void *malloc_slowly(struct memkind *kind, size_t size)
 {
     return memkind_default_refuses(kind, size) ? NULL : alloc(kind, size, 0, false);
 }
 
-void *memkind_arena_malloc(struct memkind *kind, size_t size)
+/* Where a thread's variables are found by a call. */
+static __attribute__((noinline)) void *malloc_far(struct memkind *kind, size_t size)
 {
-    if (__builtin_expect(size - 1 < SIZE_CLASS_LARGEST, 1)) {
+    if (thread_own_near.sizes == 0 && size - 1 < SIZE_CLASS_LARGEST) {
         void *block = thread_cache_pop(kind_registry_owner(kind), size_class_of(size));
 
-        if (__builtin_expect(block != NULL, 1))
+        if (block != NULL)
             return block;
     }
     return malloc_slowly(kind, size);
+}
+
+void *memkind_arena_malloc(struct memkind *kind, size_t size)
+{
+    void *block = memkind_arena_pop(kind, size);
+
+    return __builtin_expect(block != NULL, 1) ? block : malloc_far(kind, size);
 }
 
 void *memkind_arena_calloc(struct memkind *kind, size_t num, size_t size)
@@ -444,23 +456,39 @@ static inline void free_with(void *ptr, void (*free_to)(struct heap *heap, void 
         owner->ops->free(owner, ptr);
 }
 
-static __attribute__((noinline)) void free_slowly(void *ptr)
+static __attribute__((noinline, cold)) void free_slowly(void *ptr)
 {
     free_with(ptr, heap_free);
+}
+
+/* Where a thread's variables are found by a call. */
+static __attribute__((noinline)) void free_far(void *ptr)
+{
+    if (thread_own_near.blocks == 0 && address_map_has(ptr) &&
+        thread_cache_push(address_map_owner_known(ptr), page_map_get_owned(ptr), ptr))
+        return;
+    free_slowly(ptr);
 }
 
 void memkind_arena_free(struct memkind *kind, void *ptr)
 {
     (void)kind;
-    /* The kind is found from the block: that costs no more than to believe the caller. */
-    if (__builtin_expect(address_map_has(ptr), 1)) {
-        unsigned size_class = page_map_get_owned(ptr);
+    if (__builtin_expect(!memkind_arena_push(ptr), 0))
+        free_far(ptr);
+}
 
-        if (__builtin_expect(size_class != 0, 1) &&
-            __builtin_expect(thread_cache_push(address_map_owner_known(ptr), size_class, ptr), 1))
-            return;
-    }
-    free_slowly(ptr);
+void *memkind_arena_malloc_or(struct memkind *kind, size_t size,
+                              void *(*otherwise)(struct memkind *kind, size_t size))
+{
+    void *block = memkind_arena_pop(kind, size);
+
+    return __builtin_expect(block != NULL, 1) ? block : otherwise(kind, size);
+}
+
+void memkind_arena_free_or(void *ptr, void (*otherwise)(void *ptr))
+{
+    if (__builtin_expect(!memkind_arena_push(ptr), 0))
+        otherwise(ptr);
 }
 
 void *memkind_arena_malloc_uncached(struct memkind *kind, size_t size)

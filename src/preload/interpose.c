@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memkind/internal/memkind_arena.h"
 #include "preload/full.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"
@@ -242,6 +243,24 @@ void preload_free_uncached(void *ptr)
  * libmemkind needs nothing from the kind that it would not get.
  */
 
+/* Where the fast way has no block. */
+static __attribute__((noinline)) void *malloc_again(memkind_t own, size_t size)
+{
+    void *block = preload.serving.fast_malloc(own, size);
+
+    return LIKELY(block != NULL) ? block : malloc_slowly(size, NULL);
+}
+
+static __attribute__((noinline)) void free_by_kind(void *ptr)
+{
+    memkind_t kind = memkind_detect_kind(ptr);
+
+    if (LIKELY(kind == preload_self.kind))
+        preload.free(kind, ptr);
+    else
+        free_slowly(ptr);
+}
+
 EXPORT void *malloc(size_t size)
 {
     if (UNLIKELY(size <= preload_self.unfit)) {
@@ -251,18 +270,15 @@ EXPORT void *malloc(size_t size)
     }
     if (UNLIKELY(callers_include(&preload.libc, CALLER())))
         return __libc_malloc(size);
-    void *block = preload.malloc(preload_self.kind, size);
-    return LIKELY(block != NULL) ? block : malloc_slowly(size, NULL);
+    return preload.malloc(preload_self.kind, size, malloc_again);
 }
 
 EXPORT void free(void *ptr)
 {
-    memkind_t kind = memkind_detect_kind(ptr);
-
-    if (LIKELY(kind == preload_self.kind))
-        preload.free(kind, ptr);
+    if (LIKELY(preload_self.frees_all))
+        memkind_arena_free_or(ptr, free_by_kind);
     else
-        free_slowly(ptr);
+        free_by_kind(ptr);
 }
 
 EXPORT void *calloc(size_t num, size_t size)

@@ -53,19 +53,26 @@ struct preload_self {
     size_t unfit;
     /* Where the thread is FAST, the kind that it uses; else preload_nobody, which has no blocks. */
     memkind_t kind;
-    memkind_t own;       /* of several, the one that the thread takes; NULL: the first */
+    bool frees_all; /* the thread is FAST, and memkind_arena_free_or() serves all kinds there are */
+    memkind_t own;  /* of several, the one that the thread takes; NULL: the first */
     unsigned visits;     /* how often the thread came here while it was not FAST; see reached.c */
     unsigned char state; /* read it here, write it by preload_set_thread() */
 };
 
-extern _Thread_local struct preload_self preload_self;
+/* Nobody looks these up by name. */
+#define PRELOAD_HIDDEN __attribute__((visibility("hidden")))
+
+extern _Thread_local struct preload_self preload_self PRELOAD_HIDDEN;
 extern struct memkind preload_nobody;
 
 /* Written once, the kind last; a library that started before this one may have threads already. */
 struct preload {
     memkind_t kind; /* the first; NULL: libc serves everything; preload_kind() reads it */
-    void *(*malloc)(memkind_t own, size_t size); /* the fast ways, see serving.h */
+    /* The fast ways, see serving.h. Where that of malloc fails, it calls and returns otherwise().
+     */
+    void *(*malloc)(memkind_t own, size_t size, void *(*otherwise)(memkind_t own, size_t size));
     void (*free)(memkind_t kind, void *ptr);
+    bool frees_all;              /* the fast way of free is memkind_arena_free_or() */
     struct serving serving;      /* all kinds, and how they are asked */
     struct callers_code libc;    /* which gets none of the kinds' blocks */
     struct callers_code libnuma; /* nor does it while a thread is COLD */
@@ -79,7 +86,7 @@ struct preload {
     atomic_size_t refused; /* and how often the kinds had no room and NULL was the answer */
 };
 
-extern struct preload preload;
+extern struct preload preload PRELOAD_HIDDEN;
 
 /* The first kind, and with it the rest; NULL where there is none yet. */
 static inline memkind_t preload_kind(void)
@@ -100,6 +107,7 @@ static inline void preload_set_thread(unsigned char state)
     preload_self.state = state;
     preload_self.unfit = fast ? PRELOAD_LEAST_BLOCK - 1 : SIZE_MAX;
     preload_self.kind = fast ? preload_own_kind() : &preload_nobody;
+    preload_self.frees_all = fast && preload.frees_all;
 }
 
 /* Whether blocks of the kind are malloc's in this process: not where the program made the kind. */

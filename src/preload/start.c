@@ -58,6 +58,14 @@ static void set_fallback(const struct serving *serving)
             (void)memkind_arena_set_fallback(serving->kinds[i], true);
 }
 
+/* The fast way of malloc that the serving has, in the form of memkind_arena_malloc_or(). */
+static void *serve_or(memkind_t own, size_t size, void *(*otherwise)(memkind_t, size_t))
+{
+    void *block = preload.serving.fast_malloc(own, size);
+
+    return __builtin_expect(block != NULL, 1) ? block : otherwise(own, size);
+}
+
 static void activate(const struct settings *settings, const struct serving *serving)
 {
     memkind_t first = serving->kinds[0];
@@ -77,8 +85,10 @@ static void activate(const struct settings *settings, const struct serving *serv
                         ? PRELOAD_FAST
                         : PRELOAD_FILTERED;
     ratio_set(settings->dram, settings->pmem);
-    preload.malloc = serving->fast_malloc;
+    preload.malloc =
+        serving->fast_malloc == memkind_arena_malloc ? memkind_arena_malloc_or : serve_or;
     preload.free = serving->fast_free;
+    preload.frees_all = serving->fast_free == memkind_arena_free;
     preload.libc = callers_find((uintptr_t)gnu_get_libc_version);
     preload.libnuma = callers_find((uintptr_t)dlsym(RTLD_DEFAULT, "numa_available"));
     __atomic_store_n(&preload.kind, first, __ATOMIC_RELEASE);

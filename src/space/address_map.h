@@ -51,10 +51,10 @@ struct address_map_tables {
 };
 
 /* Written once, before address_map_end. */
-extern struct address_map_tables *address_map_tables;
+extern struct address_map_tables *address_map_tables __attribute__((visibility("hidden")));
 
 /* Addresses below are in the tables: 0 while there are none. */
-extern uintptr_t address_map_end;
+extern uintptr_t address_map_end __attribute__((visibility("hidden")));
 
 /* The entry of ptr in a table of address_map_tables, which are there. */
 #define ADDRESS_MAP_ENTRY(table, ptr) \

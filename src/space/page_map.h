@@ -65,6 +65,16 @@ static inline const _Atomic uint8_t *page_map_at_owned(const void *ptr)
     return bytes + ((uintptr_t)ptr >> PAGE_MAP_PAGE_SHIFT) % PAGE_MAP_GRANULE_PAGES;
 }
 
+/* A byte. Compilers extend what they load atomically by an instruction of its own. */
+static inline unsigned page_map_read(const _Atomic uint8_t *byte)
+{
+#if defined(__x86_64__) && !defined(ADDRESS_MAP_SANITIZED)
+    return *(const uint8_t *)byte;
+#else
+    return atomic_load_explicit(byte, memory_order_relaxed);
+#endif
+}
+
 static inline unsigned page_map_get_owned(const void *ptr)
 {
     const _Atomic uint8_t *byte = page_map_at_owned(ptr);

@@ -174,6 +174,51 @@ static void test_pages_that_cannot_be_placed(void **state)
     assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
 }
 
+/* -- The kind's own malloc and free ------------------------------------------------------------ */
+
+static unsigned own_mallocs, own_frees;
+
+static void *count_malloc(struct memkind *kind, size_t size)
+{
+    own_mallocs++;
+    return memkind_arena_malloc(kind, size);
+}
+
+static void count_free(struct memkind *kind, void *ptr)
+{
+    own_frees++;
+    memkind_arena_free(kind, ptr);
+}
+
+/* Threads keep blocks of the kind, and of another one from before: none is handed out past the
+ * kind's operations. */
+static void test_own_malloc_and_free(void **state)
+{
+    struct memkind_ops ops = arena_ops;
+    struct memkind kind = {0};
+    memkind_t other = fixture_pmem(0);
+
+    (void)state;
+    use(other);
+    ops.malloc = count_malloc;
+    ops.free = count_free;
+    assert_int_equal(memkind_arena_create(&kind, &ops, "counts"), MEMKIND_SUCCESS);
+    own_mallocs = 0;
+    own_frees = 0;
+    for (unsigned i = 1; i <= BLOCKS; i++) {
+        void *block = memkind_malloc(&kind, 100);
+
+        assert_non_null(block);
+        assert_int_equal(own_mallocs, i);
+        memkind_free(&kind, block);
+        assert_int_equal(own_frees, i);
+    }
+    use(other);
+    assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
+    use(other);
+    fixture_destroy(other);
+}
+
 /* -- Hooks of the program ---------------------------------------------------------------------- */
 
 /* As in jemalloc(3), version 5.3. */
@@ -464,6 +509,57 @@ static uint64_t number_of(memkind_t kind, const char *name)
     return value;
 }
 
+static unsigned refused_mallocs, refused_frees;
+
+static void *refused_malloc(struct memkind *kind, size_t size)
+{
+    refused_mallocs++;
+    return memkind_arena_malloc(kind, size);
+}
+
+static void refused_free(void *ptr)
+{
+    refused_frees++;
+    memkind_arena_free_with_kind_detect(ptr);
+}
+
+static unsigned foreign_frees;
+
+static void count_foreign(void *ptr)
+{
+    (void)ptr;
+    foreign_frees++;
+}
+
+static void test_fast_ways(void **state)
+{
+    memkind_t kind = fixture_pmem(0);
+    int foreign;
+
+    (void)state;
+    void *block = memkind_arena_malloc_or(kind, 100, refused_malloc);
+    assert_ptr_equal(memkind_detect_kind(block), kind);
+    assert_int_equal(refused_mallocs, 1);
+    /* By now the thread keeps blocks of the kind. */
+    memkind_arena_free_or(block, refused_free);
+    assert_int_equal(refused_frees, 0);
+    assert_ptr_equal(memkind_arena_malloc_or(kind, 100, refused_malloc), block);
+    assert_int_equal(refused_mallocs, 1);
+    memkind_arena_free_or(block, refused_free);
+    assert_int_equal(refused_frees, 0);
+    /* A block that no thread keeps, none, and one that is not the library's. */
+    block = memkind_arena_malloc_or(kind, MIB, refused_malloc);
+    assert_non_null(block);
+    assert_int_equal(refused_mallocs, 2);
+    memkind_arena_free_or(block, refused_free);
+    assert_int_equal(refused_frees, 1);
+    memkind_arena_free_or(NULL, refused_free);
+    assert_int_equal(refused_frees, 2);
+    memkind_arena_free_or(&foreign, count_foreign);
+    assert_int_equal(foreign_frees, 1);
+    fixture_destroy(kind);
+}
+
 /* The third size class, of 48 bytes. */
 #define BIN_SIZE    "arenas.bin.3.size"
 #define BIN_CURREGS "stats.arenas.0.bins.3.curregs"
@@ -633,7 +729,9 @@ int main(void)
         FIXTURE_TEST_ON_PMEM(test_slab_of_a_block),
         FIXTURE_TEST_ON_PMEM(test_names_of_no_number),
         FIXTURE_TEST_ON_PMEM(test_uncached_in_a_child),
+        FIXTURE_TEST(test_fast_ways),
         FIXTURE_TEST(test_one_kind_too_many),
+        FIXTURE_TEST(test_own_malloc_and_free),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

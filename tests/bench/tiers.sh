@@ -41,7 +41,7 @@ cost()
 kind=$(cost kind)
 [ "$kind" -gt 500 ] || { echo "a kind takes $kind tenths: not counted" >&2; exit 1; }
 # The threshold's cost includes checking the ratio every 20 operations.
-for limit in counted:25 ratio:25 threshold:80; do
+for limit in counted:28 ratio:32 threshold:80; do
     how=${limit%:*}
     beyond=$(cost "$how")
     beyond=$((beyond - kind))

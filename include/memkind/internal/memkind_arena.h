@@ -62,6 +62,16 @@ int memkind_set_arena_map_len(struct memkind *kind);
 void *memkind_arena_malloc_uncached(struct memkind *kind, size_t size);
 void memkind_arena_free_uncached(struct memkind *kind, void *ptr);
 
+/*
+ * The fast ways alone, for a library that stands in for malloc(3) and has to do more where they
+ * fail: a block that the calling thread keeps for the kind, or what otherwise(kind, size) returns;
+ * and a block of any kind, for the calling thread to keep, or else otherwise(ptr). Any ptr is
+ * allowed, of this library or not.
+ */
+void *memkind_arena_malloc_or(struct memkind *kind, size_t size,
+                              void *(*otherwise)(struct memkind *kind, size_t size));
+void memkind_arena_free_or(void *ptr, void (*otherwise)(void *ptr));
+
 /* How a slab, in which blocks of one size lie, is used, and all slabs of that size in its arena. */
 struct memkind_arena_slab {
     void *being_filled; /* the slab that new blocks come from; NULL where there is none */
