@@ -23,8 +23,8 @@
 #define ATFORK_MOST 256 /* that can wait */
 
 /* What pthread_atfork(3) calls, with what tells the library that it was called from. */
-__attribute__((visibility("default"))) int
-__register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library);
+EXPORT int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+                             void *library);
 
 typedef int atfork_function(void (*)(void), void (*)(void), void (*)(void), void *);
 

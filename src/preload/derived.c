@@ -16,8 +16,6 @@
 
 #include "preload/preload.h"
 
-#define EXPORT __attribute__((visibility("default")))
-
 /* C23; not yet in every libc's headers. */
 EXPORT void free_sized(void *ptr, size_t size);
 EXPORT void free_aligned_sized(void *ptr, size_t alignment, size_t size);

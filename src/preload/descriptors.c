@@ -23,7 +23,6 @@
 #include "os/descriptor.h"
 #include "preload/preload.h"
 
-#define EXPORT    __attribute__((visibility("default")))
 #define OWN_MOST  (SERVING_MOST_KINDS + 1)
 #define LIST_SIZE 4096 /* of a part of a directory's list */
 

@@ -10,7 +10,7 @@
 
 #include "preload/preload.h"
 
-__attribute__((visibility("default"))) void *dlopen(const char *file, int mode)
+EXPORT void *dlopen(const char *file, int mode)
 {
     __typeof__(dlopen) *next = PRELOAD_BEHIND(dlopen);
 

@@ -17,8 +17,6 @@
 
 #include "preload/preload.h"
 
-#define EXPORT __attribute__((visibility("default")))
-
 /* Of jemalloc(3): the alignment's logarithm, and whether bytes are to be zero. */
 #define FLAG_LG_ALIGN_MASK 0x3f
 #define FLAG_ZERO          0x40

@@ -22,8 +22,6 @@
 #include "preload/utilization.h"
 #include "preload/whole_heap.h"
 
-#define EXPORT __attribute__((visibility("default")))
-
 EXPORT int mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size);
 EXPORT int mallctlnametomib(const char *name, size_t *mib, size_t *mib_length);
 EXPORT int mallctlbymib(const size_t *mib, size_t mib_length, void *old, size_t *old_size,

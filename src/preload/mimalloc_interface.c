@@ -14,10 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "preload/forward.h"
 #include "preload/preload.h"
 #include "preload/whole_heap.h"
-
-#define EXPORT __attribute__((visibility("default")))
 
 /* -- Allocation -------------------------------------------------------------------------------- */
 
@@ -46,92 +45,49 @@ static void *calloc_aligned(size_t num, size_t size, size_t alignment)
     return NULL;
 }
 
-/* A function that gives a block. */
-#define ALLOCATES(type, name, parameters, arguments, ours) \
-    EXPORT type name parameters;                           \
-                                                           \
-    type name parameters                                   \
-    {                                                      \
-        __typeof__(name) *next = PRELOAD_NEXT(name);       \
-                                                           \
-        return next != NULL ? next arguments : (ours);     \
-    }
-
-ALLOCATES(void *, mi_malloc, (size_t size), (size), malloc(size))
-ALLOCATES(void *, mi_malloc_small, (size_t size), (size), malloc(size))
-ALLOCATES(void *, mi_zalloc, (size_t size), (size), calloc(1, size))
-ALLOCATES(void *, mi_zalloc_small, (size_t size), (size), calloc(1, size))
-ALLOCATES(void *, mi_calloc, (size_t num, size_t size), (num, size), calloc(num, size))
-ALLOCATES(void *, mi_mallocn, (size_t num, size_t size), (num, size), multiplied(num, size))
-ALLOCATES(void *, mi_malloc_aligned, (size_t size, size_t alignment), (size, alignment),
-          memalign(alignment, size))
-ALLOCATES(void *, mi_zalloc_aligned, (size_t size, size_t alignment), (size, alignment),
-          zeroed(memalign(alignment, size), size))
-ALLOCATES(void *, mi_calloc_aligned, (size_t num, size_t size, size_t alignment),
-          (num, size, alignment), calloc_aligned(num, size, alignment))
-ALLOCATES(void *, mi_memalign, (size_t alignment, size_t size), (alignment, size),
-          memalign(alignment, size))
-ALLOCATES(void *, mi_aligned_alloc, (size_t alignment, size_t size), (alignment, size),
-          aligned_alloc(alignment, size))
-ALLOCATES(int, mi_posix_memalign, (void **memptr, size_t alignment, size_t size),
-          (memptr, alignment, size), posix_memalign(memptr, alignment, size))
+FORWARD_ALLOCATION(void *, mi_malloc, (size_t size), (size), malloc(size))
+FORWARD_ALLOCATION(void *, mi_malloc_small, (size_t size), (size), malloc(size))
+FORWARD_ALLOCATION(void *, mi_zalloc, (size_t size), (size), calloc(1, size))
+FORWARD_ALLOCATION(void *, mi_zalloc_small, (size_t size), (size), calloc(1, size))
+FORWARD_ALLOCATION(void *, mi_calloc, (size_t num, size_t size), (num, size), calloc(num, size))
+FORWARD_ALLOCATION(void *, mi_mallocn, (size_t num, size_t size), (num, size),
+                   multiplied(num, size))
+FORWARD_ALLOCATION(void *, mi_malloc_aligned, (size_t size, size_t alignment), (size, alignment),
+                   memalign(alignment, size))
+FORWARD_ALLOCATION(void *, mi_zalloc_aligned, (size_t size, size_t alignment), (size, alignment),
+                   zeroed(memalign(alignment, size), size))
+FORWARD_ALLOCATION(void *, mi_calloc_aligned, (size_t num, size_t size, size_t alignment),
+                   (num, size, alignment), calloc_aligned(num, size, alignment))
+FORWARD_ALLOCATION(void *, mi_memalign, (size_t alignment, size_t size), (alignment, size),
+                   memalign(alignment, size))
+FORWARD_ALLOCATION(void *, mi_aligned_alloc, (size_t alignment, size_t size), (alignment, size),
+                   aligned_alloc(alignment, size))
+FORWARD_ALLOCATION(int, mi_posix_memalign, (void **memptr, size_t alignment, size_t size),
+                   (memptr, alignment, size), posix_memalign(memptr, alignment, size))
 /* The page size that it reads never changes. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-ALLOCATES(void *, mi_valloc, (size_t size), (size), valloc(size))
-ALLOCATES(void *, mi_pvalloc, (size_t size), (size), pvalloc(size))
-ALLOCATES(char *, mi_strdup, (const char *text), (text), text != NULL ? strdup(text) : NULL)
-ALLOCATES(char *, mi_strndup, (const char *text, size_t most), (text, most),
-          text != NULL ? strndup(text, most) : NULL)
+FORWARD_ALLOCATION(void *, mi_valloc, (size_t size), (size), valloc(size))
+FORWARD_ALLOCATION(void *, mi_pvalloc, (size_t size), (size), pvalloc(size))
+FORWARD_ALLOCATION(char *, mi_strdup, (const char *text), (text),
+                   text != NULL ? strdup(text) : NULL)
+FORWARD_ALLOCATION(char *, mi_strndup, (const char *text, size_t most), (text, most),
+                   text != NULL ? strndup(text, most) : NULL)
 
 /* -- Blocks ------------------------------------------------------------------------------------ */
 
-static bool is_in_kind(const void *ptr)
-{
-    return memkind_detect_kind((void *)(uintptr_t)ptr) != NULL;
-}
+FORWARD_FREE(mi_free, (void *ptr), (ptr))
+FORWARD_FREE(mi_cfree, (void *ptr), (ptr))
+FORWARD_FREE(mi_free_size, (void *ptr, size_t size), (ptr, size))
+FORWARD_FREE(mi_free_aligned, (void *ptr, size_t alignment), (ptr, alignment))
+FORWARD_FREE(mi_free_size_aligned, (void *ptr, size_t size, size_t alignment),
+             (ptr, size, alignment))
 
-/* A function that gets a block, called ptr. */
-#define TAKES(name, parameters, arguments)                                      \
-    EXPORT void name parameters;                                                \
-                                                                                \
-    void name parameters                                                        \
-    {                                                                           \
-        __typeof__(name) *next = is_in_kind(ptr) ? NULL : PRELOAD_BEHIND(name); \
-                                                                                \
-        if (next != NULL)                                                       \
-            next arguments;                                                     \
-        else                                                                    \
-            free(ptr);                                                          \
-    }
-
-TAKES(mi_free, (void *ptr), (ptr))
-TAKES(mi_cfree, (void *ptr), (ptr))
-TAKES(mi_free_size, (void *ptr, size_t size), (ptr, size))
-TAKES(mi_free_aligned, (void *ptr, size_t alignment), (ptr, alignment))
-TAKES(mi_free_size_aligned, (void *ptr, size_t size, size_t alignment), (ptr, size, alignment))
-
-/* A function that asks something about a block, or for another size of one. */
-#define QUERIES(type, name, parameters, arguments, ours)                        \
-    EXPORT type name parameters;                                                \
-                                                                                \
-    type name parameters                                                        \
-    {                                                                           \
-        __typeof__(name) *next = is_in_kind(ptr) ? NULL : PRELOAD_BEHIND(name); \
-                                                                                \
-        return next != NULL ? next arguments : (ours);                          \
-    }
-
-static size_t usable(const void *ptr)
-{
-    return malloc_usable_size((void *)(uintptr_t)ptr);
-}
-
-QUERIES(size_t, mi_usable_size, (const void *ptr), (ptr), usable(ptr))
-QUERIES(size_t, mi_malloc_size, (const void *ptr), (ptr), usable(ptr))
-QUERIES(size_t, mi_malloc_usable_size, (const void *ptr), (ptr), usable(ptr))
-QUERIES(bool, mi_is_in_heap_region, (const void *ptr), (ptr), is_in_kind(ptr))
-QUERIES(bool, mi_check_owned, (const void *ptr), (ptr), is_in_kind(ptr))
-QUERIES(bool, mi_heap_contains_block, (void *heap, const void *ptr), (heap, ptr), false)
-QUERIES(bool, mi_heap_check_owned, (void *heap, const void *ptr), (heap, ptr), false)
+FORWARD_QUERY(size_t, mi_usable_size, (const void *ptr), (ptr), forward_usable_size(ptr))
+FORWARD_QUERY(size_t, mi_malloc_size, (const void *ptr), (ptr), forward_usable_size(ptr))
+FORWARD_QUERY(size_t, mi_malloc_usable_size, (const void *ptr), (ptr), forward_usable_size(ptr))
+FORWARD_QUERY(bool, mi_is_in_heap_region, (const void *ptr), (ptr), forward_is_in_kind(ptr))
+FORWARD_QUERY(bool, mi_check_owned, (const void *ptr), (ptr), forward_is_in_kind(ptr))
+FORWARD_QUERY(bool, mi_heap_contains_block, (void *heap, const void *ptr), (heap, ptr), false)
+FORWARD_QUERY(bool, mi_heap_check_owned, (void *heap, const void *ptr), (heap, ptr), false)
 
 /* -- Sizes ------------------------------------------------------------------------------------- */
 
@@ -163,7 +119,7 @@ static void *move(void *ptr, const struct request *request, size_t before)
 /* Of a block in a kind, or of a new one. */
 static void *resize(void *ptr, const struct request *request)
 {
-    size_t before = ptr != NULL ? usable(ptr) : 0;
+    size_t before = ptr != NULL ? forward_usable_size(ptr) : 0;
     size_t size = request->size != 0 ? request->size : 1; /* realloc(3) would free the block */
     bool moves = request->alignment > PRELOAD_LEAST_BLOCK || request->offset != 0;
     void *block = moves ? move(ptr, request, before) : realloc(ptr, size);
@@ -189,7 +145,7 @@ static void *resize_array(void *ptr, size_t num, struct request request)
 
 /* Each has a twin for a heap of the program's. */
 #define RESIZES(name, parameters, arguments, ours) \
-    QUERIES(void *, mi_##name, parameters, arguments, ours)
+    FORWARD_QUERY(void *, mi_##name, parameters, arguments, ours)
 
 RESIZES(realloc, (void *ptr, size_t size), (ptr, size), resize(ptr, REQUEST(.size = size)))
 RESIZES(reallocf, (void *ptr, size_t size), (ptr, size),
@@ -261,8 +217,10 @@ RESIZES(heap_recalloc_aligned_at,
                      ARRAY(.size = size, .alignment = alignment, .offset = offset, .zero = true)))
 
 /* In its place, or not at all. */
-RESIZES(expand, (void *ptr, size_t size), (ptr, size), size <= usable(ptr) ? ptr : NULL)
-RESIZES(_expand, (void *ptr, size_t size), (ptr, size), size <= usable(ptr) ? ptr : NULL)
+RESIZES(expand, (void *ptr, size_t size), (ptr, size),
+        size <= forward_usable_size(ptr) ? ptr : NULL)
+RESIZES(_expand, (void *ptr, size_t size), (ptr, size),
+        size <= forward_usable_size(ptr) ? ptr : NULL)
 
 /* -- The heap ---------------------------------------------------------------------------------- */
 

@@ -30,6 +30,7 @@
 #include "memkind/internal/memkind_pmem.h"
 #include "memkind/internal/memkind_private.h"
 #include "preload/callers.h"
+#include "preload/export.h"
 #include "preload/serving.h"
 
 /* libc's malloc, by its other name. */

@@ -8,9 +8,8 @@
 
 #include "preload/preload.h"
 
-__attribute__((visibility("default"))) int pthread_create(pthread_t *thread,
-                                                          const pthread_attr_t *attributes,
-                                                          void *(*function)(void *), void *argument)
+EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument)
 {
     __typeof__(pthread_create) *next = PRELOAD_BEHIND(pthread_create);
     unsigned char before = preload_self.state;

@@ -51,7 +51,7 @@ static bool trim_libc(size_t pad)
     return trim != NULL && trim(pad) != 0;
 }
 
-__attribute__((visibility("default"))) int malloc_trim(size_t pad)
+EXPORT int malloc_trim(size_t pad)
 {
     int saved_errno = errno;
     bool trimmed = preload_self.state != PRELOAD_BUSY && preload_kind() != NULL && trim_kinds();

@@ -13,7 +13,7 @@
 #include "preload/preload.h"
 
 /* That of redis's own copy of jemalloc: 1 where moving a block makes memory less, else 0. */
-__attribute__((visibility("default"))) int je_get_defrag_hint(void *ptr);
+EXPORT int je_get_defrag_hint(void *ptr);
 
 static struct memkind_arena_slab slab_of(const void *ptr)
 {

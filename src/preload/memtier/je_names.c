@@ -3,7 +3,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-#define EXPORT __attribute__((visibility("default")))
+#include "preload/export.h"
 
 EXPORT void *je_malloc(size_t size);
 EXPORT void *je_calloc(size_t num, size_t size);
