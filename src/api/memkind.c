@@ -6,12 +6,12 @@
 #include <stdlib.h>
 
 #include "heap/jemalloc_ctl.h"
+#include "kinds/arena_kind.h"
 #include "kinds/capacity.h"
 #include "kinds/create_kind.h"
 #include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_fast.h"
-#include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_fixed_internal.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "kinds/node_kind.h"

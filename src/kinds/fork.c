@@ -37,9 +37,9 @@
 #include "heap/idle_thread.h"
 #include "heap/jemalloc_fork.h"
 #include "heap/thread_caches.h"
+#include "kinds/arena_kind.h"
 #include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
-#include "kinds/memkind_arena_internal.h"
 #include "kinds/node_heaps.h"
 #include "kinds/tier_counts.h"
 #include "os/directory.h"
@@ -54,7 +54,7 @@ static atomic_bool installed;
 static void acquire_locks(void)
 {
     node_heaps_before_fork();
-    memkind_arena_before_fork();
+    arena_kind_before_fork();
     kind_registry_before_fork();
     thread_caches_before_fork();
     heap_list_before_fork();
@@ -69,7 +69,7 @@ static void release_locks(bool in_child)
     heap_list_after_fork(in_child);
     thread_caches_after_fork(in_child);
     kind_registry_after_fork();
-    memkind_arena_after_fork();
+    arena_kind_after_fork();
     node_heaps_after_fork();
 }
 

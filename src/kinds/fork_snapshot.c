@@ -5,8 +5,8 @@
 #include <errno.h>
 
 #include "heap/heap.h"
+#include "kinds/arena_kind.h"
 #include "kinds/kind_registry.h"
-#include "kinds/memkind_arena_internal.h"
 #include "space/snapshot.h"
 #include "space/space.h"
 #include "util/cancel.h"
@@ -99,7 +99,7 @@ void fork_snapshot_in_child(void)
 static void adopt(struct memkind *kind)
 {
     if (heap_of(kind)->space->copied)
-        memkind_arena_ready(kind);
+        arena_kind_ready(kind);
 }
 
 void fork_snapshot_adopt(void)

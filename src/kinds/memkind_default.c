@@ -9,6 +9,7 @@
 
 #include "heap/heap.h"
 #include "heap/jemalloc_ctl.h"
+#include "kinds/arena_kind.h"
 #include "kinds/kind_ops.h"
 #include "kinds/memkind_default_internal.h"
 #include "kinds/static_kinds.h"
@@ -91,19 +92,16 @@ void *memkind_default_calloc(struct memkind *kind, size_t num, size_t size)
     return memkind_arena_calloc(&static_kind_default, num, size);
 }
 
+static void *aligned_alloc_of_default(struct memkind *kind, size_t size, size_t alignment)
+{
+    (void)kind;
+    return memkind_arena_aligned_alloc(&static_kind_default, size, alignment);
+}
+
 int memkind_default_posix_memalign(struct memkind *kind, void **memptr, size_t alignment,
                                    size_t size)
 {
-    int err = memkind_posix_check_alignment(kind, alignment);
-
-    if (err != 0)
-        return err;
-    if (memkind_default_refuses(kind, size)) {
-        *memptr = NULL;
-        return 0;
-    }
-    return memkind_arena_posix_memalign(&static_kind_default, memptr, alignment,
-                                        size_of_request(size));
+    return memkind_default_align(kind, memptr, alignment, size, aligned_alloc_of_default);
 }
 
 void *memkind_default_realloc(struct memkind *kind, void *ptr, size_t size)

@@ -10,9 +10,9 @@
 #include <sys/mman.h>
 
 #include "heap/jemalloc_ctl.h"
+#include "kinds/arena_kind.h"
 #include "kinds/kind_ops.h"
 #include "kinds/kind_registry.h"
-#include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_fixed_internal.h"
 #include "space/range.h"
 #include "store/fixed_store.h"
@@ -42,11 +42,11 @@ int memkind_fixed_create(struct memkind *kind, struct memkind_ops *ops, const ch
     struct space *space = fixed_store_create(kind_registry_owner(kind));
     if (space == NULL)
         goto leave_registry;
-    status = memkind_arena_attach(kind, space, NULL);
+    status = arena_kind_attach(kind, space, NULL);
     if (status != MEMKIND_SUCCESS)
         goto destroy_space;
     /* Pages that one arena has no use for must be of use to all threads, as range_alloc() needs. */
-    memkind_arena_use_one(kind);
+    arena_kind_use_one(kind);
     kind->priv = space;
     return status;
 
@@ -59,7 +59,7 @@ leave_registry:
 
 int memkind_fixed_destroy(struct memkind *kind)
 {
-    memkind_arena_detach(kind);
+    arena_kind_detach(kind);
     space_destroy(kind->priv);
     kind->priv = NULL;
     kind_registry_remove(kind);

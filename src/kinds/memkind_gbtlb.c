@@ -144,22 +144,14 @@ static void *gbtlb_calloc(struct memkind *kind, size_t num, size_t size)
     return allocate(kind, __builtin_mul_overflow(num, size, &bytes) ? SIZE_MAX : bytes);
 }
 
+static void *gbtlb_aligned_alloc(struct memkind *kind, size_t size, size_t alignment)
+{
+    return alignment <= PAGE ? allocate(kind, size) : NULL;
+}
+
 static int gbtlb_posix_memalign(struct memkind *kind, void **memptr, size_t alignment, size_t size)
 {
-    int saved_errno = errno;
-    int err = memkind_posix_check_alignment(kind, alignment);
-    void *block = NULL;
-
-    if (err != 0)
-        return err;
-    if (!memkind_default_refuses(kind, size)) {
-        block = alignment <= PAGE ? allocate(kind, size) : NULL;
-        err = block == NULL ? ENOMEM : 0;
-    }
-    errno = saved_errno;
-    if (err == 0)
-        *memptr = block;
-    return err;
+    return memkind_default_align(kind, memptr, alignment, size, gbtlb_aligned_alloc);
 }
 
 static void gbtlb_free(struct memkind *kind, void *ptr)

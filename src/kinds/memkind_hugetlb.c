@@ -6,8 +6,8 @@
 #include <numa.h>
 #include <sys/mman.h>
 
+#include "kinds/arena_kind.h"
 #include "kinds/kind_ops.h"
-#include "kinds/memkind_arena_internal.h"
 #include "kinds/static_kinds.h"
 #include "os/huge_pages_pool.h"
 #include "store/huge_page_store.h"
@@ -45,5 +45,5 @@ int memkind_hugetlb_get_mmap_flags(struct memkind *kind, int *flags)
 
 void memkind_hugetlb_init_once(void)
 {
-    memkind_arena_ready(&static_kind_hugetlb);
+    arena_kind_ready(&static_kind_hugetlb);
 }

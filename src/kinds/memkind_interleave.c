@@ -2,8 +2,8 @@
 /* Operations of the kind whose pages are spread over all nodes: memkind_interleave(3). */
 #include "memkind/internal/memkind_interleave.h"
 
+#include "kinds/arena_kind.h"
 #include "kinds/kind_ops.h"
-#include "kinds/memkind_arena_internal.h"
 #include "kinds/static_kinds.h"
 
 struct memkind_ops MEMKIND_INTERLEAVE_OPS = ANONYMOUS_KIND_OPS(
@@ -15,5 +15,5 @@ struct memkind_ops MEMKIND_INTERLEAVE_OPS = ANONYMOUS_KIND_OPS(
 
 void memkind_interleave_init_once(void)
 {
-    memkind_arena_ready(&static_kind_interleave);
+    arena_kind_ready(&static_kind_interleave);
 }

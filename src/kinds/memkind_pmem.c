@@ -11,10 +11,10 @@
 #include <sys/mman.h>
 
 #include "heap/heap.h"
+#include "kinds/arena_kind.h"
 #include "kinds/fork.h"
 #include "kinds/kind_ops.h"
 #include "kinds/kind_registry.h"
-#include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "kinds/pmem_device.h"
 #include "os/dax_probe.h"
@@ -60,7 +60,7 @@ static int create_over(struct memkind *kind, struct memkind_ops *ops, const char
     if (space == NULL)
         goto leave_registry;
     kind->priv = space;
-    status = memkind_arena_attach(kind, space, NULL);
+    status = arena_kind_attach(kind, space, NULL);
     if (status == MEMKIND_SUCCESS)
         return status;
     kind->priv = NULL;
@@ -77,7 +77,7 @@ int memkind_pmem_create(struct memkind *kind, struct memkind_ops *ops, const cha
 
 int memkind_pmem_destroy(struct memkind *kind)
 {
-    memkind_arena_detach(kind);
+    arena_kind_detach(kind);
     space_destroy(kind->priv);
     kind->priv = NULL;
     kind_registry_remove(kind);
@@ -118,7 +118,7 @@ static int map_device(struct space *space, size_t size, void **mapped)
 
 void *memkind_pmem_mmap(struct memkind *kind, void *addr, size_t size)
 {
-    memkind_arena_ready(kind);
+    arena_kind_ready(kind);
     struct space *space = kind->priv;
     int saved_errno = errno;
     void *mapped;
@@ -231,7 +231,7 @@ static int open_in_directory(struct memkind *kind, const struct memkind_config *
     struct space *space = kind->priv;
 
     space->max_size = config->pmem_size;
-    memkind_arena_limit(kind, space->max_size);
+    arena_kind_limit(kind, space->max_size);
     int status = memkind_pmem_configure(kind, config);
     if (status != MEMKIND_SUCCESS)
         return status;

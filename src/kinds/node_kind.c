@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "kinds/arena_kind.h"
 #include "kinds/kind_registry.h"
-#include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_default_internal.h"
 #include "kinds/node_heaps.h"
 #include "kinds/placement.h"
@@ -108,18 +108,16 @@ void *node_kind_calloc(struct memkind *kind, size_t num, size_t size)
     return part != NULL ? memkind_arena_calloc(part, num, size) : NULL;
 }
 
+static void *aligned_alloc_of_part(struct memkind *kind, size_t size, size_t alignment)
+{
+    struct memkind *part = node_heaps_here(kind);
+
+    return part != NULL ? memkind_arena_aligned_alloc(part, size, alignment) : NULL;
+}
+
 int node_kind_posix_memalign(struct memkind *kind, void **memptr, size_t alignment, size_t size)
 {
-    int err = memkind_posix_check_alignment(kind, alignment);
-
-    if (err != 0)
-        return err;
-    if (memkind_default_refuses(kind, size)) {
-        *memptr = NULL;
-        return 0;
-    }
-    struct memkind *part = node_heaps_here(kind);
-    return part != NULL ? memkind_arena_posix_memalign(part, memptr, alignment, size) : ENOMEM;
+    return memkind_default_align(kind, memptr, alignment, size, aligned_alloc_of_part);
 }
 
 void *node_kind_realloc(struct memkind *kind, void *ptr, size_t size)
@@ -185,13 +183,13 @@ int node_kind_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value)
 static int purge(struct memkind *part, void *unused)
 {
     (void)unused;
-    memkind_arena_purge(part);
+    arena_kind_purge(part);
     return MEMKIND_SUCCESS;
 }
 
 void node_kind_purge(struct memkind *kind)
 {
-    memkind_arena_purge(kind);
+    arena_kind_purge(kind);
     (void)node_heaps_each(kind, purge, NULL);
 }
 

@@ -32,6 +32,6 @@ int node_kind_get_arena(struct memkind *kind, unsigned int *arena, size_t size);
 int node_kind_update_memory_usage_policy(struct memkind *kind, memkind_mem_usage_policy policy);
 int node_kind_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value);
 
-/* As memkind_arena_purge() and memkind_arena_ready(), for any kind with a heap. */
+/* As arena_kind_purge() and arena_kind_ready(), for any kind with a heap. */
 void node_kind_purge(struct memkind *kind);
 void node_kind_ready(struct memkind *kind);

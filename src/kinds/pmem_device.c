@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "kinds/memkind_arena_internal.h"
+#include "kinds/arena_kind.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_pmem.h"
@@ -96,7 +96,7 @@ static int open_on_device(struct memkind *kind, const struct memkind_config *con
 {
     const struct share *share = place;
 
-    memkind_arena_use_one(kind);
+    arena_kind_use_one(kind);
     int status = memkind_pmem_configure(kind, config);
     if (status != MEMKIND_SUCCESS)
         return status;

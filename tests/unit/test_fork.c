@@ -22,8 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kinds/arena_kind.h"
 #include "kinds/fork.h"
-#include "kinds/memkind_arena_internal.h"
 #include "kinds/memkind_fixed_internal.h"
 #include "kinds/memkind_pmem_internal.h"
 #include "space/address_map.h"

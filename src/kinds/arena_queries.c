@@ -1,11 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What jemalloc knows about the arenas of a kind, for interfaces of other allocators. */
+/* Arenas and counters of a kind: memkind_arena(3). */
 #include <string.h>
 
-#include "heap/heap.h"
 #include "heap/heap_stats.h"
+#include "kinds/arena_kind.h"
 #include "kinds/kind_registry.h"
-#include "memkind/internal/memkind_arena.h"
+#include "kinds/stats.h"
+
+int memkind_thread_get_arena(struct memkind *kind, unsigned int *arena, size_t size)
+{
+    struct heap *heap = arena_kind_heap(kind);
+
+    (void)size;
+    if (heap == NULL)
+        return MEMKIND_ERROR_RUNTIME;
+    *arena = arena_set_current(&heap->arenas);
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_bijective_get_arena(struct memkind *kind, unsigned int *arena, size_t size)
+{
+    struct heap *heap = arena_kind_heap(kind);
+
+    (void)size;
+    if (heap == NULL)
+        return MEMKIND_ERROR_RUNTIME;
+    *arena = arena_set_get(&heap->arenas, 0);
+    return MEMKIND_SUCCESS;
+}
+
+int memkind_arena_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value)
+{
+    struct jemalloc_stats stats = {0};
+    struct heap *heap = arena_kind_peek(kind);
+
+    /* A kind that was never used has nothing, nor has one that is still the parent's. */
+    if (arena_kind_is_usable(heap) && heap_stats_get(heap, &stats) != 0)
+        return MEMKIND_ERROR_RUNTIME;
+    return stats_select(&stats, stat, value);
+}
+
+/* -- For interfaces of other allocators -------------------------------------------------------- */
 
 int memkind_arena_get_slab(struct memkind *kind, const void *ptr, struct memkind_arena_slab *slab)
 {
@@ -53,9 +88,9 @@ static const char *behind_arena(const char *name)
 /* A kind that was never used has nothing, nor has one that is still the parent's. */
 static uint64_t sum(struct memkind *kind, const char *name)
 {
-    const struct heap *heap = kind != NULL ? __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE) : NULL;
+    const struct heap *heap = kind != NULL ? arena_kind_peek(kind) : NULL;
 
-    return heap != NULL && !heap_is_inherited(heap) ? heap_stats_sum(heap, name) : 0;
+    return arena_kind_is_usable(heap) ? heap_stats_sum(heap, name) : 0;
 }
 
 int memkind_arena_get_number(struct memkind *kind, const char *name, uint64_t *value, size_t *size)

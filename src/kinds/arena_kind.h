@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The heap of a kind: memkind_arena(3). memkind_arena.c allocates from the heap.
+ *
+ *    no heap --attach, first use of a kind of the library--> own heap --fork--> inherited heap
+ *    inherited heap --first use in the child (inherit.h)--> own heap
+ *    own or inherited heap --detach--> no heap
+ *
+ * One lock is held while a kind gets a heap. kind->heap is read without a lock.
+ */
+#pragma once
+
+#include "heap/heap.h"
+#include "memkind/internal/memkind_arena.h"
+
+struct space;
+
+/* kind->heap points to the first member. */
+struct arena_kind {
+    struct heap heap;
+    struct space *own_space;      /* where the kind has none in priv; else NULL */
+    struct arena_kind *inherited; /* in the child of a fork, what the kind had before; or NULL */
+};
+
+/*
+ * Gives the kind a heap over a space of its own, or over the program's hooks where the space is
+ * NULL. A heap over a range must have one arena: arena_kind_use_one().
+ * Results as memkind_arena_create_map(); on failure nothing is left.
+ */
+int arena_kind_attach(struct memkind *kind, struct space *space, extent_hooks_t *hooks);
+
+/* Ends the kind's heap with all blocks; the space stays. */
+void arena_kind_detach(struct memkind *kind);
+
+/* Lets the kind have no more arenas than max_size bytes can feed. Before the kind is used. */
+void arena_kind_limit(struct memkind *kind, size_t max_size);
+
+/* Lets the kind have one arena. Before the kind is used. */
+void arena_kind_use_one(struct memkind *kind);
+
+/* Whether the kind can allocate from the heap. */
+static inline bool arena_kind_is_usable(const struct heap *heap)
+{
+    return heap != NULL && !heap_is_inherited(heap);
+}
+
+/* The kind's heap as it is: NULL or inherited, too. Thread-safe. */
+static inline struct heap *arena_kind_peek(const struct memkind *kind)
+{
+    return __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
+}
+
+/* Gives the kind its heap, as the first use does. NULL with errno ENOMEM where it gets none. */
+struct heap *arena_kind_make_heap(struct memkind *kind);
+
+/* The heap that the kind can allocate from, made where need be; NULL with errno. Thread-safe. */
+static inline struct heap *arena_kind_heap(struct memkind *kind)
+{
+    struct heap *heap = arena_kind_peek(kind);
+
+    return __builtin_expect(arena_kind_is_usable(heap), 1) ? heap : arena_kind_make_heap(kind);
+}
+
+/* A block of at least a byte, from the kind's heap; alignment is a power of two. NULL with errno.
+ */
+void *memkind_arena_aligned_alloc(struct memkind *kind, size_t size, size_t alignment);
+
+/* Does what the first use of the kind does. errno is kept. Thread-safe. */
+void arena_kind_ready(struct memkind *kind);
+
+/* Gives back what the kind's heap holds and no block uses. errno is kept. Thread-safe. */
+void arena_kind_purge(struct memkind *kind);
+
+/* Around fork(2), in this thread: kinds get no heaps meanwhile. */
+void arena_kind_before_fork(void);
+void arena_kind_after_fork(void);

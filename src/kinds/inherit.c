@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the child of a fork has of its parent's kinds. */
+#include "kinds/inherit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "space/space.h"
+#include "util/log.h"
+
+/* -- Heaps ------------------------------------------------------------------------------------- */
+
+/* Makes a heap over the space, with the settings of the inherited one. */
+static struct arena_kind *new_like(struct memkind *kind, struct space *space,
+                                   struct arena_kind *inherited)
+{
+    struct arena_kind *arena_kind = calloc(1, sizeof(*arena_kind));
+    bool conservative = atomic_load(&inherited->heap.space->exact);
+
+    if (arena_kind == NULL)
+        return NULL;
+    if (heap_init(&arena_kind->heap, space, NULL, kind->arena_map_len,
+                  inherited->heap.hooks.hold) != 0)
+        goto free_kind;
+    if (conservative && heap_set_conservative(&arena_kind->heap, true) != 0)
+        goto destroy;
+    shortage_set_fallback(&arena_kind->heap.shortage,
+                          atomic_load(&inherited->heap.shortage.has_fallback));
+    arena_kind->inherited = inherited;
+    return arena_kind;
+
+destroy:
+    heap_destroy(&arena_kind->heap);
+free_kind:
+    free(arena_kind);
+    return NULL;
+}
+
+/* A heap over a store of this process's own, beside the inherited one; NULL. */
+static struct heap *renew_heap(struct memkind *kind, struct arena_kind *inherited)
+{
+    struct space *old = inherited->heap.space;
+    struct space *fresh;
+    int err = old->store->renew(old, &fresh);
+
+    if (err != 0) {
+        log_error("kind %s: this process gets no file of its own (%s)", kind->name,
+                  strerrordesc_np(-err));
+        return NULL;
+    }
+    struct arena_kind *arena_kind = new_like(kind, fresh, inherited);
+    if (arena_kind == NULL) {
+        space_destroy(fresh);
+        return NULL;
+    }
+    space_retire(old);
+    if (kind->priv == old)
+        kind->priv = fresh;
+    return &arena_kind->heap;
+}
+
+struct heap *inherit_take_over(struct memkind *kind)
+{
+    struct heap *heap = kind->heap;
+
+    if (heap->space != NULL && space_is_shared(heap->space))
+        return renew_heap(kind, (struct arena_kind *)heap);
+    heap_adopt(heap);
+    return heap;
+}
+
+void inherit_end(struct arena_kind *arena_kind)
+{
+    while (arena_kind != NULL) {
+        struct arena_kind *older = arena_kind->inherited;
+        struct space *space = arena_kind->heap.space;
+
+        heap_destroy(&arena_kind->heap);
+        space_destroy(space);
+        free(arena_kind);
+        arena_kind = older;
+    }
+}
+
+/* -- Blocks ------------------------------------------------------------------------------------ */
+
+bool inherit_finds(struct memkind *kind, const void *ptr)
+{
+    const struct heap *heap = arena_kind_peek(kind);
+
+    if (heap == NULL)
+        return false;
+    if (heap_is_inherited(heap) && heap->space != NULL && space_is_shared(heap->space))
+        return true;
+    const struct arena_kind *older = ((const struct arena_kind *)heap)->inherited;
+    while (older != NULL && !space_contains(older->heap.space, ptr))
+        older = older->inherited;
+    return older != NULL;
+}
