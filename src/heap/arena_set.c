@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/extent_hooks.h"
+#include "heap/metadata_hooks.h"
 #include "util/invariant.h"
 #include "util/lock.h"
 
-/* As many heaps as a process may have, the library's among them; each can count on an arena. */
+/* As many heaps as a process may have, the library's included. An arena is reserved for each. */
 #define HEAPS_EXPECTED 513u
 
-/* So many meetings are worth more slots, if they came within so many times as many entries. */
+/* The slots in use double at so many meetings, if one entry in ENTRIES_A_MEETING was a meeting. */
 #define MEETINGS_TO_GROW  32u
 #define ENTRIES_A_MEETING 8u
 
@@ -27,7 +27,7 @@ static atomic_uint thread_count;
 
 unsigned arena_set_number_thread(void)
 {
-    /* 0 means that there is no number yet, so it is passed over when the count wraps. */
+    /* 0 means that a thread has no number; the count may wrap. */
     do {
         arena_set_thread_number =
             atomic_fetch_add_explicit(&thread_count, 1, memory_order_relaxed) + 1;
@@ -37,8 +37,8 @@ unsigned arena_set_number_thread(void)
 
 /* -- The budget -------------------------------------------------------------------------------- */
 
-/* Takes an arena out of the budget: the first of a set always, a further one while first ones are
- * safe. */
+/* Takes an arena out of the budget: the first of a set always, a further one only while the first
+ * arenas of all heaps to come are left. */
 static bool budget_take(bool first)
 {
     static unsigned limit;
@@ -65,7 +65,7 @@ static void budget_return(unsigned arenas, bool first)
     lock_release(&budget_lock);
 }
 
-/* -- Making arenas ----------------------------------------------------------------------------- */
+/* -- Creating arenas --------------------------------------------------------------------------- */
 
 static int add_arena(struct arena_set *set, bool first, unsigned *arena)
 {
@@ -73,7 +73,7 @@ static int add_arena(struct arena_set *set, bool first, unsigned *arena)
 
     if (!budget_take(first))
         return -EAGAIN;
-    int err = jemalloc_ctl_arena_create(set->hooks, &extent_hooks_metadata, arena);
+    int err = jemalloc_ctl_arena_create(set->hooks, &metadata_hooks, arena);
     if (err == 0) {
         err = jemalloc_ctl_arena_set_decay(*arena, set->decay_ms);
         if (err != 0)
@@ -162,7 +162,7 @@ void arena_set_after_fork(void)
 void arena_set_adopt(struct arena_set *set)
 {
     (void)lock_init(&set->lock);
-    /* Those that were inside are threads of the parent. */
+    /* The threads inside are the parent's. */
     memset(set->uses, 0, (set->limit + 1) * sizeof(*set->uses));
 }
 
@@ -181,7 +181,7 @@ void arena_set_meet(struct arena_set *set, struct arena_slot *use, unsigned long
 
     if (meetings < MEETINGS_TO_GROW)
         return;
-    /* Several threads may come here at once: then one grows, and the others count anew. */
+    /* Several threads may be here at once: one of them doubles the slots, all restart the count. */
     unsigned mask = atomic_load_explicit(&set->mask, memory_order_relaxed);
     if (entries - atomic_load_explicit(&use->since, memory_order_relaxed) <=
             (unsigned long)meetings * ENTRIES_A_MEETING &&
@@ -198,7 +198,7 @@ void arena_set_limit_growth(struct arena_set *set, size_t growth)
         jemalloc_ctl_arena_set_growth(set->arenas[i].number, growth);
 }
 
-/* What holds whenever the set's lock is free. */
+/* The invariant of a set whose lock is free. */
 static bool is_valid_locked(const struct arena_set *set)
 {
     unsigned count = arena_set_count(set);
@@ -221,8 +221,8 @@ static unsigned fill_slot_locked(struct arena_set *set, unsigned slot)
 
     if (arena != ARENA_SET_EMPTY)
         return arena;
-    /* A slot that gets no arena of its own shares one, for good: trying at each call would cost too
-     * much. */
+    /* A slot that gets no arena of its own shares one for good: an attempt at each call would cost
+     * too much. */
     if (add_arena(set, false, &arena) != 0)
         arena = arena_set_get(set, slot % arena_set_count(set));
     __atomic_store_n(&set->slots[slot], arena, __ATOMIC_RELEASE);

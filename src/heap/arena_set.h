@@ -2,19 +2,19 @@
 /*
  * The jemalloc arenas of one heap, and which thread uses which.
  *
- * A set has a number of slots, a power of two, of which one is in use at first. Threads are
- * numbered as they first allocate, and thread n uses slot n modulo the number of slots in use:
- * threads spread evenly, without a hash. Arenas do not share space: what one has held, another
- * takes anew. So threads share an arena until they meet in it: while one allocates, `state` of the
- * slot counts it, and when that shows others too often, the slots in use double. Threads that take
- * turns, or allocate seldom, have one arena however many they are.
+ * A set has a number of slots, a power of two, of which one is in use at first. Threads get numbers
+ * when they first allocate, and thread n uses slot n modulo the number of slots in use, so that
+ * threads spread evenly without a hash. An arena does not reuse the free space of another. So
+ * threads share an arena until they contend for it: a slot's `state` counts the threads that are
+ * allocating, and when a thread finds others there too often, the number of slots in use doubles.
+ * Threads that take turns, or that allocate seldom, share one arena, however many they are.
  *
- * A slot gets its arena when a thread first needs it. jemalloc has about 4,000 arenas for the whole
- * process. A set takes a further one only while enough are left for each heap that may yet be made
- * to have its first; else its slots share those that it has. With 128 processors and 1,000 busy
- * threads, a heap has 256 arenas and four threads use each.
+ * A slot gets its arena when a thread first uses it. jemalloc has about 4,000 arenas for the whole
+ * process. A set takes a second arena, or a further one, only while enough are left for the first
+ * arena of each heap that may yet be created; else its slots share the arenas that it has. With 128
+ * processors and 1,000 busy threads, a heap has 256 arenas, and four threads use each.
  *
- * Lock: `lock` is held while a slot gets its arena; reading slots takes none.
+ * `lock` is held while a slot gets its arena. Slots are read without it.
  */
 #pragma once
 
@@ -35,12 +35,12 @@ struct arena {
     const size_t *active_pages; /* jemalloc's counter of pages in use */
 };
 
-/* Who is in a slot, and how often threads met there. */
+/* The threads that are allocating in a slot, and how often they met there. */
 struct arena_slot {
-    atomic_ulong state;   /* ARENA_SET_ENTRY for each that came, and 1 for each that is inside */
-    atomic_uint meetings; /* of threads, since the entry that is next */
+    atomic_ulong state;   /* ARENA_SET_ENTRY for each entry so far, 1 for each thread inside */
+    atomic_uint meetings; /* entries that found another thread inside, after the entry `since` */
     atomic_ulong since;
-    char apart[40]; /* so that slots share no cache line that is often written */
+    char apart[40]; /* slots share no cache line that is often written */
 };
 
 #define ARENA_SET_ENTRY  ((unsigned long)1 << 16)
@@ -52,44 +52,46 @@ struct arena_set {
     unsigned limit;   /* the same of all slots */
     struct arena_slot *uses;
     extent_hooks_t *hooks;
-    ssize_t decay_ms;        /* of each arena; guarded by lock */
-    size_t growth;           /* see arena_set_limit_growth(); 0: nothing was said */
-    pthread_mutex_t lock;    /* see above */
-    struct arena *arenas;    /* those of this set */
-    size_t page;             /* bytes in one of jemalloc's */
+    ssize_t decay_ms;     /* of each arena; guarded by lock */
+    size_t growth;        /* see arena_set_limit_growth(); 0: not limited */
+    pthread_mutex_t lock; /* see above */
+    struct arena *arenas;
+    size_t page;             /* bytes in one of jemalloc's pages */
     atomic_uint arena_count; /* grows only */
 };
 
 /*
- * Makes a set with its first arena. hooks must outlive it. 0; -EAGAIN where jemalloc has no arena
- * left, -ENOMEM; nothing is left then.
+ * Initializes a set with its first arena. hooks outlive the set. 0; -EAGAIN where jemalloc has no
+ * arena left, -ENOMEM; nothing is left then.
  */
 int arena_set_init(struct arena_set *set, extent_hooks_t *hooks, unsigned slots, ssize_t decay_ms);
 
-/* Destroys the arenas with all of their blocks. No other thread uses the set any more. */
+/* Destroys the arenas with all of their blocks. No other thread uses the set. */
 void arena_set_destroy(struct arena_set *set);
 
-/* Around fork(2), in this thread: hold the process's account of arenas still. */
+/* Around fork(2), in this thread: acquire and release the lock of the process's arena budget. */
 void arena_set_before_fork(void);
 void arena_set_after_fork(void);
 
-/* In the child of a fork: makes a set that another thread may have been changing usable. */
+/* In the child of a fork: makes a set usable that a thread of the parent may have been changing. */
 void arena_set_adopt(struct arena_set *set);
 
 /*
- * Lowers the most slots that may be in use, a power of two, before a second thread has used the
- * set.
+ * Lowers the number of slots that may be in use, to a power of two. Before a second thread has used
+ * the set.
  */
 void arena_set_limit(struct arena_set *set, unsigned slots);
 
-/* How large the regions of arenas get (jemalloc_ctl_arena_set_growth()), before a second thread has
- * used the set. */
+/*
+ * Limits the size of the arenas' regions: see jemalloc_ctl_arena_set_growth(). Before a second
+ * thread has used the set.
+ */
 void arena_set_limit_growth(struct arena_set *set, size_t growth);
 
-/* Gives the calling thread's slot its arena. */
+/* The slot's arena, created if need be and possible, else shared with another slot. */
 unsigned arena_set_fill_slot(struct arena_set *set, unsigned slot);
 
-/* The calling thread's number. */
+/* The calling thread's number; 0: it has none yet. The function gives it one. */
 extern _Thread_local unsigned arena_set_thread_number;
 unsigned arena_set_number_thread(void);
 
@@ -116,12 +118,12 @@ static inline unsigned arena_set_current(struct arena_set *set)
     return arena_set_arena_of(set, arena_set_current_slot(set));
 }
 
-/* Notes that another thread was there: uses more slots from now on if that is so too often. */
+/* Counts a meeting of threads in the slot; doubles the slots in use if there were too many. */
 void arena_set_meet(struct arena_set *set, struct arena_slot *use, unsigned long state);
 
 /*
- * The same, for a thread that is about to allocate from it. *use is for arena_set_leave(). Nobody
- * is counted any more when all slots are in use.
+ * The arena that the calling thread uses, for a thread that is about to allocate: counts the thread
+ * in the slot until arena_set_leave(*use). Threads are not counted when all slots are in use.
  */
 static inline unsigned arena_set_enter(struct arena_set *set, struct arena_slot **use)
 {
@@ -144,7 +146,7 @@ static inline void arena_set_leave(struct arena_slot *use)
         atomic_fetch_sub_explicit(&use->state, 1, memory_order_relaxed);
 }
 
-/* How many arenas there are, and the i-th of them. */
+/* The number of arenas, and the i-th arena. */
 static inline unsigned arena_set_count(const struct arena_set *set)
 {
     return atomic_load_explicit(&set->arena_count, memory_order_acquire);
@@ -155,7 +157,7 @@ static inline unsigned arena_set_get(const struct arena_set *set, unsigned i)
     return set->arenas[i].number;
 }
 
-/* Bytes in pages that blocks use, at about this time. Takes no lock. */
+/* Bytes in pages that blocks use. Approximate while other threads allocate. Takes no lock. */
 size_t arena_set_active_bytes(const struct arena_set *set);
 
 bool arena_set_has(const struct arena_set *set, unsigned arena);

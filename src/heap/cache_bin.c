@@ -9,9 +9,9 @@
 
 #define MOST_BYTES   ((size_t)64 << 10)
 #define FIRST_BLOCKS ((size_t)8)
-#define FEW_BLOCKS   ((size_t)32) /* in the place that is close to those of the others */
+#define FEW_BLOCKS   ((size_t)32) /* in the small place */
 
-/* Where among a cache's slots those of each class are. */
+/* The places of a class among a cache's slots: the small place, and the place of a grown bin. */
 static struct places {
     size_t few;
     size_t many;
@@ -24,7 +24,7 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Blocks that a bin may hold at most. */
+/* The most blocks of a bin. */
 static size_t capacity_of(unsigned size_class)
 {
     return smaller(MOST_BYTES / size_class_size(size_class), CACHE_BIN_BLOCKS);
@@ -51,7 +51,7 @@ size_t cache_bin_slots(void)
     return slots_of_all;
 }
 
-/* What holds whenever the owner is not on its fast way. */
+/* The invariant of a bin whose cache's owner is not on the fast path. */
 static bool is_valid(const struct cache_bin *bin)
 {
     void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);

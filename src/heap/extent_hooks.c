@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What jemalloc calls for memory. */
+/* The hooks by which jemalloc's arenas get memory from a space. */
 #include "heap/extent_hooks.h"
 
 #include <errno.h>
@@ -16,27 +16,27 @@ static struct extent_hooks *hooks_of(extent_hooks_t *table)
 }
 
 /*
- * What failed on this thread's way to a block. jemalloc takes these steps, and goes on to the next
- * one whatever the reason for the failure was:
+ * What failed in this thread's current request. jemalloc tries three steps, and goes on to the next
+ * one after any failure:
  *
- *    1. a part of a region that it has: commit
- *    2. a new region, larger than it needs: alloc, with *commit false; then commit of a part of it
- *    3. a new region of exactly the size: alloc, with *commit true
+ *    1. a part of a region that the arena has: commit
+ *    2. a new region that is larger than the block: alloc with *commit false, then commit of a part
+ *    3. a new region of the size of the block: alloc with *commit true
  *
- * Where there is no store, a new region does not help, and would use up addresses at each attempt;
- * where there are no addresses for a large region, there may be some for a smaller one.
+ * Where there is no store, a new region does not help, and would use up addresses at each attempt.
+ * Where there are no addresses for a large region, there may be some for a smaller one.
  */
 static _Thread_local enum { NOTHING_FAILED, NO_STORE, NO_ADDRESSES } last_failure;
 
-/* The block that this thread asks jemalloc for. */
+/* The block that this thread requests. */
 static _Thread_local struct {
     size_t size;
-    bool is_huge; /* or so aligned */
+    bool is_huge; /* by size or alignment */
 } wanted;
 
 /*
- * A block as large as regions grow, or of large alignment, gets the third step only: the region and
- * its store are had together or not at all, and nothing is left of it in jemalloc.
+ * A block larger than regions grow, or of large alignment, gets the third step only: the hook takes
+ * the region and its store together or not at all, and jemalloc keeps nothing after a failure.
  */
 #define HUGE_SIZE      ((size_t)1 << 30)
 #define HUGE_ALIGNMENT ((size_t)64 << 20)
@@ -48,17 +48,17 @@ void extent_hooks_begin(size_t size, size_t alignment)
     wanted.is_huge = size > HUGE_SIZE || alignment > HUGE_ALIGNMENT;
 }
 
-/* Smaller blocks lie in regions that grow, whatever these leave between them. */
+/* Smaller blocks lie in regions that grow, whatever gaps these leave. */
 #define ROW_LEAST ((size_t)256 << 10)
 
-/* Whether addresses must not be wasted on such a region: the file's are few. */
+/* Whether a region of this size wastes addresses of a file that must not become long. */
 static bool is_wasteful(const struct space *space, size_t size)
 {
     return wanted.size >= ROW_LEAST && (wanted.size > SPACE_CHUNK || size % SPACE_CHUNK != 0) &&
            space_longest(space) != SIZE_MAX;
 }
 
-/* Whether a new region may help; if not, why not is noted. */
+/* Whether a new region may help; records why not. */
 static bool try_alloc(const struct space *space, size_t size, bool exact)
 {
     if (last_failure == NO_STORE)
@@ -72,7 +72,7 @@ static bool try_alloc(const struct space *space, size_t size, bool exact)
     return exact == (last_failure == NO_ADDRESSES);
 }
 
-/* Space for a region, committed if that is asked for; NULL. */
+/* A new region, committed if `commit`; NULL. */
 static void *new_region(struct space *space, size_t size, size_t alignment, bool commit)
 {
     void *addr;
@@ -89,7 +89,7 @@ static void *new_region(struct space *space, size_t size, size_t alignment, bool
     return addr;
 }
 
-/* So many of this size end where a chunk does. */
+/* The smallest number of places of this size that fill whole chunks. */
 static size_t count_in_row(size_t size)
 {
     size_t count = 1;
@@ -99,7 +99,7 @@ static size_t count_in_row(size_t size)
     return count;
 }
 
-/* Begins a row with the first place committed, as long as the file may still become. */
+/* Begins a row, as long as the file has addresses for, and commits its first place; NULL. */
 static void *begin_row(struct space *space, struct region_row *row, size_t size, unsigned arena)
 {
     size_t count = count_in_row(size);
@@ -134,7 +134,7 @@ static void *continue_row(struct space *space, struct region_row *row)
     return addr;
 }
 
-/* The arena's row with places of this size, or one that has none left; NULL. */
+/* The arena's row with places of this size, or a row with no place left; NULL. */
 static struct region_row *find_row(struct extent_hooks *hooks, size_t size, unsigned arena)
 {
     struct region_row *finished = NULL;
@@ -160,7 +160,7 @@ static void *place_in_row_locked(struct extent_hooks *hooks, size_t size, unsign
                            : continue_row(hooks->space, row);
 }
 
-/* A committed place in a row of the arena; NULL where there is none, and none can be begun. */
+/* A committed place in a row of the arena; NULL where there is none and no row can begin. */
 static void *place_in_row(struct extent_hooks *hooks, size_t size, unsigned arena)
 {
     lock_acquire(&hooks->lock, LOCK_REGION_ROWS);
@@ -169,7 +169,7 @@ static void *place_in_row(struct extent_hooks *hooks, size_t size, unsigned aren
     return addr;
 }
 
-/* The same, or a region that is as large as the block. */
+/* A committed place in a row, or a committed region of the size of the block; NULL. */
 static void *exact_region(struct extent_hooks *hooks, size_t size, size_t alignment, unsigned arena)
 {
     void *addr = NULL;
@@ -258,9 +258,7 @@ static bool merge_hook(extent_hooks_t *table, void *addr_a, size_t size_a, void 
 
 int extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold)
 {
-    /*
-     * Without a dalloc hook, jemalloc does not even try, which spares it two passes over its map.
-     */
+    /* Without a dalloc hook, jemalloc saves two passes over its map. */
     hooks->table = (extent_hooks_t){
         .alloc = alloc_hook,
         .commit = commit_hook,

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What jemalloc calls for memory: its regions come from a space, its metadata from anonymous maps.
+ * The hooks by which jemalloc's arenas get memory from a space.
  *
- * jemalloc's extents take these ways through the hooks:
+ *    alloc      reserves a region, as large as jemalloc grows by, without file space
+ *    commit     takes file space for the part of a region that jemalloc is about to use
+ *    decommit   returns the file space of a part that was unused for the decay time
+ *    dalloc     does not exist: if a part of a region were returned, extents of two arenas could
+ *               become adjacent and merge; regions end with the space
+ *    merge      succeeds within a region only
  *
- *    alloc      a region, as large as jemalloc wants to grow, without file space
- *    commit     file space for the part of a region that jemalloc is about to use
- *    decommit   the file space of a part that has not been used for the decay time
- *    dalloc     there is none: part of a region must never go, or extents of two arenas could
- *               merge; regions go when the space does
- *    merge      within a region only
- *
- * jemalloc's convention for results is that true means failure; it stays in this file.
+ * The hooks return true for failure, as jemalloc expects.
  */
 #pragma once
 
@@ -24,46 +22,40 @@
 struct space;
 
 /*
- * Regions begin at multiples of a chunk. Where a file must not become long (RLIMIT_FSIZE), what
- * blocks of 5 MiB leave between them would be a sixth of it. So one region is for a row of blocks
- * of an arena, and these are handed out one by one.
+ * Regions begin at multiples of a chunk. Where a file must not become long (RLIMIT_FSIZE), the gaps
+ * between regions for blocks of 5 MiB would be a sixth of the file. So one region is a row of
+ * places for blocks of one size and arena, which the hooks hand out one by one.
  */
 struct region_row {
     unsigned arena;
-    char *next;   /* place in the row, */
-    size_t size;  /* as large, */
-    size_t count; /* and how many of them are left */
+    char *next;   /* the next place in the row */
+    size_t size;  /* bytes in a place */
+    size_t count; /* places that are left */
 };
 
 #define REGION_ROWS 16
 
-/* The hooks of one heap: jemalloc hands them back to each call, which finds the space from them. */
+/* The hooks of one heap. jemalloc passes the table to each hook, which finds the space by it. */
 struct extent_hooks {
     extent_hooks_t table;
     struct space *space;
-    bool hold;            /* never give file space back */
+    bool hold;            /* never return file space */
     pthread_mutex_t lock; /* guards the rows */
     struct region_row rows[REGION_ROWS];
 };
 
-/* 0, or -errno. */
+/* hold: file space is never returned. 0 or -errno. */
 int extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold);
 
-/* The arenas that had the hooks are gone. */
+/* After the arenas that used the hooks were destroyed. */
 void extent_hooks_end(struct extent_hooks *hooks);
 
-/* In the child of a fork: makes the lock anew. */
+/* In the child of a fork: initializes the lock anew. */
 void extent_hooks_adopt(struct extent_hooks *hooks);
 
 /*
- * To be called before this thread asks jemalloc for a block of this size and alignment: forgets
- * what failed the last time. Who goes on to another arena for the same block need not know whether
- * there was room for it in a new region.
+ * Called before this thread requests a block of this size and alignment from jemalloc: forgets what
+ * failed the last time. Not called before a request for the same block from another arena: if there
+ * was no store for a new region, that arena does not try a new region either.
  */
 void extent_hooks_begin(size_t size, size_t alignment);
-
-/* Hooks for jemalloc's metadata: private anonymous memory, unmapped when the arena ends. */
-extern extent_hooks_t extent_hooks_metadata;
-
-/* In the child of a fork. */
-void metadata_hooks_after_fork(void);

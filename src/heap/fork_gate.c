@@ -16,13 +16,13 @@
 _Thread_local struct fork_gate_thread fork_gate_thread;
 atomic_bool fork_gate_is_closed;
 
-/* Guards the list, and is held while the gate is closed. */
+/* Guards the list. Held while the gate is closed. */
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* A fork looks at each: with 1,000 threads, at 1,000 cache lines. */
+/* A fork reads one cache line for each listed thread. */
 static struct fork_gate_thread *listed;
 
-/* How many of the others are inside. */
+/* The number of unlisted threads that are inside. */
 static atomic_uint unlisted_inside;
 
 static void futex(atomic_uint *word, int operation, unsigned value)
@@ -50,8 +50,8 @@ static void add_to_list(struct fork_gate_thread *thread)
 }
 
 /*
- * When the thread ends, last of all that a round does. Destructors of a later round may still go
- * in.
+ * The last destructor of a round at the end of a thread. Destructors of a later round may still
+ * enter.
  */
 static void take_off_list(void *value)
 {
@@ -74,22 +74,22 @@ static void prepare(void)
     membarrier_prepare();
 }
 
-static void get_known(struct fork_gate_thread *thread)
+static void register_thread(struct fork_gate_thread *thread)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    /* A malloc that these may call can come back here. */
+    /* A malloc that the calls below make may enter the gate again. */
     unsigned depth = thread->depth;
     thread->depth = 0;
     thread->state = FORK_GATE_UNLISTED;
     pthread_once(&once, prepare);
-    bool is_told = has_end_key && pthread_setspecific(end_key, thread) == 0;
+    bool has_destructor = has_end_key && pthread_setspecific(end_key, thread) == 0;
     thread->depth = depth;
-    if (is_told)
+    if (has_destructor)
         add_to_list(thread);
 }
 
-/* -- The others -------------------------------------------------------------------------------- */
+/* -- Slow paths -------------------------------------------------------------------------------- */
 
 static void wait_until_open(void)
 {
@@ -106,10 +106,10 @@ static void enter_listed(struct fork_gate_thread *thread)
     }
 }
 
-/* Destructors of threads come here when the thread sanitizer has forgotten the thread already. */
+/* For destructors of threads that the thread sanitizer has already forgotten. */
 #define UNSANITIZED __attribute__((noinline, no_sanitize("thread")))
 
-/* Either this sees that the gate is closed, or whoever closes it sees that one less is inside. */
+/* Either this thread reads that the gate is closed, or the closing thread reads the new count. */
 UNSANITIZED static void leave_unlisted(void)
 {
     atomic_fetch_sub(&unlisted_inside, 1);
@@ -130,7 +130,7 @@ UNSANITIZED static void enter_unlisted(void)
 void fork_gate_enter_slowly(struct fork_gate_thread *thread)
 {
     if (thread->state == FORK_GATE_UNREGISTERED)
-        get_known(thread);
+        register_thread(thread);
     if (thread->state == FORK_GATE_LISTED)
         enter_listed(thread);
     else
@@ -195,7 +195,7 @@ void fork_gate_open(void)
 
 void fork_gate_adopt(void)
 {
-    /* The others are gone; some were counted while they found the gate closed. */
+    /* The other threads are the parent's. Some were counted while they found the gate closed. */
     listed = NULL;
     if (fork_gate_thread.state == FORK_GATE_LISTED)
         list(&fork_gate_thread);

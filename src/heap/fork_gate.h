@@ -2,12 +2,13 @@
 /*
  * Keeps threads out of jemalloc while the process forks.
  *
- * jemalloc's own fork handlers take and leave each lock of each arena. In the parent, all pages
- * with locks have then been written to while the child has them too, and each is copied: some ten
- * pages for an arena. With nobody inside no lock is held, and the parent writes to none.
+ * jemalloc's own fork handlers acquire and release each lock of each arena. The parent then writes
+ * to all pages with locks while the child has them too, and the kernel copies each page: some ten
+ * pages for an arena. While no thread is inside jemalloc, no lock is held, and the parent need not
+ * write to any.
  *
- * Whoever calls jemalloc is between enter and leave, and waits there for no lock that the thread
- * which forks has taken before (kinds/fork.c). Enter and leave may be nested.
+ * A thread that calls jemalloc is between enter and leave. There it waits for no lock that a
+ * forking thread holds when it closes the gate (see kinds/fork.c). Enter and leave may be nested.
  */
 #pragma once
 
@@ -17,15 +18,15 @@
 #include "util/lock.h"
 
 enum fork_gate_state {
-    FORK_GATE_UNREGISTERED, /* has never been inside, as jemalloc's own threads */
+    FORK_GATE_UNREGISTERED, /* has never entered, like jemalloc's own threads */
     FORK_GATE_LISTED,
-    FORK_GATE_UNLISTED, /* about to end, or nobody would hear of its end */
+    FORK_GATE_UNLISTED, /* about to end, or without a destructor that would remove it */
 };
 
 struct fork_gate_thread {
     enum fork_gate_state state;
-    unsigned depth;     /* 0: outside */
-    atomic_uint inside; /* of one that is listed: 1 or 0; also a futex */
+    unsigned depth;     /* of nested enters; 0: outside */
+    atomic_uint inside; /* of a listed thread: 1 or 0; also a futex */
     struct fork_gate_thread *next, **link;
     /*
      * jemalloc's destructor of this thread has run: see jemalloc_block_alloc(). Kept here to save a
@@ -37,14 +38,14 @@ struct fork_gate_thread {
 extern _Thread_local struct fork_gate_thread fork_gate_thread;
 extern atomic_bool fork_gate_is_closed;
 
-/* The ways in and out of a thread that is not listed, or finds the gate closed. */
+/* The slow paths of enter and leave, where a thread is not listed, or the gate is closed. */
 void fork_gate_enter_slowly(struct fork_gate_thread *thread);
 void fork_gate_leave_slowly(struct fork_gate_thread *thread);
 
 /*
- * Counts a listed thread in, and says whether the gate is open. No locked instruction and no fence:
- * the thread that closes the gate has the kernel order what the others do. Either this sees that it
- * is closed, or that thread sees that this one is inside.
+ * Marks a listed thread as inside, and returns whether the gate is open. Needs no atomic
+ * read-modify-write and no fence: the thread that closes the gate calls membarrier(2). Either this
+ * thread reads that the gate is closed, or the closing thread reads that this one is inside.
  */
 static inline bool fork_gate_try(struct fork_gate_thread *thread)
 {
@@ -57,7 +58,7 @@ static inline struct fork_gate_thread *fork_gate_enter(void)
 {
     struct fork_gate_thread *thread = &fork_gate_thread;
 
-    /* The compiler would find its address, by a call, for each use. */
+    /* Without the barrier, compilers compute the address, by a call, for each use. */
     __asm__("" : "+r"(thread));
     if (thread->depth++ != 0)
         return thread;
@@ -68,7 +69,7 @@ static inline struct fork_gate_thread *fork_gate_enter(void)
     return thread;
 }
 
-/* With what the way in has returned. */
+/* `thread` is what fork_gate_enter() has returned. */
 static inline void fork_gate_leave(struct fork_gate_thread *thread)
 {
     if (--thread->depth != 0)
@@ -84,12 +85,12 @@ static inline void fork_gate_leave(struct fork_gate_thread *thread)
 }
 
 /*
- * Closes the gate and waits until nobody is inside but this thread, which may go in and out until
- * it opens the gate again. One thread at a time. False where the kernel does not help: then it is
- * open.
+ * Closes the gate and waits until no other thread is inside. This thread may enter and leave until
+ * it opens the gate again. Only one thread at a time can close the gate. False where the kernel has
+ * no membarrier: then the gate is open.
  */
 bool fork_gate_close(void);
 void fork_gate_open(void);
 
-/* In the child of a fork, whether the gate was closed and has been opened, or not. */
+/* In the child of a fork, after fork_gate_open() where the gate was closed. */
 void fork_gate_adopt(void);

@@ -20,7 +20,7 @@ static unsigned class_of_block(const void *block)
     return size <= SIZE_CLASS_LARGEST ? size_class_of(size) : 0;
 }
 
-/* A block that nobody would know when it is freed. One that was moved cannot go back. */
+/* Frees a block that a free could not find. A moved block cannot be moved back, and is kept. */
 static void *undo_unknown(const struct block_request *request, void *block)
 {
     if (request->ptr != NULL)
@@ -54,7 +54,7 @@ static void *satisfy(struct heap *heap, const struct block_request *request)
     return block;
 }
 
-/* The class whose blocks are aligned and large enough, 0 where there is none that threads keep. */
+/* The class whose blocks are large enough and aligned; 0 where there is none that caches keep. */
 static unsigned cached_class(size_t size, size_t alignment)
 {
     if (alignment > 1)
@@ -117,7 +117,7 @@ void heap_free(struct heap *heap, void *ptr)
     }
 }
 
-/* A block that threads keep, moved to another class; both ends of the way are fast. */
+/* Moves a block to another class, through the thread's cache. */
 static void *realloc_cached(struct heap *heap, void *ptr, unsigned size_class, size_t size)
 {
     void *block = heap_alloc(heap, size, 0, false);
@@ -154,7 +154,7 @@ void *heap_realloc(struct heap *heap, void *ptr, size_t size)
         block = ptr;
     else
         block = realloc_cached(heap, ptr, size_class, size);
-    /* A block that is to shrink is large enough as it is. */
+    /* A block that cannot be shrunk stays as it is. */
     if (block == NULL && size <= heap_usable_size(ptr)) {
         errno = saved_errno;
         block = ptr;

@@ -33,49 +33,49 @@ struct heap {
     struct block_source source;     /* of the caches: the arenas */
     struct thread_caches caches;
     struct shortage shortage;
-    atomic_size_t cached_bytes; /* in caches when the counters were last brought up to date */
-    atomic_uint generation;     /* fork_generation, when the heap was made or adopted */
+    atomic_size_t cached_bytes; /* in caches at the last heap_stats_update() */
+    atomic_uint generation;     /* fork_generation, when the heap was created or adopted */
     struct heap_list_entry entry;
-    size_t unused_before;  /* bytes that no block used at the last look of the idle thread, */
-    unsigned quiet_checks; /* and how many looks before it saw the same */
-    atomic_size_t settled; /* bytes that do not come back, however long nothing happens */
+    size_t unused_before;  /* bytes that no block used at the idle thread's last check */
+    unsigned quiet_checks; /* checks of the idle thread in a row that found the same number */
+    atomic_size_t settled; /* unused bytes that the idle thread has given up releasing */
 };
 
 /*
- * Makes a heap of up to `slots` arenas, a power of two, over the space, or, where that is NULL,
- * over hooks; either outlives it. hold: file space is never given back. 0; -EAGAIN where there is
- * no arena, -ENOMEM.
+ * Initializes a heap of up to `slots` arenas, a power of two, over the space, or, where that is
+ * NULL, over hooks; either outlives the heap. hold: file space is never returned. 0; -EAGAIN where
+ * jemalloc has no arena left, -ENOMEM, or another -errno.
  */
 int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, unsigned slots,
               bool hold);
 
-/* Ends the heap with all of its blocks. No other thread uses it any more. The space stays. */
+/* Destroys the heap with all of its blocks. No other thread uses the heap. The space stays. */
 void heap_destroy(struct heap *heap);
 
 /*
- * Whether the heap was made by an ancestor of this process and not adopted since: then it must be
- * neither used nor counted, only adopted or destroyed.
+ * Whether an ancestor of this process created the heap, and this process has not adopted the heap:
+ * then it must be neither used nor counted, only adopted or destroyed.
  */
 static inline bool heap_is_inherited(const struct heap *heap)
 {
-    /* A report may be looking while another thread adopts the heap. */
+    /* A report may read while another thread adopts the heap. */
     return atomic_load_explicit(&heap->generation, memory_order_acquire) != fork_generation;
 }
 
 /*
- * Makes an inherited heap this process's own: its memory is a copy of what the ancestor has. What
- * the ancestor's threads kept in caches is lost.
+ * Makes an inherited heap this process's own: its memory is a copy of the ancestor's. The blocks in
+ * caches of the ancestor's threads are lost.
  */
 void heap_adopt(struct heap *heap);
 
 /*
  * A block of size bytes; alignment is a power of two or 0, size is not 0. NULL with errno ENOMEM;
- * otherwise errno is unchanged. Thread-safe, as are all below.
+ * otherwise errno is unchanged. Thread-safe, as are all functions below.
  */
 void *heap_alloc(struct heap *heap, size_t size, size_t alignment, bool zero);
 
-/* The block at ptr, of this heap, grown or shrunk to size, not 0; NULL with errno ENOMEM and ptr as
- * it was. */
+/* The block at ptr, of this heap, grown or shrunk to size, which is not 0. NULL with errno ENOMEM,
+ * and the block unchanged. */
 void *heap_realloc(struct heap *heap, void *ptr, size_t size);
 
 /* Frees the block at ptr, of this heap. */
@@ -89,11 +89,13 @@ void heap_free_uncached(struct heap *heap, void *ptr);
 size_t heap_usable_size(const void *ptr);
 
 /*
- * Moves the block within its arena where that helps against fragmentation; else NULL. The default
- * heap is NULL.
+ * Moves the block within its arena if that reduces fragmentation, and returns the new block; else
+ * NULL. heap is the block's; NULL where the block is in none.
  */
 void *heap_move(struct heap *heap, void *ptr);
 
-/* Conservative: free pages go back at once, and only what is needed is committed. Else after ten
- * seconds. */
+/*
+ * Conservative: free pages are returned at once, and no page is committed ahead of need. Else they
+ * are returned after ten seconds. 0 or -errno.
+ */
 int heap_set_conservative(struct heap *heap, bool conservative);

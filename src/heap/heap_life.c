@@ -15,7 +15,7 @@
  */
 #define REGION_SHARE 1024
 
-/* Hooks over the space, where there is one: *hooks. 0 or -errno. */
+/* Hooks over the space, if there is one, in *hooks. 0 or -errno. */
 static int make_hooks(struct heap *heap, struct space *space, bool hold, extent_hooks_t **hooks)
 {
     if (space == NULL)
@@ -82,7 +82,7 @@ void heap_destroy(struct heap *heap)
 {
     heap_list_remove(heap);
     thread_caches_destroy(&heap->caches);
-    /* All file space goes with the file: no need to punch it page by page. */
+    /* All file space ends with the file, and need not be punched page by page. */
     if (heap->space != NULL)
         atomic_store(&heap->space->closing, true);
     arena_set_destroy(&heap->arenas);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* All heaps of the process, for whoever looks after more than one of them. */
+/* All heaps of the process. */
 #include "heap/heap_list.h"
 
 #include <pthread.h>
@@ -78,7 +78,7 @@ void heap_list_before_fork(void)
 void heap_list_after_fork(bool child)
 {
     if (child) {
-        /* The visitors, and those that waited for them, are threads of the parent. */
+        /* The visitors, and the threads that waited for them, are the parent's. */
         for (struct heap *heap = first; heap != NULL; heap = heap->entry.next) {
             heap->entry.visitors = 0;
             heap->entry.leaving = false;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All heaps of the process, for whoever looks after more than one of them.
+ * All heaps of the process.
  *
- * A visitor holds no lock while a heap is visited, so a visit may take its time. The heap cannot
- * end meanwhile: heap_list_remove() waits until its visitors have left.
+ * A visit is made without a lock, and may take long. The heap is not destroyed meanwhile:
+ * heap_list_remove() waits until all visitors have left the heap.
  */
 #pragma once
 
@@ -16,19 +16,20 @@ struct heap_list_entry {
     struct heap *next;
     struct heap **link;
     unsigned visitors;
-    bool leaving; /* gets no more visitors */
+    bool leaving; /* is being removed; gets no more visitors */
 };
 
-/* Thread-safe, as is all below. */
+/* Thread-safe, as are all functions below. */
 void heap_list_add(struct heap *heap);
 
-/* Takes the heap off the list, and waits until nobody visits it. No lock is held that a visitor may
- * want. */
+/* Removes the heap and waits until nobody visits it. The caller holds no lock that a visitor may
+ * wait for. */
 void heap_list_remove(struct heap *heap);
 
-/* Calls `visit` for each heap but those that are leaving, until it returns true. Returns that. */
+/* Calls visit() for each heap, except heaps that are being removed, until visit() returns true.
+ * Returns whether it did. */
 bool heap_list_visit(bool (*visit)(struct heap *heap, void *argument), void *argument);
 
-/* Around fork(2), in this thread. In the child, nobody visits a heap. */
+/* Around fork(2), in this thread. In the child, no heap has a visitor. */
 void heap_list_before_fork(void);
 void heap_list_after_fork(bool child);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a heap holds and no block uses: how much that is, and who sees to it that it goes back. */
+/* Memory that a heap holds and no block uses, and its release to the store. */
 #include "heap/heap_unused.h"
 
 #include "heap/heap.h"
@@ -7,13 +7,14 @@
 #include "space/space.h"
 #include "space/surplus.h"
 
-/* Less than this may stay, while the program makes no calls, for as long as the kind lives. */
+/* Less than this may stay unreleased while the program makes no calls. */
 #define MUCH_UNUSED ((size_t)4 << 20)
 
-/* What a thread's cache is taken to hold. */
+/* Bytes that a thread's cache is assumed to hold. */
 #define CACHE_ESTIMATE ((size_t)256 << 10)
 
-/* Looks, a second apart, after which nothing more is given back: more than the decay time. */
+/* After so many checks without a change, one each second, nothing more will be released: more than
+ * the decay time. */
 #define QUIET_CHECKS 13u
 
 bool heap_can_release(const struct heap *heap)

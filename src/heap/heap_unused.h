@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a heap holds and no block uses, and how it goes back to the store. Thread-safe. */
+/* Memory that a heap holds and no block uses, and its release to the store. Thread-safe. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,31 +7,30 @@
 
 struct heap;
 
-/* When a thread has given so many bytes to arenas, it looks whether a heap holds much unused. */
+/* After so many flushed bytes, a thread checks whether the heap holds much unused memory. */
 #define HEAP_CONSIDER_EVERY ((size_t)256 << 10)
 
-/* `bytes` in all went to the heap's arenas: may start the idle thread. No lock of the library is
- * held. */
+/* The caller has flushed `bytes` to the heap's arenas and holds no lock of the library. May start
+ * the idle thread. */
 void heap_released(struct heap *heap, size_t bytes);
 
-/* Gives back what no block uses, now. What another thread is giving back at this moment may take
- * longer. */
+/* Releases unused memory now, except what another thread is releasing at this moment. */
 void heap_purge(struct heap *heap);
 
-/* Whether what is unused can go back, some time or other. */
+/* Whether the heap can release unused memory at all. */
 bool heap_can_release(const struct heap *heap);
 
 /*
- * Bytes in pages that were handed out and that no block uses, at about this time. Of a heap that
- * can give back. Takes no lock.
+ * Bytes in committed pages that no block uses, of a heap that can release memory. Approximate while
+ * other threads use the heap. Takes no lock.
  */
 size_t heap_unused_bytes(const struct heap *heap);
 
 /*
- * Tells caches and arenas that time has passed, so that they give back what has been unused for
- * long enough. Whether there may be more to give back later. For one thread, the idle thread.
+ * Has caches and arenas release what was unused for long enough. Returns whether there may be more
+ * to release later. For the idle thread alone.
  */
 bool heap_maintain(struct heap *heap);
 
-/* Whether the heap holds so much that no block uses that the idle thread is worth its price. */
+/* Whether the heap holds so much unused memory that the idle thread is worth its price. */
 bool heap_has_much_unused(const struct heap *heap);

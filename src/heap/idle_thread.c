@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A thread that gives back what was freed when the program does nothing more. */
+/* A thread that releases freed memory while the program makes no calls. */
 #include "heap/idle_thread.h"
 
 #include <errno.h>
@@ -27,9 +27,9 @@ static bool forbidden; /* written before there is a heap */
 /* -- The thread -------------------------------------------------------------------------------- */
 
 /*
- * Whether the main thread has called pthread_exit(3): then the process is to end with the last
- * thread of the program, and must not wait for this one. The main thread's executable is gone then,
- * another thread's is not. No descriptor is opened, since the program may count on the next number.
+ * Whether the main thread has called pthread_exit(3): then the process ends with its last thread,
+ * and must not wait for this one. The main thread then has no executable in /proc; other threads
+ * have. This opens no descriptor, whose number the program may expect to be free.
  */
 static bool main_thread_has_ended(void)
 {
@@ -52,7 +52,7 @@ static bool needs_thread(struct heap *heap, void *argument)
     return heap_has_much_unused(heap);
 }
 
-/* Until there was nothing to do several times. */
+/* Until there was nothing to do at several checks, or the main thread has ended. */
 static void maintain_heaps(void)
 {
     const struct timespec pause = {.tv_sec = CHECK_EVERY_SECONDS};
@@ -73,7 +73,7 @@ static void *run(void *argument)
     do {
         maintain_heaps();
         atomic_store(&idle_thread_running, false);
-        /* Whoever freed a moment ago may have seen that there is a thread. */
+        /* A thread that freed a moment ago may have read that this thread runs. */
     } while (!main_thread_has_ended() && heap_list_visit(needs_thread, NULL) &&
              !atomic_exchange(&idle_thread_running, true));
     return argument;
@@ -97,10 +97,8 @@ static int create(size_t stack_size)
     return err;
 }
 
-/*
- * With all signals blocked: the new thread inherits that, and the program's handlers never run
- * there.
- */
+/* All signals are blocked meanwhile. The new thread inherits the mask, so that the program's
+ * handlers never run in that thread. */
 static int create_without_signals(void)
 {
     sigset_t all, before;
@@ -108,7 +106,7 @@ static int create_without_signals(void)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int err = create(STACK_SIZE);
-    /* Libraries with much thread-local data need more than that. */
+    /* Libraries with much thread-local data need a larger stack. */
     if (err == EINVAL)
         err = create(0);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

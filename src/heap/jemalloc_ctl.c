@@ -13,15 +13,14 @@
 
 #define CTL_NAME_SIZE 64
 
-/*
- * Highest number of an arena, plus one; jemalloc has twelve bits for it and keeps the last value.
+/* The highest number of an arena, plus one: jemalloc has twelve bits, and reserves the last value.
  */
 #define ARENA_NUMBERS 4094
 
-/* How large regions get unless jemalloc_ctl_arena_set_growth() says less. */
+/* The size up to which regions double, without jemalloc_ctl_arena_set_growth(). */
 #define REGION_GROWTH_LIMIT ((size_t)1 << 30)
 
-/* mallctl(3), from outside. */
+/* mallctl(3), inside the gate; returns -errno. */
 static int ctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size)
 {
     struct fork_gate_thread *self = fork_gate_enter();
@@ -41,8 +40,8 @@ static int write_ctl(const char *name, void *value, size_t size)
 }
 
 /*
- * Held while the report is made and while an arena ends: jemalloc ends the process when an arena
- * that it reports on is no longer there. A fork acquires it before it closes the gate.
+ * Held while jemalloc makes a report, and while an arena is destroyed: jemalloc aborts the process
+ * if an arena disappears during the report. A fork acquires the lock before it closes the gate.
  */
 static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -56,7 +55,7 @@ void jemalloc_ctl_release_report(void)
     lock_release(&report_lock);
 }
 
-/* The name of a per-arena control: `format` with the arena's number in it. */
+/* The name of a per-arena control: `format` with the arena's number. */
 struct ctl_name {
     char text[CTL_NAME_SIZE];
 };
@@ -83,7 +82,7 @@ unsigned jemalloc_ctl_arena_limit(void)
 int jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
                               unsigned *arena)
 {
-    /* What experimental.arenas_create_ext reads. */
+    /* The structure that experimental.arenas_create_ext reads. */
     struct {
         extent_hooks_t *hooks;
         bool metadata_use_hooks;
@@ -95,9 +94,9 @@ int jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_ho
     if (err != 0)
         return err;
     /*
-     * Hooks that are set later serve blocks only; metadata stays with those that the arena began
-     * with. That is how metadata is in DRAM, and can be unmapped when the arena ends: jemalloc's
-     * default would keep the addresses.
+     * Hooks that are set later serve blocks only; metadata stays with the hooks that the arena was
+     * created with. So metadata lies in DRAM and is unmapped when the arena is destroyed;
+     * jemalloc's default hooks would keep the addresses.
      */
     err = write_ctl(arena_ctl("arena.%u.extent_hooks", *arena).text, &hooks, sizeof(hooks));
     if (err == 0)
@@ -133,7 +132,7 @@ void jemalloc_ctl_arena_decay(unsigned arena)
 
 const size_t *jemalloc_ctl_arena_active_pages(unsigned arena)
 {
-    /* A jemalloc that was built without statistics has no counter: then all pages seem unused. */
+    /* For a jemalloc built without statistics, which has no counter: all pages seem unused. */
     static const size_t none = 0;
     const size_t *pages = &none;
 
@@ -158,7 +157,7 @@ int jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms)
 
 int jemalloc_ctl_use_of(const void *ptr, struct jemalloc_use *use)
 {
-    /* The structure is what experimental.utilization.query writes; it calls blocks "regions". */
+    /* struct jemalloc_use is what experimental.utilization.query writes. */
     size_t size = sizeof(*use);
 
     *use = (struct jemalloc_use){0};
@@ -176,8 +175,7 @@ bool jemalloc_ctl_moving_helps(const void *ptr)
     if ((const char *)ptr >= (char *)use.slab_being_filled &&
         (const char *)ptr < (char *)use.slab_being_filled + use.slab_size)
         return false;
-    /* Emptier than the class is on average: free / blocks of the slab above free / blocks of the
-     * class. */
+    /* slab_free / slab_blocks > class_free / class_blocks */
     return use.slab_free * use.class_blocks > use.class_free * use.slab_blocks;
 }
 
@@ -194,7 +192,7 @@ int jemalloc_ctl_number(const char *name, uint64_t *value, size_t *size)
 {
     int err;
 
-    /* Where the size is wrong, jemalloc says so, and which is right. */
+    /* Where the size does not match, jemalloc fails with EINVAL and stores the right size. */
     *value = 0;
     *size = sizeof(*value);
     err = ctl(name, value, size, NULL, 0);

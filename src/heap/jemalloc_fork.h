@@ -22,7 +22,7 @@ void jemalloc_fork_in_parent(void);
 void jemalloc_fork_in_child(void);
 
 /*
- * The key by which jemalloc hears of the end of a thread; late_key.h has the order of destructors.
- * 0 or an error of errno.h.
+ * The key whose destructor tells jemalloc of the end of a thread. late_key.h has the order of
+ * destructors. 0 or an error of errno.h.
  */
 int jemalloc_fork_create_key(pthread_key_t *key, void (*destructor)(void *value));

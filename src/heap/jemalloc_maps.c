@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What jemalloc maps for itself, in pages of their own size: where large pages are made unasked
- * (transparent_hugepage=always), the first touch of each map would take 2 MiB for the sake of some
- * KiB. That is a map that jemalloc makes when it starts, and one for threads' data, in each
- * process; what arenas need for themselves comes from metadata_hooks.c.
+ * jemalloc's own mappings get no transparent huge pages, of which the first write to each mapping
+ * would take 2 MiB where jemalloc uses some KiB. In each process, jemalloc creates one mapping when
+ * it starts, and one for the data of threads; metadata_hooks.c maps the metadata of arenas.
  *
- * The libraries are linked with --wrap=mmap: jemalloc's calls, like the library's, come here.
- * Blocks of the program lie in maps that the library has made at addresses of its own choice.
+ * The libraries are linked with --wrap=mmap, so that calls of jemalloc and of the library come
+ * here. Blocks of the program lie in mappings whose addresses the library chose: addr is not NULL.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -22,6 +21,7 @@
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 
+/* Whether the calling thread is inside jemalloc. */
 static bool is_for_itself(void)
 {
     return fork_gate_thread.depth != 0 || !jemalloc_start_is_done();
@@ -36,7 +36,7 @@ void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, of
         (flags & ~MAP_NORESERVE) == (MAP_PRIVATE | MAP_ANONYMOUS) && is_for_itself()) {
         int saved_errno = errno;
 
-        /* A kernel without large pages knows no such advice, and needs none. */
+        /* A kernel without huge pages rejects the advice, and does not need it. */
         (void)madvise(mapped, size, MADV_NOHUGEPAGE);
         errno = saved_errno;
     }

@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Where jemalloc's metadata comes from: private anonymous memory, unmapped when the arena ends.
- *
- * Programs make and destroy kinds; the blocks of a few arenas are kept for those to come, cleared.
- */
+/* The hooks for jemalloc's metadata. */
+#include "heap/metadata_hooks.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "heap/extent_hooks.h"
 #include "os/madvise.h"
 #include "util/mapping_cache.h"
 
 /*
- * The first block of an arena, its alignment, and what the arena writes to when it is made: whole
- * pages of any kernel's that jemalloc works on.
+ * The size and alignment of an arena's first block, and how much of the block the arena writes to
+ * when it is created, in whole pages of each kernel that jemalloc works on.
  */
 #define BLOCK_SIZE ((size_t)2 << 20)
 #if MEMKIND_JEMALLOC_LG_PAGE > 12
@@ -25,7 +22,7 @@
 #    define ARENA_SIZE ((size_t)84 << 10)
 #endif
 
-/* All bytes are zero. */
+/* First blocks of destroyed arenas; all bytes are zero. */
 static struct mapping_cache spare_blocks = MAPPING_CACHE_INITIALIZER;
 
 static char *map(size_t size)
@@ -41,7 +38,7 @@ static char *map_aligned(size_t size, size_t alignment)
     char *mapped = map(size);
     size_t length = size + alignment;
 
-    /* Linux aligns what is as large as a large page, since 6.7. */
+    /* Linux aligns a mapping of the size of a large page, since 6.7. */
     if (mapped == NULL || ((uintptr_t)mapped & (alignment - 1)) == 0)
         return mapped;
     munmap(mapped, size);
@@ -56,9 +53,8 @@ static char *map_aligned(size_t size, size_t alignment)
 }
 
 /*
- * Metadata in pages of their own size: where large pages are made unasked
- * (transparent_hugepage=always), the first touch of a block would take 2 MiB for the sake of 84
- * KiB. A kernel without large pages knows no such advice, and needs none.
+ * Without transparent huge pages, of which the first write to a block would take 2 MiB where the
+ * arena uses 84 KiB. A kernel without huge pages rejects the advice, and does not need it.
  */
 static char *map_for_metadata(size_t size, size_t alignment)
 {
@@ -75,7 +71,7 @@ static char *new_block(void)
 
     if (block == NULL) {
         block = map_for_metadata(BLOCK_SIZE, BLOCK_SIZE);
-        /* Cheaper at once than in a page fault for each page. */
+        /* One call is cheaper than a page fault for each page. */
         if (block != NULL)
             madvise(block, ARENA_SIZE, MADV_POPULATE_WRITE);
     }
@@ -115,7 +111,7 @@ static bool dalloc_hook(extent_hooks_t *table, void *addr, size_t size, bool com
     return false;
 }
 
-extent_hooks_t extent_hooks_metadata = {
+extent_hooks_t metadata_hooks = {
     .alloc = alloc_hook,
     .dalloc = dalloc_hook,
 };

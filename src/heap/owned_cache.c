@@ -70,7 +70,7 @@ static size_t cache_size(void)
     return sizeof(struct owned_cache) + cache_bin_slots() * sizeof(void *);
 }
 
-static struct owned_cache *new_cache(struct thread_caches *caches)
+static struct owned_cache *create_cache(struct thread_caches *caches)
 {
     struct owned_cache *owned = mapping_cache_take(&spare_caches, cache_size());
 
@@ -204,7 +204,7 @@ static struct owned_cache *find_or_create(struct thread_caches *caches)
     /* Saves creating a cache in vain. The caller checks again under the cache's lock. */
     if (atomic_load(&caches->off) != 0)
         return NULL;
-    struct owned_cache *owned = new_cache(caches);
+    struct owned_cache *owned = create_cache(caches);
     if (owned != NULL) {
         lock_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST);
         link_cache_locked(owned, entry);

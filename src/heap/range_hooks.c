@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the one arena over a range calls for memory. */
+/* The hooks of the one arena over a range. */
 #include "heap/range_hooks.h"
 
 #include <stddef.h>
@@ -12,8 +12,8 @@ static struct range *range_of(extent_hooks_t *table)
     return ((struct range_hooks *)((char *)table - offsetof(struct range_hooks, table)))->range;
 }
 
-/* jemalloc asks without *commit to grow ahead, and with it for exactly what it needs; it leaves
- * setting to zero to the hook. */
+/* jemalloc calls with *commit false to grow ahead of need, and with *commit true for exactly what
+ * it needs. With *zero true, the hook sets the memory to zero. */
 static void *alloc_hook(extent_hooks_t *table, void *new_addr, size_t size, size_t alignment,
                         bool *zero, bool *commit, unsigned arena)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the one arena over a range calls for memory: exactly the pages that it needs, which go back
- * to the range when it has no more use for them.
+ * The hooks of the one arena over a range: the arena gets exactly the pages that it needs, and
+ * returns unused pages to the range.
  *
- * Growing ahead of need is refused, since nothing is gained: the range has its addresses. Unlike
- * regions of a space, parts of what was handed out may go back, since no other arena can get them.
+ * The hooks refuse to grow the arena ahead of need, which would gain nothing: the range has its
+ * addresses. Unlike in regions of a space, a part of an allocated extent may be returned, since no
+ * other arena can get that part.
  */
 #pragma once
 
@@ -12,7 +13,7 @@
 
 struct range;
 
-/* The hooks of one heap: jemalloc hands them back to each call, which finds the range from them. */
+/* The hooks of one heap. jemalloc passes the table to each hook, which finds the range by it. */
 struct range_hooks {
     extent_hooks_t table;
     struct range *range;

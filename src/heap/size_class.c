@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The sizes that blocks come in, as jemalloc has them. */
+/* jemalloc's size classes. */
 #include "heap/size_class.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@ static int result;
 
 static void fill_tables(void)
 {
-    size_t done = 0; /* requests up to here have their class */
+    size_t done = 0; /* the table is filled for requests up to this size */
     unsigned size_class = 0;
 
     result = jemalloc_start();

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sizes that blocks come in, as jemalloc has them, up to the largest that threads keep in
- * caches.
+ * jemalloc's size classes, up to the largest that threads' caches keep.
  *
- * Classes are numbered from 1, in order of size. 0 means a block of no class: a larger one.
+ * Classes are numbered from 1, in order of size. Larger blocks have no class, written 0.
  */
 #pragma once
 
@@ -21,8 +20,8 @@ extern uint32_t size_class_sizes[SIZE_CLASS_LIMIT];
 extern unsigned size_class_count; /* classes are 1 ... size_class_count */
 
 /*
- * Asks jemalloc, once. 0; -ENOTSUP where it does not work on this kernel, or its classes do not fit
- * the tables. Thread-safe.
+ * Starts jemalloc and fills the tables, once. 0; -ENOTSUP where jemalloc does not work on this
+ * kernel, or its classes do not fit the tables. Thread-safe.
  */
 int size_class_init(void);
 

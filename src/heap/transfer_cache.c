@@ -11,7 +11,7 @@
 #include "heap/size_class.h"
 #include "util/lock.h"
 
-#define STACK_BYTES  ((size_t)128 << 10) /* most of a class, in bytes and in blocks */
+#define STACK_BYTES  ((size_t)128 << 10) /* the most of a class, in bytes and in blocks */
 #define STACK_BLOCKS ((size_t)512)
 
 struct class_stack {

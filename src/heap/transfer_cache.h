@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Blocks of one heap on their way between threads: a stack for each size class, each with a lock
- * that nobody waits for. A thread that finds it taken goes to its arena instead.
+ * Blocks of one heap on their way between threads: a stack for each size class, each with a lock.
+ * A thread that allocates or frees does not wait for the lock: it goes to its arena instead.
  */
 #pragma once
 
@@ -13,26 +13,26 @@ struct block_source;
 /* NULL where there is no memory. */
 struct transfer_cache *transfer_cache_create(void);
 
-/* The blocks in it are left alone. */
+/* Does not flush the blocks. */
 void transfer_cache_destroy(struct transfer_cache *transfer_cache);
 
 /* In the child of a fork: forgets all blocks. */
 void transfer_cache_after_fork(struct transfer_cache *transfer_cache);
 
-/* Takes up to `wanted` blocks of the class; returns how many. */
+/* Removes up to `wanted` blocks of the class; returns how many. */
 size_t transfer_cache_remove(struct transfer_cache *transfer_cache, unsigned size_class,
                              void **blocks, size_t wanted);
 
-/* Puts in up to `count` of the blocks, the first ones; returns how many. */
+/* Inserts the first ones of the blocks, up to `count`; returns how many. */
 size_t transfer_cache_insert(struct transfer_cache *transfer_cache, unsigned size_class,
                              void *const *blocks, size_t count);
 
-/* Gives all blocks to the heap's arenas. */
+/* Flushes all blocks to the source. */
 void transfer_cache_flush(struct transfer_cache *transfer_cache, struct block_source *source);
 
-/* The same with those of classes that nobody has given or taken since the last time. */
+/* Flushes the classes that no thread has used since the last call. */
 void transfer_cache_flush_unused(struct transfer_cache *transfer_cache,
                                  struct block_source *source);
 
-/* Bytes in it at about this time. */
+/* Bytes in all stacks. Approximate while other threads use them. */
 size_t transfer_cache_bytes(struct transfer_cache *transfer_cache);

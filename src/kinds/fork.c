@@ -32,10 +32,10 @@
 #include <stdbool.h>
 
 #include "heap/arena_set.h"
-#include "heap/extent_hooks.h"
 #include "heap/heap_list.h"
 #include "heap/idle_thread.h"
 #include "heap/jemalloc_fork.h"
+#include "heap/metadata_hooks.h"
 #include "heap/thread_caches.h"
 #include "kinds/arena_kind.h"
 #include "kinds/fork_snapshot.h"

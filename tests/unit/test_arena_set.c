@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "heap/arena_set.h"
-#include "heap/extent_hooks.h"
+#include "heap/metadata_hooks.h"
 #include "support/faults.h"
 
 #define HEAPS       513u            /* that each may count on an arena */
@@ -81,7 +81,7 @@ int __wrap_jemalloc_ctl_arena_create(extent_hooks_t *for_blocks, extent_hooks_t 
     }
     pthread_mutex_unlock(&fakes_lock);
     assert_ptr_equal(for_blocks, &hooks);
-    assert_ptr_equal(for_metadata, &extent_hooks_metadata);
+    assert_ptr_equal(for_metadata, &metadata_hooks);
     return fails ? -create_fault.error : 0;
 }
 

@@ -472,63 +472,9 @@ static void part_of_a_region_never_goes(void **state)
     assert_null(hooks.table.purge_forced);
 }
 
-/* -- Metadata ---------------------------------------------------------------------------------- */
-
-static char *metadata(size_t size, size_t alignment)
-{
-    bool zero = false;
-    bool commit = false;
-    char *addr = extent_hooks_metadata.alloc(&extent_hooks_metadata, NULL, size, alignment, &zero,
-                                             &commit, ARENA);
-
-    if (addr != NULL) {
-        assert_true(zero);
-        assert_true(commit);
-    }
-    return addr;
-}
-
-static void metadata_is_anonymous_and_goes_back(void **state)
-{
-    (void)state;
-    for (size_t alignment = PAGE; alignment <= 16 * CHUNK; alignment *= 4) {
-        char *addr = metadata(CHUNK, alignment);
-
-        assert_non_null(addr);
-        assert_int_equal((uintptr_t)addr % alignment, 0);
-        assert_int_equal(mapped, CHUNK);
-        memset(addr, 1, CHUNK);
-        assert_int_equal(address_map_owner(addr), ADDRESS_MAP_NONE);
-        assert_false(
-            extent_hooks_metadata.dalloc(&extent_hooks_metadata, addr, CHUNK, true, ARENA));
-        assert_int_equal(mapped, 0);
-    }
-}
-
-static void metadata_failures_are_reported(void **state)
-{
-    bool zero;
-    bool commit;
-
-    (void)state;
-    fault_set(&mmap_fault, ENOMEM, 1);
-    assert_null(metadata(CHUNK, PAGE));
-    assert_int_equal(errno, SOME_ERRNO);
-    assert_null(metadata(SIZE_MAX - PAGE + 1, 2 * PAGE));
-    assert_null(extent_hooks_metadata.alloc(&extent_hooks_metadata, &space, CHUNK, PAGE, &zero,
-                                            &commit, ARENA));
-    char *addr = metadata(PAGE, PAGE);
-    fault_set(&munmap_fault, ENOMEM, 1);
-    errno = SOME_ERRNO;
-    assert_true(extent_hooks_metadata.dalloc(&extent_hooks_metadata, addr, PAGE, true, ARENA));
-    errno = SOME_ERRNO;
-    fault_set(&munmap_fault, 0, 0);
-    assert_false(extent_hooks_metadata.dalloc(&extent_hooks_metadata, addr, PAGE, true, ARENA));
-}
-
 int main(void)
 {
-    /* Once in a process, there are tables to be mapped. */
+    /* Maps the tables that a process has once. */
     if (address_map_open(NULL, 0) != 0)
         return 1;
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -551,8 +497,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(held_pages_are_not_given_back, setup_hold, teardown),
         TEST(extents_merge_within_a_region_only),
         TEST(part_of_a_region_never_goes),
-        TEST(metadata_is_anonymous_and_goes_back),
-        TEST(metadata_failures_are_reported),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,11 +22,11 @@
 
 #include <jemalloc/jemalloc.h>
 
-#include "heap/extent_hooks.h"
 #include "heap/fork_gate.h"
 #include "heap/jemalloc_block.h"
 #include "heap/jemalloc_ctl.h"
 #include "heap/jemalloc_fork.h"
+#include "heap/metadata_hooks.h"
 #include "support/faults.h"
 
 #define KIB       ((size_t)1 << 10)
@@ -143,7 +143,7 @@ static int setup(void **state)
     (void)state;
     mallctl_fault = (struct fault){0};
     destroyed = region_allocs = decommits = 0;
-    return jemalloc_ctl_arena_create(&region_hooks, &extent_hooks_metadata, &arena);
+    return jemalloc_ctl_arena_create(&region_hooks, &metadata_hooks, &arena);
 }
 
 static int teardown(void **state)
@@ -194,8 +194,7 @@ static void numbers_of_arenas_are_used_again(void **state)
     for (int i = 0; i < MANY; i++) {
         unsigned more;
 
-        assert_int_equal(jemalloc_ctl_arena_create(&region_hooks, &extent_hooks_metadata, &more),
-                         0);
+        assert_int_equal(jemalloc_ctl_arena_create(&region_hooks, &metadata_hooks, &more), 0);
         jemalloc_ctl_arena_destroy(more);
     }
     assert_true(arenas_of_process() <= before + 1);
@@ -212,7 +211,7 @@ static void arena_that_cannot_be_made_leaves_nothing(void **state)
         fault_set(&mallctl_fault, EFAULT, 1);
         mallctl_fault.skip = n;
         destroyed = 0;
-        int err = jemalloc_ctl_arena_create(&region_hooks, &extent_hooks_metadata, &more);
+        int err = jemalloc_ctl_arena_create(&region_hooks, &metadata_hooks, &more);
         mallctl_fault = (struct fault){0};
         if (err == 0)
             break;
@@ -224,8 +223,7 @@ static void arena_that_cannot_be_made_leaves_nothing(void **state)
     assert_true(n >= 2);
     jemalloc_ctl_arena_destroy(more);
     fault_set(&mallctl_fault, EAGAIN, 1);
-    assert_int_equal(jemalloc_ctl_arena_create(&region_hooks, &extent_hooks_metadata, &more),
-                     -EAGAIN);
+    assert_int_equal(jemalloc_ctl_arena_create(&region_hooks, &metadata_hooks, &more), -EAGAIN);
 }
 
 static void limit_leaves_jemallocs_own_arena_out(void **state)
@@ -247,7 +245,7 @@ static void as_many_arenas_as_the_limit_says(void **state)
     made = malloc(limit * sizeof(*made));
     assert_non_null(made);
     while (count < limit && err == 0) {
-        err = jemalloc_ctl_arena_create(&region_hooks, &extent_hooks_metadata, &made[count]);
+        err = jemalloc_ctl_arena_create(&region_hooks, &metadata_hooks, &made[count]);
         count += err == 0;
     }
     for (unsigned i = 0; i < count; i++)
@@ -553,7 +551,7 @@ static void call_create(void)
 {
     unsigned another;
 
-    assert_int_equal(jemalloc_ctl_arena_create(&region_hooks, &extent_hooks_metadata, &another), 0);
+    assert_int_equal(jemalloc_ctl_arena_create(&region_hooks, &metadata_hooks, &another), 0);
     jemalloc_ctl_arena_destroy(another);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of jemalloc's metadata that is kept from one arena for the next: it is zero again. */
-/* WRAP: madvise munmap */
+/* Tests of jemalloc's metadata: anonymous memory, and blocks kept for later arenas, zero again. */
+/* WRAP: madvise mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,17 +16,23 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "heap/extent_hooks.h"
+#include "heap/metadata_hooks.h"
+#include "space/address_map.h"
 #include "support/faults.h"
 
-#define BLOCK     ((size_t)2 << 20)
-#define LINE_SIZE 1024
+#define PAGE       ((size_t)4096)
+#define BLOCK      ((size_t)2 << 20)
+#define LINE_SIZE  1024
+#define SOME_ERRNO 1234
 
-static struct fault madvise_fault;
-static unsigned unmapped;
+static struct fault madvise_fault, mmap_fault, munmap_fault;
+static size_t mapped; /* bytes that are mapped and not unmapped */
+static unsigned unmaps;
 
 int __real_madvise(void *addr, size_t size, int advice);
 int __wrap_madvise(void *addr, size_t size, int advice);
+void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 int __real_munmap(void *addr, size_t size);
 int __wrap_munmap(void *addr, size_t size);
 
@@ -35,21 +41,46 @@ int __wrap_madvise(void *addr, size_t size, int advice)
     return fault_hits(&madvise_fault) ? -1 : __real_madvise(addr, size, advice);
 }
 
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    if (fault_hits(&mmap_fault))
+        return MAP_FAILED;
+    void *memory = __real_mmap(addr, size, protection, flags, fd, offset);
+    if (memory != MAP_FAILED)
+        mapped += size;
+    return memory;
+}
+
 int __wrap_munmap(void *addr, size_t size)
 {
-    unmapped++;
+    unmaps++;
+    if (fault_hits(&munmap_fault))
+        return -1;
+    mapped -= size;
     return __real_munmap(addr, size);
+}
+
+static char *alloc(size_t size, size_t alignment)
+{
+    bool zero = false;
+    bool commit = false;
+    char *addr = metadata_hooks.alloc(&metadata_hooks, NULL, size, alignment, &zero, &commit, 0);
+
+    if (addr != NULL)
+        assert_true(zero && commit);
+    return addr;
+}
+
+static bool dalloc(char *addr, size_t size)
+{
+    return metadata_hooks.dalloc(&metadata_hooks, addr, size, true, 0);
 }
 
 static char *take(void)
 {
-    bool zero = false;
-    bool commit = false;
-    char *block =
-        extent_hooks_metadata.alloc(&extent_hooks_metadata, NULL, BLOCK, BLOCK, &zero, &commit, 0);
+    char *block = alloc(BLOCK, BLOCK);
 
     assert_non_null(block);
-    assert_true(zero && commit);
     for (size_t i = 0; i < BLOCK; i++)
         if (block[i] != 0)
             fail_msg("byte %zu is not zero", i);
@@ -58,7 +89,7 @@ static char *take(void)
 
 static void give(char *block)
 {
-    assert_false(extent_hooks_metadata.dalloc(&extent_hooks_metadata, block, BLOCK, true, 0));
+    assert_false(dalloc(block, BLOCK));
 }
 
 static void kept_block_is_zero_again(void **state)
@@ -66,9 +97,9 @@ static void kept_block_is_zero_again(void **state)
     (void)state;
     char *block = take();
     memset(block, 1, BLOCK);
-    unmapped = 0;
+    unmaps = 0;
     give(block);
-    assert_int_equal(unmapped, 0);
+    assert_int_equal(unmaps, 0);
     assert_ptr_equal(take(), block);
     give(block);
 }
@@ -78,10 +109,10 @@ static void block_that_cannot_be_cleared_is_unmapped(void **state)
     (void)state;
     char *block = take();
     memset(block, 1, BLOCK);
-    unmapped = 0;
+    unmaps = 0;
     fault_set(&madvise_fault, EINVAL, 1);
     give(block);
-    assert_int_equal(unmapped, 1);
+    assert_int_equal(unmaps, 1);
     /* Nor does it matter where no advice on a new one is taken. */
     fault_set(&madvise_fault, EINVAL, 2);
     block = take();
@@ -123,12 +154,68 @@ static void block_takes_no_large_page(void **state)
     give(block);
 }
 
+static void metadata_is_anonymous_and_is_unmapped(void **state)
+{
+    (void)state;
+    for (size_t alignment = PAGE; alignment <= 16 * BLOCK; alignment *= 4) {
+        const size_t size = BLOCK + PAGE;
+        size_t before = mapped;
+        char *addr = alloc(size, alignment);
+
+        assert_non_null(addr);
+        assert_int_equal((uintptr_t)addr % alignment, 0);
+        assert_int_equal(mapped, before + size);
+        memset(addr, 1, size);
+        assert_int_equal(address_map_owner(addr), ADDRESS_MAP_NONE);
+        assert_false(dalloc(addr, size));
+        assert_int_equal(mapped, before);
+    }
+}
+
+static void failures_are_reported(void **state)
+{
+    bool zero;
+    bool commit;
+
+    (void)state;
+    errno = SOME_ERRNO;
+    fault_set(&mmap_fault, ENOMEM, 1);
+    assert_null(alloc(BLOCK, PAGE));
+    assert_int_equal(errno, SOME_ERRNO);
+    assert_null(alloc(SIZE_MAX - PAGE + 1, 2 * PAGE));
+    assert_null(metadata_hooks.alloc(&metadata_hooks, &zero, BLOCK, PAGE, &zero, &commit, 0));
+    char *addr = alloc(PAGE, PAGE);
+    fault_set(&munmap_fault, ENOMEM, 1);
+    assert_true(dalloc(addr, PAGE));
+    fault_set(&munmap_fault, 0, 0);
+    assert_false(dalloc(addr, PAGE));
+}
+
+/* Where the first mapping is not aligned, a larger one is tried: it may fail too. */
+static void failed_alignment_leaves_nothing(void **state)
+{
+    size_t before = mapped;
+
+    (void)state;
+    mmap_fault = (struct fault){.error = ENOMEM, .skip = 1, .times = 1};
+    char *addr = alloc(BLOCK + PAGE, 1024 * BLOCK);
+    if (mmap_fault.calls < 2) {
+        assert_false(dalloc(addr, BLOCK + PAGE));
+        skip(); /* the first mapping was aligned by chance */
+    }
+    assert_null(addr);
+    assert_int_equal(mapped, before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(block_takes_no_large_page),
         cmocka_unit_test(kept_block_is_zero_again),
         cmocka_unit_test(block_that_cannot_be_cleared_is_unmapped),
+        cmocka_unit_test(metadata_is_anonymous_and_is_unmapped),
+        cmocka_unit_test(failures_are_reported),
+        cmocka_unit_test(failed_alignment_leaves_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
