@@ -13,7 +13,7 @@
 #include "memkind.h"
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_hbw.h"
-#include "os/madvise.h"
+#include "os/vm.h"
 #include "util/lock.h"
 
 #define GIB           ((size_t)1 << 30)

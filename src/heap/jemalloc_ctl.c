@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 #include "heap/fork_gate.h"
+#include "os/text_buffer.h"
 #include "util/lock.h"
-#include "util/text_buffer.h"
 
 #define CTL_NAME_SIZE 64
 

@@ -6,10 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "os/madvise.h"
-#include "util/mapping_cache.h"
+#include "os/mapping_cache.h"
+#include "os/vm.h"
 
 /*
  * The size and alignment of an arena's first block, and how much of the block the arena writes to
@@ -25,43 +24,16 @@
 /* First blocks of destroyed arenas; all bytes are zero. */
 static struct mapping_cache spare_blocks = MAPPING_CACHE_INITIALIZER;
 
-static char *map(size_t size)
-{
-    void *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    return mapped == MAP_FAILED ? NULL : mapped;
-}
-
-static char *map_aligned(size_t size, size_t alignment)
-{
-    char *mapped = map(size);
-    size_t length = size + alignment;
-
-    /* Linux aligns a mapping of the size of a large page, since 6.7. */
-    if (mapped == NULL || ((uintptr_t)mapped & (alignment - 1)) == 0)
-        return mapped;
-    munmap(mapped, size);
-    mapped = length < size ? NULL : map(length);
-    if (mapped == NULL)
-        return NULL;
-    size_t head = -(uintptr_t)mapped & (alignment - 1);
-    if (head != 0)
-        munmap(mapped, head);
-    munmap(mapped + head + size, alignment - head);
-    return mapped + head;
-}
-
 /*
  * Without transparent huge pages, of which the first write to a block would take 2 MiB where the
  * arena uses 84 KiB. A kernel without huge pages rejects the advice, and does not need it.
  */
 static char *map_for_metadata(size_t size, size_t alignment)
 {
-    char *mapped = map_aligned(size, alignment);
+    char *mapped = vm_alloc_aligned(size, alignment);
 
     if (mapped != NULL && size >= BLOCK_SIZE)
-        madvise(mapped, size, MADV_NOHUGEPAGE);
+        vm_use_small_pages(mapped, size);
     return mapped;
 }
 
@@ -73,7 +45,7 @@ static char *new_block(void)
         block = map_for_metadata(BLOCK_SIZE, BLOCK_SIZE);
         /* One call is cheaper than a page fault for each page. */
         if (block != NULL)
-            madvise(block, ARENA_SIZE, MADV_POPULATE_WRITE);
+            (void)vm_populate(block, ARENA_SIZE);
     }
     return block;
 }
@@ -104,8 +76,8 @@ static bool dalloc_hook(extent_hooks_t *table, void *addr, size_t size, bool com
     (void)committed;
     (void)arena;
     if (size != BLOCK_SIZE || ((uintptr_t)addr & (BLOCK_SIZE - 1)) != 0 ||
-        madvise((char *)addr + ARENA_SIZE, BLOCK_SIZE - ARENA_SIZE, MADV_DONTNEED) != 0)
-        return munmap(addr, size) != 0;
+        vm_discard((char *)addr + ARENA_SIZE, BLOCK_SIZE - ARENA_SIZE) != 0)
+        return vm_unmap(addr, size) != 0;
     memset(addr, 0, ARENA_SIZE);
     mapping_cache_put(&spare_blocks, addr, size);
     return false;

@@ -6,10 +6,10 @@
 #include <sys/mman.h>
 
 #include "heap/block_source.h"
+#include "os/mapping_cache.h"
 #include "util/fork_generation.h"
 #include "util/late_key.h"
 #include "util/lock.h"
-#include "util/mapping_cache.h"
 
 /* A thread's table, with a closed cache of its own, so that threads write to no common line. */
 struct thread_table {

@@ -20,7 +20,7 @@
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_hbw.h"
 #include "os/huge_pages_pool.h"
-#include "os/madvise.h"
+#include "os/vm.h"
 #include "space/address_map.h"
 #include "util/log.h"
 

@@ -2,12 +2,15 @@
 /* The kernel's pools of huge pages, as sysfs shows them. */
 #include "os/huge_pages_pool.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/mman.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "os/vm.h"
 #include "util/cancel.h"
 
 #define FOLDER    "hugepages/hugepages-2048kB/"
@@ -71,4 +74,18 @@ size_t huge_pages_pool_free(void)
     size_t free_pages = read_number(SYSTEM FOLDER "free_hugepages");
 
     return free_pages + (most > taken ? most - taken : 0);
+}
+
+/* A private map of huge pages has a reservation in the pool. */
+bool huge_pages_pool_is_empty(void)
+{
+    int saved_errno = errno;
+    void *page = NULL;
+    int err = vm_map_anonymous(&page, HUGE_PAGES_POOL_PAGE, VM_WRITE,
+                               MAP_PRIVATE | MAP_HUGETLB | MAP_HUGE_2MB);
+
+    if (err == 0)
+        (void)vm_unmap(page, HUGE_PAGES_POOL_PAGE);
+    errno = saved_errno;
+    return err != 0;
 }

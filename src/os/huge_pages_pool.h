@@ -2,6 +2,7 @@
 /* The kernel's pools of huge pages: those of 2 MiB, and of 1 GiB. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define HUGE_PAGES_POOL_PAGE     ((size_t)2 << 20)
@@ -22,3 +23,9 @@ size_t huge_pages_pool_size_gigantic(const unsigned long *mask, unsigned long ma
  * nobody else took any. Thread-safe.
  */
 size_t huge_pages_pool_free(void);
+
+/*
+ * Whether there is no page of 2 MiB that this process could take at this moment. Two system calls,
+ * which take none. errno is kept. Thread-safe.
+ */
+bool huge_pages_pool_is_empty(void);

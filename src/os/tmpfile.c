@@ -35,7 +35,7 @@
 
 #include "os/descriptor.h"
 #include "os/directory.h"
-#include "os/madvise.h"
+#include "os/vm.h"
 #include "util/cancel.h"
 #include "util/log.h"
 #include "util/signal_hold.h"

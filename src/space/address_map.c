@@ -5,8 +5,9 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/mman.h>
 #include <unistd.h>
+
+#include "os/vm.h"
 
 struct address_map_tables *address_map_tables;
 uintptr_t address_map_end;
@@ -31,12 +32,12 @@ int address_map_begin(void)
 
     if (__atomic_load_n(&address_map_end, __ATOMIC_ACQUIRE) != 0)
         return 0;
-    void *mapped = mmap(NULL, sizeof(*none), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED)
+    void *mapped = NULL;
+    if (vm_map_anonymous(&mapped, sizeof(*none), VM_READ, MAP_PRIVATE) != 0)
         return -ENOMEM;
     if (!__atomic_compare_exchange_n(&address_map_tables, &none, mapped, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE))
-        munmap(mapped, sizeof(*none));
+        (void)vm_unmap(mapped, sizeof(*none));
     __atomic_store_n(&address_map_end, (uintptr_t)1 << ADDRESS_MAP_BITS, __ATOMIC_RELEASE);
     return 0;
 }
@@ -48,7 +49,7 @@ static int open_bytes(void *start, size_t size)
     uintptr_t first = (uintptr_t)start & ~(page - 1);
     uintptr_t end = ((uintptr_t)start + size + page - 1) & ~(page - 1);
 
-    return mprotect((void *)first, end - first, PROT_READ | PROT_WRITE) == 0 ? 0 : -ENOMEM;
+    return vm_protect((void *)first, end - first, VM_WRITE) == 0 ? 0 : -ENOMEM;
 }
 
 int address_map_open(const void *base, size_t size)

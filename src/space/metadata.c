@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "util/mapping_cache.h"
+#include "os/mapping_cache.h"
+#include "os/vm.h"
 
 #define BLOCK_SIZE ((size_t)64 * 1024)
 #define ALIGNMENT  ((size_t)16)
@@ -28,15 +28,9 @@ static struct metadata_block *new_block(size_t payload)
 {
     size_t header = align_up(sizeof(struct metadata_block), ALIGNMENT);
     size_t size = align_up(header + payload, BLOCK_SIZE);
-    struct metadata_block *block;
+    struct metadata_block *block =
+        size == BLOCK_SIZE ? mapping_cache_take(&spare_blocks, size) : vm_alloc(size);
 
-    if (size == BLOCK_SIZE) {
-        block = mapping_cache_take(&spare_blocks, size);
-    } else {
-        void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-        block = memory == MAP_FAILED ? NULL : memory;
-    }
     if (block != NULL)
         block->size = size;
     return block;
@@ -51,7 +45,7 @@ static void free_block(struct metadata_block *block, size_t used)
         memset(block, 0, used);
         mapping_cache_put(&spare_blocks, block, size);
     } else {
-        munmap(block, size);
+        (void)vm_unmap(block, size);
     }
 }
 

@@ -7,8 +7,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/mman.h>
 
+#include "os/vm.h"
 #include "space/address_map.h"
 #include "space/page_map.h"
 #include "space/range_map.h"
@@ -25,82 +25,24 @@
 /* Where a segment was unmapped last: most likely the next one fits there again. */
 static _Atomic(char *) vacant;
 
-static char *reserve_at(char *hint, size_t size)
-{
-    char *reserved =
-        mmap(hint, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    return reserved == MAP_FAILED ? NULL : reserved;
-}
-
-/*
- * Address space of size bytes, aligned: reserved too long, then cut.
- *
- *    |<- head ->|<-------- size -------->|<- tail ->|
- *    reserved   base
- */
-static char *reserve_and_cut(size_t size, size_t alignment)
-{
-    size_t length = size + alignment;
-    char *reserved = length < size ? NULL : reserve_at(NULL, length);
-
-    if (reserved == NULL)
-        return NULL;
-    size_t head = -(uintptr_t)reserved & (alignment - 1);
-    char *base = reserved + head;
-    if (head != 0)
-        munmap(reserved, head);
-    munmap(base + size, alignment - head);
-    return base;
-}
-
-/*
- * The same without a byte too much, for a process that may have few addresses: where the kernel
- * would put the size, rounded down.
- */
-static char *reserve_exactly(size_t size, size_t alignment)
-{
-    char *probe = reserve_at(NULL, size);
-
-    if (probe == NULL)
-        return NULL;
-    munmap(probe, size);
-    size_t beyond = (uintptr_t)probe & (alignment - 1);
-    /*
-     * Not a comparison of a pointer with NULL, which a compiler may leave out after a subtraction.
-     */
-    if (beyond == (uintptr_t)probe)
-        return NULL;
-    char *base = probe - beyond;
-    char *reserved = mmap(base, size, PROT_NONE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (reserved == MAP_FAILED)
-        return NULL;
-    if (reserved == base)
-        return base;
-    /* A kernel before 4.17 takes the address for a hint. */
-    munmap(reserved, size);
-    return NULL;
-}
-
 static char *reserve(size_t size, size_t alignment)
 {
     char *hint = atomic_exchange(&vacant, NULL);
-    char *base = hint != NULL ? reserve_at(hint, size) : NULL;
+    char *base = hint != NULL ? vm_reserve(hint, size) : NULL;
 
     if (base != NULL && ((uintptr_t)base & (alignment - 1)) != 0) {
-        munmap(base, size);
+        (void)vm_unmap(base, size);
         base = NULL;
     }
     if (base == NULL)
-        base = reserve_and_cut(size, alignment);
+        base = vm_reserve_aligned(size, alignment);
     /* Further down there may be no addresses that the process can use. */
     if (base == NULL && alignment <= ADDRESS_MAP_GRANULE)
-        base = reserve_exactly(size, alignment);
+        base = vm_reserve_exactly(size, alignment);
     if (base == NULL)
         return NULL;
     if (!address_map_covers(base, size)) {
-        munmap(base, size);
+        (void)vm_unmap(base, size);
         return NULL;
     }
     return base;
@@ -216,7 +158,7 @@ struct segment *segment_new(struct space *space, size_t need, size_t alignment, 
     return segment;
 
 unmap:
-    munmap(base, size);
+    (void)vm_unmap(base, size);
     return NULL;
 }
 
@@ -240,7 +182,7 @@ int segment_open(const struct space *space, const void *addr, size_t size)
 
     if (open >= end)
         return 0;
-    if (mprotect(segment->base + open, end - open, PROT_READ | PROT_WRITE) != 0)
+    if (vm_protect(segment->base + open, end - open, VM_WRITE) != 0)
         return -ENOMEM;
     while (open < end &&
            !atomic_compare_exchange_weak_explicit(&segment->open, &open, end, memory_order_acq_rel,
@@ -253,7 +195,7 @@ int segment_reopen(const struct segment *segment)
 {
     size_t open = atomic_load(&segment->open);
 
-    return open == 0 || mprotect(segment->base, open, PROT_READ | PROT_WRITE) == 0 ? 0 : -ENOMEM;
+    return open == 0 || vm_protect(segment->base, open, VM_WRITE) == 0 ? 0 : -ENOMEM;
 }
 
 /* -- The end ----------------------------------------------------------------------------------- */
@@ -274,7 +216,7 @@ void segment_unmap(const struct space *space, struct segment *segment)
         address_map_set(segment->base, segment->size, ADDRESS_MAP_NONE);
         page_map_set(segment->base, segment->size, NULL);
     }
-    munmap(segment->base, segment->size);
+    (void)vm_unmap(segment->base, segment->size);
     atomic_store(&vacant, segment->base);
 }
 
@@ -285,7 +227,7 @@ static void forget_record(struct segment *segment, size_t page, size_t size)
     uintptr_t end = ((uintptr_t)segment + record_size(size)) & ~(page - 1);
 
     if (first < end)
-        (void)madvise((void *)first, end - first, MADV_DONTNEED);
+        (void)vm_discard((void *)first, end - first);
 }
 
 void segment_abandon(struct space *space, struct segment *segment)

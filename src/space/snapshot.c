@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "os/vm.h"
 #include "space/region.h"
 #include "space/segment.h"
 #include "space/space.h"
@@ -99,9 +99,8 @@ static int map_copy(struct space *space)
 static bool bar_segment(const struct segment *segment)
 {
     /* The second unmaps the file as well, and so may be possible where the first is not. */
-    return mprotect(segment->base, segment->size, PROT_NONE) == 0 ||
-           mmap(segment->base, segment->size, PROT_NONE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+    return vm_protect(segment->base, segment->size, VM_NONE) == 0 ||
+           vm_reserve_over(segment->base, segment->size) == 0;
 }
 
 /*

@@ -17,19 +17,16 @@ static struct anonymous_space *anonymous_space_of(const struct space *space)
     return (struct anonymous_space *)((char *)space - offsetof(struct anonymous_space, space));
 }
 
-/* With further flags; where addr is NULL, anywhere. */
-static int map_with(struct memkind *kind, void **addr, size_t size, int protection, int further)
+/* As vm_map_anonymous(), with the kind's flags and further ones. */
+static int map_with(struct memkind *kind, void **addr, size_t size, enum vm_access access,
+                    int further)
 {
     struct memkind_ops *ops = kind->ops;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    int flags = MAP_PRIVATE;
 
     if (ops->get_mmap_flags != NULL && ops->get_mmap_flags(kind, &flags) != MEMKIND_SUCCESS)
         return -EINVAL;
-    void *mapped = mmap(*addr, size, protection, flags | further, -1, 0);
-    if (mapped == MAP_FAILED)
-        return -errno;
-    *addr = mapped;
-    return 0;
+    return vm_map_anonymous(addr, size, access, flags | further);
 }
 
 static int place(struct memkind *kind, void *addr, size_t size)
@@ -44,10 +41,10 @@ static int place(struct memkind *kind, void *addr, size_t size)
     return err == MEMKIND_SUCCESS || err == MEMKIND_ERROR_UNAVAILABLE ? 0 : -ENOMEM;
 }
 
-int anonymous_store_place(struct space *space, void *addr, size_t size, int protection)
+int anonymous_store_place(struct space *space, void *addr, size_t size, enum vm_access access)
 {
     struct memkind *kind = anonymous_space_of(space)->kind;
-    int err = map_with(kind, &addr, size, protection, MAP_FIXED | MAP_NORESERVE);
+    int err = map_with(kind, &addr, size, access, MAP_NORESERVE);
 
     return err == 0 ? place(kind, addr, size) : err;
 }
@@ -58,12 +55,12 @@ int anonymous_store_claim(struct space *space, size_t size, void **addr)
     struct memkind *kind = anonymous_space_of(space)->kind;
 
     *addr = NULL;
-    int err = map_with(kind, addr, size, PROT_READ | PROT_WRITE, 0);
+    int err = map_with(kind, addr, size, VM_WRITE, 0);
     if (err != 0)
         return err;
     err = place(kind, *addr, size);
     if (err != 0)
-        munmap(*addr, size);
+        (void)vm_unmap(*addr, size);
     return err;
 }
 
@@ -71,7 +68,7 @@ int anonymous_store_claim(struct space *space, size_t size, void **addr)
 static int anonymous_map(struct space *space, void *addr, size_t size, off_t offset)
 {
     (void)offset;
-    return anonymous_store_place(space, addr, size, PROT_NONE);
+    return anonymous_store_place(space, addr, size, VM_NONE);
 }
 
 static int anonymous_commit(struct space *space, void *addr, off_t offset, size_t size)
@@ -84,7 +81,7 @@ static int anonymous_release(struct space *space, void *addr, off_t offset, size
 {
     (void)space;
     (void)offset;
-    return madvise(addr, size, MADV_DONTNEED) == 0 ? 0 : -errno;
+    return vm_discard(addr, size);
 }
 
 /*
@@ -100,11 +97,10 @@ static int memory_if_counted(const struct space *space, size_t *size)
     (void)space;
     if (memory > SIZE_MAX - SPACE_CHUNK)
         return -ENODATA;
-    void *more = mmap(NULL, memory + SPACE_CHUNK, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *more = vm_alloc(memory + SPACE_CHUNK);
     errno = saved_errno;
-    if (more != MAP_FAILED) {
-        munmap(more, memory + SPACE_CHUNK);
+    if (more != NULL) {
+        (void)vm_unmap(more, memory + SPACE_CHUNK);
         return -ENODATA;
     }
     *size = memory;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "memkind/internal/memkind_private.h"
+#include "os/vm.h"
 #include "space/space.h"
 
 /*
@@ -22,7 +23,7 @@ struct anonymous_space {
 void anonymous_store_destroy(struct space *space);
 
 /* Maps [addr, addr + size) anew with the flags and the place of the space's kind. 0 or -errno. */
-int anonymous_store_place(struct space *space, void *addr, size_t size, int protection);
+int anonymous_store_place(struct space *space, void *addr, size_t size, enum vm_access access);
 
 /*
  * Maps size bytes like that anywhere, for *addr, with a reservation: the kernel has the pages for

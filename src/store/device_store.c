@@ -7,12 +7,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "os/dax_device.h"
 #include "os/dax_range.h"
 #include "os/descriptor.h"
-#include "os/madvise.h"
+#include "os/vm.h"
 #include "space/address_map.h"
 #include "space/range.h"
 #include "space/segment.h"
@@ -39,15 +38,13 @@ static char *align(const struct device_space *device_space, char *addr)
 /* The rest of the segment stays reserved. */
 static int device_store_map(struct space *space, void *addr, size_t size, off_t offset)
 {
-    char *base = align(device_space_of(space), addr);
+    void *base = align(device_space_of(space), addr);
+    int err = vm_map_file(&base, space->max_size, VM_WRITE, space->fd, offset);
 
     (void)size;
-    if (mmap(base, space->max_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, space->fd,
-             offset) == MAP_FAILED)
-        return -errno;
-    if (space->prefault)
-        (void)madvise(base, space->max_size, MADV_POPULATE_WRITE);
-    return 0;
+    if (err == 0 && space->prefault)
+        (void)vm_populate(base, space->max_size);
+    return err;
 }
 
 static void device_store_close(struct space *space)

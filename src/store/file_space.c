@@ -3,21 +3,14 @@
 #include "store/file_space.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 
 #include "os/tmpfile.h"
+#include "os/vm.h"
 #include "util/log.h"
 
 int file_space_pin(struct file_space *file_space, int fd)
 {
-    void *at = file_space->pin;
-    void *page = mmap(at, file_space->space.page, PROT_NONE,
-                      MAP_SHARED | (at != NULL ? MAP_FIXED : 0), fd, 0);
-
-    if (page == MAP_FAILED)
-        return -errno;
-    file_space->pin = page;
-    return 0;
+    return vm_map_file(&file_space->pin, file_space->space.page, VM_NONE, fd, 0);
 }
 
 /* Logs once that the descriptor is gone. */

@@ -4,12 +4,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "os/directory.h"
 #include "os/tmpfile.h"
+#include "os/vm.h"
 #include "space/snapshot.h"
 #include "store/file_space.h"
 #include "util/cancel.h"
@@ -158,7 +158,7 @@ static void file_store_destroy(struct space *space)
     space_fini(space);
     file_space_close(file_space);
     if (file_space->pin != NULL)
-        munmap(file_space->pin, space->page);
+        (void)vm_unmap(file_space->pin, space->page);
     if (file_space->directory != NULL)
         directory_close(file_space->directory);
     lock_destroy(&file_space->extend_lock);

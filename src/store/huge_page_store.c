@@ -3,15 +3,13 @@
 #include "store/huge_page_store.h"
 
 #include <errno.h>
-#include <linux/mman.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include "os/huge_pages_pool.h"
-#include "os/madvise.h"
+#include "os/vm.h"
 #include "space/page_bitmap.h"
 #include "space/region.h"
 #include "store/anonymous_store.h"
@@ -23,16 +21,10 @@
 #define NS_PER_S    1000000000ll
 #define BELIEVED_NS 10000000ll
 
-/*
- * Whether it is certain that the huge page of an address is not there. mincore(2) may be forbidden,
- * or tell a process that has given up its user id that all pages are there.
- */
+/* Whether it is certain that the huge page of an address is not there. */
 static bool is_missing(char *addr)
 {
-    unsigned char there = 0;
-
-    addr -= (uintptr_t)addr & (SPACE_CHUNK - 1);
-    return mincore(addr, 1, &there) == 0 && (there & 1) == 0;
+    return vm_is_missing(addr - ((uintptr_t)addr & (SPACE_CHUNK - 1)));
 }
 
 /* -- Pages for this process -------------------------------------------------------------------- */
@@ -66,9 +58,8 @@ static void claim(struct space *space, char *first, char *end)
 
     if (first == end || anonymous_store_claim(space, size, &claimed) != 0)
         return;
-    if (madvise(claimed, size, MADV_POPULATE_WRITE) != 0 ||
-        mremap(claimed, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, first) == MAP_FAILED)
-        munmap(claimed, size);
+    if (vm_populate(claimed, size) != 0 || vm_move(claimed, size, first) != 0)
+        (void)vm_unmap(claimed, size);
 }
 
 /* The same with all chunks of the range of which nothing is committed. */
@@ -92,9 +83,9 @@ static int release_chunks(struct space *space, char *first, char *last)
 {
     size_t size = (size_t)(last - first);
 
-    if (anonymous_store_place(space, first, size, PROT_READ | PROT_WRITE) == 0)
+    if (anonymous_store_place(space, first, size, VM_WRITE) == 0)
         return 0;
-    return madvise(first, size, MADV_DONTNEED) == 0 ? 0 : -errno;
+    return vm_discard(first, size);
 }
 
 static int huge_page_commit(struct space *space, void *addr, off_t offset, size_t size)
@@ -106,11 +97,11 @@ static int huge_page_commit(struct space *space, void *addr, off_t offset, size_
     end += -(uintptr_t)end & (SPACE_CHUNK - 1);
     claim_empty(space, first, end);
     /* Huge pages that are there already are passed over. */
-    int err = madvise(first, (size_t)(end - first), MADV_POPULATE_WRITE) == 0 ? 0 : errno;
+    int err = vm_populate(first, (size_t)(end - first));
     if (err == 0 && !is_missing(first))
         return 0;
     /* An emulator may answer yes and do nothing. */
-    if (err == EINVAL || err == 0)
+    if (err == -EINVAL || err == 0)
         log_error("huge pages cannot be taken safely: this kernel has no MADV_POPULATE_WRITE");
     return -ENOMEM;
 }
@@ -131,21 +122,6 @@ static long long now(void)
     return time.tv_sec * NS_PER_S + time.tv_nsec;
 }
 
-/*
- * A private map of a huge page reserves it, or there is none: that is one call, and touches none.
- */
-static bool is_pool_empty(void)
-{
-    int saved_errno = errno;
-    void *page = mmap(NULL, SPACE_CHUNK, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
-
-    if (page != MAP_FAILED)
-        munmap(page, SPACE_CHUNK);
-    errno = saved_errno;
-    return page == MAP_FAILED;
-}
-
 static bool is_used_up(void)
 {
     unsigned requested = atomic_load(&releases);
@@ -154,7 +130,7 @@ static bool is_used_up(void)
 
     if (before != 0 && time - before < BELIEVED_NS)
         return true;
-    if (!is_pool_empty())
+    if (!huge_pages_pool_is_empty())
         return false;
     atomic_store(&found_empty, time);
     /*
@@ -203,8 +179,9 @@ static int clear_in_page(char *start, char *end)
     if (is_missing(start))
         return 0;
     char *page = start - ((uintptr_t)start & (SPACE_CHUNK - 1));
-    if (madvise(page, SPACE_CHUNK, MADV_POPULATE_WRITE) != 0)
-        return errno == EFAULT ? 0 : -errno;
+    int err = vm_populate(page, SPACE_CHUNK);
+    if (err != 0)
+        return err == -EFAULT ? 0 : err;
     memset(start, 0, (size_t)(end - start));
     return 0;
 }
@@ -247,7 +224,7 @@ static int huge_page_release(struct space *space, void *addr, off_t offset, size
 static int huge_page_map(struct space *space, void *addr, size_t size, off_t offset)
 {
     (void)offset;
-    return anonymous_store_place(space, addr, size, PROT_READ | PROT_WRITE);
+    return anonymous_store_place(space, addr, size, VM_WRITE);
 }
 
 static int huge_page_pool(const struct space *space, struct store_source *source)

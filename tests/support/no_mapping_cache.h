@@ -8,7 +8,7 @@
 
 #include <sys/mman.h>
 
-#include "util/mapping_cache.h"
+#include "os/mapping_cache.h"
 
 void *__wrap_mapping_cache_find(struct mapping_cache *cache);
 void *__wrap_mapping_cache_take(struct mapping_cache *cache, size_t size);

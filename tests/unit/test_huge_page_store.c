@@ -156,7 +156,7 @@ void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags, void *ad
 static bool claims; /* whether the kernel has pages for this process alone */
 
 int __wrap_anonymous_store_claim(struct space *of, size_t size, void **addr);
-int __wrap_anonymous_store_place(struct space *of, void *addr, size_t size, int protection);
+int __wrap_anonymous_store_place(struct space *of, void *addr, size_t size, enum vm_access access);
 
 int __wrap_anonymous_store_claim(struct space *of, size_t size, void **addr)
 {
@@ -171,9 +171,9 @@ int __wrap_anonymous_store_claim(struct space *of, size_t size, void **addr)
     return 0;
 }
 
-int __wrap_anonymous_store_place(struct space *of, void *addr, size_t size, int protection)
+int __wrap_anonymous_store_place(struct space *of, void *addr, size_t size, enum vm_access access)
 {
-    assert_int_equal(protection, PROT_READ | PROT_WRITE);
+    assert_int_equal(access, VM_WRITE);
     if (segment_of(of, addr) == NULL)
         return map_space(addr, size);
     if (!claims)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of the pool of huge pages: which files are read, and what they may hold. */
-/* WRAP: open read */
+/* WRAP: open read mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "os/huge_pages_pool.h"
@@ -75,6 +76,42 @@ ssize_t __wrap_read(int fd, void *buffer, size_t size)
     length = length < size ? length : size;
     memcpy(buffer, text, length);
     return (ssize_t)length;
+}
+
+static struct fault mmap_fault;
+static int mapped; /* huge pages that stay mapped, which ordinary ones stand for */
+
+void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_munmap(void *addr, size_t size);
+int __wrap_munmap(void *addr, size_t size);
+
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    if ((flags & MAP_HUGETLB) == 0)
+        return __real_mmap(addr, size, protection, flags, fd, offset);
+    assert_int_equal(flags & (MAP_SHARED | MAP_NORESERVE), 0);
+    if (fault_hits(&mmap_fault))
+        return MAP_FAILED;
+    mapped++;
+    return __real_mmap(addr, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, fd, offset);
+}
+
+int __wrap_munmap(void *addr, size_t size)
+{
+    mapped -= size == HUGE_PAGES_POOL_PAGE;
+    return __real_munmap(addr, size);
+}
+
+static void pool_is_empty_where_nothing_can_be_reserved(void **state)
+{
+    (void)state;
+    errno = EXDEV;
+    assert_false(huge_pages_pool_is_empty());
+    fault_set(&mmap_fault, ENOMEM, 1);
+    assert_true(huge_pages_pool_is_empty());
+    assert_int_equal(mapped, 0);
+    assert_int_equal(errno, EXDEV);
 }
 
 static int setup(void **state)
@@ -147,6 +184,8 @@ static void nodes_of_the_mask_are_added_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(pool_is_empty_where_nothing_can_be_reserved, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(whole_pool_is_one_number, setup, teardown),
         cmocka_unit_test_setup_teardown(pages_of_both_sizes_are_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(nodes_of_the_mask_are_added_up, setup, teardown),

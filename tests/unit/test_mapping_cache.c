@@ -11,8 +11,8 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "os/mapping_cache.h"
 #include "support/faults.h"
-#include "util/mapping_cache.h"
 
 #define SIZE ((size_t)64 << 10)
 

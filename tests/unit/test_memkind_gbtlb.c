@@ -24,7 +24,7 @@
 #include "memkind.h"
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_hbw.h"
-#include "os/madvise.h"
+#include "os/vm.h"
 #include "space/address_map.h"
 #include "support/faults.h"
 

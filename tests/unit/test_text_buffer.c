@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "os/text_buffer.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
-#include "util/text_buffer.h"
 
 #define PIECES     10000
 #define PIECE_SIZE 64

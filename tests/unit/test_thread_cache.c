@@ -37,9 +37,9 @@
 #include "heap/size_class.h"
 #include "heap/thread_caches.h"
 #include "heap/transfer_cache.h"
+#include "os/mapping_cache.h"
 #include "support/faults.h"
 #include "util/late_key.h"
-#include "util/mapping_cache.h"
 
 #define KIB                 ((size_t)1 << 10)
 #define NUMBER              17u /* of the heap */

@@ -1,25 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Collects a text that arrives in pieces. */
-#include "util/text_buffer.h"
+#include "os/text_buffer.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "os/vm.h"
 
 #define FIRST_SIZE ((size_t)256 << 10)
 
 static bool grow(struct text_buffer *buffer, size_t needed)
 {
     size_t size = buffer->size != 0 ? buffer->size : FIRST_SIZE;
-    void *text;
 
     while (size < needed)
         size *= 2;
-    if (buffer->text == NULL)
-        text = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    else
-        text = mremap(buffer->text, buffer->size, size, MREMAP_MAYMOVE);
-    if (text == MAP_FAILED)
+    void *text = buffer->text == NULL ? vm_alloc(size) : vm_grow(buffer->text, buffer->size, size);
+    if (text == NULL)
         return false;
     buffer->text = text;
     buffer->size = size;
@@ -52,7 +49,7 @@ void text_buffer_end(struct text_buffer *buffer)
     int saved_errno = errno;
 
     if (buffer->text != NULL)
-        munmap(buffer->text, buffer->size);
+        (void)vm_unmap(buffer->text, buffer->size);
     errno = saved_errno;
     *buffer = (struct text_buffer){0};
 }

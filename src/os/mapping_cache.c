@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A cache of anonymous mappings of one size. */
-#include "util/mapping_cache.h"
+#include "os/mapping_cache.h"
 
 #include <errno.h>
 #include <stdbool.h>
-#include <sys/mman.h>
 
+#include "os/vm.h"
 #include "util/lock.h"
 
 void *mapping_cache_find(struct mapping_cache *cache)
@@ -20,9 +20,7 @@ void *mapping_cache_take(struct mapping_cache *cache, size_t size)
 {
     void *piece = mapping_cache_find(cache);
 
-    if (piece == NULL)
-        piece = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return piece == MAP_FAILED ? NULL : piece;
+    return piece != NULL ? piece : vm_alloc(size);
 }
 
 void mapping_cache_put(struct mapping_cache *cache, void *piece, size_t size)
@@ -35,7 +33,7 @@ void mapping_cache_put(struct mapping_cache *cache, void *piece, size_t size)
         cache->pieces[cache->count++] = piece;
     lock_release(&cache->lock);
     if (!kept)
-        munmap(piece, size);
+        (void)vm_unmap(piece, size);
     errno = saved_errno;
 }
 
