@@ -6,9 +6,10 @@
  * The store is anonymous memory that counts its pages, and that can refuse to take back what it
  * gave.
  */
-/* WRAP: jemalloc_ctl_arena_purge jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy */
+/* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
+/* WRAP: jemalloc_ctl_arena_purge */
 /* WRAP: address_map_note_mixed */
-/* WRAP: jemalloc_block_alloc jemalloc_ctl_arena_set_decay jemalloc_ctl_add_arena_stats */
+/* WRAP: jemalloc_block_alloc jemalloc_ctl_add_arena_stats */
 /* WRAP: malloc mmap */
 /* WRAP: munmap */
 #include <setjmp.h>
@@ -39,6 +40,7 @@
 #include "heap/jemalloc_ctl.h"
 #include "space/address_map.h"
 #include "space/space.h"
+#include "support/arenas.h"
 #include "support/faults.h"
 
 #define KIB             ((size_t)1 << 10)
@@ -67,10 +69,7 @@ static atomic_uint releases;
 static atomic_bool cannot_release;
 static size_t mapped; /* bytes that are mapped and not unmapped; not for threads */
 static bool counting; /* mapped */
-static unsigned arenas_alive;
 static void (*during_purge)(void);
-static struct fault create_fault;
-static struct fault decay_fault;
 static struct fault stats_fault;
 static struct fault malloc_fault;
 
@@ -78,14 +77,6 @@ void *__real_jemalloc_block_alloc(unsigned arena, size_t size, size_t alignment,
 void *__wrap_jemalloc_block_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
 void __real_jemalloc_ctl_arena_purge(unsigned arena);
 void __wrap_jemalloc_ctl_arena_purge(unsigned arena);
-int __real_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena);
-int __wrap_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena);
-void __real_jemalloc_ctl_arena_destroy(unsigned arena);
-void __wrap_jemalloc_ctl_arena_destroy(unsigned arena);
-int __real_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
-int __wrap_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
 int __real_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 void *__real_malloc(size_t size);
@@ -117,28 +108,6 @@ void __wrap_jemalloc_ctl_arena_purge(unsigned arena)
         action();
     }
     __real_jemalloc_ctl_arena_purge(arena);
-}
-
-int __wrap_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena)
-{
-    if (hits(&create_fault))
-        return -create_fault.error;
-    int err = __real_jemalloc_ctl_arena_create(hooks, metadata_hooks, arena);
-    if (err == 0)
-        __atomic_add_fetch(&arenas_alive, 1, __ATOMIC_RELAXED);
-    return err;
-}
-
-void __wrap_jemalloc_ctl_arena_destroy(unsigned arena)
-{
-    __atomic_sub_fetch(&arenas_alive, 1, __ATOMIC_RELAXED);
-    __real_jemalloc_ctl_arena_destroy(arena);
-}
-
-int __wrap_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms)
-{
-    return hits(&decay_fault) ? -decay_fault.error : __real_jemalloc_ctl_arena_set_decay(arena, ms);
 }
 
 int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats)
@@ -208,7 +177,8 @@ static const struct store_ops store = {
 
 static void reset(void)
 {
-    create_fault = decay_fault = stats_fault = malloc_fault = (struct fault){0};
+    stats_fault = malloc_fault = (struct fault){0};
+    arenas_reset_faults();
     purges = 0;
     releases = 0;
     cannot_release = false;

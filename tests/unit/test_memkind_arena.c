@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of kinds with arenas of their own: where their memory comes from, what can fail, whose
  * block is whose. */
-/* WRAP: mmap madvise mbind calloc malloc pthread_mutex_init jemalloc_ctl_arena_create */
-/* WRAP: jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay jemalloc_ctl_add_arena_stats */
+/* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
+/* WRAP: mmap madvise mbind calloc malloc pthread_mutex_init */
+/* WRAP: jemalloc_ctl_add_arena_stats */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,6 +29,7 @@
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_pmem.h"
 #include "space/address_map.h"
+#include "support/arenas.h"
 #include "support/faults.h"
 
 #define MIB        ((size_t)1 << 20)
@@ -37,7 +39,6 @@
 #define PARTITIONS (MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND)
 #define MOST_CALLS 600u
 
-static atomic_int arenas_alive;
 static struct memkind *kinds_before[PARTITIONS];
 static struct fault mmap_fault; /* of maps at a fixed address: the kind's own memory */
 static struct fault madvise_fault;
@@ -45,8 +46,6 @@ static struct fault mbind_fault;
 static struct fault calloc_fault;
 static struct fault malloc_fault;
 static struct fault mutex_fault;
-static struct fault create_fault;
-static struct fault decay_fault;
 static struct fault stats_fault;
 static int bound_mode;
 
@@ -64,14 +63,6 @@ void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
 int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-int __real_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena);
-int __wrap_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena);
-void __real_jemalloc_ctl_arena_destroy(unsigned arena);
-void __wrap_jemalloc_ctl_arena_destroy(unsigned arena);
-int __real_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
-int __wrap_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
 int __real_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 
@@ -120,27 +111,6 @@ int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *
     return hits(&mutex_fault) ? mutex_fault.error : __real_pthread_mutex_init(lock, attributes);
 }
 
-int __wrap_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena)
-{
-    if (hits(&create_fault))
-        return -create_fault.error;
-    int err = __real_jemalloc_ctl_arena_create(hooks, metadata_hooks, arena);
-    arenas_alive += err == 0;
-    return err;
-}
-
-void __wrap_jemalloc_ctl_arena_destroy(unsigned arena)
-{
-    arenas_alive--;
-    __real_jemalloc_ctl_arena_destroy(arena);
-}
-
-int __wrap_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms)
-{
-    return hits(&decay_fault) ? -decay_fault.error : __real_jemalloc_ctl_arena_set_decay(arena, ms);
-}
-
 int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats)
 {
     return hits(&stats_fault) ? -stats_fault.error
@@ -155,7 +125,8 @@ static struct memkind kind;
 static void no_faults(void)
 {
     mmap_fault = madvise_fault = mbind_fault = calloc_fault = malloc_fault = (struct fault){0};
-    mutex_fault = create_fault = decay_fault = stats_fault = (struct fault){0};
+    mutex_fault = stats_fault = (struct fault){0};
+    arenas_reset_faults();
 }
 
 static int setup_nothing(void **state)

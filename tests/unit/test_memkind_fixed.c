@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of fixed kinds: what is left when a part of them cannot be had, and one arena for all. */
+/* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
-/* WRAP: mmap calloc malloc pthread_mutex_init jemalloc_ctl_arena_create */
-/* WRAP: jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
+/* WRAP: mmap calloc malloc pthread_mutex_init */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,6 +23,7 @@
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_fixed.h"
 #include "space/range_map.h"
+#include "support/arenas.h"
 #include "support/faults.h"
 #include "support/no_mapping_cache.h"
 
@@ -32,13 +33,10 @@
 #define UNTOUCHED    ((memkind_t)(uintptr_t)8)
 
 static _Alignas(4096) char memory[SIZE];
-static int arenas_alive;
 static struct fault mmap_fault;
 static struct fault calloc_fault;
 static struct fault malloc_fault;
 static struct fault mutex_fault;
-static struct fault create_fault;
-static struct fault decay_fault;
 
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
@@ -48,14 +46,6 @@ void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
 int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-int __real_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena);
-int __wrap_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena);
-void __real_jemalloc_ctl_arena_destroy(unsigned arena);
-void __wrap_jemalloc_ctl_arena_destroy(unsigned arena);
-int __real_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
-int __wrap_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
 
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
 {
@@ -79,33 +69,11 @@ int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *
                                     : __real_pthread_mutex_init(lock, attributes);
 }
 
-int __wrap_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena)
-{
-    if (fault_hits(&create_fault))
-        return -create_fault.error;
-    int err = __real_jemalloc_ctl_arena_create(hooks, metadata_hooks, arena);
-    arenas_alive += err == 0;
-    return err;
-}
-
-void __wrap_jemalloc_ctl_arena_destroy(unsigned arena)
-{
-    arenas_alive--;
-    __real_jemalloc_ctl_arena_destroy(arena);
-}
-
-int __wrap_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms)
-{
-    return fault_hits(&decay_fault) ? -decay_fault.error
-                                    : __real_jemalloc_ctl_arena_set_decay(arena, ms);
-}
-
 static int setup(void **state)
 {
     (void)state;
     mmap_fault = calloc_fault = malloc_fault = mutex_fault = (struct fault){0};
-    create_fault = decay_fault = (struct fault){0};
+    arenas_reset_faults();
     unsetenv("MEMKIND_ARENA_NUM_PER_KIND");
     return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of PMEM kinds: what create makes, what destroy leaves, and every way in which either can go
  * wrong. */
+/* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 /* WRAP: malloc calloc mmap madvise openat fallocate fstatvfs pthread_mutex_init */
 /* WRAP: sched_getaffinity */
-/* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,6 +32,7 @@
 #include "memkind.h"
 #include "space/address_map.h"
 #include "space/space.h"
+#include "support/arenas.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 
@@ -52,7 +53,6 @@ static char dir_path[TEST_DIR_PATH_SIZE];
 static struct memkind *kinds_before[PARTITIONS];
 static struct memkind *const untouched = (struct memkind *)(uintptr_t)0x10;
 
-static atomic_int arenas_alive;
 static struct fault malloc_fault;
 static struct fault calloc_fault;
 static struct fault file_map_fault;  /* of files */
@@ -63,8 +63,6 @@ static struct fault punch_fault;
 static struct fault fstatvfs_fault;
 static struct fault mutex_fault;
 static struct fault affinity_fault;
-static struct fault create_fault;
-static struct fault decay_fault;
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
@@ -84,14 +82,6 @@ int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *
 int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
 int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus);
 int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus);
-int __real_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena);
-int __wrap_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena);
-void __real_jemalloc_ctl_arena_destroy(unsigned arena);
-void __wrap_jemalloc_ctl_arena_destroy(unsigned arena);
-int __real_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
-int __wrap_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms);
 
 /* fault_hits() counts, which threads must not do at once: only where something is to fail. */
 static bool hits(struct fault *fault)
@@ -153,27 +143,6 @@ int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus)
     return hits(&affinity_fault) ? -1 : __real_sched_getaffinity(pid, size, cpus);
 }
 
-int __wrap_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena)
-{
-    if (hits(&create_fault))
-        return -create_fault.error;
-    int err = __real_jemalloc_ctl_arena_create(hooks, metadata_hooks, arena);
-    arenas_alive += err == 0;
-    return err;
-}
-
-void __wrap_jemalloc_ctl_arena_destroy(unsigned arena)
-{
-    arenas_alive--;
-    __real_jemalloc_ctl_arena_destroy(arena);
-}
-
-int __wrap_jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms)
-{
-    return hits(&decay_fault) ? -decay_fault.error : __real_jemalloc_ctl_arena_set_decay(arena, ms);
-}
-
 /* -- Fixture ----------------------------------------------------------------------------------- */
 
 static void no_faults(void)
@@ -182,7 +151,7 @@ static void no_faults(void)
         (struct fault){0};
     allocate_fault = punch_fault = fstatvfs_fault = mutex_fault = affinity_fault =
         (struct fault){0};
-    create_fault = decay_fault = (struct fault){0};
+    arenas_reset_faults();
 }
 
 static int setup(void **state)

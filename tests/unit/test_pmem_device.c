@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of PMEM kinds on a DAX device. The device is a file, which dax_device_query() calls one. */
-/* WRAP: dax_device_query open mmap calloc pthread_mutex_init jemalloc_ctl_arena_create */
+/* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
+/* WRAP: dax_device_query open mmap calloc pthread_mutex_init */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,6 +25,7 @@
 #include "memkind.h"
 #include "memkind/internal/memkind_pmem.h"
 #include "os/dax_device.h"
+#include "support/arenas.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 
@@ -45,7 +47,6 @@ static struct fault map_fault;       /* of the device */
 static struct fault anonymous_fault; /* of other memory */
 static struct fault calloc_fault;
 static struct fault mutex_fault;
-static struct fault arena_fault;
 static memkind_t const untouched = (memkind_t)(uintptr_t)0x10;
 
 int __wrap_dax_device_query(const char *name, struct dax_device *found);
@@ -57,10 +58,6 @@ void *__real_calloc(size_t num, size_t size);
 void *__wrap_calloc(size_t num, size_t size);
 int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
 int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-int __real_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena);
-int __wrap_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena);
 
 static bool hits(struct fault *fault)
 {
@@ -112,13 +109,6 @@ int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *
     return hits(&mutex_fault) ? mutex_fault.error : __real_pthread_mutex_init(lock, attributes);
 }
 
-int __wrap_jemalloc_ctl_arena_create(extent_hooks_t *hooks, extent_hooks_t *metadata_hooks,
-                                     unsigned *arena)
-{
-    return hits(&arena_fault) ? -arena_fault.error
-                              : __real_jemalloc_ctl_arena_create(hooks, metadata_hooks, arena);
-}
-
 /* A device of this size in which its last user has left something everywhere. */
 static void make_device(size_t size, size_t alignment)
 {
@@ -138,8 +128,8 @@ static void make_device(size_t size, size_t alignment)
 static int setup(void **state)
 {
     (void)state;
-    open_fault = map_fault = anonymous_fault = calloc_fault = mutex_fault = arena_fault =
-        (struct fault){0};
+    open_fault = map_fault = anonymous_fault = calloc_fault = mutex_fault = (struct fault){0};
+    arenas_reset_faults();
     query_error = 0;
     snprintf(path, sizeof(path), "%s/device-XXXXXX", test_dir());
     int fd = mkstemp(path);
@@ -279,6 +269,7 @@ static void test_errors(void **state)
     check_refused(0, MEMKIND_ERROR_INVALID, ENOTDIR, "neither a directory nor a DAX device");
     query_error = -ENXIO;
     check_refused(0, MEMKIND_ERROR_INVALID, ENXIO, "nothing is known");
+    arenas_reset_faults();
     query_error = 0;
     device.system_ram = true;
     check_refused(0, MEMKIND_ERROR_UNAVAILABLE, ENXIO, "used as system RAM, on node 1");
@@ -321,7 +312,7 @@ static void test_config(void **state)
 /* Whatever fails while a kind is made, and at whichever call: an error, and nothing is left. */
 static void test_every_failure(void **state)
 {
-    struct fault *const faults[] = {&anonymous_fault, &calloc_fault, &mutex_fault, &arena_fault};
+    struct fault *const faults[] = {&anonymous_fault, &calloc_fault, &mutex_fault, &create_fault};
 
     (void)state;
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
