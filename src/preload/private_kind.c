@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Kinds in private memory of the process. */
+/* Kinds in private memory on nodes of the process's choice. */
 #include "preload/private_kind.h"
 
 #include <stdlib.h>
@@ -32,7 +32,7 @@ static int get_nodes(struct memkind *kind, unsigned long *nodes, unsigned long m
     return MEMKIND_SUCCESS;
 }
 
-static const struct memkind_ops anywhere = {
+static const struct memkind_ops operations = {
     .create = memkind_arena_create,
     .destroy = memkind_arena_destroy,
     .malloc = memkind_arena_malloc,
@@ -63,9 +63,8 @@ int private_kind_make(const char *name, const struct private_kind_place *place, 
 
     if (made == NULL)
         return MEMKIND_ERROR_MALLOC;
-    made->ops = anywhere;
-    if (place != NULL)
-        bind(made, place);
+    made->ops = operations;
+    bind(made, place);
     int status = memkind_arena_create(&made->kind, &made->ops, name);
     if (status != MEMKIND_SUCCESS) {
         free(made);

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Kinds in private memory of the process, of which the child of a fork has the kernel's copy: on
- * nodes, or where the process's memory is anyhow.
- *
- * MEMKIND_DEFAULT would do for the latter, but for each block that is freed, libc's too, jemalloc
- * would have to be asked whether it is one of that kind's.
+ * Kinds in private memory on nodes of the process's choice. The child of a fork has the kernel's
+ * copy.
  */
 #pragma once
 
@@ -22,7 +19,7 @@ struct private_kind_place {
 };
 
 /*
- * Makes a kind that gives blocks of size 0, on nodes, or, NULL, on any. The result is a status of
- * libmemkind's.
+ * Makes a kind on the nodes of *place that allocates blocks of size 0. Returns MEMKIND_SUCCESS or a
+ * MEMKIND_ERROR_*.
  */
 int private_kind_make(const char *name, const struct private_kind_place *place, memkind_t *kind);

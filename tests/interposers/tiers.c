@@ -42,12 +42,15 @@ enum tier { LIBC, DRAM, FAR };
 static enum tier tier_of(void *block)
 {
     static struct memkind *(*detect)(void *);
+    static struct memkind **default_kind;
 
-    if (detect == NULL)
+    if (detect == NULL) {
         *(void **)&detect = dlsym(RTLD_DEFAULT, "memkind_detect_kind");
-    CHECK(detect != NULL);
+        default_kind = dlsym(RTLD_DEFAULT, "MEMKIND_DEFAULT");
+    }
+    CHECK(detect != NULL && default_kind != NULL);
     const struct memkind *kind = detect(block);
-    return kind == NULL ? LIBC : strcmp(kind->name, "memkind_default") == 0 ? DRAM : FAR;
+    return kind == NULL ? LIBC : kind == *default_kind ? DRAM : FAR;
 }
 
 /* -- A ratio ----------------------------------------------------------------------------------- */

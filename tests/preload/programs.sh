@@ -229,7 +229,7 @@ print(len(words), hashlib.sha256(text.encode()).hexdigest(), outs)
 test_gcc()
 {
     # A large source of the library, or several with PROGRAMS_LARGE.
-    local sources=("$MEMKIND_SOURCE_DIR/src/heap/thread_cache.c") source
+    local sources=("$MEMKIND_SOURCE_DIR/src/space/space.c") source
     local flags=(-std=gnu11 -D_GNU_SOURCE -O2 -g "-I$MEMKIND_SOURCE_DIR/src" "-I$MEMKIND_SOURCE_DIR/include" -fPIC)
     need gcc gcc
     [ "$large" = 0 ] || mapfile -t sources < <(find "$MEMKIND_SOURCE_DIR"/src/{util,os,space,store,preload} -name '*.c')

@@ -13,7 +13,6 @@
 #include "preload/library.h"
 #include "preload/named_kinds.h"
 #include "preload/preload.h"
-#include "preload/private_kind.h"
 
 #define LARGE ((size_t)1 << 20) /* without AUTO_HBW_SIZE, blocks of this size and more */
 
@@ -163,10 +162,6 @@ static bool make(struct settings *settings, struct serving *serving, char *messa
     if (err != MEMKIND_SUCCESS) {
         memkind_error_message(err, text, sizeof(text));
         snprintf(message, SETTINGS_MESSAGE_SIZE, "no memory of %s (%s)", kind->name, text);
-        return false;
-    }
-    if (kind == MEMKIND_DEFAULT && private_kind_make(kind->name, NULL, &kind) != MEMKIND_SUCCESS) {
-        snprintf(message, SETTINGS_MESSAGE_SIZE, "no memory");
         return false;
     }
     *serving = (struct serving){

@@ -4,7 +4,6 @@
 
 #include "preload/memkind_preload/places.h"
 #include "preload/named_kinds.h"
-#include "preload/private_kind.h"
 #include "preload/settings.h"
 
 bool places_of_kind(const char *name, struct serving *serving, char *message)
@@ -20,12 +19,6 @@ bool places_of_kind(const char *name, struct serving *serving, char *message)
         memkind_error_message(err, reason, sizeof(reason));
         snprintf(message, SETTINGS_MESSAGE_SIZE, "no heap of MEMKIND_PRELOAD_KIND=%.64s (%s)", name,
                  reason);
-        return false;
-    }
-    /* See private_kind.h. */
-    if (kind == MEMKIND_DEFAULT &&
-        private_kind_make("memkind_default", NULL, &kind) != MEMKIND_SUCCESS) {
-        snprintf(message, SETTINGS_MESSAGE_SIZE, "no memory");
         return false;
     }
     *serving = serving_by_kind(kind);

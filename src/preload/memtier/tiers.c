@@ -17,7 +17,6 @@
 #include "preload/memtier/log.h"
 #include "preload/memtier/parse.h"
 #include "preload/memtier/thresholds.h"
-#include "preload/private_kind.h"
 
 enum request_kind { NO_KIND, DRAM, KMEM_DAX, FS_DAX };
 
@@ -142,17 +141,6 @@ static bool make_node_kind(memkind_t *kind)
     return true;
 }
 
-/* Asked for twice, it is the same, of which the builder takes one. */
-static bool make_dram(memkind_t *kind)
-{
-    static memkind_t dram;
-
-    if (dram == NULL && private_kind_make("memkind_default", NULL, &dram) != MEMKIND_SUCCESS)
-        log_error("No memory");
-    *kind = dram;
-    return dram != NULL;
-}
-
 static bool make_kind(const struct request *request, memkind_t *kind)
 {
     switch (request->kind) {
@@ -161,7 +149,8 @@ static bool make_kind(const struct request *request, memkind_t *kind)
     case KMEM_DAX:
         return make_node_kind(kind);
     default:
-        return make_dram(kind);
+        *kind = MEMKIND_DEFAULT;
+        return true;
     }
 }
 
