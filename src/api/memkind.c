@@ -16,6 +16,7 @@
 #include "kinds/memkind_pmem_internal.h"
 #include "kinds/node_kind.h"
 #include "kinds/stats.h"
+#include "kinds/usage.h"
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_private.h"
@@ -210,7 +211,7 @@ int memkind_update_cached_stats(void)
     int err = jemalloc_ctl_update_stats();
 
     /* After it: what the idle thread takes out of caches meanwhile is subtracted from nothing. */
-    kind_registry_update_stats();
+    usage_update();
     return err == 0 ? MEMKIND_SUCCESS : MEMKIND_ERROR_OPERATION_FAILED;
 }
 

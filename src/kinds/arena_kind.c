@@ -149,7 +149,7 @@ free_kind:
 int memkind_arena_create_map(struct memkind *kind, extent_hooks_t *hooks)
 {
     bool added = !kind_registry_has(kind);
-    int status = added ? status_of(kind_registry_add(kind)) : MEMKIND_SUCCESS;
+    int status = added ? status_of(kind_registry_add(kind, NULL)) : MEMKIND_SUCCESS;
 
     if (status == MEMKIND_SUCCESS) {
         status = hooks != NULL ? arena_kind_attach(kind, NULL, hooks) : attach_anonymous(kind);

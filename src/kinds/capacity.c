@@ -4,63 +4,89 @@
 
 #include <errno.h>
 #include <numa.h>
+#include <numaif.h>
 #include <unistd.h>
 
-#include "kinds/memkind_fixed_internal.h"
-#include "kinds/memkind_gbtlb.h"
-#include "kinds/memkind_pmem_internal.h"
-#include "kinds/node_kind.h"
-#include "kinds/static_kinds.h"
-#include "memkind/internal/memkind_default.h"
+#include "kinds/kind_class.h"
+#include "kinds/kind_registry.h"
 #include "os/huge_pages_pool.h"
+#include "os/memory_nodes.h"
 
-static ssize_t all_memory(void)
+ssize_t capacity_of_kind(struct memkind *kind)
 {
+    return kind_registry_class(kind)->capacity(kind);
+}
+
+static ssize_t unknown(int error)
+{
+    errno = error;
+    return -1;
+}
+
+static ssize_t all_memory(struct memkind *kind)
+{
+    (void)kind;
     return (ssize_t)sysconf(_SC_PHYS_PAGES) * (ssize_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The memory of the nodes that the kind is bound to; `unknown` where they are not known. */
-static ssize_t memory_of_nodes(struct memkind *kind, ssize_t unknown)
+static ssize_t memory_of_set(const struct node_set *nodes)
 {
-    struct node_set nodes = {{0}};
     ssize_t bytes = 0;
 
-    if (kind->ops->get_mbind_nodemask(kind, nodes.bits, NUMA_NUM_NODES) != MEMKIND_SUCCESS)
-        return unknown;
     for (unsigned node = 0; node < NUMA_NUM_NODES; node++)
-        if (node_set_has(&nodes, node)) {
+        if (node_set_has(nodes, node)) {
             long long size = numa_node_size64((int)node, NULL);
 
-            /* A node of processors alone has no memory, and says so with an error. */
+            /* libnuma returns an error for a node that has processors alone. */
             if (size > 0)
                 bytes += size;
         }
     return bytes;
 }
 
-ssize_t capacity_of_kind(struct memkind *kind)
+/* The memory of the nodes of the kind; -1 where these are not known. */
+static ssize_t memory_of_nodes(struct memkind *kind)
 {
-    if (kind->ops->mmap == memkind_pmem_mmap)
-        return memkind_pmem_capacity(kind);
-    if (kind->ops->mmap == memkind_fixed_mmap)
-        return memkind_fixed_capacity(kind);
-    if (gbtlb_is(kind))
-        return gbtlb_capacity(kind);
-    if (kind == &static_kind_default || kind == &static_kind_interleave)
-        return all_memory();
-    if (kind == &static_kind_hugetlb)
-        return (ssize_t)(huge_pages_pool_size(NULL, 0) * HUGE_PAGES_POOL_PAGE);
-    if (kind == &static_kind_regular)
-        return memory_of_nodes(kind, all_memory());
-    /* One that only prefers its nodes may have any memory, as memkind sees it: unknown. */
-    if (kind->ops->mbind == node_kind_mbind &&
-        kind->ops->get_mbind_mode != memkind_preferred_get_mbind_mode) {
-        ssize_t bytes = memory_of_nodes(kind, -1);
+    struct node_set nodes = {{0}};
 
-        if (bytes < 0)
-            errno = ENODEV;
-        return bytes;
-    }
-    errno = EINVAL;
-    return -1;
+    return kind->ops->get_mbind_nodemask(kind, nodes.bits, NUMA_NUM_NODES) == MEMKIND_SUCCESS
+               ? memory_of_set(&nodes)
+               : unknown(ENODEV);
 }
+
+/* A kind that only prefers its nodes may have any memory. As in memkind, that is unknown. */
+static bool is_bound(struct memkind *kind)
+{
+    const struct memkind_ops *ops = kind->ops;
+    int mode = MPOL_BIND;
+
+    return ops->mbind != NULL && ops->get_mbind_nodemask != NULL && ops->get_mbind_mode != NULL &&
+           ops->get_mbind_mode(kind, &mode) == MEMKIND_SUCCESS && mode != MPOL_PREFERRED;
+}
+
+static ssize_t memory_of_bound(struct memkind *kind)
+{
+    return is_bound(kind) ? memory_of_nodes(kind) : unknown(EINVAL);
+}
+
+static ssize_t memory_of_regular(struct memkind *kind)
+{
+    int saved_errno = errno;
+    ssize_t bytes = memory_of_nodes(kind);
+
+    if (bytes >= 0)
+        return bytes;
+    errno = saved_errno;
+    return all_memory(kind);
+}
+
+static ssize_t pool_of_huge_pages(struct memkind *kind)
+{
+    (void)kind;
+    return (ssize_t)(huge_pages_pool_size(NULL, 0) * HUGE_PAGES_POOL_PAGE);
+}
+
+const struct kind_class kind_class_bound = {.capacity = memory_of_bound};
+const struct kind_class kind_class_all_memory = {.capacity = all_memory};
+const struct kind_class kind_class_regular = {.capacity = memory_of_regular};
+const struct kind_class kind_class_hugetlb = {.capacity = pool_of_huge_pages};

@@ -4,16 +4,13 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <string.h>
 
 #include "heap/heap.h"
-#include "heap/heap_stats.h"
 #include "heap/jemalloc_ctl.h"
+#include "kinds/kind_class.h"
 #include "kinds/static_kinds.h"
 #include "kinds/tier_counts.h"
-#include "os/directory.h"
 #include "space/range_map.h"
-#include "space/space.h"
 #include "util/lock.h"
 
 #define PARTITIONS KIND_REGISTRY_PARTITIONS
@@ -24,6 +21,16 @@ static _Atomic(struct memkind *) kinds[PARTITIONS] = {
 #define ENTER_KIND(NAME, LOWER, ...) [MEMKIND_PARTITION_##NAME] = &static_kind_##LOWER,
     STATIC_KINDS(ENTER_KIND)};
 
+/* NULL: kind_class_bound. Written before the kind is entered. */
+static const struct kind_class *classes[PARTITIONS] = {
+    [MEMKIND_PARTITION_DEFAULT] = &kind_class_all_memory,
+    [MEMKIND_PARTITION_INTERLEAVE] = &kind_class_all_memory,
+    [MEMKIND_PARTITION_REGULAR] = &kind_class_regular,
+    [MEMKIND_PARTITION_HUGETLB] = &kind_class_hugetlb,
+    [MEMKIND_PARTITION_GBTLB] = &kind_class_gbtlb,
+    [MEMKIND_PARTITION_HBW_GBTLB] = &kind_class_gbtlb,
+};
+
 /* Kinds whose blocks lie in granules that the address map calls mixed, beside the default heap. */
 static atomic_int mixed_kinds;
 
@@ -31,21 +38,23 @@ static atomic_int mixed_kinds;
 static struct memkind *kinds_of_parts[KIND_REGISTRY_PARTS];
 
 /* Gives the kind a partition from `first` up to `end`. */
-static int add_locked(struct memkind *kind, unsigned first, unsigned end)
+static int add_locked(struct memkind *kind, const struct kind_class *class, unsigned first,
+                      unsigned end)
 {
     for (unsigned i = first; i < end; i++)
         if (atomic_load_explicit(&kinds[i], memory_order_relaxed) == NULL) {
             kind->partition = i;
+            classes[i] = class;
             atomic_store_explicit(&kinds[i], kind, memory_order_release);
             return 0;
         }
     return -ENFILE;
 }
 
-int kind_registry_add(struct memkind *kind)
+int kind_registry_add(struct memkind *kind, const struct kind_class *class)
 {
     lock_acquire(&lock, LOCK_REGISTRY);
-    int err = add_locked(kind, MEMKIND_NUM_BASE_KIND, KIND_REGISTRY_FIRST_PART);
+    int err = add_locked(kind, class, MEMKIND_NUM_BASE_KIND, KIND_REGISTRY_FIRST_PART);
     lock_release(&lock);
     return err;
 }
@@ -53,7 +62,7 @@ int kind_registry_add(struct memkind *kind)
 int kind_registry_add_part(struct memkind *part, struct memkind *kind)
 {
     lock_acquire(&lock, LOCK_REGISTRY);
-    int err = add_locked(part, KIND_REGISTRY_FIRST_PART, PARTITIONS);
+    int err = add_locked(part, NULL, KIND_REGISTRY_FIRST_PART, PARTITIONS);
     /* Read for blocks only, of which there are none yet. */
     if (err == 0)
         kinds_of_parts[part->partition - KIND_REGISTRY_FIRST_PART] = kind;
@@ -91,6 +100,13 @@ bool kind_registry_is_static(const struct memkind *kind)
     return kind->partition < MEMKIND_NUM_BASE_KIND && kind_registry_has(kind);
 }
 
+const struct kind_class *kind_registry_class(const struct memkind *kind)
+{
+    const struct kind_class *class = kind_registry_has(kind) ? classes[kind->partition] : NULL;
+
+    return class != NULL ? class : &kind_class_bound;
+}
+
 struct memkind *kind_registry_get(unsigned partition)
 {
     return partition < PARTITIONS ? atomic_load_explicit(&kinds[partition], memory_order_acquire)
@@ -102,91 +118,34 @@ void kind_registry_count_mixed(int change)
     atomic_fetch_add(&mixed_kinds, change);
 }
 
-/* A kind of the library gets its heap while others look. */
+/* Other threads may read the heap while the kind gets one. */
 static struct heap *heap_of(const struct memkind *kind)
 {
     return __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
 }
 
-/* The heap of a partition's kind, NULL where there is none; the lock is held while it is used. */
-static struct heap *heap_at(unsigned partition)
+static void visit_locked(unsigned partition, kind_registry_visit *visit, void *arg)
 {
-    const struct memkind *kind = kind_registry_get(partition);
+    struct memkind *kind = kind_registry_get(partition);
+    struct heap *heap = kind != NULL ? heap_of(kind) : NULL;
 
-    return kind != NULL ? heap_of(kind) : NULL;
+    if (heap != NULL)
+        visit(kind, heap, arg);
 }
 
-/* The kind whose arena this is: one of the program's hooks, or else the default heap. */
-static struct memkind *kind_of_arena(unsigned arena)
-{
-    struct memkind *found = &static_kind_default;
-
-    lock_acquire(&lock, LOCK_REGISTRY);
-    for (unsigned i = 0; i < PARTITIONS; i++) {
-        const struct heap *heap = heap_at(i);
-
-        if (heap != NULL && arena_set_has(&heap->arenas, arena))
-            found = kind_registry_get(i);
-    }
-    lock_release(&lock);
-    return found;
-}
-
-void kind_registry_update_stats(void)
+void kind_registry_visit_heap(unsigned partition, kind_registry_visit *visit, void *arg)
 {
     lock_acquire(&lock, LOCK_REGISTRY);
-    for (unsigned i = 0; i < PARTITIONS; i++) {
-        struct heap *heap = heap_at(i);
-
-        if (heap != NULL && !heap_is_inherited(heap))
-            heap_stats_update(heap);
-    }
+    visit_locked(partition, visit, arg);
     lock_release(&lock);
 }
 
-size_t kind_registry_cached_bytes(void)
-{
-    size_t bytes = 0;
-
-    lock_acquire(&lock, LOCK_REGISTRY);
-    for (unsigned i = 0; i < PARTITIONS; i++) {
-        const struct heap *heap = heap_at(i);
-
-        if (heap != NULL && !heap_is_inherited(heap))
-            bytes += atomic_load(&heap->cached_bytes);
-    }
-    lock_release(&lock);
-    return bytes;
-}
-
-static void read_usage(const struct memkind *kind, const struct heap *heap,
-                       struct kind_usage *usage)
-{
-    const struct space *space = heap->space;
-
-    memcpy(usage->name, kind->name, sizeof(usage->name));
-    struct directory *directory = space_directory(space);
-
-    usage->directory = directory != NULL ? directory_ref(directory) : NULL;
-    usage->max_size = space->max_size;
-    usage->held = space_held(space);
-    usage->peak = atomic_load(&space->peak);
-    usage->chunks = space_chunks(space);
-    usage->cached = atomic_load(&heap->cached_bytes);
-    usage->purges = atomic_load(&space->purges);
-    usage->retries = atomic_load(&heap->shortage.retries);
-}
-
-bool kind_registry_usage(unsigned partition, struct kind_usage *usage)
+void kind_registry_each_heap(kind_registry_visit *visit, void *arg)
 {
     lock_acquire(&lock, LOCK_REGISTRY);
-    const struct heap *heap = heap_at(partition);
-    bool found = heap != NULL && !heap_is_inherited(heap) && heap->space != NULL &&
-                 __atomic_load_n(&heap->space->fd, __ATOMIC_ACQUIRE) >= 0;
-    if (found)
-        read_usage(kind_registry_get(partition), heap, usage);
+    for (unsigned i = 0; i < PARTITIONS; i++)
+        visit_locked(i, visit, arg);
     lock_release(&lock);
-    return found;
 }
 
 struct heap *kind_registry_take_heap(struct memkind *kind)
@@ -206,6 +165,28 @@ void kind_registry_before_fork(void)
 void kind_registry_after_fork(void)
 {
     lock_release(&lock);
+}
+
+struct arena_search {
+    unsigned arena;
+    struct memkind *found;
+};
+
+static void check_arena(struct memkind *kind, struct heap *heap, void *arg)
+{
+    struct arena_search *search = arg;
+
+    if (arena_set_has(&heap->arenas, search->arena))
+        search->found = kind;
+}
+
+/* The kind whose arena this is: one of the program's hooks, or else the default heap. */
+static struct memkind *kind_of_arena(unsigned arena)
+{
+    struct arena_search search = {.arena = arena, .found = &static_kind_default};
+
+    kind_registry_each_heap(check_arena, &search);
+    return search.found;
 }
 
 static unsigned owner_of(const void *ptr)

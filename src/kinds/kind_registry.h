@@ -16,12 +16,13 @@
 #define KIND_REGISTRY_FIRST_PART (MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND)
 #define KIND_REGISTRY_PARTITIONS (KIND_REGISTRY_FIRST_PART + KIND_REGISTRY_PARTS)
 
-struct directory;
+struct kind_class;
 
 /*
- * Gives the kind a free partition. 0, or -ENFILE where MEMKIND_MAX_KIND kinds exist. Thread-safe.
+ * Gives the kind a free partition. `class` is static, or NULL for kind_class_bound. 0, or -ENFILE
+ * where MEMKIND_MAX_KIND kinds exist. Thread-safe.
  */
-int kind_registry_add(struct memkind *kind);
+int kind_registry_add(struct memkind *kind, const struct kind_class *class);
 
 /*
  * Gives a free partition to a part of a kind of the library: kind_registry_detect() answers with
@@ -31,6 +32,9 @@ int kind_registry_add_part(struct memkind *part, struct memkind *kind);
 
 /* Takes a kind that was added out again; for a kind of the library, nothing. Thread-safe. */
 void kind_registry_remove(struct memkind *kind);
+
+/* The kind's class; kind_class_bound for a kind that holds no partition. */
+const struct kind_class *kind_registry_class(const struct memkind *kind);
 
 /* Whether the kind holds its partition. */
 bool kind_registry_has(const struct memkind *kind);
@@ -50,27 +54,13 @@ static inline unsigned kind_registry_owner(const struct memkind *kind)
     return ADDRESS_MAP_FIRST_OWNER + kind->partition;
 }
 
-/* Brings what the kinds' counters need up to date. Thread-safe. */
-void kind_registry_update_stats(void);
-
-/* Bytes that threads kept, of all kinds together, when that was last done. Thread-safe. */
-size_t kind_registry_cached_bytes(void);
-
-/* What a kind whose memory lies in a file has, in bytes unless it says otherwise. */
-struct kind_usage {
-    char name[MEMKIND_NAME_LENGTH_PRIV];
-    struct directory *directory; /* of the file: a reference, for the caller to close; or NULL */
-    size_t max_size;
-    size_t held;
-    size_t peak;
-    size_t chunks; /* number of those in which something is held */
-    size_t cached; /* by threads, when that was last brought up to date */
-    unsigned long purges;
-    unsigned long retries;
-};
-
-/* False where the partition has no kind in a file. Thread-safe. */
-bool kind_registry_usage(unsigned partition, struct kind_usage *usage);
+/*
+ * Calls visit for each kind that has a heap, or for the kind of one partition; a heap may be
+ * inherited (inherit.h). No kind loses its heap meanwhile. Thread-safe.
+ */
+typedef void kind_registry_visit(struct memkind *kind, struct heap *heap, void *arg);
+void kind_registry_each_heap(kind_registry_visit *visit, void *arg);
+void kind_registry_visit_heap(unsigned partition, kind_registry_visit *visit, void *arg);
 
 /* Takes the heap from its kind, so that no other thread finds it there; NULL where it has none. */
 struct heap *kind_registry_take_heap(struct memkind *kind);

@@ -11,6 +11,7 @@
 
 #include "heap/jemalloc_ctl.h"
 #include "kinds/arena_kind.h"
+#include "kinds/kind_class.h"
 #include "kinds/kind_ops.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_fixed_internal.h"
@@ -29,6 +30,15 @@ struct memkind_ops MEMKIND_FIXED_OPS =
 
 /* -- Operations -------------------------------------------------------------------------------- */
 
+static ssize_t capacity(struct memkind *kind)
+{
+    size_t size = fixed_store_given(kind->priv);
+
+    return size <= SSIZE_MAX ? (ssize_t)size : SSIZE_MAX;
+}
+
+static const struct kind_class fixed_class = {.capacity = capacity};
+
 /* priv of a fixed kind is its space. */
 int memkind_fixed_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
 {
@@ -36,7 +46,7 @@ int memkind_fixed_create(struct memkind *kind, struct memkind_ops *ops, const ch
 
     if (status != MEMKIND_SUCCESS)
         return status;
-    if (kind_registry_add(kind) != 0)
+    if (kind_registry_add(kind, &fixed_class) != 0)
         return MEMKIND_ERROR_TOOMANY;
     status = MEMKIND_ERROR_MALLOC;
     struct space *space = fixed_store_create(kind_registry_owner(kind));
@@ -151,11 +161,4 @@ destroy:
 free_kind:
     free(made);
     return status;
-}
-
-ssize_t memkind_fixed_capacity(struct memkind *kind)
-{
-    size_t size = fixed_store_given(kind->priv);
-
-    return size <= SSIZE_MAX ? (ssize_t)size : SSIZE_MAX;
 }

@@ -6,6 +6,3 @@
 
 /* As memkind_create_fixed(). */
 int memkind_fixed_new(void *addr, size_t size, memkind_t *kind);
-
-/* The size that the kind was given. */
-ssize_t memkind_fixed_capacity(struct memkind *kind);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Kinds of huge pages of 1 GiB. */
-#include "kinds/memkind_gbtlb.h"
-
+/*
+ * Kinds of huge pages of 1 GiB.
+ *
+ * Each block is a map of its own, of as many pages as it needs, which are taken before it is handed
+ * out and go back when it is freed. So these kinds have no heap; a table says how large a block is.
+ */
 #include <errno.h>
 #include <linux/mman.h>
 #include <numa.h>
@@ -11,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "kinds/kind_class.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_default_internal.h"
 #include "kinds/node_kind.h"
@@ -230,18 +234,19 @@ static int gbtlb_check_available(struct memkind *kind)
     return status;
 }
 
-ssize_t gbtlb_capacity(struct memkind *kind)
+static ssize_t gbtlb_capacity(struct memkind *kind)
 {
     const unsigned long *mask;
     struct node_set nodes;
 
-    if (kind == &static_kind_hbw_preferred_gbtlb ||
-        nodes_of(kind, &nodes, &mask) != MEMKIND_SUCCESS) {
-        errno = kind == &static_kind_hbw_preferred_gbtlb ? EINVAL : ENODEV;
+    if (nodes_of(kind, &nodes, &mask) != MEMKIND_SUCCESS) {
+        errno = ENODEV;
         return -1;
     }
     return (ssize_t)(huge_pages_pool_size_gigantic(mask, NUMA_NUM_NODES) << PAGE_SHIFT);
 }
+
+const struct kind_class kind_class_gbtlb = {.capacity = gbtlb_capacity};
 
 static int gbtlb_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value)
 {
@@ -286,8 +291,3 @@ struct memkind_ops MEMKIND_HBW_GBTLB_OPS =
     GBTLB_OPS(node_kind_mbind, memkind_default_get_mbind_mode, memkind_hbw_get_mbind_nodemask);
 struct memkind_ops MEMKIND_HBW_PREFERRED_GBTLB_OPS =
     GBTLB_OPS(node_kind_mbind, memkind_preferred_get_mbind_mode, memkind_hbw_get_mbind_nodemask);
-
-bool gbtlb_is(const struct memkind *kind)
-{
-    return kind->ops->malloc == gbtlb_malloc;
-}

@@ -2,29 +2,34 @@
 /* PMEM kinds as memkind_create_pmem() makes them. */
 #pragma once
 
+#include "kinds/kind_class.h"
 #include "memkind/internal/memkind_pmem.h"
 
-struct space;
+/* Where the memory of a kind lies: one for files, one for DAX devices. */
+struct pmem_place {
+    struct kind_class class;
+
+    /* A space without memory, for space_destroy(); NULL. */
+    struct space *(*create)(unsigned owner);
+
+    /*
+     * Gives a new kind its memory, which `memory` describes. MEMKIND_SUCCESS, or an error and
+     * errno: then the kind is destroyed.
+     */
+    int (*open)(struct memkind *kind, const struct memkind_config *config, void *memory);
+};
+
+extern const struct pmem_place pmem_file;
 
 /*
- * Gives a new kind its memory, in a place that only the function and memkind_pmem_make()'s caller
- * know. MEMKIND_SUCCESS, or an error and errno: then the kind is destroyed.
+ * Makes a kind in the place. On failure nothing is left, *kind is not written, and errno is the one
+ * of open().
  */
-typedef int memkind_pmem_open(struct memkind *kind, const struct memkind_config *config,
-                              void *place);
+int memkind_pmem_make(const struct pmem_place *place, const struct memkind_config *config,
+                      void *memory, memkind_t *kind);
 
-/*
- * Makes a kind over a space that new_space makes, from malloc(3) or NULL, and opens it. On failure
- * nothing is left, *kind is not written, and errno is what `open` has set.
- */
-int memkind_pmem_make(struct space *(*new_space)(unsigned owner), memkind_pmem_open *open,
-                      const struct memkind_config *config, void *place, memkind_t *kind);
-
-/* The part of opening that is the same everywhere: prefault, policy. */
+/* The part of open() that is the same in all places: prefault, policy. */
 int memkind_pmem_configure(struct memkind *kind, const struct memkind_config *config);
 
 /* As memkind_create_pmem_with_config(). */
-int memkind_pmem_new(const struct memkind_config *wanted, memkind_t *kind);
-
-/* max_size, or the size of the file system where that is 0; -1 with errno. */
-ssize_t memkind_pmem_capacity(struct memkind *kind);
+int memkind_pmem_new(const struct memkind_config *config, memkind_t *kind);

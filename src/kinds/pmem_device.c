@@ -15,6 +15,8 @@
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_pmem.h"
 #include "os/dax_device.h"
+#include "space/range.h"
+#include "space/space.h"
 #include "store/device_store.h"
 #include "util/log.h"
 
@@ -92,9 +94,9 @@ struct share {
     size_t size;
 };
 
-static int open_on_device(struct memkind *kind, const struct memkind_config *config, void *place)
+static int open_on_device(struct memkind *kind, const struct memkind_config *config, void *memory)
 {
-    const struct share *share = place;
+    const struct share *share = memory;
 
     arena_kind_use_one(kind);
     int status = memkind_pmem_configure(kind, config);
@@ -106,12 +108,38 @@ static int open_on_device(struct memkind *kind, const struct memkind_config *con
                : refuse(status_of_range(config->pmem_dir, &share->device, share->size, err), -err);
 }
 
+/*
+ * Pages of the device, which is mapped already; of what was in them before, nothing must be seen.
+ */
+static int map(struct space *space, size_t size, void **mapped)
+{
+    if (size == 0)
+        return -EINVAL;
+    if (size > space->max_size)
+        return -ENOMEM;
+    size = (size + space->page - 1) & ~(space->page - 1);
+    *mapped = range_alloc(space->range, size, SPACE_CHUNK);
+    if (*mapped == NULL)
+        return -ENOMEM;
+    memset(*mapped, 0, size);
+    return 0;
+}
+
+static ssize_t capacity(struct memkind *kind)
+{
+    return (ssize_t)((const struct space *)kind->priv)->max_size;
+}
+
+static const struct pmem_place on_device = {
+    .class = {.capacity = capacity, .map = map},
+    .create = device_store_create,
+    .open = open_on_device,
+};
+
 int pmem_device_new(const struct memkind_config *config, memkind_t *kind)
 {
     struct share share;
     int status = check_device(config, &share.device, &share.size);
 
-    return status == MEMKIND_SUCCESS
-               ? memkind_pmem_make(device_store_create, open_on_device, config, &share, kind)
-               : status;
+    return status == MEMKIND_SUCCESS ? memkind_pmem_make(&on_device, config, &share, kind) : status;
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kinds/kind_registry.h"
 #include "kinds/stats_report.h"
+#include "kinds/usage.h"
 
 /* Each option and the letter that malloc_stats_print of jemalloc(3) knows it by. */
 static const struct {
@@ -51,7 +51,7 @@ int stats_of_library(memkind_stat_type stat, size_t *value)
 
     if (jemalloc_ctl_total_stats(&stats) != 0)
         return MEMKIND_ERROR_RUNTIME;
-    size_t cached = kind_registry_cached_bytes();
+    size_t cached = usage_cached_bytes();
     stats.allocated -= cached < stats.allocated ? cached : stats.allocated;
     return stats_select(&stats, stat, value);
 }
@@ -94,7 +94,7 @@ int stats_print(void (*write_cb)(void *, const char *), void *opaque, unsigned o
     /*
      * jemalloc brings its counters up to date for its report: what is held against them goes along.
      */
-    kind_registry_update_stats();
+    usage_update();
     if (jemalloc_ctl_print_stats(stats_report_jemalloc, &report, letters) != 0)
         return MEMKIND_ERROR_MALLOC;
     stats_report_end(&report);

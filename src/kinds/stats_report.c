@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kinds/kind_registry.h"
+#include "kinds/usage.h"
 #include "os/directory.h"
 #include "os/process_maps.h"
 #include "util/json.h"
@@ -54,12 +55,12 @@ static void put_escaped(const struct stats_report *report, const char *text)
     }
 }
 
-static const char *directory_of(const struct kind_usage *usage)
+static const char *directory_of(const struct usage *usage)
 {
     return usage->directory != NULL ? directory_path(usage->directory) : "";
 }
 
-static void put_kind_json(const struct stats_report *report, const struct kind_usage *usage,
+static void put_kind_json(const struct stats_report *report, const struct usage *usage,
                           unsigned partition, const struct maps *maps)
 {
     put(report, "\t\t\t{\n\t\t\t\t\"partition\": %u,\n\t\t\t\t\"name\": \"", partition);
@@ -76,7 +77,7 @@ static void put_kind_json(const struct stats_report *report, const struct kind_u
         usage->retries);
 }
 
-static void put_kind_text(const struct stats_report *report, const struct kind_usage *usage,
+static void put_kind_text(const struct stats_report *report, const struct usage *usage,
                           unsigned partition, const struct maps *maps)
 {
     put(report, "Kind %u \"", partition);
@@ -95,12 +96,12 @@ static void put_kind_text(const struct stats_report *report, const struct kind_u
 static void put_kinds(const struct stats_report *report)
 {
     struct maps maps = {0};
-    struct kind_usage usage;
+    struct usage usage;
     const char *separator = "";
 
     maps.known = process_maps_each(count_map, &maps) == 0;
     for (unsigned i = 0; i < KIND_REGISTRY_PARTITIONS; i++) {
-        if (!kind_registry_usage(i, &usage))
+        if (!usage_get(i, &usage))
             continue;
         if (report->json) {
             put(report, "%s", separator);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of capacity: whose memory counts for which kind. */
-/* WRAP: sysconf numa_nodes_with_cpus numa_node_size64 memkind_pmem_capacity */
+/* WRAP: sysconf numa_nodes_with_cpus numa_node_size64 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "kinds/capacity.h"
+#include "kinds/kind_class.h"
+#include "kinds/kind_registry.h"
 #include "memkind.h"
-#include "memkind/internal/memkind_pmem.h"
+#include "memkind/internal/memkind_default.h"
 
 #define PAGES     1000
 #define PAGE      4096
@@ -22,13 +24,11 @@
 
 static int nodes_error;
 static unsigned long nodes; /* that have processors */
-static ssize_t pmem_capacity;
 
 long __real_sysconf(int name);
 long __wrap_sysconf(int name);
 int __wrap_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode);
 long long __wrap_numa_node_size64(int node, long long *free_size);
-ssize_t __wrap_memkind_pmem_capacity(struct memkind *kind);
 
 long __wrap_sysconf(int name)
 {
@@ -49,18 +49,11 @@ long long __wrap_numa_node_size64(int node, long long *free_size)
     return node == 2 ? -1 : NODE_SIZE * (node + 1);
 }
 
-ssize_t __wrap_memkind_pmem_capacity(struct memkind *kind)
-{
-    (void)kind;
-    return pmem_capacity;
-}
-
 static int setup(void **state)
 {
     (void)state;
     nodes_error = 0;
     nodes = 0;
-    pmem_capacity = SOME_SIZE;
     return 0;
 }
 
@@ -84,14 +77,66 @@ static void regular_kind_has_all_memory_where_nodes_are_unknown(void **state)
     assert_int_equal(capacity_of_kind(MEMKIND_REGULAR), PAGES * PAGE);
 }
 
-static void pmem_kind_knows_itself(void **state)
+static ssize_t some_size(struct memkind *kind)
 {
-    struct memkind kind = {.ops = &MEMKIND_PMEM_OPS};
+    (void)kind;
+    return SOME_SIZE;
+}
+
+/* Whatever the kind's operations are. */
+static void class_of_a_kind_knows_the_capacity(void **state)
+{
+    static const struct kind_class class = {.capacity = some_size};
+    struct memkind kind = {.ops = &MEMKIND_REGULAR_OPS};
 
     (void)state;
+    assert_int_equal(kind_registry_add(&kind, &class), 0);
     assert_int_equal(capacity_of_kind(&kind), SOME_SIZE);
-    pmem_capacity = -1;
+    kind_registry_remove(&kind);
+}
+
+/* -- Kinds of the program, which have no class ------------------------------------------------- */
+
+static void check_unknown(struct memkind_ops *ops, int error)
+{
+    struct memkind kind = {.ops = ops};
+
+    errno = 0;
+    assert_int_equal(kind_registry_add(&kind, NULL), 0);
     assert_int_equal(capacity_of_kind(&kind), -1);
+    assert_int_equal(errno, error);
+    kind_registry_remove(&kind);
+}
+
+static void kind_has_the_memory_of_the_nodes_that_it_is_bound_to(void **state)
+{
+    struct memkind_ops ops = MEMKIND_REGULAR_OPS;
+    struct memkind kind = {.ops = &ops};
+
+    (void)state;
+    nodes = 1ul << 1;
+    assert_int_equal(kind_registry_add(&kind, NULL), 0);
+    assert_int_equal(capacity_of_kind(&kind), NODE_SIZE * 2);
+    ops.get_mbind_mode = memkind_interleave_get_mbind_mode;
+    assert_int_equal(capacity_of_kind(&kind), NODE_SIZE * 2);
+    kind_registry_remove(&kind);
+    nodes_error = -ENOSYS;
+    check_unknown(&ops, ENODEV);
+}
+
+static void kind_that_is_bound_to_no_node_is_an_error(void **state)
+{
+    struct memkind_ops ops = MEMKIND_REGULAR_OPS;
+
+    (void)state;
+    ops.get_mbind_mode = memkind_preferred_get_mbind_mode;
+    check_unknown(&ops, EINVAL);
+    ops = MEMKIND_REGULAR_OPS;
+    ops.mbind = NULL;
+    check_unknown(&ops, EINVAL);
+    ops = MEMKIND_REGULAR_OPS;
+    ops.get_mbind_nodemask = NULL;
+    check_unknown(&ops, EINVAL);
 }
 
 static void unknown_kind_is_an_error(void **state)
@@ -111,7 +156,9 @@ int main(void)
         cmocka_unit_test_setup(default_kind_has_all_memory, setup),
         cmocka_unit_test_setup(regular_kind_has_the_memory_of_nodes_with_processors, setup),
         cmocka_unit_test_setup(regular_kind_has_all_memory_where_nodes_are_unknown, setup),
-        cmocka_unit_test_setup(pmem_kind_knows_itself, setup),
+        cmocka_unit_test_setup(class_of_a_kind_knows_the_capacity, setup),
+        cmocka_unit_test_setup(kind_has_the_memory_of_the_nodes_that_it_is_bound_to, setup),
+        cmocka_unit_test_setup(kind_that_is_bound_to_no_node_is_an_error, setup),
         cmocka_unit_test_setup(unknown_kind_is_an_error, setup),
     };
 

@@ -135,7 +135,7 @@ static void all_partitions_can_be_had(void **state)
     (void)state;
     memset(taken, 0, sizeof(taken));
     for (int i = 0; i < MEMKIND_MAX_KIND; i++) {
-        assert_int_equal(kind_registry_add(&kinds[i]), 0);
+        assert_int_equal(kind_registry_add(&kinds[i], NULL), 0);
         assert_in_range(kinds[i].partition, FIRST, END - 1);
         assert_false(taken[kinds[i].partition]);
         taken[kinds[i].partition] = true;
@@ -143,11 +143,11 @@ static void all_partitions_can_be_had(void **state)
         assert_true(kind_registry_has(&kinds[i]));
         assert_false(kind_registry_is_static(&kinds[i]));
     }
-    assert_int_equal(kind_registry_add(&more), -ENFILE);
+    assert_int_equal(kind_registry_add(&more, NULL), -ENFILE);
     assert_false(kind_registry_has(&more));
     kind_registry_remove(&kinds[7]);
     assert_false(kind_registry_has(&kinds[7]));
-    assert_int_equal(kind_registry_add(&more), 0);
+    assert_int_equal(kind_registry_add(&more, NULL), 0);
     assert_int_equal(more.partition, kinds[7].partition);
     /* What was removed is not what is there now. */
     kind_registry_remove(&kinds[7]);
@@ -172,7 +172,7 @@ static void *add_and_remove(void *arg)
         if (kind_registry_has(kind))
             kind_registry_remove(kind);
         else
-            clashes += kind_registry_add(kind) != 0 || !kind_registry_has(kind);
+            clashes += kind_registry_add(kind, NULL) != 0 || !kind_registry_has(kind);
         for (int j = 0; j < 3; j++)
             clashes += kinds[j].partition != 0 && kinds[j].partition < FIRST;
     }

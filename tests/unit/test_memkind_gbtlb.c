@@ -20,7 +20,6 @@
 
 #include "hbwmalloc.h"
 #include "kinds/kind_registry.h"
-#include "kinds/memkind_gbtlb.h"
 #include "memkind.h"
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_hbw.h"

@@ -509,7 +509,7 @@ static void kind_without_a_file_has_no_memory(void **state)
     errno = 0;
     assert_ptr_equal(memkind_pmem_mmap(&kind, NULL, MIB), MAP_FAILED);
     assert_int_equal(errno, EBADF);
-    assert_int_equal(memkind_pmem_capacity(&kind), -1);
+    assert_int_equal(memkind_get_capacity(&kind), -1);
     assert_int_equal(memkind_pmem_destroy(&kind), MEMKIND_SUCCESS);
 }
 
@@ -723,17 +723,17 @@ static void capacity_is_max_size_or_the_file_system(void **state)
     struct statvfs fs;
 
     (void)state;
-    assert_int_equal(memkind_pmem_capacity(kind), SMALLEST + CHUNK);
+    assert_int_equal(memkind_get_capacity(kind), SMALLEST + CHUNK);
     destroy(kind);
     kind = new_kind(SIZE_MAX - CHUNK + 1);
-    assert_int_equal(memkind_pmem_capacity(kind), SSIZE_MAX);
+    assert_int_equal(memkind_get_capacity(kind), SSIZE_MAX);
     destroy(kind);
     kind = new_kind(0);
     assert_int_equal(statvfs(dir_path, &fs), 0);
-    assert_int_equal(memkind_pmem_capacity(kind), fs.f_blocks * fs.f_frsize);
+    assert_int_equal(memkind_get_capacity(kind), fs.f_blocks * fs.f_frsize);
     fault_set(&fstatvfs_fault, EIO, 1);
     errno = 0;
-    assert_int_equal(memkind_pmem_capacity(kind), -1);
+    assert_int_equal(memkind_get_capacity(kind), -1);
     assert_int_equal(errno, EIO);
     destroy(kind);
 }
