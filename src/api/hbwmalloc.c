@@ -14,6 +14,7 @@
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_hbw.h"
 #include "os/vm.h"
+#include "util/align.h"
 #include "util/lock.h"
 
 #define GIB           ((size_t)1 << 30)
@@ -215,9 +216,10 @@ static int verify_pages(uintptr_t page, size_t count, size_t page_size, const st
 static int touch(uintptr_t page, size_t count, size_t page_size)
 {
     /* As above. NOLINTNEXTLINE(performance-no-int-to-ptr) */
-    if (madvise((void *)page, count * page_size, MADV_POPULATE_WRITE) == 0)
+    int err = vm_populate((void *)page, count * page_size);
+    if (err == 0)
         return 0;
-    if (errno != EINVAL && errno != EPERM && errno != ENOSYS)
+    if (err != -EINVAL && err != -EPERM && err != -ENOSYS)
         return EFAULT;
     for (; count != 0; count--, page += page_size)
         /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
@@ -228,7 +230,7 @@ static int touch(uintptr_t page, size_t count, size_t page_size)
 static int verify(void *addr, size_t size, int flags)
 {
     size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
-    uintptr_t page = (uintptr_t)addr & ~(page_size - 1);
+    uintptr_t page = align_down((uintptr_t)addr, page_size);
     size_t left = ((uintptr_t)addr + size - 1 - page) / page_size + 1;
     int result = 0;
 

@@ -9,6 +9,7 @@
 #include "heap/heap_unused.h"
 #include "space/address_map.h"
 #include "space/page_map.h"
+#include "util/align.h"
 
 /* -- Allocation -------------------------------------------------------------------------------- */
 
@@ -58,11 +59,11 @@ static void *satisfy(struct heap *heap, const struct block_request *request)
 static unsigned cached_class(size_t size, size_t alignment)
 {
     if (alignment > 1)
-        size = (size + alignment - 1) & ~(alignment - 1);
+        size = align_up(size, alignment);
     if (size == 0 || size > SIZE_CLASS_LARGEST || alignment > PAGE_MAP_PAGE)
         return 0;
     unsigned size_class = size_class_of(size);
-    return alignment > 1 && (size_class_size(size_class) & (alignment - 1)) != 0 ? 0 : size_class;
+    return alignment > 1 && !is_aligned(size_class_size(size_class), alignment) ? 0 : size_class;
 }
 
 static void *alloc_cached(struct heap *heap, unsigned size_class)

@@ -15,8 +15,8 @@
 
 #include "heap/fork_gate.h"
 #include "heap/jemalloc_start.h"
-
-#define LARGE_PAGE ((size_t)2 << 20)
+#include "os/vm.h"
+#include "util/align.h"
 
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
@@ -37,7 +37,7 @@ void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, of
         int saved_errno = errno;
 
         /* A kernel without huge pages rejects the advice, and does not need it. */
-        (void)madvise(mapped, size, MADV_NOHUGEPAGE);
+        (void)vm_use_small_pages(mapped, size);
         errno = saved_errno;
     }
     return mapped;

@@ -9,12 +9,13 @@
 
 #include "os/mapping_cache.h"
 #include "os/vm.h"
+#include "util/align.h"
 
 /*
  * The size and alignment of an arena's first block, and how much of the block the arena writes to
  * when it is created, in whole pages of each kernel that jemalloc works on.
  */
-#define BLOCK_SIZE ((size_t)2 << 20)
+#define BLOCK_SIZE LARGE_PAGE
 #if MEMKIND_JEMALLOC_LG_PAGE > 12
 #    define ARENA_SIZE ((size_t)128 << 10)
 #else
@@ -33,7 +34,7 @@ static char *map_for_metadata(size_t size, size_t alignment)
     char *mapped = vm_alloc_aligned(size, alignment);
 
     if (mapped != NULL && size >= BLOCK_SIZE)
-        vm_use_small_pages(mapped, size);
+        (void)vm_use_small_pages(mapped, size);
     return mapped;
 }
 
@@ -75,7 +76,7 @@ static bool dalloc_hook(extent_hooks_t *table, void *addr, size_t size, bool com
     (void)table;
     (void)committed;
     (void)arena;
-    if (size != BLOCK_SIZE || ((uintptr_t)addr & (BLOCK_SIZE - 1)) != 0 ||
+    if (size != BLOCK_SIZE || !is_aligned_ptr(addr, BLOCK_SIZE) ||
         vm_discard((char *)addr + ARENA_SIZE, BLOCK_SIZE - ARENA_SIZE) != 0)
         return vm_unmap(addr, size) != 0;
     memset(addr, 0, ARENA_SIZE);

@@ -3,10 +3,10 @@
 #include "heap/owned_cache.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 
 #include "heap/block_source.h"
 #include "os/mapping_cache.h"
+#include "os/vm.h"
 #include "util/fork_generation.h"
 #include "util/late_key.h"
 #include "util/lock.h"
@@ -149,7 +149,7 @@ static struct thread_table *own_table(void)
     if (table == NULL)
         return NULL;
     if (pthread_setspecific(thread_key, table) != 0) {
-        munmap(table, sizeof(*table));
+        (void)vm_unmap(table, sizeof(*table));
         return NULL;
     }
     atomic_init(&table->closed.closed, true);

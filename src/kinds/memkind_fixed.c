@@ -17,6 +17,7 @@
 #include "kinds/memkind_fixed_internal.h"
 #include "space/range.h"
 #include "store/fixed_store.h"
+#include "util/align.h"
 #include "util/log.h"
 
 /* A block of jemalloc that has so many of its pages, or more, has pages of its own. */
@@ -88,7 +89,7 @@ void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)
         return MAP_FAILED;
     }
     if (size <= SIZE_MAX - page)
-        taken = range_alloc(space->range, (size + page - 1) & ~(page - 1), page);
+        taken = range_alloc(space->range, align_up(size, page), page);
     if (taken == NULL) {
         errno = ENOMEM;
         return MAP_FAILED;
@@ -107,8 +108,8 @@ void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)
 static void skip_recorded_pages(void **addr, size_t *size)
 {
     size_t page = jemalloc_ctl_page();
-    uintptr_t first = ((uintptr_t)*addr + page - 1) & ~(page - 1);
-    uintptr_t end = ((uintptr_t)*addr + *size) & ~(page - 1);
+    uintptr_t first = align_up((uintptr_t)*addr, page);
+    uintptr_t end = align_down((uintptr_t)*addr + *size, page);
 
     if (first >= end)
         return;

@@ -26,6 +26,7 @@
 #include "os/huge_pages_pool.h"
 #include "os/vm.h"
 #include "space/address_map.h"
+#include "util/align.h"
 #include "util/log.h"
 
 #define PAGE         HUGE_PAGES_POOL_GIGANTIC
@@ -67,7 +68,7 @@ static size_t rounded(size_t size)
 {
     if (size == 0)
         return PAGE;
-    return size <= SIZE_MAX - PAGE ? (size + PAGE - 1) & ~(PAGE - 1) : 0;
+    return align_up(size, PAGE);
 }
 
 /* -- Blocks ------------------------------------------------------------------------------------ */
@@ -80,9 +81,10 @@ static bool populate(struct memkind *kind, void *base, size_t size)
 {
     if (kind->ops->mbind != NULL && kind->ops->mbind(kind, base, size) != MEMKIND_SUCCESS)
         return false;
-    if (madvise(base, size, MADV_POPULATE_WRITE) == 0)
+    int err = vm_populate(base, size);
+    if (err == 0)
         return true;
-    if (errno == EINVAL)
+    if (err == -EINVAL)
         log_error("huge pages cannot be taken safely: this kernel has no MADV_POPULATE_WRITE");
     return false;
 }
@@ -90,14 +92,13 @@ static bool populate(struct memkind *kind, void *base, size_t size)
 /* A map of `size` bytes, a multiple of a page, with its pages; NULL. */
 static void *map(struct memkind *kind, size_t size)
 {
-    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_1GB, -1, 0);
+    void *base = NULL;
 
-    if (base == MAP_FAILED)
+    if (vm_map_anonymous(&base, size, VM_WRITE, MAP_PRIVATE | MAP_HUGETLB | MAP_HUGE_1GB) != 0)
         return NULL;
     if (is_covered(base, size) && populate(kind, base, size) && address_map_open(base, size) == 0)
         return base;
-    munmap(base, size);
+    (void)vm_unmap(base, size);
     return NULL;
 }
 
@@ -129,7 +130,7 @@ static void cut(const struct memkind *kind, char *block, size_t keep)
     atomic_store(entry_of(block), (uint32_t)(keep >> PAGE_SHIFT));
     address_map_set(block + keep, bytes, ADDRESS_MAP_NONE);
     atomic_fetch_sub(&held[kind->partition - FIRST_KIND], bytes);
-    munmap(block + keep, bytes);
+    (void)vm_unmap(block + keep, bytes);
     errno = saved_errno;
 }
 

@@ -2,7 +2,6 @@
 /* Operations of kinds whose memory is huge pages: memkind_hugetlb(3). */
 #include "memkind/internal/memkind_hugetlb.h"
 
-#include <limits.h>
 #include <numa.h>
 #include <sys/mman.h>
 
@@ -11,6 +10,7 @@
 #include "kinds/static_kinds.h"
 #include "os/huge_pages_pool.h"
 #include "store/huge_page_store.h"
+#include "util/bits.h"
 
 struct memkind_ops MEMKIND_HUGETLB_OPS = ANONYMOUS_KIND_OPS(
     memkind_arena, .destroy = memkind_arena_destroy,
@@ -19,7 +19,7 @@ struct memkind_ops MEMKIND_HUGETLB_OPS = ANONYMOUS_KIND_OPS(
 
 int memkind_hugetlb_check_available_2mb(struct memkind *kind)
 {
-    unsigned long nodes[NUMA_NUM_NODES / (sizeof(unsigned long) * CHAR_BIT)] = {0};
+    unsigned long nodes[BITS_LONGS(NUMA_NUM_NODES)] = {0};
     const unsigned long *mask = NULL;
 
     if (kind != NULL && kind->ops->get_mbind_nodemask != NULL) {

@@ -6,11 +6,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include "kinds/static_kinds.h"
 #include "memkind.h"
+#include "os/vm.h"
 #include "util/env.h"
 #include "util/log.h"
 
@@ -63,15 +63,14 @@ const struct memory_nodes *node_choice_nodes(void)
 /* In memory of its own: the look may be below an allocation. What others may still read stays. */
 static void scan_and_publish(void)
 {
-    struct memory_nodes *fresh = mmap(NULL, sizeof(*fresh), PROT_READ | PROT_WRITE,
-                                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct memory_nodes *fresh = vm_alloc(sizeof(*fresh));
 
-    if (fresh == MAP_FAILED)
+    if (fresh == NULL)
         return;
     scan(fresh);
     /* Fresh pages: what lies between the members is zero. NOLINTNEXTLINE(bugprone-*,cert-*) */
     if (memcmp(fresh, atomic_load(&known), sizeof(*fresh)) == 0)
-        munmap(fresh, sizeof(*fresh));
+        (void)vm_unmap(fresh, sizeof(*fresh));
     else
         atomic_store_explicit(&known, fresh, memory_order_release);
 }

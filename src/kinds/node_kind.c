@@ -20,13 +20,13 @@ int node_kind_store(const struct node_set *set, unsigned long *nodemask, unsigne
 {
     if (nodemask == NULL || maxnode == 0)
         return MEMKIND_ERROR_INVALID;
-    memset(nodemask, 0, (maxnode + NODE_SET_BITS - 1) / NODE_SET_BITS * sizeof(*nodemask));
+    bits_clear(nodemask, maxnode);
     for (unsigned node = 0; node < NUMA_NUM_NODES; node++) {
         if (!node_set_has(set, node))
             continue;
         if (node >= maxnode)
             return MEMKIND_ERROR_INVALID;
-        nodemask[node / NODE_SET_BITS] |= 1ul << node % NODE_SET_BITS;
+        bits_add(nodemask, node);
     }
     return MEMKIND_SUCCESS;
 }

@@ -15,6 +15,8 @@
 
 #include "memkind/internal/memkind_default.h"
 #include "os/numa_nodes.h"
+#include "os/vm.h"
+#include "util/bits.h"
 
 int memkind_default_get_mmap_flags(struct memkind *kind, int *flags)
 {
@@ -58,12 +60,10 @@ int memkind_interleave_get_mbind_mode(struct memkind *kind, int *mode)
 
 static void copy_nodes(const struct bitmask *nodes, unsigned long *nodemask, unsigned long maxnode)
 {
-    enum { BITS = 8 * sizeof(unsigned long) };
-
-    memset(nodemask, 0, (maxnode + BITS - 1) / BITS * sizeof(unsigned long));
+    bits_clear(nodemask, maxnode);
     for (unsigned node = 0; node < maxnode && node < nodes->size; node++)
         if (numa_bitmask_isbitset(nodes, node))
-            nodemask[node / BITS] |= 1ul << node % BITS;
+            bits_add(nodemask, node);
 }
 
 int memkind_default_get_mbind_nodemask(struct memkind *kind, unsigned long *nodemask,
@@ -79,7 +79,7 @@ int memkind_default_get_mbind_nodemask(struct memkind *kind, unsigned long *node
 }
 
 struct policy {
-    unsigned long nodes[NUMA_NUM_NODES / (8 * sizeof(unsigned long))];
+    unsigned long nodes[BITS_LONGS(NUMA_NUM_NODES)];
     int mode;
 };
 
@@ -132,21 +132,20 @@ int memkind_default_mbind(struct memkind *kind, void *ptr, size_t size)
  * Whether a range is without large pages, whatever the answer to the advice was: a kernel that was
  * built without them does not know the advice, and a container's filter forbids some advice or all.
  */
-static bool needs_no_advice(const void *addr)
+static bool needs_no_advice(const void *addr, int err)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 
-    return errno == EPERM || errno == ENOSYS || (errno == EINVAL && (uintptr_t)addr % page == 0);
+    return err == -EPERM || err == -ENOSYS || (err == -EINVAL && (uintptr_t)addr % page == 0);
 }
 
 int memkind_nohugepage_madvise(struct memkind *kind, void *addr, size_t size)
 {
     int saved_errno = errno;
+    int err = vm_use_small_pages(addr, size);
 
     (void)kind;
-    if (madvise(addr, size, MADV_NOHUGEPAGE) == 0)
-        return MEMKIND_SUCCESS;
-    if (!needs_no_advice(addr))
+    if (err != 0 && !needs_no_advice(addr, err))
         return MEMKIND_ERROR_OPERATION_FAILED;
     errno = saved_errno;
     return MEMKIND_SUCCESS;

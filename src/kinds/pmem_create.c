@@ -10,6 +10,7 @@
 #include "kinds/pmem_file.h"
 #include "os/directory.h"
 #include "space/space.h"
+#include "util/align.h"
 #include "util/env.h"
 #include "util/log.h"
 
@@ -23,7 +24,7 @@ static int round_max_size(size_t *max_size)
         return 0;
     if (*max_size < MEMKIND_PMEM_MIN_SIZE)
         return -EINVAL;
-    *max_size = (*max_size + SPACE_CHUNK - 1) & ~(SPACE_CHUNK - 1);
+    *max_size = align_up(*max_size, SPACE_CHUNK);
     return 0;
 }
 

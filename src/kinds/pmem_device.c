@@ -18,6 +18,7 @@
 #include "space/range.h"
 #include "space/space.h"
 #include "store/device_store.h"
+#include "util/align.h"
 #include "util/log.h"
 
 static int refuse(int status, int error)
@@ -117,7 +118,7 @@ static int map(struct space *space, size_t size, void **mapped)
         return -EINVAL;
     if (size > space->max_size)
         return -ENOMEM;
-    size = (size + space->page - 1) & ~(space->page - 1);
+    size = align_up(size, space->page);
     *mapped = range_alloc(space->range, size, SPACE_CHUNK);
     if (*mapped == NULL)
         return -ENOMEM;

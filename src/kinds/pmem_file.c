@@ -12,6 +12,7 @@
 #include "space/snapshot.h"
 #include "space/space.h"
 #include "store/file_store.h"
+#include "util/align.h"
 #include "util/log.h"
 
 /* -- Operations -------------------------------------------------------------------------------- */
@@ -25,7 +26,7 @@ static int map(struct space *space, size_t size, void **mapped)
     int err = space_reserve(space, size, SPACE_CHUNK, mapped);
     if (err != 0)
         return err;
-    err = space_commit(space, *mapped, (size + space->page - 1) & ~(space->page - 1));
+    err = space_commit(space, *mapped, align_up(size, space->page));
     if (err != 0)
         space_return(space, *mapped);
     return err;

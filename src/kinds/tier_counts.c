@@ -6,10 +6,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "os/vm.h"
 #include "util/fork_generation.h"
 
 /* Threads that one search asks the kernel about: a new record costs no more than the questions. */
@@ -93,10 +93,9 @@ static struct tier_counts *find_abandoned(void)
 
 static struct tier_counts *make_record(void)
 {
-    struct tier_counts *record =
-        mmap(NULL, sizeof(*record), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct tier_counts *record = vm_alloc(sizeof(*record));
 
-    if (record == MAP_FAILED)
+    if (record == NULL)
         return NULL;
     atomic_init(&record->owner, this_thread());
     record->next = atomic_load_explicit(&records, memory_order_relaxed);

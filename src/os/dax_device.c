@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "os/libdaxctl.h"
+#include "util/bits.h"
 #include "util/cancel.h"
 
 /* The longest of the entries below is that of the region's alignment. */
@@ -183,7 +184,6 @@ static int dax_device_memory_node(const struct libdaxctl *daxctl, struct daxctl_
 
 static int dax_device_memory_nodes_held(unsigned long *mask, unsigned long maxnode)
 {
-    enum { BITS = 8 * sizeof(unsigned long) };
     struct daxctl_region *region = NULL;
     struct daxctl_dev *dev = NULL;
     struct libdaxctl daxctl;
@@ -195,7 +195,7 @@ static int dax_device_memory_nodes_held(unsigned long *mask, unsigned long maxno
         int node = dax_device_memory_node(&daxctl, dev);
 
         if (node >= 0 && (unsigned long)node < maxnode)
-            mask[node / BITS] |= 1ul << node % BITS;
+            bits_add(mask, (size_t)node);
     }
     libdaxctl_close(&daxctl);
     return 0;

@@ -4,13 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/mman.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "os/vm.h"
+#include "util/bits.h"
 #include "util/cancel.h"
 
 #define FOLDER    "hugepages/hugepages-2048kB/"
@@ -40,7 +40,6 @@ static size_t read_number(const char *path)
 /* The pages of the pool with this folder. */
 static size_t pool_size(const char *folder, const unsigned long *mask, unsigned long maxnode)
 {
-    enum { BITS = sizeof(*mask) * CHAR_BIT };
     char path[PATH_SIZE];
     size_t pages = 0;
 
@@ -49,7 +48,7 @@ static size_t pool_size(const char *folder, const unsigned long *mask, unsigned 
         return read_number(path);
     }
     for (unsigned long node = 0; node < maxnode; node++) {
-        if ((mask[node / BITS] >> node % BITS & 1) == 0)
+        if (!bits_has(mask, node))
             continue;
         snprintf(path, sizeof(path), "/sys/devices/system/node/node%lu/%s" POOL, node, folder);
         pages += read_number(path);

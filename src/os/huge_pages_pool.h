@@ -5,7 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define HUGE_PAGES_POOL_PAGE     ((size_t)2 << 20)
+#include "util/align.h"
+
+#define HUGE_PAGES_POOL_PAGE     LARGE_PAGE
 #define HUGE_PAGES_POOL_GIGANTIC ((size_t)1 << 30)
 
 /*

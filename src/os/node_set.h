@@ -5,21 +5,20 @@
 #include <numa.h>
 #include <stdbool.h>
 
-#define NODE_SET_BITS (8 * sizeof(unsigned long))
+#include "util/bits.h"
 
 struct node_set {
-    unsigned long bits[NUMA_NUM_NODES / (8 * sizeof(unsigned long))];
+    unsigned long bits[BITS_LONGS(NUMA_NUM_NODES)];
 };
 
 static inline bool node_set_has(const struct node_set *set, unsigned node)
 {
-    return node < NUMA_NUM_NODES &&
-           (set->bits[node / NODE_SET_BITS] >> node % NODE_SET_BITS & 1) != 0;
+    return node < NUMA_NUM_NODES && bits_has(set->bits, node);
 }
 
 static inline void node_set_add(struct node_set *set, unsigned node)
 {
-    set->bits[node / NODE_SET_BITS] |= 1ul << node % NODE_SET_BITS;
+    bits_add(set->bits, node);
 }
 
 static inline bool node_set_is_empty(const struct node_set *set)

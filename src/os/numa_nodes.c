@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The NUMA nodes of the system. */
 #include "os/numa_nodes.h"
+#include "util/bits.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <numa.h>
 #include <numaif.h>
-#include <string.h>
-
-#define NUMA_NODES_LONG_BITS (sizeof(unsigned long) * CHAR_BIT)
-
-static void numa_nodes_clear(unsigned long *mask, unsigned long maxnode)
-{
-    memset(mask, 0, ((maxnode - 1) / NUMA_NODES_LONG_BITS + 1) * sizeof(*mask));
-}
 
 /* Whether the node has CPUs. One that cannot be asked is not there, or no longer. */
 static bool numa_nodes_has_cpus(int node, struct bitmask *cpus)
@@ -33,7 +25,7 @@ static int numa_nodes_find(unsigned long *mask, unsigned long maxnode, struct bi
             continue;
         if (bit >= maxnode)
             return -EINVAL;
-        mask[bit / NUMA_NODES_LONG_BITS] |= 1ul << bit % NUMA_NODES_LONG_BITS;
+        bits_add(mask, bit);
         error = 0;
     }
     return error;
@@ -46,7 +38,7 @@ int numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode)
 
     if (mask == NULL || maxnode == 0)
         return -EINVAL;
-    numa_nodes_clear(mask, maxnode);
+    bits_clear(mask, maxnode);
     if (numa_available() < 0)
         return -ENOSYS;
     cpus = numa_allocate_cpumask();
@@ -54,7 +46,7 @@ int numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode)
         return -ENOMEM;
     error = numa_nodes_find(mask, maxnode, cpus);
     if (error != 0)
-        numa_nodes_clear(mask, maxnode);
+        bits_clear(mask, maxnode);
     numa_bitmask_free(cpus);
     return error;
 }

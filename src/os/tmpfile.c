@@ -36,6 +36,7 @@
 #include "os/descriptor.h"
 #include "os/directory.h"
 #include "os/vm.h"
+#include "util/align.h"
 #include "util/cancel.h"
 #include "util/log.h"
 #include "util/signal_hold.h"
@@ -47,7 +48,7 @@
 #define TMPFILE_MEMORY_NAME "memkind" /* for people, in /proc */
 
 /* Pieces end where pages of the large kind end, so that they can be mapped by such pages. */
-#define TMPFILE_PIECE ((size_t)2 << 20)
+#define TMPFILE_PIECE LARGE_PAGE
 
 /* The size below which an interrupted piece is not cut. Any page size will do. */
 #define TMPFILE_PIECE_INTERRUPTED ((size_t)4 << 10)
@@ -338,7 +339,7 @@ int tmpfile_allocate_aligned(int fd, off_t offset, size_t size)
     if (size > TMPFILE_LARGE && !tmpfile_may_fit(fd, size))
         return -ENOSPC;
     while (size > 0 && error == 0) {
-        size_t rest = TMPFILE_PIECE - ((size_t)offset & (TMPFILE_PIECE - 1));
+        size_t rest = TMPFILE_PIECE - (size_t)offset % TMPFILE_PIECE;
         size_t piece = size < rest ? size : rest;
 
         error = tmpfile_allocate(fd, offset, piece);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The address space of the process, as the kernel maps it. */
 #include "os/vm.h"
+#include "util/align.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -28,7 +29,7 @@ static void *map_and_trim(size_t size, size_t alignment, enum vm_access access)
 
     if (mapped == NULL)
         return NULL;
-    size_t head = -(uintptr_t)mapped & (alignment - 1);
+    size_t head = align_rest((uintptr_t)mapped, alignment);
     char *base = mapped + head;
     if (head != 0)
         munmap(mapped, head);
@@ -48,7 +49,7 @@ void *vm_alloc_aligned(size_t size, size_t alignment)
     void *mapped = map_anywhere(NULL, size, VM_WRITE, RESERVING);
 
     /* Linux aligns what is as large as a large page, since 6.7. */
-    if (mapped == NULL || ((uintptr_t)mapped & (alignment - 1)) == 0)
+    if (mapped == NULL || is_aligned_ptr(mapped, alignment))
         return mapped;
     munmap(mapped, size);
     return map_and_trim(size, alignment, VM_WRITE);
@@ -146,9 +147,9 @@ int vm_move(void *addr, size_t size, void *to)
     return mremap(addr, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED ? -errno : 0;
 }
 
-void vm_use_small_pages(void *addr, size_t size)
+int vm_use_small_pages(void *addr, size_t size)
 {
-    (void)madvise(addr, size, MADV_NOHUGEPAGE);
+    return madvise(addr, size, MADV_NOHUGEPAGE) == 0 ? 0 : -errno;
 }
 
 bool vm_is_missing(void *addr)

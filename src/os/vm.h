@@ -88,8 +88,8 @@ int vm_discard(void *addr, size_t size);
  */
 int vm_move(void *addr, size_t size, void *to);
 
-/* Lets the range have no transparent huge pages. Kernels without them need no such advice. */
-void vm_use_small_pages(void *addr, size_t size);
+/* Lets the range have no transparent huge pages. -EINVAL from kernels without them, too. */
+int vm_use_small_pages(void *addr, size_t size);
 
 /*
  * Whether it is certain that there is no memory at addr. The kernel may not allow the question, or

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "os/vm.h"
+#include "util/align.h"
 
 struct address_map_tables *address_map_tables;
 uintptr_t address_map_end;
@@ -45,11 +46,11 @@ int address_map_begin(void)
 /* Makes [start, start + size) of the tables writable, in whole pages. */
 static int open_bytes(void *start, size_t size)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t first = (uintptr_t)start & ~(page - 1);
-    uintptr_t end = ((uintptr_t)start + size + page - 1) & ~(page - 1);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *first = align_ptr_down(start, page);
+    char *end = align_ptr_up((char *)start + size, page);
 
-    return vm_protect((void *)first, end - first, VM_WRITE) == 0 ? 0 : -ENOMEM;
+    return vm_protect(first, (size_t)(end - first), VM_WRITE) == 0 ? 0 : -ENOMEM;
 }
 
 int address_map_open(const void *base, size_t size)

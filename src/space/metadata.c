@@ -7,6 +7,7 @@
 
 #include "os/mapping_cache.h"
 #include "os/vm.h"
+#include "util/align.h"
 
 #define BLOCK_SIZE ((size_t)64 * 1024)
 #define ALIGNMENT  ((size_t)16)
@@ -18,11 +19,6 @@ struct metadata_block {
     struct metadata_block *next;
     size_t size; /* bytes of the whole mapping */
 };
-
-static size_t align_up(size_t size, size_t alignment)
-{
-    return (size + alignment - 1) & ~(alignment - 1);
-}
 
 static struct metadata_block *new_block(size_t payload)
 {

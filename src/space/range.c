@@ -59,9 +59,9 @@ static void unlock_range(const struct range *range)
 /* The next page from `at` on whose address is aligned. */
 static size_t align(const struct range *range, size_t at, size_t alignment)
 {
-    uintptr_t address = (uintptr_t)range->base + at * range->space->page;
+    size_t page = range->space->page;
 
-    return at + (-address & (alignment - 1)) / range->space->page;
+    return at + align_rest((uintptr_t)range->base + at * page, alignment) / page;
 }
 
 /* Where the lowest run of so many free pages begins; range->pages where there is none. */

@@ -77,10 +77,10 @@ struct page_run {
 static struct page_run widen(const struct region *region, size_t first, size_t end, size_t size)
 {
     size_t step = size / region->space->page;
-    size_t rounded = (end + step - 1) / step * step;
+    size_t rounded = align_up(end, step);
 
     return (struct page_run){
-        .first = first / step * step,
+        .first = align_down(first, step),
         .end = rounded < region->pages ? rounded : region->pages,
     };
 }

@@ -30,7 +30,7 @@ static char *reserve(size_t size, size_t alignment)
     char *hint = atomic_exchange(&vacant, NULL);
     char *base = hint != NULL ? vm_reserve(hint, size) : NULL;
 
-    if (base != NULL && ((uintptr_t)base & (alignment - 1)) != 0) {
+    if (base != NULL && !is_aligned_ptr(base, alignment)) {
         (void)vm_unmap(base, size);
         base = NULL;
     }
@@ -67,11 +67,6 @@ static size_t record_size(size_t size)
     return sizeof(struct segment) + (size >> SPACE_CHUNK_SHIFT) * sizeof(struct region *);
 }
 
-static size_t round_up(size_t size, size_t unit)
-{
-    return (size + unit - 1) & ~(unit - 1);
-}
-
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
@@ -81,7 +76,7 @@ static size_t larger(size_t a, size_t b)
 static char *reserve_addresses(const struct space *space, size_t need, size_t alignment,
                                size_t *size, bool *is_small)
 {
-    size_t least = round_up(need, ADDRESS_MAP_GRANULE);
+    size_t least = align_up(need, ADDRESS_MAP_GRANULE);
     size_t wanted = space->reserved < SEGMENT_LARGEST ? space->reserved : SEGMENT_LARGEST;
 
     if (least < need)
@@ -97,9 +92,9 @@ static char *reserve_addresses(const struct space *space, size_t need, size_t al
     if (base != NULL)
         return base;
     *is_small = true;
-    least = round_up(need, SPACE_CHUNK);
+    least = align_up(need, SPACE_CHUNK);
     /* The program needs some of the few addresses too. */
-    wanted = round_up(space->reserved / SMALL_SHARE, SPACE_CHUNK);
+    wanted = align_up(space->reserved / SMALL_SHARE, SPACE_CHUNK);
     return reserve_between(larger(wanted, least), least, SPACE_CHUNK,
                            larger(alignment, SPACE_CHUNK), size);
 }
@@ -223,11 +218,11 @@ void segment_unmap(const struct space *space, struct segment *segment)
 /* The whole pages of what stands behind the record's fixed part. */
 static void forget_record(struct segment *segment, size_t page, size_t size)
 {
-    uintptr_t first = ((uintptr_t)segment->regions + page - 1) & ~(page - 1);
-    uintptr_t end = ((uintptr_t)segment + record_size(size)) & ~(page - 1);
+    char *first = align_ptr_up(segment->regions, page);
+    char *end = align_ptr_down((char *)segment + record_size(size), page);
 
     if (first < end)
-        (void)vm_discard((void *)first, end - first);
+        (void)vm_discard(first, (size_t)(end - first));
 }
 
 void segment_abandon(struct space *space, struct segment *segment)

@@ -107,9 +107,9 @@ struct request {
 static size_t place_in_segment(const struct segment *segment, const struct request *request)
 {
     size_t size = segment->size;
-    uintptr_t start = ((uintptr_t)segment->base + segment->taken + request->alignment - 1) &
-                      ~(request->alignment - 1);
-    size_t at = start - (uintptr_t)segment->base;
+    size_t at = segment->taken;
+
+    at += align_rest((uintptr_t)segment->base + at, request->alignment);
 
     if (at > size || request->span > size - at ||
         (size_t)segment->offset + at + request->size > request->longest)
@@ -152,7 +152,7 @@ static struct region *take_spare(struct space *space, size_t size, size_t alignm
         size_t region_size = region->pages * space->page;
 
         if (region_size >= size && region_size / 2 <= size &&
-            ((uintptr_t)region->base & (alignment - 1)) == 0) {
+            is_aligned_ptr(region->base, alignment)) {
             *link = region->spare;
             return region;
         }
@@ -170,7 +170,7 @@ static int reserve_locked(struct space *space, size_t size, size_t alignment, vo
     }
     const struct request request = {
         .size = size,
-        .span = (size + SPACE_CHUNK - 1) & ~(SPACE_CHUNK - 1),
+        .span = align_up(size, SPACE_CHUNK),
         .alignment = alignment,
         .longest = space_longest(space),
     };
@@ -199,7 +199,7 @@ int space_reserve(struct space *space, size_t size, size_t alignment, void **add
         return -EINVAL;
     if (size > SIZE_MAX / 4 || alignment > SIZE_MAX / 4)
         return -ENOMEM;
-    size = (size + space->page - 1) & ~(space->page - 1);
+    size = align_up(size, space->page);
     if (alignment < SPACE_CHUNK)
         alignment = SPACE_CHUNK;
     lock_acquire(&space->lock, LOCK_SPACE);
@@ -234,7 +234,7 @@ static bool undo_reserve_locked(struct space *space, struct segment *segment, st
     size_t at = (size_t)(region->base - segment->base);
     size_t size = region->pages * space->page;
 
-    if (at + ((size + SPACE_CHUNK - 1) & ~(SPACE_CHUNK - 1)) != segment->taken)
+    if (at + align_up(size, SPACE_CHUNK) != segment->taken)
         return false;
     forget_region(region);
     segment->taken = at;

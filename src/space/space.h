@@ -42,9 +42,10 @@
 #include <sys/types.h>
 
 #include "space/metadata.h"
+#include "util/align.h"
 
-#define SPACE_CHUNK_SHIFT 21
-#define SPACE_CHUNK       ((size_t)1 << SPACE_CHUNK_SHIFT)
+#define SPACE_CHUNK_SHIFT LARGE_PAGE_SHIFT
+#define SPACE_CHUNK       LARGE_PAGE
 #define SPACE_CHUNK_PAGES ((size_t)512) /* most in a chunk */
 
 struct directory;

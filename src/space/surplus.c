@@ -46,7 +46,7 @@ static void release_between(struct space *space, const struct segment *segment, 
 static void release_without_region(struct space *space, const struct segment *segment)
 {
     size_t open = atomic_load_explicit(&segment->open, memory_order_acquire);
-    size_t end = (open + SPACE_CHUNK - 1) & ~(SPACE_CHUNK - 1);
+    size_t end = align_up(open, SPACE_CHUNK);
     size_t from = 0;
 
     if (end > segment->size)

@@ -32,7 +32,7 @@ static struct device_space *device_space_of(const struct space *space)
 /* The first address in a segment that the device can be mapped at. */
 static char *align(const struct device_space *device_space, char *addr)
 {
-    return addr + (-(uintptr_t)addr & (device_space->device.alignment - 1));
+    return align_ptr_up(addr, device_space->device.alignment);
 }
 
 /* The rest of the segment stays reserved. */

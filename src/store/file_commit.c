@@ -93,11 +93,11 @@ static int populate(struct file_space *file_space, int fd, char *addr, off_t off
 static int populate_chunks(struct file_space *file_space, int fd, char *addr, off_t offset,
                            size_t size)
 {
-    size_t head = -(size_t)offset & (SPACE_CHUNK - 1);
+    size_t head = align_rest((size_t)offset, SPACE_CHUNK);
 
     if (size < head + SPACE_CHUNK)
         return allocate_small(file_space, fd, offset, size);
-    size_t chunks = (size - head) & ~(SPACE_CHUNK - 1);
+    size_t chunks = align_down(size - head, SPACE_CHUNK);
     int err = populate(file_space, fd, addr + head, offset + (off_t)head, chunks);
     if (err == 0)
         err = allocate_small(file_space, fd, offset, head);

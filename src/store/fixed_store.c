@@ -73,8 +73,8 @@ int fixed_store_open(struct space *space, void *addr, size_t size, size_t given)
 
     if (size > UINTPTR_MAX - first || first > UINTPTR_MAX - page)
         return -EINVAL;
-    uintptr_t base = (first + page - 1) & ~(page - 1);
-    uintptr_t end = (first + size) & ~(page - 1);
+    uintptr_t base = align_up(first, page);
+    uintptr_t end = align_down(first + size, page);
     int err = base < end ? open_pages(fixed, base, end - base) : 0;
     if (err == 0)
         fixed->given = given;

@@ -24,7 +24,7 @@
 /* Whether it is certain that the huge page of an address is not there. */
 static bool is_missing(char *addr)
 {
-    return vm_is_missing(addr - ((uintptr_t)addr & (SPACE_CHUNK - 1)));
+    return vm_is_missing(align_ptr_down(addr, SPACE_CHUNK));
 }
 
 /* -- Pages for this process -------------------------------------------------------------------- */
@@ -90,11 +90,10 @@ static int release_chunks(struct space *space, char *first, char *last)
 
 static int huge_page_commit(struct space *space, void *addr, off_t offset, size_t size)
 {
-    char *first = (char *)addr - ((uintptr_t)addr & (SPACE_CHUNK - 1));
-    char *end = (char *)addr + size;
+    char *first = align_ptr_down(addr, SPACE_CHUNK);
+    char *end = align_ptr_up((char *)addr + size, SPACE_CHUNK);
 
     (void)offset;
-    end += -(uintptr_t)end & (SPACE_CHUNK - 1);
     claim_empty(space, first, end);
     /* Huge pages that are there already are passed over. */
     int err = vm_populate(first, (size_t)(end - first));
@@ -178,7 +177,7 @@ static int clear_in_page(char *start, char *end)
 {
     if (is_missing(start))
         return 0;
-    char *page = start - ((uintptr_t)start & (SPACE_CHUNK - 1));
+    char *page = align_ptr_down(start, SPACE_CHUNK);
     int err = vm_populate(page, SPACE_CHUNK);
     if (err != 0)
         return err == -EFAULT ? 0 : err;
@@ -192,7 +191,7 @@ static int clear(char *start, char *end)
     int err = 0;
 
     while (start < end) {
-        char *next = start + SPACE_CHUNK - ((uintptr_t)start & (SPACE_CHUNK - 1));
+        char *next = align_ptr_up(start + 1, SPACE_CHUNK);
         int page_err = clear_in_page(start, next < end ? next : end);
 
         if (page_err != 0)
@@ -206,8 +205,8 @@ static int huge_page_release(struct space *space, void *addr, off_t offset, size
 {
     char *start = addr;
     char *end = start + size;
-    char *first = start + (-(uintptr_t)start & (SPACE_CHUNK - 1));
-    char *last = end - ((uintptr_t)end & (SPACE_CHUNK - 1));
+    char *first = align_ptr_up(start, SPACE_CHUNK);
+    char *last = align_ptr_down(end, SPACE_CHUNK);
 
     (void)offset;
     if (first <= last && last != end && ends_region(space, end))

@@ -208,7 +208,7 @@ static void scan(const char *dax_list)
 static void check_set(const struct node_set *set, unsigned long expected)
 {
     for (unsigned node = 0; node < NUMA_NUM_NODES; node++)
-        assert_int_equal(node_set_has(set, node), node < NODE_SET_BITS && (expected >> node & 1));
+        assert_int_equal(node_set_has(set, node), node < BITS_PER_LONG && (expected >> node & 1));
     assert_false(node_set_has(set, NUMA_NUM_NODES));
 }
 

@@ -220,7 +220,7 @@ static void failures_are_those_of_the_calls(void **state)
     fault_set(&madvise_fault, EINVAL, 3);
     assert_int_equal(vm_populate(memory, SIZE), -EINVAL);
     assert_int_equal(vm_discard(memory, SIZE), -EINVAL);
-    vm_use_small_pages(memory, SIZE);
+    assert_int_equal(vm_use_small_pages(memory, SIZE), -EINVAL);
     assert_int_equal(last_advice, MADV_NOHUGEPAGE);
     fault_set(&munmap_fault, ENOMEM, 1);
     assert_int_equal(vm_unmap(memory, SIZE), -ENOMEM);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Whole units of sizes and addresses. A unit is a power of two. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The memory of one large page, and of one PMD entry where pages have 4 KiB. */
+#define LARGE_PAGE_SHIFT 21
+#define LARGE_PAGE       ((size_t)1 << LARGE_PAGE_SHIFT)
+
+static inline size_t align_down(size_t n, size_t unit)
+{
+    return n & ~(unit - 1);
+}
+
+/* 0 where the result would be larger than SIZE_MAX. */
+static inline size_t align_up(size_t n, size_t unit)
+{
+    return (n + unit - 1) & ~(unit - 1);
+}
+
+/* How much is missing from n to the next whole unit. */
+static inline size_t align_rest(size_t n, size_t unit)
+{
+    return -n & (unit - 1);
+}
+
+static inline bool is_aligned(size_t n, size_t unit)
+{
+    return (n & (unit - 1)) == 0;
+}
+
+static inline bool is_aligned_ptr(const void *ptr, size_t unit)
+{
+    return is_aligned((uintptr_t)ptr, unit);
+}
+
+static inline void *align_ptr_down(const void *ptr, size_t unit)
+{
+    return (char *)ptr - ((uintptr_t)ptr & (unit - 1));
+}
+
+static inline void *align_ptr_up(const void *ptr, size_t unit)
+{
+    return (char *)ptr + align_rest((uintptr_t)ptr, unit);
+}
