@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "heap/block_source.h"
+#include "heap/transfer_cache.h"
 #include "os/mapping_cache.h"
 #include "os/vm.h"
 #include "util/fork_generation.h"
@@ -158,6 +159,25 @@ static struct thread_table *own_table(void)
     return table;
 }
 
+/* Leaves the cache's blocks to other threads, and to the source what those have no room for. */
+static void hand_over(struct owned_cache *owned)
+{
+    struct thread_caches *caches = owned->caches;
+
+    for (unsigned c = 1; c <= size_class_count && atomic_load(&caches->off) == 0; c++) {
+        struct cache_bin *bin = &owned->cache.bins[c];
+        size_t count = cache_bin_count(bin);
+        size_t taken = transfer_cache_insert(caches->transfer_cache, c, bin->base, count);
+
+        caches->source->flush(caches->source, bin->base + taken, count - taken);
+        cache_bin_reset(bin, c, owned->slots);
+    }
+    /* If a thread turned the caches off meanwhile. */
+    owned_cache_empty(owned);
+    if (atomic_load(&caches->off) != 0)
+        transfer_cache_flush(caches->transfer_cache, caches->source);
+}
+
 /* At the end of a thread. If the program's destructors allocate or free in a later round, the
  * thread gets a new table, and this runs again: see late_key.h. */
 static void end_thread(void *ended)
@@ -171,7 +191,7 @@ static void end_thread(void *ended)
             struct owned_cache *owned = (struct owned_cache *)table->entries[i];
 
             unlink_cache_locked(owned);
-            owned_cache_empty(owned);
+            hand_over(owned);
             free_cache(owned);
         }
     mapping_cache_put(&spare_tables, table, sizeof(*table));

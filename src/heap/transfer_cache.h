@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Blocks of one heap on their way between threads: a stack for each size class, each with a lock.
- * A thread that allocates or frees does not wait for the lock: it goes to its arena instead.
+ * Blocks of one heap on their way between threads: a stack for each size class, with a lock that
+ * is held while addresses are copied. A thread that does not get the lock soon uses its arena.
+ *
+ * A stack holds 128 KiB and 512 blocks at first. Where threads both insert more than that and find
+ * too few, the stack grows, up to 64 times that size.
  */
 #pragma once
 
@@ -13,26 +16,26 @@ struct block_source;
 /* NULL where there is no memory. */
 struct transfer_cache *transfer_cache_create(void);
 
-/* Does not flush the blocks. */
+/* The blocks in the cache stay as they are. */
 void transfer_cache_destroy(struct transfer_cache *transfer_cache);
 
 /* In the child of a fork: forgets all blocks. */
 void transfer_cache_after_fork(struct transfer_cache *transfer_cache);
 
-/* Removes up to `wanted` blocks of the class; returns how many. */
+/* Takes up to `wanted` blocks of the class; returns how many. */
 size_t transfer_cache_remove(struct transfer_cache *transfer_cache, unsigned size_class,
                              void **blocks, size_t wanted);
 
-/* Inserts the first ones of the blocks, up to `count`; returns how many. */
+/* Inserts up to `count` of the blocks, the first ones; returns how many. errno is kept. */
 size_t transfer_cache_insert(struct transfer_cache *transfer_cache, unsigned size_class,
                              void *const *blocks, size_t count);
 
-/* Flushes all blocks to the source. */
+/* Flushes all blocks to the source. Blocks that are inserted meanwhile may stay. */
 void transfer_cache_flush(struct transfer_cache *transfer_cache, struct block_source *source);
 
-/* Flushes the classes that no thread has used since the last call. */
+/* Flushes what no thread has needed since the last call. */
 void transfer_cache_flush_unused(struct transfer_cache *transfer_cache,
                                  struct block_source *source);
 
-/* Bytes in all stacks. Approximate while other threads use them. */
+/* Bytes in the cache. Approximate while threads use the cache. */
 size_t transfer_cache_bytes(struct transfer_cache *transfer_cache);

@@ -8,7 +8,7 @@
  * when the test says so.
  */
 /* WRAP: transfer_cache_insert clock_gettime syscall mmap munmap */
-/* WRAP: pthread_setspecific late_key_create malloc */
+/* WRAP: pthread_setspecific late_key_create calloc */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -108,7 +108,7 @@ static struct fault barrier_fault;
 static struct fault mmap_fault;
 static struct fault specific_fault;
 static struct fault key_fault;
-static struct fault malloc_fault;
+static struct fault calloc_fault;
 
 size_t __real_transfer_cache_insert(struct transfer_cache *transfer_cache, unsigned size_class,
                                     void *const *blocks, size_t count);
@@ -126,8 +126,8 @@ int __real_pthread_setspecific(pthread_key_t key, const void *value);
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 int __real_late_key_create(enum late_key which, pthread_key_t *key, void (*destructor)(void *));
 int __wrap_late_key_create(enum late_key which, pthread_key_t *key, void (*destructor)(void *));
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
 
 /* For threads and child processes, which cannot use cmocka's. */
 #define CHECK(condition) check((condition), #condition, __LINE__)
@@ -293,9 +293,9 @@ int __wrap_late_key_create(enum late_key which, pthread_key_t *key, void (*destr
     return hits(&key_fault) ? key_fault.error : __real_late_key_create(which, key, destructor);
 }
 
-void *__wrap_malloc(size_t size)
+void *__wrap_calloc(size_t count, size_t size)
 {
-    return hits(&malloc_fault) ? NULL : __real_malloc(size);
+    return hits(&calloc_fault) ? NULL : __real_calloc(count, size);
 }
 
 /* -- What the test holds ----------------------------------------------------------------------- */
@@ -370,6 +370,14 @@ static void nothing_is_kept(void)
 {
     nothing_is_lost();
     assert_int_equal(heap.out, held_bytes);
+}
+
+/* Threads that have ended left their blocks to others. */
+static void nothing_is_kept_by_ended_threads(void)
+{
+    nothing_is_lost();
+    thread_caches_reclaim(&caches);
+    nothing_is_kept();
 }
 
 /* -- Other threads ----------------------------------------------------------------------------- */
@@ -469,7 +477,7 @@ static void reset(void)
     reset_heap(&heap);
     reset_heap(&next_heap);
     reset_pool();
-    register_fault = barrier_fault = mmap_fault = specific_fault = key_fault = malloc_fault =
+    register_fault = barrier_fault = mmap_fault = specific_fault = key_fault = calloc_fault =
         (struct fault){0};
     during_fill = NULL;
     during_give = NULL;
@@ -687,6 +695,7 @@ static void reclaim_own_only(void)
     CHECK(heap.fills == fills);
     worker_do(worker, do_give, &handful);
     worker_end(worker);
+    thread_caches_reclaim(&caches);
     CHECK(heap.out == 0);
 }
 
@@ -897,9 +906,9 @@ static void heap_without_memory_for_an_exchange_is_not_made(void **state)
     struct thread_caches none;
 
     (void)state;
-    fault_set(&malloc_fault, ENOMEM, 1);
+    fault_set(&calloc_fault, ENOMEM, 1);
     assert_int_equal(thread_caches_init(&none, &next_heap.source, NUMBER + 1), -ENOMEM);
-    assert_true(malloc_fault.calls > 0);
+    assert_true(calloc_fault.calls > 0);
 }
 
 /* -- Emptying the caches of others ------------------------------------------------------------- */
@@ -1194,25 +1203,41 @@ static void thread_that_comes_while_off_has_a_cache_later(void **state)
     worker_caches(worker, &handful);
     nothing_is_lost();
     worker_end(worker);
-    nothing_is_kept();
+    nothing_is_kept_by_ended_threads();
 }
 
 /* -- Ends -------------------------------------------------------------------------------------- */
 
-static void thread_gives_its_blocks_back_at_its_end(void **state)
+static void thread_leaves_its_blocks_to_others(void **state)
+{
+    struct handful handful = {.size_class = size_class_of(BLOCK_SIZE), .count = FEW};
+    struct worker *worker = worker_start();
+    struct worker *heir = worker_start();
+
+    (void)state;
+    worker_caches(worker, &handful);
+    unsigned drains = heap.drains;
+    worker_end(worker);
+    assert_int_equal(heap.drains, drains);
+    nothing_is_lost();
+    unsigned fills = heap.fills;
+    worker_do(heir, do_take, &handful);
+    assert_int_equal(heap.fills, fills);
+    worker_do(heir, do_give, &handful);
+    worker_end(heir);
+    nothing_is_kept_by_ended_threads();
+}
+
+static void thread_that_ends_while_off_leaves_nothing(void **state)
 {
     struct handful handful = {.size_class = size_class_of(BLOCK_SIZE), .count = FEW};
     struct worker *worker = worker_start();
 
     (void)state;
-    worker_do(worker, do_take, &handful);
-    nothing_is_lost();
+    worker_caches(worker, &handful);
+    thread_caches_turn_off(&caches, THREAD_CACHES_POLICY);
     worker_end(worker);
-    /* Those that it took stay. */
-    assert_int_equal(heap.out, FEW * size_class_size(handful.size_class));
     nothing_is_kept();
-    give_many(handful.blocks, handful.count);
-    nothing_is_lost();
 }
 
 static pthread_key_t late_key;
@@ -1248,7 +1273,7 @@ static void late_destructors_lose_nothing(void **state)
     assert_int_equal(pthread_key_delete(late_key), 0);
     assert_int_equal(late_calls, 2);
     assert_int_equal(held_bytes, 0);
-    nothing_is_kept();
+    nothing_is_kept_by_ended_threads();
 }
 
 static void do_take_of_next(void *arg)
@@ -1418,7 +1443,7 @@ static void thread_without_a_destructor_has_no_cache(void **state)
     worker_caches(worker, &handful);
     nothing_is_lost();
     worker_end(worker);
-    nothing_is_kept();
+    nothing_is_kept_by_ended_threads();
 }
 
 static void start_threads_with_caches(void)
@@ -1640,7 +1665,8 @@ int main(int argc, char **argv)
         TEST(while_off_nothing_is_kept),
         TEST(one_reason_is_enough),
         TEST(thread_that_comes_while_off_has_a_cache_later),
-        TEST(thread_gives_its_blocks_back_at_its_end),
+        TEST(thread_leaves_its_blocks_to_others),
+        TEST(thread_that_ends_while_off_leaves_nothing),
         TEST(late_destructors_lose_nothing),
         TEST(cache_of_an_ended_heap_never_reaches_the_next),
         TEST(idle_caches_are_emptied),

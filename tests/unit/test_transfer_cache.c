@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of the transfer cache: no block is lost or handed out twice, nobody waits for a stack of a
- * class, and what lies there unused goes back.
+ * Tests of the transfer cache: no block is lost or handed out twice, stacks grow where threads need
+ * that, and what lies there unused goes back.
  *
  * The heap is a stand-in that notes which blocks come back. Blocks are addresses in a field that
  * nobody reads.
  */
-/* WRAP: malloc */
+/* WRAP: malloc calloc */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,6 +30,8 @@
 #define BATCH        16
 #define SMALL        1u /* the smallest class */
 #define THREADS      4
+#define MANY         (64 * 512 + BLOCKS) /* more than a stack can grow to */
+#define GROWTH_LOG2  6
 #define ROUNDS       20000
 
 static unsigned flushed; /* blocks */
@@ -46,6 +48,14 @@ void *__wrap_malloc(size_t size);
 void *__wrap_malloc(size_t size)
 {
     return malloc_fault.times > 0 && fault_hits(&malloc_fault) ? NULL : __real_malloc(size);
+}
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return malloc_fault.times > 0 && fault_hits(&malloc_fault) ? NULL : __real_calloc(count, size);
 }
 
 static void came_back(void *const *blocks, size_t count)
@@ -224,31 +234,93 @@ static void unused_blocks_go_back_with_age(void **state)
     assert_int_equal(transfer_cache_bytes(transfer_cache), 0);
 }
 
-static size_t given_when_busy;
-static size_t taken_when_busy;
-static size_t given_elsewhere;
+static size_t given_during_flush;
 
-/* While the heap takes a class's blocks, their stack of a class is busy. */
-static void use_exchange(void)
+static void use_during_flush(void)
 {
-    void *block = &field[BLOCKS - 1];
-
-    given_when_busy = transfer_cache_insert(transfer_cache, SMALL, &block, 1);
-    taken_when_busy = transfer_cache_remove(transfer_cache, SMALL, &block, 1);
-    given_elsewhere = give(SMALL + 1, BLOCKS - 1, 1);
+    given_during_flush = give(SMALL, BLOCKS - 1, 1);
 }
 
-static void nobody_waits_for_a_busy_shelf(void **state)
+/* While the heap takes a class's blocks, other threads use the class, and what they insert stays.
+ */
+static void flush_keeps_nobody_out(void **state)
 {
     (void)state;
-    given_when_busy = taken_when_busy = given_elsewhere = BLOCKS;
+    given_during_flush = 0;
     give(SMALL, 0, BATCH);
-    during_flush = use_exchange;
+    during_flush = use_during_flush;
     transfer_cache_flush(transfer_cache, &source);
     assert_null(during_flush);
-    assert_int_equal(given_when_busy, 0);
-    assert_int_equal(taken_when_busy, 0);
-    assert_int_equal(given_elsewhere, 1);
+    assert_int_equal(given_during_flush, 1);
+    assert_int_equal(flushed, BATCH);
+    assert_int_equal(take(SMALL, BLOCKS), 1);
+}
+
+/* -- Growth ------------------------------------------------------------------------------------ */
+
+/* Inserts and removes so many blocks of the smallest class; returns how many found room. */
+static size_t swing(size_t count)
+{
+    static void *many[MANY];
+    size_t taken = 0;
+
+    for (size_t i = 0; i < count; i += BATCH)
+        taken += transfer_cache_insert(transfer_cache, SMALL, &many[i], BATCH);
+    assert_int_equal(transfer_cache_bytes(transfer_cache), taken * size_class_size(SMALL));
+    assert_int_equal(transfer_cache_remove(transfer_cache, SMALL, many, MANY), taken);
+    return taken;
+}
+
+static void stack_that_is_too_small_both_ways_grows(void **state)
+{
+    size_t room = capacity(SMALL);
+
+    (void)state;
+    assert_int_equal(swing(MANY), room);
+    /* Each time, a removal had found too few. */
+    for (int i = 0; i < GROWTH_LOG2; i++)
+        assert_int_equal(swing(MANY), room *= 2);
+    /* But not without end. */
+    assert_int_equal(swing(MANY), room);
+}
+
+static void stack_that_nobody_misses_does_not_grow(void **state)
+{
+    (void)state;
+    give(SMALL, 0, BLOCKS);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(take(SMALL, BATCH), BATCH);
+        assert_int_equal(give(SMALL, capacity(SMALL), 2 * BATCH), BATCH);
+    }
+    assert_int_equal(take(SMALL, BLOCKS), capacity(SMALL));
+}
+
+static void stack_stays_as_it_is_without_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(swing(MANY), capacity(SMALL));
+    errno = 0;
+    fault_set(&malloc_fault, ENOMEM, FAULT_ALWAYS);
+    assert_int_equal(swing(MANY), capacity(SMALL));
+    assert_true(malloc_fault.calls > 0);
+    assert_int_equal(errno, 0);
+    fault_set(&malloc_fault, 0, 0);
+    assert_int_equal(swing(MANY), 2 * capacity(SMALL));
+}
+
+/* A stack that has grown keeps what threads come back to, and no more. */
+static void surplus_of_a_grown_stack_goes_back_with_age(void **state)
+{
+    (void)state;
+    swing(MANY);
+    swing(MANY);
+    give(SMALL, 0, BLOCKS);
+    transfer_cache_flush_unused(transfer_cache, &source);
+    assert_int_equal(flushed, 0);
+    assert_int_equal(take(SMALL, BATCH), BATCH);
+    transfer_cache_flush_unused(transfer_cache, &source);
+    assert_int_equal(flushed, BLOCKS - BATCH);
+    assert_int_equal(transfer_cache_bytes(transfer_cache), 0);
 }
 
 static void without_memory_there_is_none(void **state)
@@ -314,10 +386,18 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(new_exchange_is_empty),          TEST(what_is_given_can_be_taken),
-        TEST(each_class_has_its_own_room),    TEST(first_ones_are_put_in),
-        TEST(emptying_gives_all_to_the_heap), TEST(unused_blocks_go_back_with_age),
-        TEST(nobody_waits_for_a_busy_shelf),  TEST(without_memory_there_is_none),
+        TEST(new_exchange_is_empty),
+        TEST(what_is_given_can_be_taken),
+        TEST(each_class_has_its_own_room),
+        TEST(first_ones_are_put_in),
+        TEST(emptying_gives_all_to_the_heap),
+        TEST(unused_blocks_go_back_with_age),
+        TEST(flush_keeps_nobody_out),
+        TEST(stack_that_is_too_small_both_ways_grows),
+        TEST(stack_that_nobody_misses_does_not_grow),
+        TEST(stack_stays_as_it_is_without_memory),
+        TEST(surplus_of_a_grown_stack_goes_back_with_age),
+        TEST(without_memory_there_is_none),
         TEST(threads_lose_no_block),
     };
 
