@@ -14,6 +14,7 @@
 #include "heap/heap_list.h"
 #include "heap/heap_unused.h"
 #include "util/env.h"
+#include "util/errno_text.h"
 #include "util/log.h"
 
 #define CHECK_EVERY_SECONDS 1
@@ -131,7 +132,7 @@ static void start(void)
     int err = create_without_signals();
     if (err == 0)
         return;
-    log_error("no thread gives memory back while the process sleeps (%s)", strerrordesc_np(err));
+    log_error("no thread gives memory back while the process sleeps (%s)", errno_text(err));
     atomic_store(&not_before, now_in_seconds() + RETRY_AFTER_SECONDS);
     atomic_store(&idle_thread_running, false);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "space/space.h"
+#include "util/errno_text.h"
 #include "util/log.h"
 
 /* -- Heaps ------------------------------------------------------------------------------------- */
@@ -45,7 +46,7 @@ static struct heap *renew_heap(struct memkind *kind, struct arena_kind *inherite
 
     if (err != 0) {
         log_error("kind %s: this process gets no file of its own (%s)", kind->name,
-                  strerrordesc_np(-err));
+                  errno_text(-err));
         return NULL;
     }
     struct arena_kind *arena_kind = new_like(kind, fresh, inherited);

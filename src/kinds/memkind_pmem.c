@@ -14,6 +14,7 @@
 #include "kinds/memkind_pmem_internal.h"
 #include "os/dax_probe.h"
 #include "space/space.h"
+#include "util/errno_text.h"
 #include "util/log.h"
 
 /* A PMEM kind's priv is its space, which begins with what programs may read. */
@@ -107,11 +108,11 @@ int memkind_pmem_validate_dir(const char *dir)
     case DAX_PROBE_SYNC:
         return MEMKIND_SUCCESS;
     case DAX_PROBE_NO_SYNC:
-        log_info("%s: MAP_SYNC is refused (%s)", dir, strerrordesc_np(errno));
+        log_info("%s: MAP_SYNC is refused (%s)", dir, errno_text(errno));
         return MEMKIND_ERROR_MMAP;
     default:
         log_error("%s: no file can be made (%s)", dir != NULL ? dir : "no directory",
-                  strerrordesc_np(errno));
+                  errno_text(errno));
         return MEMKIND_ERROR_RUNTIME;
     }
 }

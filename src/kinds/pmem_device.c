@@ -19,6 +19,7 @@
 #include "space/space.h"
 #include "store/device_store.h"
 #include "util/align.h"
+#include "util/errno_text.h"
 #include "util/log.h"
 
 static int refuse(int status, int error)
@@ -51,7 +52,7 @@ static int check_device(const struct memkind_config *config, struct dax_device *
         return refuse(MEMKIND_ERROR_INVALID, ENOTDIR);
     }
     if (err != 0) {
-        log_error("nothing is known of the DAX device %s (%s)", path, strerrordesc_np(-err));
+        log_error("nothing is known of the DAX device %s (%s)", path, errno_text(-err));
         return refuse(MEMKIND_ERROR_INVALID, -err);
     }
     if (config->fork == MEMKIND_FORK_SNAPSHOT) {
@@ -84,7 +85,7 @@ static int status_of_range(const char *path, const struct dax_device *device, si
         log_error("%s (%s) has no driver, or is used as system RAM", path, device->name);
         return MEMKIND_ERROR_UNAVAILABLE;
     default:
-        log_error("%s (%s) cannot be mapped (%s)", path, device->name, strerrordesc_np(-err));
+        log_error("%s (%s) cannot be mapped (%s)", path, device->name, errno_text(-err));
         return MEMKIND_ERROR_INVALID;
     }
 }

@@ -13,6 +13,7 @@
 #include "space/space.h"
 #include "store/file_store.h"
 #include "util/align.h"
+#include "util/errno_text.h"
 #include "util/log.h"
 
 /* -- Operations -------------------------------------------------------------------------------- */
@@ -54,7 +55,7 @@ static ssize_t capacity(struct memkind *kind)
 int pmem_file_refuse(const char *dir, int err)
 {
     log_error("no file can be made in %s (%s)", dir != NULL ? dir : "no directory",
-              strerrordesc_np(-err));
+              errno_text(-err));
     errno = -err;
     return MEMKIND_ERROR_INVALID;
 }

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "os/descriptor.h"
+#include "os/statx.h"
 #include "util/cancel.h"
 #include "util/lock.h"
 

@@ -8,6 +8,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #ifdef __x86_64__
 #    include <cpuid.h>
 #endif
@@ -135,12 +137,22 @@ void memory_nodes_scan(struct memory_nodes *nodes, const char *root,
 /* The node of each processor + 1; 0 until a thread has asked there. */
 static _Atomic uint16_t node_of_cpu[CPUS_REMEMBERED];
 
+/* getcpu(2), which not every musl has. */
+static int get_cpu(unsigned *cpu, unsigned *node)
+{
+#ifdef __GLIBC__
+    return getcpu(cpu, node);
+#else
+    return (int)syscall(SYS_getcpu, cpu, node, NULL);
+#endif
+}
+
 static unsigned query_kernel(void)
 {
     unsigned cpu;
     unsigned node = 0;
 
-    if (getcpu(&cpu, &node) != 0 || node >= NUMA_NUM_NODES)
+    if (get_cpu(&cpu, &node) != 0 || node >= NUMA_NUM_NODES)
         return 0;
     if (cpu < CPUS_REMEMBERED)
         atomic_store_explicit(&node_of_cpu[cpu], (uint16_t)(node + 1), memory_order_relaxed);

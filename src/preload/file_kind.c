@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "util/errno_text.h"
+
 static bool children_get_copies(const char *dir)
 {
     struct stat status;
@@ -43,6 +45,6 @@ bool file_kind_make(const char *dir, size_t size, memkind_t *kind, const char **
         return true;
     }
     memkind_error_message(err, text, sizeof(text));
-    *reason = errno != 0 ? strerrordesc_np(errno) : text;
+    *reason = errno != 0 ? errno_text(errno) : text;
     return false;
 }

@@ -16,6 +16,7 @@
 #include "preload/numbers.h"
 #include "preload/preload.h"
 #include "preload/settings.h"
+#include "util/errno_text.h"
 
 static struct numbers_page *page;
 
@@ -122,6 +123,6 @@ bool publish_start(char *message)
 
     if (err != 0)
         snprintf(message, SETTINGS_MESSAGE_SIZE, "numbers cannot be published (%s)",
-                 strerrordesc_np(-err));
+                 errno_text(-err));
     return err == 0;
 }

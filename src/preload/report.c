@@ -14,6 +14,7 @@
 #include "preload/numbers.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"
+#include "util/errno_text.h"
 #include "util/json.h"
 
 #define FILE_MODE  0666 /* less the process's umask */
@@ -75,7 +76,7 @@ bool report_at_exit(const struct settings *settings, char *message)
     if (fd < 0) {
         snprintf(message, SETTINGS_MESSAGE_SIZE,
                  "MEMKIND_PRELOAD_STATS=%.64s cannot be written (%s)", settings->stats,
-                 strerrordesc_np(errno));
+                 errno_text(errno));
         return false;
     }
     close(fd);

@@ -11,6 +11,7 @@
 #include "space/segment.h"
 #include "space/space.h"
 #include "util/cancel.h"
+#include "util/errno_text.h"
 #include "util/lock.h"
 #include "util/log.h"
 
@@ -68,7 +69,7 @@ static void set_outcome(struct space *space, int err)
     atomic_store(&space->snapshot, err == 0 ? SPACE_SNAPSHOT_COPY : SPACE_SNAPSHOT_FAILED);
     if (err != 0)
         log_error("%s: a child gets no copy of its parent's kind (%s)",
-                  space->path != NULL ? space->path : "no file", strerrordesc_np(-err));
+                  space->path != NULL ? space->path : "no file", errno_text(-err));
 }
 
 void space_snapshot_begin(struct space *space)
@@ -113,7 +114,7 @@ static void bar_access(const struct space *space)
          segment = segment->next)
         if (segment->size != 0 && !bar_segment(segment)) {
             log_error("a child that could read its parent's blocks is ended (%s)",
-                      strerrordesc_np(errno));
+                      errno_text(errno));
             abort();
         }
 }

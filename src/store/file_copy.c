@@ -7,6 +7,7 @@
 #include "os/tmpfile.h"
 #include "space/region.h"
 #include "store/file_space.h"
+#include "util/errno_text.h"
 #include "util/lock.h"
 #include "util/log.h"
 
@@ -62,7 +63,7 @@ static int create_copy(const struct file_space *file_space)
     if (!is_closed_directory(fd))
         return fd;
     log_error("%s: a child's copy is in DRAM, no file can be made (%s)", file_space->space.path,
-              strerrordesc_np(-fd));
+              errno_text(-fd));
     return tmpfile_create_in_memory();
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "memkind.h"
+#include "os/statx.h"
 #include "tool/measure.h"
 
 #define SECTOR    ((size_t)512)

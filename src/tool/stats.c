@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/statx.h"
 #include "preload/numbers.h"
 #include "tool/tool.h"
 

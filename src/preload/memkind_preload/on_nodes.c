@@ -13,6 +13,7 @@
 #include "preload/memkind_preload/places.h"
 #include "preload/private_kind.h"
 #include "preload/settings.h"
+#include "util/errno_text.h"
 
 /* Younger than some headers: Linux 5.15, Linux 6.9. */
 #define PREFERRED_MANY      5
@@ -94,7 +95,7 @@ static bool choose_mode(const struct policy *policy, struct private_kind_place *
                  "MEMKIND_PRELOAD_POLICY=weighted needs Linux 6.9 or later");
     else
         snprintf(message, SETTINGS_MESSAGE_SIZE, "no heap on MEMKIND_PRELOAD_NODES=%.64s (%s)",
-                 list, strerrordesc_np(-err));
+                 list, errno_text(-err));
     return false;
 }
 

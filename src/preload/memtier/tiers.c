@@ -17,6 +17,7 @@
 #include "preload/memtier/log.h"
 #include "preload/memtier/parse.h"
 #include "preload/memtier/thresholds.h"
+#include "util/errno_text.h"
 
 enum request_kind { NO_KIND, DRAM, KMEM_DAX, FS_DAX };
 
@@ -257,7 +258,7 @@ static bool build(struct memtier_builder *builder, const struct plan *plan, cons
 
     for (unsigned i = 0; i < tiers->count; i++)
         if (memtier_builder_add_tier(builder, tiers->kinds[i], plan->ratios[i]) != 0) {
-            log_error("Failed to add tier %u: %s", i + 1, strerrordesc_np(errno));
+            log_error("Failed to add tier %u: %s", i + 1, errno_text(errno));
             return false;
         }
     if (thresholds != NULL && plan->policy != MEMTIER_POLICY_DYNAMIC_THRESHOLD) {
@@ -269,7 +270,7 @@ static bool build(struct memtier_builder *builder, const struct plan *plan, cons
         return false;
     tiers->memory = memtier_builder_construct_memtier_memory(builder);
     if (tiers->memory == NULL)
-        log_error("No memory of these tiers: %s", strerrordesc_np(errno));
+        log_error("No memory of these tiers: %s", errno_text(errno));
     return tiers->memory != NULL;
 }
 

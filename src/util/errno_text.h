@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Texts of the kernel's error numbers. */
+#pragma once
+
+#include <string.h>
+
+/* Returns the text of an errno value, not translated. The text is static. Thread-safe. */
+static inline const char *errno_text(int error)
+{
+#ifdef __GLIBC__
+    const char *text = strerrordesc_np(error);
+
+    return text != NULL ? text : "unknown error";
+#else
+    /* musl's texts are static; strerrordesc_np(3) is glibc's. NOLINTNEXTLINE(concurrency-mt-unsafe)
+     */
+    return strerror(error);
+#endif
+}
