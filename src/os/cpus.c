@@ -12,10 +12,10 @@ unsigned cpus_usable(void)
 
     if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
         return (unsigned)CPU_COUNT(&cpus);
-    /* That is what the kernel says where the set is too small for its processors. */
+    /* The set is too small for the processors of the kernel. */
     if (errno == EINVAL)
         return CPU_SETSIZE;
-    /* A container's filter. This opens files, and does not know of affinity. */
+    /* A filter of system calls. sysconf(3) opens files, and ignores affinity. */
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (unsigned)online : 1;
 }

@@ -2,7 +2,6 @@
 /* The processors that the process may run on. */
 #pragma once
 
-/*
- * How many there are; CPU_SETSIZE (1,024) or more where there are too many to count. Thread-safe.
- */
+/* Returns their number; CPU_SETSIZE (1,024) or more where there are too many to count.
+ * Thread-safe. */
 unsigned cpus_usable(void);

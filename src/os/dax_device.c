@@ -18,7 +18,7 @@
 #include "util/bits.h"
 #include "util/cancel.h"
 
-/* The longest of the entries below is that of the region's alignment. */
+/* The path of the region's alignment is the longest that is read. */
 #define DAX_DEVICE_SYSFS_SIZE    sizeof("/sys/dev/char/4294967295:4294967295/../dax_region/align")
 #define DAX_DEVICE_NUMBER_SIZE   32 /* of a number as text */
 #define DAX_DEVICE_SUBSYSTEM     "dax"
@@ -32,7 +32,7 @@ static void dax_device_sysfs_path(dev_t number, const char *entry, char path[DAX
              entry);
 }
 
-/* The last part of the name that a link in sysfs leads to. */
+/* Reads the last part of the name that a link in sysfs leads to. */
 static int dax_device_link(dev_t number, const char *entry, char name[DAX_DEVICE_NAME_SIZE])
 {
     char path[DAX_DEVICE_SYSFS_SIZE];
@@ -58,7 +58,7 @@ static bool dax_device_link_is(dev_t number, const char *entry, const char *expe
     return dax_device_link(number, entry, name) == 0 && strcmp(name, expected) == 0;
 }
 
-/* The number in a file of sysfs. */
+/* Reads the number in a file of sysfs. */
 static int dax_device_number(dev_t number, const char *entry, long long *value)
 {
     char path[DAX_DEVICE_SYSFS_SIZE];
@@ -89,7 +89,7 @@ static int dax_device_query_sysfs(dev_t number, struct dax_device *device)
 
     if (error == 0)
         error = dax_device_number(number, "/size", &size);
-    /* Kernels before 5.10 tell the alignment of the region only. */
+    /* Kernels before 5.10 have the alignment of the region alone. */
     if (error == 0 && dax_device_number(number, "/align", &alignment) != 0)
         error = dax_device_number(number, "/../dax_region/align", &alignment);
     if (error == 0 && (size <= 0 || alignment <= 0))
@@ -113,7 +113,8 @@ static bool dax_device_has_number(const struct libdaxctl *daxctl, struct daxctl_
            daxctl->dev_get_minor(dev) == (int)minor(number);
 }
 
-/* The device after dev, in its region or a later one; the first one after NULL. NULL at the end. */
+/* Returns the device after dev, in its region or a later one, or the first for NULL; NULL at the
+ * end. */
 static struct daxctl_dev *dax_device_next(const struct libdaxctl *daxctl,
                                           struct daxctl_region **region, struct daxctl_dev *dev)
 {
@@ -168,7 +169,8 @@ static int dax_device_query_daxctl(dev_t number, struct dax_device *device)
     return error;
 }
 
-/* The node that the kernel uses the device's memory on; DAX_DEVICE_NO_NODE where it does not. */
+/* Returns the node of the memory that the device gives to the kernel; DAX_DEVICE_NO_NODE where the
+ * kernel has not got the memory. */
 static int dax_device_memory_node(const struct libdaxctl *daxctl, struct daxctl_dev *dev)
 {
     int device_major = daxctl->dev_get_major(dev);
@@ -210,7 +212,8 @@ int dax_device_memory_nodes(unsigned long *mask, unsigned long maxnode)
     return error;
 }
 
-/* -- Both -------------------------------------------------------------------------------------- */
+/* -- Queries --------------------------------------------------------------------------------------
+ */
 
 static int dax_device_describe_number(dev_t number, struct dax_device *device)
 {

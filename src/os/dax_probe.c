@@ -39,7 +39,7 @@ static int dax_probe_file(int fd, enum dax_probe_result *result)
     return error;
 }
 
-/* The same with a DAX device. Nobody's range of it is touched. */
+/* The same with a DAX device. Ranges of other holders are not touched. */
 static int dax_probe_device(const char *path, enum dax_probe_result *result)
 {
     struct dax_device device;

@@ -21,9 +21,9 @@ static int dax_range_open(const char *path)
 }
 
 /*
- * Locks [start, start + size). Where that cannot be, *next is the first place behind what is in the
- * way: a range that begins before there meets it as well. It is 0 where nothing is in the way any
- * more.
+ * Locks [start, start + size). Where another lock is in the way, *next is the end of that lock:
+ * a range that begins before *next meets the lock as well. *next is 0 where the lock is gone
+ * meanwhile.
  */
 static int dax_range_lock(int fd, off_t start, size_t size, off_t *next)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Descriptors that the library keeps: out of everybody's way, and looked at before use. */
+/* Descriptors that the library keeps: with high numbers, and checked before use. */
 #include "os/descriptor.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "util/cancel.h"
 
-/* Numbers from here on would make the kernel's tables longer than is worth it. */
+/* Larger numbers would make the kernel's table longer, which each fork copies. */
 #define DESCRIPTOR_CEILING 1024
 
 /* The first number that is no standard stream's. */
@@ -31,7 +31,7 @@ static int descriptor_ceiling(void)
     return (int)limit.rlim_cur;
 }
 
-/* A duplicate with a number of at least `least`, and then fd is closed; -1 where there is none. */
+/* Duplicates fd to a number of at least `least`, and closes fd; -1 where no such number is free. */
 static int descriptor_move(int fd, int least)
 {
     int moved = fcntl(fd, F_DUPFD_CLOEXEC, least);
@@ -47,7 +47,7 @@ int descriptor_raise(int fd)
     int ceiling = descriptor_ceiling();
     int raised = -1;
 
-    /* The highest sixteenth of the numbers, or else more of them. */
+    /* First the highest sixteenth of the numbers, then more. */
     for (int part = 16; part > 1 && raised < 0; part /= 2) {
         int least = ceiling - ceiling / part;
 
@@ -74,7 +74,7 @@ int descriptor_duplicate(int fd)
     errno = saved_errno;
     if (duplicate >= 0)
         return descriptor_raise(duplicate);
-    /* EINVAL: not even the least number is below the limit. */
+    /* EINVAL: no number is below the limit. */
     return error == -EINVAL ? -EMFILE : error;
 }
 
@@ -127,7 +127,7 @@ static int descriptor_open_mapped_held(const char *path, const struct descriptor
 
     if (fd < 0)
         return -errno;
-    /* Whatever the program may have mapped there meanwhile. */
+    /* The program may have mapped another file there meanwhile. */
     if (descriptor_compare(fd, file) != 0) {
         close(fd);
         return -ENOENT;

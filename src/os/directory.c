@@ -2,15 +2,15 @@
 /*
  * A directory that kinds keep their files in, held as one descriptor that all of them share.
  *
- * With one descriptor for each kind beside that of its file, 512 kinds would not fit into the usual
- * limit of 1,024 descriptors. So the process keeps a list of the open directories. directory_mutex
- * guards the list and the reference counts; all else in a directory is written before it enters the
- * list and never changes. An open descriptor pins its inode, so no other directory can get the
- * number of one that is listed.
+ * With a descriptor of the directory for each kind, 512 kinds would not fit into the usual limit of
+ * 1,024 descriptors. So the process keeps a list of open directories. directory_mutex guards the
+ * list and the reference counts; all other members are written before the directory enters the
+ * list, and never change. An open descriptor pins its inode, so no other directory can get the
+ * inode number of a listed directory.
  *
- * The descriptor is looked at before it is used, and before it is closed (os/descriptor.h);
- * where it is not the directory's any more, the directory is opened for the moment, by its path. A
- * daemon goes to the root directory when it closes all descriptors, so that path is absolute.
+ * The descriptor is checked before it is used and before it is closed (os/descriptor.h). Where the
+ * program has closed the descriptor, the directory is opened by its path for the moment. That path
+ * is absolute, since a daemon that closes all descriptors changes to the root directory.
  */
 #include "os/directory.h"
 
@@ -32,18 +32,18 @@
 
 struct directory {
     struct directory *next;      /* in directory_list */
-    size_t references;           /* of callers; 0 never stands in the list */
+    size_t references;           /* of callers; never 0 in the list */
     struct descriptor_file file; /* which directory this is */
-    uint64_t mount;              /* the mount it was reached by, 0 where the kernel does not tell */
+    uint64_t mount;              /* the mount that path led through; 0: the kernel does not tell */
     int fd;                      /* O_PATH, owned unless the program has closed it */
-    char *absolute;              /* a path to open it again by, behind the terminator of path */
-    char path[];                 /* as it was opened, terminated */
+    char *absolute;              /* path from the root; behind the terminator of path */
+    char path[];                 /* as passed to directory_open(), terminated */
 };
 
 static pthread_mutex_t directory_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct directory *directory_list;
 
-/* One mount of a directory may be read-only and another not, so they are not to be mixed up. */
+/* Directories of two mounts differ: one of the mounts may be read-only. */
 static uint64_t directory_mount(int fd)
 {
     struct statx status;
@@ -60,8 +60,8 @@ static bool directory_is(const struct directory *dir, const struct descriptor_fi
 }
 
 /*
- * Whether dir->fd is what was opened: of the program's descriptors, few are O_PATH. Where the file
- * system does not tell which directory it is, it is ours.
+ * Whether dir->fd is still the directory's. Few of a program's descriptors are O_PATH, so an O_PATH
+ * descriptor that fstat(2) fails for counts as the directory's.
  */
 static bool directory_has_fd(const struct directory *dir)
 {
@@ -80,7 +80,7 @@ static void directory_delete(struct directory *dir)
     free(dir);
 }
 
-/* A descriptor of the directory at path, and which one that is; or -errno. */
+/* Returns a descriptor of the directory at path, and *file; or -errno. */
 static int directory_open_path(const char *path, struct descriptor_file *file)
 {
     int error;
@@ -118,7 +118,7 @@ static void directory_make_absolute(const char *path, char absolute[PATH_MAX])
     memcpy(absolute + used, path, strlen(path) + 1);
 }
 
-/* A record of the directory that fd is, found at path; NULL where there is no memory. */
+/* Returns a record of the directory that fd is, found at path; NULL where there is no memory. */
 static struct directory *directory_record(const char *path, int fd)
 {
     char absolute[PATH_MAX];
@@ -162,7 +162,7 @@ static struct directory *directory_find_locked(const struct directory *wanted)
     return dir;
 }
 
-/* Enters fresh into the list, unless the directory is there: then takes a reference to that one. */
+/* Enters `fresh` into the list, or takes a reference where the directory is there already. */
 static struct directory *directory_enter_locked(struct directory *fresh)
 {
     struct directory *known = directory_find_locked(fresh);
@@ -212,7 +212,7 @@ struct directory *directory_ref(struct directory *dir)
     return dir;
 }
 
-/* Gives a reference back; true where it was the last one and dir has left the list. */
+/* Drops a reference. True: that was the last reference, and dir has left the list. */
 static bool directory_leave_locked(struct directory *dir)
 {
     struct directory **link = &directory_list;
@@ -269,7 +269,7 @@ int directory_take_fd(const struct directory *dir)
 
 void directory_put_fd(const struct directory *dir, int fd)
 {
-    /* One that has got the number of the one that was closed takes its place. */
+    /* A descriptor that has got the number of the closed one takes its place. */
     if (fd != dir->fd)
         close(fd);
 }

@@ -20,7 +20,7 @@
 #define PATH_SIZE 128
 #define TEXT_SIZE 32
 
-/* The number that a file holds, 0 where there is no such file. */
+/* Reads the number in a file; 0 where there is no such file. */
 static size_t read_number(const char *path)
 {
     char text[TEXT_SIZE] = "";
@@ -37,7 +37,7 @@ static size_t read_number(const char *path)
     return strtoul(text, NULL, 10);
 }
 
-/* The pages of the pool with this folder. */
+/* Returns the pages of the pool that has this folder. */
 static size_t pool_size(const char *folder, const unsigned long *mask, unsigned long maxnode)
 {
     char path[PATH_SIZE];

@@ -11,9 +11,9 @@
 #define HUGE_PAGES_POOL_GIGANTIC ((size_t)1 << 30)
 
 /*
- * How many there are, in use or not, on the nodes of the mask (of the form that mbind(2) takes,
- * maxnode bits), or on all nodes where it is NULL. 0 where the kernel has none, or nodes cannot be
- * asked. Thread-safe.
+ * Returns the number of pages of 2 MiB, in use or not, on the nodes of the mask (of maxnode bits,
+ * as for mbind(2)), or on all nodes where mask is NULL. 0 where the kernel has no such pool, or
+ * does not tell. Thread-safe.
  */
 size_t huge_pages_pool_size(const unsigned long *mask, unsigned long maxnode);
 
@@ -21,8 +21,8 @@ size_t huge_pages_pool_size(const unsigned long *mask, unsigned long maxnode);
 size_t huge_pages_pool_size_gigantic(const unsigned long *mask, unsigned long maxnode);
 
 /*
- * How many could be taken at this moment, from the pool or beyond it (nr_overcommit_hugepages), if
- * nobody else took any. Thread-safe.
+ * Returns how many pages of 2 MiB could be taken at this moment, from the pool or beyond it
+ * (nr_overcommit_hugepages). Thread-safe.
  */
 size_t huge_pages_pool_free(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* libdaxctl, loaded when a DAX device is asked for. */
+/* libdaxctl, loaded at the first query of a DAX device. */
 #include "os/libdaxctl.h"
 
 #include <dlfcn.h>
@@ -11,7 +11,7 @@
 
 #define LIBDAXCTL_SO "libdaxctl.so.1"
 
-/* libdaxctl prints its errors by itself, but this library is to be silent. */
+/* Replaces the function by which libdaxctl prints its errors. */
 static void libdaxctl_log_nothing(struct daxctl_ctx *context, int priority, const char *file,
                                   int line, const char *function, const char *format,
                                   va_list arguments)
@@ -47,7 +47,7 @@ int libdaxctl_open(struct libdaxctl *daxctl)
 {
     daxctl->handle = dlopen(LIBDAXCTL_SO, RTLD_NOW | RTLD_LOCAL);
     if (daxctl->handle == NULL || !libdaxctl_find_functions(daxctl)) {
-        /* The C library's dlerror() answers each thread for itself. */
+        /* The C library keeps the text of dlerror() for each thread. */
         /* NOLINTNEXTLINE(concurrency-mt-unsafe) */
         log_error("DAX devices are looked up in sysfs only: %s", dlerror());
         libdaxctl_unload(daxctl);

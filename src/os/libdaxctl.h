@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libdaxctl, loaded when a DAX device is asked for: linked, it would bring itself and five more
- * libraries, libcrypto among them, to every start of a program, which takes longer than the start
- * of the C library and of this one together.
+ * libdaxctl, loaded at the first query of a DAX device. If it were linked, each start of a program
+ * would load libdaxctl and five more libraries, libcrypto among them. That takes longer than the
+ * start of the C library and of this library together.
  */
 #pragma once
 
 #include <daxctl/libdaxctl.h>
 
-/* The functions that are used, by their names without "daxctl_". */
+/* The functions that are called, by their names without "daxctl_". */
 #define LIBDAXCTL_FUNCTIONS(DO) \
     DO(new)                     \
     DO(unref)                   \
@@ -35,9 +35,9 @@ struct libdaxctl {
 };
 
 /*
- * Loads the library and makes a context, which prints nothing. The caller gives both back with
- * libdaxctl_close(). 0, or, with nothing to be given back: -ENOSYS (it is not installed, or lacks a
- * function), or what daxctl_new() says. Safe from any thread; the caller holds cancellation back.
+ * Loads the library and makes a context, which prints nothing; libdaxctl_close() ends both. 0, or
+ * an error after which nothing is left: -ENOSYS (the library is not installed, or lacks a
+ * function), or an error of daxctl_new(). Thread-safe; the caller holds cancellation back.
  */
 int libdaxctl_open(struct libdaxctl *daxctl);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Order among the threads of the process, paid for by one of them: membarrier(2). */
+/* membarrier(2): a barrier that one thread makes for all threads of the process. */
 #include "os/membarrier.h"
 
 #include <linux/membarrier.h>

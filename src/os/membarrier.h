@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Order among the threads of the process, paid for by one of them: membarrier(2). */
+/* membarrier(2): a barrier that one thread makes for all threads of the process. */
 #pragma once
 
 #include <stdbool.h>
 
-/* Cheap while there is one thread; without, the first membarrier() does it. Thread-safe. */
+/* Registers the process, which is cheap while there is one thread; else the first membarrier()
+ * does. Thread-safe. */
 void membarrier_prepare(void);
 
 /*
- * All other threads have done what comes before some point of theirs, and nothing that comes after
- * it, as seen from here. Interrupts each processor that runs one. False where the kernel cannot.
- * Thread-safe; errno is undefined then.
+ * Acts as a full memory barrier in each thread of the process, at some point between call and
+ * return. Interrupts each processor that runs one of the threads. False, and errno is undefined,
+ * where the kernel cannot. Thread-safe.
  */
 bool membarrier(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The NUMA nodes by their memory. */
+/* The NUMA nodes and their memory. */
 #include "os/memory_nodes.h"
 
 #include <errno.h>
@@ -20,9 +20,9 @@
 
 #define CPUS_REMEMBERED 4096
 
-/* -- Looking ----------------------------------------------------------------------------------- */
+/* -- Scan -------------------------------------------------------------------------------------- */
 
-/* The nodes that the process may have memory of. */
+/* Returns the nodes that the process may have memory of. */
 static struct node_set allowed_nodes(void)
 {
     struct node_set allowed = {{0}};
@@ -46,13 +46,14 @@ static int find_dax(const struct memory_nodes *nodes, const char *list, struct n
         return parse(nodes, list, set);
     if (dax_device_memory_nodes(set->bits, NUMA_NUM_NODES) != 0)
         return -ENODEV;
-    /* Memory of a device need not be online. */
+    /* A node of a device may have no memory online. */
     for (size_t i = 0; i < sizeof(set->bits) / sizeof(set->bits[0]); i++)
         set->bits[i] &= nodes->memory.bits[i];
     return node_set_is_empty(set) ? -ENODEV : 0;
 }
 
-/* Xeon Phi processors of the second and third generation, which have no table of bandwidths. */
+/* Whether the processor is a Xeon Phi of the second or third generation, for which the firmware has
+ * no table of bandwidths. */
 static bool is_xeon_phi(void)
 {
 #ifdef __x86_64__
@@ -134,7 +135,7 @@ void memory_nodes_scan(struct memory_nodes *nodes, const char *root,
     nodes->hbw_error = find_hbw(nodes, wishes, &nodes->hbw);
 }
 
-/* The node of each processor + 1; 0 until a thread has asked there. */
+/* The node of each processor + 1; 0: not known yet. */
 static _Atomic uint16_t node_of_cpu[CPUS_REMEMBERED];
 
 /* getcpu(2), which not every musl has. */
@@ -161,7 +162,7 @@ static unsigned query_kernel(void)
 
 unsigned memory_nodes_here(void)
 {
-    /* Where the kernel has restartable sequences, the C library knows without asking. */
+    /* Takes no system call where the kernel has restartable sequences. */
     unsigned cpu = (unsigned)sched_getcpu();
     unsigned node = 0;
 
@@ -170,9 +171,9 @@ unsigned memory_nodes_here(void)
     return node != 0 ? node - 1 : query_kernel();
 }
 
-/* -- Deriving ---------------------------------------------------------------------------------- */
+/* -- Subsets ----------------------------------------------------------------------------------- */
 
-/* What members of a set are compared by: the more, the better. */
+/* A number by which members of a set are compared: the higher, the better. */
 typedef long long score(const struct memory_nodes *nodes, unsigned node, unsigned from);
 
 static long long closeness(const struct memory_nodes *nodes, unsigned node, unsigned from)
@@ -209,7 +210,7 @@ static long long quickness(const struct memory_nodes *nodes, unsigned node, unsi
     return -(long long)nodes->speed[node].latency;
 }
 
-/* The members of the set whose score is highest. */
+/* Returns the members of the set with the highest score. */
 static struct node_set best(const struct memory_nodes *nodes, const struct node_set *among,
                             score *score_of, unsigned from)
 {
@@ -254,7 +255,7 @@ struct node_set memory_nodes_smallest(const struct memory_nodes *nodes,
     return best(nodes, among, smallness, 0);
 }
 
-/* The members whose speed the firmware tells for processors of the node `from`. */
+/* Returns the members whose speed for processors of the node `from` is known. */
 static struct node_set of_known_speed(const struct memory_nodes *nodes,
                                       const struct node_set *among, unsigned from)
 {

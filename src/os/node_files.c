@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What sysfs says of NUMA nodes. */
+/* The files of sysfs on NUMA nodes. */
 #include "os/node_files.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include "os/node_list.h"
 #include "util/cancel.h"
 
-/* Threads may have small stacks; what is cut is the end of a list of more than 200 nodes. */
+/* Small, for the stacks of threads: cuts the end of a list of more than 200 nodes. */
 #define PATH_SIZE 256
 #define TEXT_SIZE 1024
 #define NAME_SIZE 64
@@ -29,10 +29,7 @@ static size_t read_open_file(int fd, char *text)
     return length;
 }
 
-/*
- * The contents of a file in the node's directory, without a newline at the end; "" where it cannot
- * be read.
- */
+/* Reads a file in the node's directory, without a newline at the end; "" where that fails. */
 static void read_file(const char *path, char text[TEXT_SIZE])
 {
     int state = cancel_hold();
@@ -112,7 +109,7 @@ void node_files_distances(const char *root, unsigned node, const struct node_set
 
 /* -- Speed ------------------------------------------------------------------------------------- */
 
-/* The mean of two files' numbers; 0 where one of them is missing or 0. */
+/* Returns the mean of the numbers in two files; 0 where one of them is missing or 0. */
 static unsigned mean(const char *root, unsigned node, const char *class, const char *what)
 {
     static const char *const directions[] = {"read", "write"};
@@ -152,7 +149,7 @@ static struct node_speed speed_by(const char *root, unsigned node, const char *c
 
 struct node_speed node_files_speed(const char *root, unsigned node, const struct node_set *among)
 {
-    /* Class 1 is of processors alone; old kernels have class 0 only. */
+    /* Class 1 is that of processors; old kernels have class 0 alone. */
     struct node_speed speed = speed_by(root, node, "access1", among);
 
     return !node_set_is_empty(&speed.initiators) ? speed : speed_by(root, node, "access0", among);

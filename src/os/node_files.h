@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What sysfs says of NUMA nodes, below /sys/devices/system/node. Nothing is allocated, and nothing
- * is remembered: nodes come and go. What cannot be read is not there.
+ * The files of sysfs on NUMA nodes, below /sys/devices/system/node. The functions allocate nothing,
+ * and read anew at each call, since nodes come and go. A file that cannot be read counts as empty.
  */
 #pragma once
 
@@ -12,31 +12,32 @@
 
 #define NODE_FILES_ROOT "/sys/devices/system/node"
 
-/* The nodes that are there. */
+/* Returns the nodes that are online. */
 struct node_set node_files_online(const char *root);
 
-/* Bytes of the node's memory. */
+/* Returns the bytes of the node's memory. */
 size_t node_files_memory(const char *root, unsigned node);
 
 /* Whether the node has processors. */
 bool node_files_has_cpus(const char *root, unsigned node);
 
 /*
- * Distances from the node to those of `online`, in rising order, for distances[], which is indexed
- * by node. What the kernel does not tell is left as it is.
+ * Reads the distances from the node to those of `online`, in rising order, into distances[], which
+ * is indexed by node. Entries that the kernel has no distance for are left unchanged.
  */
 void node_files_distances(const char *root, unsigned node, const struct node_set *online,
                           uint8_t *distances);
 
-/* How fast a node's memory is, for processors of the nodes that are nearest to it. */
+/* The speed of a node's memory for processors of the nodes that are nearest to the memory. */
 struct node_speed {
     unsigned bandwidth;         /* MB/s, the mean of reading and writing; 0: unknown */
-    unsigned latency;           /* ns, the same */
+    unsigned latency;           /* ns, mean of reading and writing; 0: unknown */
     struct node_set initiators; /* of the nodes `among` */
 };
 
 /*
- * What the firmware's table (HMAT) says of the node; the kernel passes on the figures of the
- * nearest nodes only. Those of processors are taken where other initiators are nearer.
+ * Reads the figures of the firmware's table (HMAT) for the node. The kernel has those of the
+ * nearest initiators alone; where these are no processors, those of the nearest processors are
+ * taken.
  */
 struct node_speed node_files_speed(const char *root, unsigned node, const struct node_set *among);

@@ -6,15 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A list while it is read. */
+/* A list that is being read. */
 struct list {
-    const char *text; /* what is left */
+    const char *text; /* the unread rest */
     const struct node_set *known;
     const struct node_set *allowed; /* NULL: numbers are those of nodes */
     struct node_set *set;
 };
 
-/* A number, or -1 where there is none that can be a node. */
+/* Reads a number; -1 where there is none that can be a node. */
 static int read_number(struct list *list)
 {
     char *end;
@@ -26,7 +26,7 @@ static int read_number(struct list *list)
     return number < NUMA_NUM_NODES ? (int)number : -1;
 }
 
-/* The node of the number, or -1. */
+/* Returns the node of the number, or -1. */
 static int node_of(const struct list *list, int number)
 {
     if (list->allowed == NULL)

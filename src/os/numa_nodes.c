@@ -7,13 +7,13 @@
 #include <numa.h>
 #include <numaif.h>
 
-/* Whether the node has CPUs. One that cannot be asked is not there, or no longer. */
+/* Whether the node has CPUs. An error means that there is no such node, or no longer. */
 static bool numa_nodes_has_cpus(int node, struct bitmask *cpus)
 {
     return numa_node_to_cpus(node, cpus) == 0 && numa_bitmask_weight(cpus) > 0;
 }
 
-/* As numa_nodes_with_cpus(), into a mask of zeroes, but leaves in it what it found on error. */
+/* As numa_nodes_with_cpus(), into a mask of zeroes; on error, the mask has the nodes found. */
 static int numa_nodes_find(unsigned long *mask, unsigned long maxnode, struct bitmask *cpus)
 {
     int error = -ENODEV;
@@ -54,7 +54,7 @@ int numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode)
 bool numa_nodes_forbid_binding(void)
 {
     int saved_errno = errno;
-    /* Of nothing, which is always granted. */
+    /* An empty range, which the kernel always accepts. */
     bool forbidden =
         mbind(NULL, 0, MPOL_DEFAULT, NULL, 0, 0) != 0 && (errno == EPERM || errno == ENOSYS);
 

@@ -10,13 +10,12 @@
  *
  * 0, or: -ENOSYS (the kernel has no NUMA), -EINVAL (mask is NULL, maxnode is 0, or a node with CPUs
  * does not fit), -ENODEV (no such node was found), -ENOMEM. On error the mask is all zero.
- * libnuma fills a cache of its own without a lock at the first call, so the caller makes that one
- * alone.
+ * At the first call libnuma fills a cache without a lock, so no other thread may call meanwhile.
  */
 int numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode);
 
 /*
  * Whether the process may bind no memory at all: mbind(2) is not in the kernel, or a container's
- * filter of system calls forbids it. errno stays.
+ * filter of system calls forbids it. errno is kept.
  */
 bool numa_nodes_forbid_binding(void);

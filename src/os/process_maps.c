@@ -12,7 +12,7 @@
 
 #define PIECE_SIZE 4096
 
-/* Where in the list we are: each line begins with the first address, in hexadecimal, and a dash. */
+/* The place in the list: each line begins with the first address, in hexadecimal, and a dash. */
 struct position {
     bool in_address;
     uintptr_t address;

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of tmpfile.h share. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* From this size on, a query of the free space costs little beside an attempt. */
+#define TMPFILE_LARGE ((size_t)64 << 20)
+
+/* Whether an error means that the kernel, the file system or a filter of system calls has not got
+ * the call at all. */
+bool tmpfile_is_unsupported(int error);
+
+/* Whether the file system has so much free, or does not tell. */
+bool tmpfile_may_fit(int fd, size_t size);
