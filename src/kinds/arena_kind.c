@@ -16,6 +16,7 @@
 #include "space/space.h"
 #include "store/anonymous_store.h"
 #include "util/env.h"
+#include "util/invariant.h"
 #include "util/lock.h"
 #include "util/log.h"
 
@@ -88,6 +89,8 @@ static int status_of(int err)
 /* Threads may read kind->heap meanwhile. */
 static void publish(struct memkind *kind, struct heap *heap)
 {
+    INVARIANT(kind_registry_has(kind));
+    INVARIANT(arena_kind_is_usable(heap));
     kind->arena_map = heap->arenas.slots;
     kind->arena_zero = heap->arenas.slots[0];
     __atomic_store_n(&kind->heap, heap, __ATOMIC_RELEASE);
@@ -115,7 +118,7 @@ static int attach(struct memkind *kind, struct arena_kind *arena_kind, struct sp
     return MEMKIND_SUCCESS;
 }
 
-int arena_kind_attach(struct memkind *kind, struct space *space, extent_hooks_t *hooks)
+static int attach_over(struct memkind *kind, struct space *space, extent_hooks_t *hooks)
 {
     struct arena_kind *arena_kind = calloc(1, sizeof(*arena_kind));
 
@@ -152,7 +155,7 @@ int memkind_arena_create_map(struct memkind *kind, extent_hooks_t *hooks)
     int status = added ? status_of(kind_registry_add(kind, NULL)) : MEMKIND_SUCCESS;
 
     if (status == MEMKIND_SUCCESS) {
-        status = hooks != NULL ? arena_kind_attach(kind, NULL, hooks) : attach_anonymous(kind);
+        status = hooks != NULL ? attach_over(kind, NULL, hooks) : attach_anonymous(kind);
         if (status != MEMKIND_SUCCESS && added)
             kind_registry_remove(kind);
     }
@@ -184,7 +187,7 @@ void arena_kind_use_one(struct memkind *kind)
     arena_set_limit(&kind->heap->arenas, 1);
 }
 
-void arena_kind_detach(struct memkind *kind)
+static void detach(struct memkind *kind)
 {
     struct arena_kind *arena_kind = (struct arena_kind *)kind_registry_take_heap(kind);
 
@@ -201,7 +204,40 @@ void arena_kind_detach(struct memkind *kind)
 
 int memkind_arena_destroy(struct memkind *kind)
 {
-    arena_kind_detach(kind);
+    detach(kind);
+    kind_registry_remove(kind);
+    return memkind_default_destroy(kind);
+}
+
+int arena_kind_create(struct memkind *kind, struct memkind_ops *ops, const char *name,
+                      const struct kind_class *class, struct space *(*new_space)(unsigned owner))
+{
+    int status = memkind_default_create(kind, ops, name);
+
+    if (status != MEMKIND_SUCCESS)
+        return status;
+    if (kind_registry_add(kind, class) != 0)
+        return MEMKIND_ERROR_TOOMANY;
+    status = MEMKIND_ERROR_MALLOC;
+    struct space *space = new_space(kind_registry_owner(kind));
+    if (space == NULL)
+        goto leave_registry;
+    kind->priv = space;
+    status = attach_over(kind, space, NULL);
+    if (status == MEMKIND_SUCCESS)
+        return status;
+    kind->priv = NULL;
+    space_destroy(space);
+leave_registry:
+    kind_registry_remove(kind);
+    return status;
+}
+
+int arena_kind_destroy(struct memkind *kind)
+{
+    detach(kind);
+    space_destroy(kind->priv);
+    kind->priv = NULL;
     kind_registry_remove(kind);
     return memkind_default_destroy(kind);
 }

@@ -2,9 +2,9 @@
 /*
  * The heap of a kind: memkind_arena(3). memkind_arena.c allocates from the heap.
  *
- *    no heap --attach, first use of a kind of the library--> own heap --fork--> inherited heap
+ *    no heap --create, first use of a kind of the library--> own heap --fork--> inherited heap
  *    inherited heap --first use in the child (inherit.h)--> own heap
- *    own or inherited heap --detach--> no heap
+ *    own or inherited heap --destroy--> no heap
  *
  * One lock is held while a kind gets a heap. kind->heap is read without a lock.
  */
@@ -13,6 +13,7 @@
 #include "heap/heap.h"
 #include "memkind/internal/memkind_arena.h"
 
+struct kind_class;
 struct space;
 
 /* kind->heap points to the first member. */
@@ -23,14 +24,15 @@ struct arena_kind {
 };
 
 /*
- * Gives the kind a heap over a space of its own, or over the program's hooks where the space is
- * NULL. A heap over a range must have one arena: arena_kind_use_one().
- * Results as memkind_arena_create_map(); on failure nothing is left.
+ * Makes *kind a kind with a heap over a space that new_space makes, which becomes the kind's priv;
+ * the class is that of kind_registry_add(). A space that is a range needs arena_kind_use_one().
+ * Results as memkind_arena_create(); on failure nothing is left.
  */
-int arena_kind_attach(struct memkind *kind, struct space *space, extent_hooks_t *hooks);
+int arena_kind_create(struct memkind *kind, struct memkind_ops *ops, const char *name,
+                      const struct kind_class *class, struct space *(*new_space)(unsigned owner));
 
-/* Ends the kind's heap with all blocks; the space stays. */
-void arena_kind_detach(struct memkind *kind);
+/* Ends such a kind, with all blocks and the space. */
+int arena_kind_destroy(struct memkind *kind);
 
 /* Lets the kind have no more arenas than max_size bytes can feed. Before the kind is used. */
 void arena_kind_limit(struct memkind *kind, size_t max_size);

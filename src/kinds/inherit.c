@@ -7,6 +7,7 @@
 
 #include "space/space.h"
 #include "util/errno_text.h"
+#include "util/invariant.h"
 #include "util/log.h"
 
 /* -- Heaps ------------------------------------------------------------------------------------- */
@@ -37,6 +38,14 @@ free_kind:
     return NULL;
 }
 
+/* All heaps that stayed behind are ancestors', over stores that are shared with them. */
+static bool are_shared(const struct arena_kind *older)
+{
+    while (older != NULL && heap_is_inherited(&older->heap) && space_is_shared(older->heap.space))
+        older = older->inherited;
+    return older == NULL;
+}
+
 /* A heap over a store of this process's own, beside the inherited one; NULL. */
 static struct heap *renew_heap(struct memkind *kind, struct arena_kind *inherited)
 {
@@ -54,6 +63,7 @@ static struct heap *renew_heap(struct memkind *kind, struct arena_kind *inherite
         space_destroy(fresh);
         return NULL;
     }
+    INVARIANT(are_shared(inherited));
     space_retire(old);
     if (kind->priv == old)
         kind->priv = fresh;

@@ -11,6 +11,7 @@
 #include "kinds/static_kinds.h"
 #include "kinds/tier_counts.h"
 #include "space/range_map.h"
+#include "util/invariant.h"
 #include "util/lock.h"
 
 #define PARTITIONS KIND_REGISTRY_PARTITIONS
@@ -37,6 +38,24 @@ static atomic_int mixed_kinds;
 /* The kinds that parts are of. */
 static struct memkind *kinds_of_parts[KIND_REGISTRY_PARTS];
 
+/* Other threads may read the heap while the kind gets one. */
+static struct heap *heap_of(const struct memkind *kind)
+{
+    return __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
+}
+
+/* Each kind knows its partition. */
+static bool is_valid_locked(void)
+{
+    for (unsigned i = 0; i < PARTITIONS; i++) {
+        const struct memkind *kind = atomic_load_explicit(&kinds[i], memory_order_relaxed);
+
+        if (kind != NULL && kind->partition != i)
+            return false;
+    }
+    return true;
+}
+
 /* Gives the kind a partition from `first` up to `end`. */
 static int add_locked(struct memkind *kind, const struct kind_class *class, unsigned first,
                       unsigned end)
@@ -46,6 +65,7 @@ static int add_locked(struct memkind *kind, const struct kind_class *class, unsi
             kind->partition = i;
             classes[i] = class;
             atomic_store_explicit(&kinds[i], kind, memory_order_release);
+            INVARIANT(is_valid_locked());
             return 0;
         }
     return -ENFILE;
@@ -84,6 +104,7 @@ void kind_registry_remove(struct memkind *kind)
     /* With the lock: whoever holds it may be looking at the kind, which can be freed after this. */
     lock_acquire(&lock, LOCK_REGISTRY);
     if (kind_registry_has(kind)) {
+        INVARIANT(heap_of(kind) == NULL);
         tier_counts_forget(kind->partition);
         atomic_store_explicit(&kinds[kind->partition], NULL, memory_order_release);
     }
@@ -116,12 +137,6 @@ struct memkind *kind_registry_get(unsigned partition)
 void kind_registry_count_mixed(int change)
 {
     atomic_fetch_add(&mixed_kinds, change);
-}
-
-/* Other threads may read the heap while the kind gets one. */
-static struct heap *heap_of(const struct memkind *kind)
-{
-    return __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
 }
 
 static void visit_locked(unsigned partition, kind_registry_visit *visit, void *arg)

@@ -40,41 +40,19 @@ static ssize_t capacity(struct memkind *kind)
 
 static const struct kind_class fixed_class = {.capacity = capacity};
 
-/* priv of a fixed kind is its space. */
 int memkind_fixed_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
 {
-    int status = memkind_default_create(kind, ops, name);
+    int status = arena_kind_create(kind, ops, name, &fixed_class, fixed_store_create);
 
-    if (status != MEMKIND_SUCCESS)
-        return status;
-    if (kind_registry_add(kind, &fixed_class) != 0)
-        return MEMKIND_ERROR_TOOMANY;
-    status = MEMKIND_ERROR_MALLOC;
-    struct space *space = fixed_store_create(kind_registry_owner(kind));
-    if (space == NULL)
-        goto leave_registry;
-    status = arena_kind_attach(kind, space, NULL);
-    if (status != MEMKIND_SUCCESS)
-        goto destroy_space;
     /* Pages that one arena has no use for must be of use to all threads, as range_alloc() needs. */
-    arena_kind_use_one(kind);
-    kind->priv = space;
-    return status;
-
-destroy_space:
-    space_destroy(space);
-leave_registry:
-    kind_registry_remove(kind);
+    if (status == MEMKIND_SUCCESS)
+        arena_kind_use_one(kind);
     return status;
 }
 
 int memkind_fixed_destroy(struct memkind *kind)
 {
-    arena_kind_detach(kind);
-    space_destroy(kind->priv);
-    kind->priv = NULL;
-    kind_registry_remove(kind);
-    return memkind_default_destroy(kind);
+    return arena_kind_destroy(kind);
 }
 
 void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)

@@ -35,42 +35,14 @@ struct memkind_ops MEMKIND_PMEM_OPS =
              .get_arena = memkind_thread_get_arena, .finalize = memkind_pmem_destroy,
              .update_memory_usage_policy = memkind_arena_update_memory_usage_policy);
 
-static int create_in(const struct pmem_place *place, struct memkind *kind, struct memkind_ops *ops,
-                     const char *name)
-{
-    int status = memkind_default_create(kind, ops, name);
-
-    if (status != MEMKIND_SUCCESS)
-        return status;
-    if (kind_registry_add(kind, &place->class) != 0)
-        return MEMKIND_ERROR_TOOMANY;
-    status = MEMKIND_ERROR_MALLOC;
-    struct space *space = place->create(kind_registry_owner(kind));
-    if (space == NULL)
-        goto leave_registry;
-    kind->priv = space;
-    status = arena_kind_attach(kind, space, NULL);
-    if (status == MEMKIND_SUCCESS)
-        return status;
-    kind->priv = NULL;
-    space_destroy(space);
-leave_registry:
-    kind_registry_remove(kind);
-    return status;
-}
-
 int memkind_pmem_create(struct memkind *kind, struct memkind_ops *ops, const char *name)
 {
-    return create_in(&pmem_file, kind, ops, name);
+    return arena_kind_create(kind, ops, name, &pmem_file.class, pmem_file.create);
 }
 
 int memkind_pmem_destroy(struct memkind *kind)
 {
-    arena_kind_detach(kind);
-    space_destroy(kind->priv);
-    kind->priv = NULL;
-    kind_registry_remove(kind);
-    return memkind_default_destroy(kind);
+    return arena_kind_destroy(kind);
 }
 
 void *memkind_pmem_mmap(struct memkind *kind, void *addr, size_t size)
@@ -138,7 +110,8 @@ int memkind_pmem_make(const struct pmem_place *place, const struct memkind_confi
 
     if (made == NULL)
         return MEMKIND_ERROR_MALLOC;
-    int status = create_in(place, made, &MEMKIND_PMEM_OPS, "memkind_pmem");
+    int status =
+        arena_kind_create(made, &MEMKIND_PMEM_OPS, "memkind_pmem", &place->class, place->create);
     if (status != MEMKIND_SUCCESS)
         goto free_kind;
     status = place->open(made, config, memory);

@@ -6,11 +6,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 #include "kinds/static_kinds.h"
 #include "memkind.h"
 #include "os/vm.h"
+#include "util/clock.h"
 #include "util/env.h"
 #include "util/log.h"
 
@@ -18,15 +18,7 @@
 
 static struct memory_nodes first;
 static _Atomic(const struct memory_nodes *) known = &first;
-static atomic_long scanned; /* when, in seconds */
-
-static long now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-    return time.tv_sec;
-}
+static _Atomic int64_t scanned; /* when, in seconds */
 
 static void scan(struct memory_nodes *nodes)
 {
@@ -43,7 +35,7 @@ static void scan(struct memory_nodes *nodes)
 
 static void scan_first(void)
 {
-    atomic_store(&scanned, now());
+    atomic_store(&scanned, clock_coarse_seconds());
     scan(&first);
     if (first.dax_error == -EINVAL)
         log_error("MEMKIND_DAX_KMEM_NODES is not a list of nodes that have memory, such as 1-3,5");
@@ -78,8 +70,8 @@ static void scan_and_publish(void)
 void node_choice_refresh(void)
 {
     (void)node_choice_nodes();
-    long last = atomic_load(&scanned);
-    long time = now();
+    int64_t last = atomic_load(&scanned);
+    int64_t time = clock_coarse_seconds();
 
     if (time != last && atomic_compare_exchange_strong(&scanned, &last, time))
         scan_and_publish();

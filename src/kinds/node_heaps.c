@@ -7,10 +7,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "kinds/kind_registry.h"
 #include "kinds/node_kind.h"
+#include "util/clock.h"
+#include "util/invariant.h"
 #include "util/lock.h"
 #include "util/log.h"
 
@@ -31,7 +32,7 @@ static struct part whole;
 static struct node_heaps {
     _Atomic(struct part *) here[NUMA_NUM_NODES]; /* by node of the processor */
     _Atomic(struct part *) parts;
-    atomic_long failed; /* when nodes were last missing, in seconds */
+    _Atomic int64_t failed; /* when nodes were last missing, in seconds */
     memkind_mem_usage_policy policy;
 } heaps[MEMKIND_NUM_BASE_KIND];
 
@@ -46,14 +47,6 @@ void node_heaps_before_fork(void)
 void node_heaps_after_fork(void)
 {
     lock_release(&lock);
-}
-
-static long now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-    return time.tv_sec;
 }
 
 /* -- Parts ------------------------------------------------------------------------------------- */
@@ -106,6 +99,7 @@ static struct part *find_or_make(struct memkind *kind, const struct node_set *no
     struct node_heaps *own = &heaps[kind->partition];
     struct part *newest = atomic_load(&own->parts);
 
+    INVARIANT(!node_set_is_empty(nodes));
     for (struct part *part = newest; part != NULL; part = part->next)
         if (memcmp(&part->nodes, nodes, sizeof(*nodes)) == 0)
             return part;
@@ -131,7 +125,7 @@ static struct part *part_locked(struct memkind *kind, const struct node_choice *
     if (choice->choose(node_choice_nodes(), from, &nodes) == MEMKIND_SUCCESS) {
         part = find_or_make(kind, &nodes);
     } else {
-        atomic_store(&own->failed, now());
+        atomic_store(&own->failed, clock_coarse_seconds());
         part = &nothing;
     }
     atomic_store_explicit(&own->here[from], part, memory_order_release);
@@ -149,7 +143,8 @@ static __attribute__((noinline)) struct memkind *part_slowly(struct memkind *kin
     if (seen == &whole)
         return kind;
     if (seen == &nothing) {
-        if (now() - atomic_load(&heaps[kind->partition].failed) < RETRY_AFTER_SECONDS)
+        if (clock_coarse_seconds() - atomic_load(&heaps[kind->partition].failed) <
+            RETRY_AFTER_SECONDS)
             return NULL;
         node_choice_refresh();
     }
