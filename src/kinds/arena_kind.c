@@ -21,16 +21,16 @@
 #include "util/log.h"
 
 #define ARENAS_PER_CPU    4u
-#define ARENAS_BY_DEFAULT 256u              /* at most, unless the environment asks for more */
+#define ARENAS_BY_DEFAULT 256u              /* at most, unless the environment sets more */
 #define ARENAS_AT_MOST    4096u             /* as many as jemalloc can number */
-#define ARENA_APPETITE    ((size_t)8 << 20) /* bytes of max_size for each arena */
+#define BYTES_PER_ARENA   ((size_t)8 << 20) /* of max_size, at least */
 
 _Static_assert(ADDRESS_MAP_FIRST_OWNER + KIND_REGISTRY_PARTITIONS <= THREAD_CACHE_HEAPS,
                "threads have no caches for the last kinds");
 
 /* -- How many arenas --------------------------------------------------------------------------- */
 
-/* The largest power of two that is not above n, which is not 0. */
+/* The largest power of two up to n. n is not 0. */
 static unsigned power_of_two_below(unsigned n)
 {
     return 1u << (31 - __builtin_clz(n));
@@ -45,7 +45,7 @@ int memkind_set_arena_map_len(struct memkind *kind)
         arenas = ARENAS_BY_DEFAULT;
     if (kind->ops->get_arena == memkind_bijective_get_arena)
         arenas = 1;
-    else if (kind != &static_kind_default) /* which has always worked whatever is wrong there */
+    else if (kind != &static_kind_default) /* the variable does not apply to it */
         err = env_uint("MEMKIND_ARENA_NUM_PER_KIND", 1, INT_MAX, &arenas);
     if (err == -EINVAL) {
         log_error("MEMKIND_ARENA_NUM_PER_KIND is not a number from 1 to %d", INT_MAX);
@@ -111,7 +111,8 @@ static int attach(struct memkind *kind, struct arena_kind *arena_kind, struct sp
     }
     if (space == NULL)
         kind_registry_count_mixed(1);
-    /* The program's own operations must not be passed over. */
+    /* The fast paths (memkind_arena_fast.h) call no operations: the program's own must be called.
+     */
     if (kind->ops->malloc != memkind_arena_malloc || kind->ops->free != memkind_arena_free)
         thread_own_close();
     publish(kind, heap);
@@ -171,7 +172,7 @@ int memkind_arena_create(struct memkind *kind, struct memkind_ops *ops, const ch
 
 void arena_kind_limit(struct memkind *kind, size_t max_size)
 {
-    size_t arenas = max_size / ARENA_APPETITE;
+    size_t arenas = max_size / BYTES_PER_ARENA;
 
     if (max_size == 0 || arenas >= kind->arena_map_len)
         return;

@@ -19,8 +19,8 @@ struct space;
 /* kind->heap points to the first member. */
 struct arena_kind {
     struct heap heap;
-    struct space *own_space;      /* where the kind has none in priv; else NULL */
-    struct arena_kind *inherited; /* in the child of a fork, what the kind had before; or NULL */
+    struct space *own_space;      /* of the heap, where that is not the kind's priv; else NULL */
+    struct arena_kind *inherited; /* in a child, the heap that the kind had before; NULL */
 };
 
 /*
@@ -34,10 +34,11 @@ int arena_kind_create(struct memkind *kind, struct memkind_ops *ops, const char 
 /* Ends such a kind, with all blocks and the space. */
 int arena_kind_destroy(struct memkind *kind);
 
-/* Lets the kind have no more arenas than max_size bytes can feed. Before the kind is used. */
+/* Limits the number of arenas to one for each 8 MiB of max_size, unless that is 0. Before the kind
+ * is used. */
 void arena_kind_limit(struct memkind *kind, size_t max_size);
 
-/* Lets the kind have one arena. Before the kind is used. */
+/* Limits the kind to one arena. Before the kind is used. */
 void arena_kind_use_one(struct memkind *kind);
 
 /* Whether the kind can allocate from the heap. */
@@ -46,16 +47,17 @@ static inline bool arena_kind_is_usable(const struct heap *heap)
     return heap != NULL && !heap_is_inherited(heap);
 }
 
-/* The kind's heap as it is: NULL or inherited, too. Thread-safe. */
+/* The kind's heap, which may be inherited; NULL where the kind has none. Thread-safe. */
 static inline struct heap *arena_kind_peek(const struct memkind *kind)
 {
     return __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
 }
 
-/* Gives the kind its heap, as the first use does. NULL with errno ENOMEM where it gets none. */
+/* Makes the heap that the kind can allocate from. NULL with errno ENOMEM. Thread-safe. */
 struct heap *arena_kind_make_heap(struct memkind *kind);
 
-/* The heap that the kind can allocate from, made where need be; NULL with errno. Thread-safe. */
+/* The heap that the kind can allocate from, made at the kind's first use. NULL with errno ENOMEM.
+ * Thread-safe. */
 static inline struct heap *arena_kind_heap(struct memkind *kind)
 {
     struct heap *heap = arena_kind_peek(kind);
@@ -67,12 +69,12 @@ static inline struct heap *arena_kind_heap(struct memkind *kind)
  */
 void *memkind_arena_aligned_alloc(struct memkind *kind, size_t size, size_t alignment);
 
-/* Does what the first use of the kind does. errno is kept. Thread-safe. */
+/* Makes the kind's heap, if it has none to allocate from. errno is kept. Thread-safe. */
 void arena_kind_ready(struct memkind *kind);
 
-/* Gives back what the kind's heap holds and no block uses. errno is kept. Thread-safe. */
+/* Releases memory that the kind's heap holds and no block uses. errno is kept. Thread-safe. */
 void arena_kind_purge(struct memkind *kind);
 
-/* Around fork(2), in this thread: kinds get no heaps meanwhile. */
+/* Around fork(2), in the thread that forks: no kind gets a heap meanwhile. */
 void arena_kind_before_fork(void);
 void arena_kind_after_fork(void);

@@ -34,7 +34,7 @@ int memkind_arena_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value
     struct jemalloc_stats stats = {0};
     struct heap *heap = arena_kind_peek(kind);
 
-    /* A kind that was never used has nothing, nor has one that is still the parent's. */
+    /* A kind without a heap, or with an inherited heap, has allocated nothing. */
     if (arena_kind_is_usable(heap) && heap_stats_get(heap, &stats) != 0)
         return MEMKIND_ERROR_RUNTIME;
     return stats_select(&stats, stat, value);
@@ -61,7 +61,7 @@ int memkind_arena_get_slab(struct memkind *kind, const void *ptr, struct memkind
     return MEMKIND_SUCCESS;
 }
 
-/* Reading some other names does something. */
+/* jemalloc has other names, and reading some of them changes its state. */
 static bool is_number(const char *name)
 {
     static const char *const known[] = {"stats.", "arenas.n", "arenas.page", "arenas.bin.",
@@ -73,8 +73,8 @@ static bool is_number(const char *name)
     return false;
 }
 
-/* What follows the arena's number; NULL where there is none in the name. */
-static const char *behind_arena(const char *name)
+/* The part of the name after the number of an arena; NULL where the name has no such number. */
+static const char *after_arena(const char *name)
 {
     static const char prefix[] = "stats.arenas.";
 
@@ -85,7 +85,7 @@ static const char *behind_arena(const char *name)
     return digits != 0 && name[digits] == '.' ? name + digits + 1 : NULL;
 }
 
-/* A kind that was never used has nothing, nor has one that is still the parent's. */
+/* 0 for a kind without a heap or with an inherited heap, which has allocated nothing. */
 static uint64_t sum(struct memkind *kind, const char *name)
 {
     const struct heap *heap = kind != NULL ? arena_kind_peek(kind) : NULL;
@@ -95,14 +95,14 @@ static uint64_t sum(struct memkind *kind, const char *name)
 
 int memkind_arena_get_number(struct memkind *kind, const char *name, uint64_t *value, size_t *size)
 {
-    const char *of_arena = behind_arena(name);
+    const char *of_arena = after_arena(name);
 
     if (!is_number(name))
         return MEMKIND_ERROR_INVALID;
     if (of_arena == NULL)
         return jemalloc_ctl_number(name, value, size) == 0 ? MEMKIND_SUCCESS
                                                            : MEMKIND_ERROR_INVALID;
-    /* Arena 0, the default heap's, is always there, and knows all names. */
+    /* Arena 0 always exists: it tells whether there is a number of that name, and its size. */
     if (jemalloc_ctl_arena_number(0, of_arena, value, size) != 0)
         return MEMKIND_ERROR_INVALID;
     *value = sum(kind, of_arena);

@@ -4,5 +4,5 @@
 
 #include "memkind/internal/memkind_private.h"
 
-/* Bytes, or -1 where it is not known. */
+/* As memkind_get_capacity(), which says what counts for which kind. Thread-safe. */
 ssize_t capacity_of_kind(struct memkind *kind);

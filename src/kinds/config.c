@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Configurations, from which kinds are made. */
+/* memkind_config: the settings of a kind that is to be created. */
 #include <stdlib.h>
 
 #include "memkind/internal/memkind_private.h"
 
 struct memkind_config *memkind_config_new(void)
 {
-    /* No path, size 0, the default policy and no prefaulting are all zero. */
+    /* All defaults are zero: no path, no limit, the default policy, no prefaulting. */
     return calloc(1, sizeof(struct memkind_config));
 }
 

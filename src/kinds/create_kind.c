@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Kinds by the properties of their memory: each is one of the library's. */
+/* memkind_create_kind(): the kind of the library with the requested properties. */
 #include "kinds/create_kind.h"
 
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Kinds by the properties of their memory. */
+/* Kinds of the library by the properties of their memory. */
 #pragma once
 
 #include "memkind.h"

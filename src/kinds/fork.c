@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What happens to the kinds when the process forks.
+ * The handlers of fork(2), all of them, in order.
  *
- * The file of a kind is shared by parent and child, jemalloc's metadata is not: were both to go on
- * allocating, they would hand out the same memory. So an inherited kind belongs to the parent. All
- * that is done at the fork is to count it (fork_generation), and to close the thread's caches; each
- * kind is seen to when the child first needs it:
+ * Parent and child share the file of a kind, but not jemalloc's metadata. If both went on
+ * allocating, both would hand out the same memory. So an inherited kind belongs to the parent. The
+ * handlers count the fork (fork_generation) and close the caches of the thread. All else happens
+ * when the child first uses a kind (inherit.h):
  *
  *    allocation   the kind gets a file, address space and arenas of the child's own
- *    free         of an inherited block: nothing
- *    realloc      of an inherited block that is to grow: a new block, and the contents copied
- *    destroy      unmaps, closes, and forgets; nothing is given back to the file
+ *    free         an inherited block stays as it is
+ *    realloc      an inherited block that must grow is copied to a new block
+ *    destroy      the child unmaps and closes the file; the file space stays the parent's
  *
- * Kinds in private memory are copied by the fork, and used on; so are those that children get a
- * copy of (fork_snapshot).
+ * The kernel copies kinds in private memory, which the child goes on using. The child also goes on
+ * using kinds of which it gets a copy (fork_snapshot.h).
  *
- * fork(2) leaves the child with one thread, and locks that others held, held for ever. So the
- * thread that forks first acquires, in the order of their ranks, the locks that the child goes on
- * using. Then it closes the gate to jemalloc (heap/fork_gate.h), and last makes the copies, which
- * no other thread can change any more. Locks of a higher rank than jemalloc's are made anew in the
- * child.
+ * The child has one thread, and locks that other threads held stay held. So the thread that forks
+ * first acquires the locks that the child goes on using, in the order of their ranks. Then it
+ * closes the gate to jemalloc (heap/fork_gate.h), and last makes the copies, which no other thread
+ * can change any more. Locks of a higher rank than jemalloc's are made anew in the child.
  *
  * All of this is one set of handlers for pthread_atfork(3), registered when the library is loaded,
  * before constructors of a default priority run. Handlers that the program registers later thus run
@@ -73,7 +72,7 @@ static void release_locks(bool in_child)
     node_heaps_after_fork();
 }
 
-/* What belongs to threads of the parent, or counts for the parent alone. */
+/* Resets the state that belongs to the parent's threads. */
 static void forget_parent(void)
 {
     fork_generation++;

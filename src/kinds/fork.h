@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What happens to the kinds when the process forks. */
+/* The handlers of fork(2). */
 #pragma once
 
 /*
- * Registers the handlers, unless the library has done so when it was loaded. 0, or -ENOMEM: then a
- * child would take what it inherits for its own, and there must be no kind that processes share.
- * Thread-safe.
+ * Registers the handlers, unless that was done when the library was loaded. 0 or -ENOMEM. Without
+ * handlers a child would use inherited kinds as its own, so there must be no kind whose memory
+ * processes share. Thread-safe.
  */
 int fork_install(void);

@@ -21,7 +21,8 @@ static struct heap *heap_of(const struct memkind *kind)
     return kind != NULL ? __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE) : NULL;
 }
 
-/* Calls it for each kind that children get a copy of; the registry is held still. */
+/* Calls `call` for each kind that children get a copy of. No kind comes or goes: fork.c holds the
+ * lock of the registry. */
 static void for_each(void (*call)(struct memkind *kind))
 {
     if (!space_snapshot_is_enabled_for_any())
@@ -35,7 +36,7 @@ static void for_each(void (*call)(struct memkind *kind))
     }
 }
 
-/* The same in a handler: fork(2) is no cancellation point, and nobody sees its handlers' errno. */
+/* The same in a fork handler: no cancellation point, and errno is kept. */
 static void handle_each(void (*call)(struct memkind *kind))
 {
     int saved_errno = errno;
@@ -46,7 +47,7 @@ static void handle_each(void (*call)(struct memkind *kind))
     errno = saved_errno;
 }
 
-/* NULL for what is still an ancestor's: it goes on changing. */
+/* The space of the kind; NULL where that is an ancestor's, which goes on changing the space. */
 static struct space *space_to_copy(const struct memkind *kind)
 {
     struct heap *heap = heap_of(kind);

@@ -12,8 +12,8 @@ void fork_snapshot_before(void);
 void fork_snapshot_in_parent(void);
 void fork_snapshot_in_child(void);
 
-/* In the child, when all locks are free again: makes the copies the child's own heaps. */
+/* In the child, when fork.c holds no lock any longer: lets the kinds allocate from the copies. */
 void fork_snapshot_adopt(void);
 
-/* What became of the kind's copy at the last fork(2). */
+/* As memkind_get_snapshot(). */
 memkind_snapshot fork_snapshot_of(const struct memkind *kind);

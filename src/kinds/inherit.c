@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the child of a fork has of its parent's kinds. */
+/* The kinds of the parent in the child of a fork. */
 #include "kinds/inherit.h"
 
 #include <stdlib.h>
@@ -12,9 +12,9 @@
 
 /* -- Heaps ------------------------------------------------------------------------------------- */
 
-/* Makes a heap over the space, with the settings of the inherited one. */
-static struct arena_kind *new_like(struct memkind *kind, struct space *space,
-                                   struct arena_kind *inherited)
+/* A heap over the space, with the settings of the inherited heap; NULL. */
+static struct arena_kind *create_like(struct memkind *kind, struct space *space,
+                                      struct arena_kind *inherited)
 {
     struct arena_kind *arena_kind = calloc(1, sizeof(*arena_kind));
     bool conservative = atomic_load(&inherited->heap.space->exact);
@@ -38,7 +38,7 @@ free_kind:
     return NULL;
 }
 
-/* All heaps that stayed behind are ancestors', over stores that are shared with them. */
+/* Each heap belongs to an ancestor, which shares the store. */
 static bool are_shared(const struct arena_kind *older)
 {
     while (older != NULL && heap_is_inherited(&older->heap) && space_is_shared(older->heap.space))
@@ -46,8 +46,8 @@ static bool are_shared(const struct arena_kind *older)
     return older == NULL;
 }
 
-/* A heap over a store of this process's own, beside the inherited one; NULL. */
-static struct heap *renew_heap(struct memkind *kind, struct arena_kind *inherited)
+/* A heap over a store of this process's own, which keeps the inherited heap; NULL. */
+static struct heap *renew(struct memkind *kind, struct arena_kind *inherited)
 {
     struct space *old = inherited->heap.space;
     struct space *fresh;
@@ -58,7 +58,7 @@ static struct heap *renew_heap(struct memkind *kind, struct arena_kind *inherite
                   errno_text(-err));
         return NULL;
     }
-    struct arena_kind *arena_kind = new_like(kind, fresh, inherited);
+    struct arena_kind *arena_kind = create_like(kind, fresh, inherited);
     if (arena_kind == NULL) {
         space_destroy(fresh);
         return NULL;
@@ -75,7 +75,7 @@ struct heap *inherit_take_over(struct memkind *kind)
     struct heap *heap = kind->heap;
 
     if (heap->space != NULL && space_is_shared(heap->space))
-        return renew_heap(kind, (struct arena_kind *)heap);
+        return renew(kind, (struct arena_kind *)heap);
     heap_adopt(heap);
     return heap;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The tables of operations of the library's kinds: each names what is particular to it, and these
- * macros add what it shares with the others.
+ * Tables of operations of the library's kinds. A table names the operations of its kind alone, and
+ * these macros add those that kinds share.
  */
 #pragma once
 
@@ -9,8 +9,8 @@
 #include "memkind/internal/memkind_default.h"
 
 /*
- * A kind with a heap. PREFIX_malloc and its like allocate and count; further members follow, as
- * `.create = ...`. The operations on a block find its kind by the address.
+ * Of a kind with a heap, with the functions PREFIX_malloc, PREFIX_calloc, PREFIX_posix_memalign,
+ * PREFIX_realloc and PREFIX_get_stat. Initializers of further members follow: `.create = ...`.
  */
 #define KIND_OPS(PREFIX, ...)                                                                 \
     {                                                                                         \
@@ -21,7 +21,7 @@
         __VA_ARGS__                                                                           \
     }
 
-/* The same in anonymous memory. */
+/* Of a kind in anonymous memory, also with PREFIX_update_memory_usage_policy. */
 #define ANONYMOUS_KIND_OPS(PREFIX, ...)                                            \
     KIND_OPS(PREFIX, .create = memkind_arena_create, .mmap = memkind_default_mmap, \
              .finalize = memkind_arena_destroy,                                    \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* All kinds by their partition, and from an address to its kind. */
+/* The table of all kinds, and the way from an address to its kind. */
 #include "kinds/kind_registry.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ static _Atomic(struct memkind *) kinds[PARTITIONS] = {
 #define ENTER_KIND(NAME, LOWER, ...) [MEMKIND_PARTITION_##NAME] = &static_kind_##LOWER,
     STATIC_KINDS(ENTER_KIND)};
 
-/* NULL: kind_class_bound. Written before the kind is entered. */
+/* NULL: kind_class_bound. Written before the entry of `kinds`. */
 static const struct kind_class *classes[PARTITIONS] = {
     [MEMKIND_PARTITION_DEFAULT] = &kind_class_all_memory,
     [MEMKIND_PARTITION_INTERLEAVE] = &kind_class_all_memory,
@@ -32,10 +32,11 @@ static const struct kind_class *classes[PARTITIONS] = {
     [MEMKIND_PARTITION_HBW_GBTLB] = &kind_class_gbtlb,
 };
 
-/* Kinds whose blocks lie in granules that the address map calls mixed, beside the default heap. */
+/* Number of kinds with memory from hooks of the program: the address map does not tell their blocks
+ * from those of the default heap. */
 static atomic_int mixed_kinds;
 
-/* The kinds that parts are of. */
+/* The kind of each part. */
 static struct memkind *kinds_of_parts[KIND_REGISTRY_PARTS];
 
 /* Other threads may read the heap while the kind gets one. */
@@ -44,7 +45,7 @@ static struct heap *heap_of(const struct memkind *kind)
     return __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE);
 }
 
-/* Each kind knows its partition. */
+/* Each kind has the number of its partition. */
 static bool is_valid_locked(void)
 {
     for (unsigned i = 0; i < PARTITIONS; i++) {
@@ -83,7 +84,7 @@ int kind_registry_add_part(struct memkind *part, struct memkind *kind)
 {
     lock_acquire(&lock, LOCK_REGISTRY);
     int err = add_locked(part, NULL, KIND_REGISTRY_FIRST_PART, PARTITIONS);
-    /* Read for blocks only, of which there are none yet. */
+    /* Only threads that have a block of the part read the entry, and there is no block yet. */
     if (err == 0)
         kinds_of_parts[part->partition - KIND_REGISTRY_FIRST_PART] = kind;
     lock_release(&lock);
@@ -101,7 +102,7 @@ void kind_registry_remove(struct memkind *kind)
 {
     if (kind_registry_is_static(kind))
         return;
-    /* With the lock: whoever holds it may be looking at the kind, which can be freed after this. */
+    /* A visitor may use the kind until the lock is free. The caller frees the kind after this. */
     lock_acquire(&lock, LOCK_REGISTRY);
     if (kind_registry_has(kind)) {
         INVARIANT(heap_of(kind) == NULL);
@@ -195,7 +196,7 @@ static void check_arena(struct memkind *kind, struct heap *heap, void *arg)
         search->found = kind;
 }
 
-/* The kind whose arena this is: one of the program's hooks, or else the default heap. */
+/* The kind that has the arena: one with hooks of the program, or else the default kind. */
 static struct memkind *kind_of_arena(unsigned arena)
 {
     struct arena_search search = {.arena = arena, .found = &static_kind_default};
@@ -223,7 +224,7 @@ struct memkind *kind_registry_kind_of(const void *ptr)
     return jemalloc_ctl_arena_of(ptr, &arena) == 0 ? kind_of_arena(arena) : &static_kind_default;
 }
 
-/* Apart, so that the usual way needs no stack frame. */
+/* Not inlined, so that the caller needs no stack frame. */
 static __attribute__((noinline)) struct memkind *detect_in_mixed(const void *ptr)
 {
     unsigned owner = owner_of(ptr);
@@ -231,8 +232,8 @@ static __attribute__((noinline)) struct memkind *detect_in_mixed(const void *ptr
 
     if (owner >= ADDRESS_MAP_FIRST_OWNER)
         return kind_registry_get(owner - ADDRESS_MAP_FIRST_OWNER);
-    /* jemalloc may be asked only where it has had memory nearby, or it follows a pointer that is
-     * not there. */
+    /* jemalloc_ctl_arena_of() crashes for an address in a GiB in which jemalloc never had memory.
+     */
     if (owner == ADDRESS_MAP_NONE || jemalloc_ctl_arena_of(ptr, &arena) != 0)
         return NULL;
     return kind_of_arena(arena);
@@ -242,7 +243,7 @@ struct memkind *kind_registry_detect(const void *ptr)
 {
     unsigned owner = address_map_owner(ptr);
 
-    /* Owners are partitions of kinds that have memory: no need to look for others. */
+    /* Such an owner is the partition of a kind with memory: its entry is valid. */
     if (__builtin_expect(owner >= ADDRESS_MAP_FIRST_OWNER, 1)) {
         unsigned partition = owner - ADDRESS_MAP_FIRST_OWNER;
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All kinds by their partition, and from an address to its kind.
+ * The table of all kinds, and the way from an address to its kind.
  *
- * Partitions below MEMKIND_NUM_BASE_KIND are for the kinds that are part of the library;
- * MEMKIND_MAX_KIND more are for those that the program makes, and KIND_REGISTRY_PARTS for parts of
- * the library's kinds, which the program does not see. A partition is free again when its kind is
- * removed. Reading takes no lock.
+ * A partition is an entry of the table. The lowest MEMKIND_NUM_BASE_KIND are those of the library's
+ * kinds, MEMKIND_MAX_KIND more those of kinds that the program creates, and KIND_REGISTRY_PARTS
+ * those of parts of the library's kinds (node_heaps.h), which the program does not get. A partition
+ * is free again when its kind is removed. Readers take no lock.
  */
 #pragma once
 
@@ -25,12 +25,14 @@ struct kind_class;
 int kind_registry_add(struct memkind *kind, const struct kind_class *class);
 
 /*
- * Gives a free partition to a part of a kind of the library: kind_registry_detect() answers with
- * the kind for its blocks, kind_registry_kind_of() with the part. 0 or -ENFILE. Thread-safe.
+ * Gives a free partition to a part of a kind of the library. For the part's blocks,
+ * kind_registry_detect() returns the kind and kind_registry_kind_of() the part. 0 or -ENFILE.
+ * Thread-safe.
  */
 int kind_registry_add_part(struct memkind *part, struct memkind *kind);
 
-/* Takes a kind that was added out again; for a kind of the library, nothing. Thread-safe. */
+/* Frees the partition of a kind that has no heap; no effect on a kind of the library. Thread-safe.
+ */
 void kind_registry_remove(struct memkind *kind);
 
 /* The kind's class; kind_class_bound for a kind that holds no partition. */
@@ -42,13 +44,13 @@ bool kind_registry_has(const struct memkind *kind);
 /* Whether the kind is part of the library. */
 bool kind_registry_is_static(const struct memkind *kind);
 
-/* The kind of the library that the kind is a part of, or else the kind itself. */
+/* The kind of the library that has the kind as a part; else the kind itself. */
 struct memkind *kind_registry_whole(struct memkind *kind);
 
-/* The kind of a partition, or NULL. Any number is allowed. */
+/* The kind of a partition; NULL. Any number is allowed. */
 struct memkind *kind_registry_get(unsigned partition);
 
-/* What the address map says of memory of this kind. */
+/* The number of the kind in the address map. */
 static inline unsigned kind_registry_owner(const struct memkind *kind)
 {
     return ADDRESS_MAP_FIRST_OWNER + kind->partition;
@@ -62,18 +64,18 @@ typedef void kind_registry_visit(struct memkind *kind, struct heap *heap, void *
 void kind_registry_each_heap(kind_registry_visit *visit, void *arg);
 void kind_registry_visit_heap(unsigned partition, kind_registry_visit *visit, void *arg);
 
-/* Takes the heap from its kind, so that no other thread finds it there; NULL where it has none. */
+/* Sets the heap of the kind to NULL and returns the former heap, which no visitor uses any more. */
 struct heap *kind_registry_take_heap(struct memkind *kind);
 
-/* The kind, or part of one, that the block at ptr is of. ptr is a block of this library. */
+/* The kind or part that has the block at ptr, which is a block of this library. */
 struct memkind *kind_registry_kind_of(const void *ptr);
 
-/* The same for any address: NULL where it is not in memory of this library. */
+/* The kind that has memory at ptr, any address; NULL. */
 struct memkind *kind_registry_detect(const void *ptr);
 
-/* Around fork(2), in this thread: hold the table still. */
+/* Around fork(2), in the thread that forks: the table does not change meanwhile. */
 void kind_registry_before_fork(void);
 void kind_registry_after_fork(void);
 
-/* Says that a kind with memory from the program's own hooks is there (+1) or gone (-1). */
+/* Counts a kind with memory from hooks of the program: +1 for a new kind, -1 at its end. */
 void kind_registry_count_mixed(int change);

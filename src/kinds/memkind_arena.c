@@ -20,17 +20,17 @@ static void *alloc(struct memkind *kind, size_t size, size_t alignment, bool zer
 {
     struct heap *heap = arena_kind_heap(kind);
 
-    /* A block of no size, where the kind allows it, is one of the smallest size. */
+    /* A request of 0 bytes, where the kind allows that, gets the smallest block. */
     return heap == NULL ? NULL : heap_alloc(heap, size != 0 ? size : 1, alignment, zero);
 }
 
-/* Apart, so that the usual way needs no stack frame. */
+/* Not inlined, so that the caller needs no stack frame. */
 static __attribute__((noinline, cold)) void *malloc_slowly(struct memkind *kind, size_t size)
 {
     return memkind_default_refuses(kind, size) ? NULL : alloc(kind, size, 0, false);
 }
 
-/* Where a thread's variables are found by a call. */
+/* Where thread_own_near is not set, thread_own is found by a call. */
 static __attribute__((noinline)) void *malloc_far(struct memkind *kind, size_t size)
 {
     if (thread_own_near.sizes == 0 && size - 1 < SIZE_CLASS_LARGEST) {
@@ -71,16 +71,16 @@ int memkind_arena_posix_memalign(struct memkind *kind, void **memptr, size_t ali
 }
 
 /*
- * The heap that a block of the kind goes back to; NULL where the kind has operations of its own for
- * that. The registry names the default kind for an address that it does not know, and that kind may
- * have no heap yet.
+ * The heap of a block of the kind; NULL where the kind has no heap but operations of its own. For
+ * an unregistered address, kind_registry_kind_of() returns the default kind, which may have no heap
+ * yet.
  */
 static struct heap *heap_of_block(struct memkind *kind)
 {
     return kind->heap != NULL || kind == &static_kind_default ? arena_kind_heap(kind) : NULL;
 }
 
-/* Frees the block by its kind's own operations, or passes its heap to `free_to`. */
+/* Calls free_to for a block of a heap, else the free operation of the block's kind. */
 static inline void free_with(void *ptr, void (*free_to)(struct heap *heap, void *ptr))
 {
     if (ptr == NULL)
@@ -100,7 +100,7 @@ static __attribute__((noinline, cold)) void free_slowly(void *ptr)
     free_with(ptr, heap_free);
 }
 
-/* Where a thread's variables are found by a call. */
+/* Where thread_own_near is not set, thread_own is found by a call. */
 static __attribute__((noinline)) void free_far(void *ptr)
 {
     if (thread_own_near.blocks == 0 && address_map_has(ptr) &&
@@ -144,7 +144,7 @@ void memkind_arena_free_uncached(struct memkind *kind, void *ptr)
     free_with(ptr, heap_free_uncached);
 }
 
-/* A block of an ancestor's is large enough, or is copied. */
+/* Of a block that belongs to an ancestor: the same block where it is large enough, else a copy. */
 static void *realloc_inherited(struct memkind *kind, void *ptr, size_t size)
 {
     size_t usable = heap_usable_size(ptr);
