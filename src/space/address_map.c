@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which heap an address belongs to. */
+/* The table of owners of addresses. */
 #include "space/address_map.h"
 
 #include <errno.h>
@@ -24,8 +24,8 @@ int address_map_covers(const void *base, size_t size)
 /* -- Memory ------------------------------------------------------------------------------------ */
 
 /*
- * Maps the tables, once. Without a lock: a fork by another thread could leave it held. Whoever
- * comes second gives back what it has mapped.
+ * Maps the tables once. No lock, since a fork by another thread could leave a lock held: the second
+ * of two threads unmaps its tables.
  */
 int address_map_begin(void)
 {
@@ -66,7 +66,7 @@ int address_map_open(const void *base, size_t size)
     return err == 0 ? open_bytes(&tables->classes[first], count * sizeof(tables->classes[0])) : err;
 }
 
-/* The same with granules of which no class is noted here. */
+/* The same for marks: entries of `owners` and `beside`. */
 static int open_for_marks(size_t first, size_t count)
 {
     int err = address_map_begin();
@@ -94,7 +94,7 @@ static void mark_ranges(_Atomic uint16_t *entry, _Atomic uint16_t *beside)
 {
     uint16_t owner = atomic_load(entry);
 
-    /* What is beside must be known by the time that readers look for it. */
+    /* `beside` first: a reader that finds the mark reads `beside`. */
     do {
         if (owner == ADDRESS_MAP_RANGES)
             break;
@@ -113,7 +113,7 @@ int address_map_mark_ranges(const void *base, size_t size)
     return err;
 }
 
-int address_map_note_mixed(const void *ptr)
+int address_map_enter_mixed(const void *ptr)
 {
     size_t granule = (uintptr_t)ptr >> ADDRESS_MAP_GRANULE_SHIFT;
     uint16_t none = ADDRESS_MAP_NONE;
@@ -127,7 +127,7 @@ int address_map_note_mixed(const void *ptr)
                                        ADDRESS_MAP_MIXED) ||
         none != ADDRESS_MAP_RANGES)
         return 0;
-    /* Ranges were there, or came at this moment. */
+    /* The granule has ranges, or has got them at this moment. */
     none = ADDRESS_MAP_NONE;
     atomic_compare_exchange_strong(&address_map_tables->beside[granule], &none, ADDRESS_MAP_MIXED);
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* DRAM for the records of one file space: a bump allocator over anonymous blocks. */
+/* Memory for the records of one space: a bump allocator over anonymous blocks. */
 #include "space/metadata.h"
 
 #include <stdint.h>
@@ -12,7 +12,7 @@
 #define BLOCK_SIZE ((size_t)64 * 1024)
 #define ALIGNMENT  ((size_t)16)
 
-/* Most spaces need just one block. */
+/* Most spaces take one block. */
 static struct mapping_cache spare_blocks = MAPPING_CACHE_INITIALIZER;
 
 struct metadata_block {
@@ -32,7 +32,7 @@ static struct metadata_block *new_block(size_t payload)
     return block;
 }
 
-/* Of a block that is kept for other spaces, all bytes have to be zero. */
+/* `used`: the bytes that may not be zero, as all of a cached block must be. */
 static void free_block(struct metadata_block *block, size_t used)
 {
     size_t size = block->size;

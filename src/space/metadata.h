@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * DRAM for the records of one file space: taken piece by piece, given back all at once.
+ * Memory for the records of one space: taken piece by piece, given back all at once.
  *
- * It comes from mmap(2) and not from malloc(3), because it is needed inside the allocator's own
- * hooks, and the process's malloc may be this library.
+ * The memory comes from mmap(2). malloc(3) cannot be called in the hooks of the allocator, and may
+ * be this library.
  */
 #pragma once
 
@@ -14,11 +14,11 @@ struct metadata {
     size_t used;                   /* bytes of the newest block that are taken */
 };
 
-/* size zeroed bytes, aligned to 16; NULL where there is no memory. The caller locks. */
+/* Returns size bytes of zero, aligned to 16; NULL where there is no memory. The caller locks. */
 void *metadata_take(struct metadata *metadata, size_t size);
 
-/* In the child of a fork. */
+/* Call in the child of a fork. */
 void metadata_after_fork(void);
 
-/* Gives back everything that was taken. */
+/* Gives back all pieces. */
 void metadata_release(struct metadata *metadata);

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The size class of the blocks that begin in each page: one byte for 4 KiB of address space, so
- * that a free needs neither a lock nor a walk through the allocator's own structures to know how
- * large its block is.
+ * that a free finds the size of its block without a lock and without jemalloc's structures.
  *
- * A byte is right for every block that is handed out, since it is written before: blocks that begin
- * in one page lie in one slab and are of one class, and a block that is large or of no class has
- * its first page to itself. It says nothing while no block is. 0 means no class.
+ * Blocks that begin in one page lie in one slab and have one class; a block that is large or of no
+ * class has its first page to itself. The byte is written before a block is handed out, and has no
+ * meaning while no block begins in the page. 0 means no class.
  *
- * A range that the program brought along has bytes of its own, unless it lies in memory that has
- * bytes already: the pages of its blocks are then within one block of that memory.
+ * A range of the program has bytes of its own, unless the range lies in memory that has bytes
+ * already: then the range is within one block of that memory.
  */
 #pragma once
 
@@ -24,17 +23,17 @@
 #define PAGE_MAP_PAGE          ((size_t)1 << PAGE_MAP_PAGE_SHIFT)
 #define PAGE_MAP_GRANULE_PAGES (ADDRESS_MAP_GRANULE >> PAGE_MAP_PAGE_SHIFT)
 
-/* How many bytes a piece of address space needs. */
+/* Returns how many bytes a piece of address space takes. */
 static inline size_t page_map_bytes(size_t size)
 {
     return size >> PAGE_MAP_PAGE_SHIFT;
 }
 
-/* Makes `bytes`, all zero, those of [base, base + size), for which address_map_open() was called;
- * NULL takes them away. */
+/* Makes `bytes`, all zero, the bytes of [base, base + size), for which address_map_open() was
+ * called. NULL: the addresses have no bytes. */
 void page_map_set(const void *base, size_t size, uint8_t *bytes);
 
-/* The byte of ptr's page; NULL where there is none. Any ptr is allowed. */
+/* Returns the byte of ptr's page; NULL where there is none. Any ptr is allowed. */
 static inline _Atomic uint8_t *page_map_at(const void *ptr)
 {
     if (__builtin_expect(!address_map_has(ptr), 0))
@@ -46,7 +45,7 @@ static inline _Atomic uint8_t *page_map_at(const void *ptr)
     return bytes + ((uintptr_t)ptr >> PAGE_MAP_PAGE_SHIFT) % PAGE_MAP_GRANULE_PAGES;
 }
 
-/* The class of the block at ptr, 0 where it has none. Thread-safe, lock-free. */
+/* Returns the class of the block at ptr; 0: none. Thread-safe, lock-free. */
 static inline unsigned page_map_get(const void *ptr)
 {
     const _Atomic uint8_t *byte = page_map_at(ptr);
@@ -54,7 +53,7 @@ static inline unsigned page_map_get(const void *ptr)
     return byte == NULL ? 0 : atomic_load_explicit(byte, memory_order_relaxed);
 }
 
-/* The same for ptr of which address_map_has(), 0 where it lies in a range. */
+/* The same where address_map_has(ptr); 0 for a block in a range. */
 static inline const _Atomic uint8_t *page_map_at_owned(const void *ptr)
 {
     const _Atomic uint8_t *bytes =
@@ -65,7 +64,7 @@ static inline const _Atomic uint8_t *page_map_at_owned(const void *ptr)
     return bytes + ((uintptr_t)ptr >> PAGE_MAP_PAGE_SHIFT) % PAGE_MAP_GRANULE_PAGES;
 }
 
-/* A byte. Compilers extend what they load atomically by an instruction of its own. */
+/* Reads a byte. After an atomic load, compilers extend the byte by one more instruction. */
 static inline unsigned page_map_read(const _Atomic uint8_t *byte)
 {
 #if defined(__x86_64__) && !defined(ADDRESS_MAP_SANITIZED)
@@ -82,8 +81,7 @@ static inline unsigned page_map_get_owned(const void *ptr)
     return byte == NULL ? 0 : atomic_load_explicit(byte, memory_order_relaxed);
 }
 
-/* Notes the class of a block that is about to be handed out. Where nothing changes, nothing is
- * written. */
+/* Records the class of a block that is about to be handed out. Does not write an equal value. */
 static inline void page_map_put(const void *ptr, unsigned size_class)
 {
     _Atomic uint8_t *byte = page_map_at(ptr);

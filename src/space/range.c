@@ -32,7 +32,7 @@ int range_open(struct range *range, char *base, size_t size)
     return 0;
 }
 
-/* What holds whenever the lock is free. */
+/* Whether the members agree. The caller holds the lock, or no other thread has the range. */
 static bool is_valid_locked(const struct range *range)
 {
     size_t used = range->pages != 0 ? page_bitmap_count(range->used, 0, range->pages) : 0;
@@ -56,7 +56,7 @@ static void unlock_range(const struct range *range)
 
 /* -- Pages ------------------------------------------------------------------------------------- */
 
-/* The next page from `at` on whose address is aligned. */
+/* Returns the first page from `at` on whose address is aligned. */
 static size_t align(const struct range *range, size_t at, size_t alignment)
 {
     size_t page = range->space->page;
@@ -64,7 +64,7 @@ static size_t align(const struct range *range, size_t at, size_t alignment)
     return at + align_rest((uintptr_t)range->base + at * page, alignment) / page;
 }
 
-/* Where the lowest run of so many free pages begins; range->pages where there is none. */
+/* Returns the begin of the lowest run of so many free pages; range->pages where there is none. */
 static size_t find_locked(struct range *range, size_t count, size_t alignment)
 {
     size_t at = page_bitmap_next_clear(range->used, range->lowest, range->pages);

@@ -3,9 +3,9 @@
  * A space that is one run of pages, all there from the beginning: memory of the program, or a part
  * of a device. Pages are handed out and taken back, lowest first.
  *
- * Pages of one range may be handed out to one arena only: then runs that meet may always be seen as
- * one, whoever cut them. The records are elsewhere, and no content of the memory is assumed. The
- * space's lock guards the pages, and its counter of bytes held counts those handed out.
+ * The pages go to one arena, so that jemalloc may merge any neighbours. The records lie outside the
+ * memory, whose contents do not matter. The lock of the space guards the pages, and the space's
+ * bytes held are those of pages handed out.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct range {
     struct space *space;
     char *base;     /* of the first page; NULL while there is no memory */
     size_t pages;   /* of the space's size */
-    size_t lowest;  /* no page below is free */
+    size_t lowest;  /* all pages below are handed out */
     uint64_t *used; /* pages that are handed out */
 };
 
@@ -31,10 +31,10 @@ void range_init(struct range *range, struct space *space);
  */
 int range_open(struct range *range, char *base, size_t size);
 
-/* size bytes, not 0 and in whole pages, aligned to a power of two. NULL: there is no such run.
- * Thread-safe. */
+/* Hands out size bytes, not 0 and in whole pages, aligned to a power of two. NULL: there is no such
+ * run. Thread-safe. */
 void *range_alloc(struct range *range, size_t size, size_t alignment);
 
-/* Takes back pages that were handed out, in pieces of any cut; nothing where the space is about to
- * be destroyed. Thread-safe. */
+/* Takes back pages that were handed out, in pieces of any size. Does nothing where the space is
+ * about to be destroyed. Thread-safe. */
 void range_free(struct range *range, void *addr, size_t size);

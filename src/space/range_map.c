@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which of the ranges that programs brought along an address lies in. */
+/* The ranges of memory that programs pass to kinds. */
 #include "space/range_map.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@ struct entry {
 };
 
 static struct entry entries[RANGE_MAP_ENTRIES];
-static atomic_size_t entries_used; /* none from here on is in use; grows only */
+static atomic_size_t entries_used; /* no entry from here on is in use; grows only */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* held to change entries */
 
 static int add_locked(uintptr_t base, size_t size, unsigned owner, _Atomic uint8_t *classes)
@@ -67,7 +67,7 @@ void range_map_after_fork(void)
     (void)lock_init(&lock);
 }
 
-/* The smallest range that ptr is in; NULL. */
+/* Returns the smallest range that ptr lies in; NULL. */
 static struct entry *find(const void *ptr)
 {
     struct entry *found = NULL;

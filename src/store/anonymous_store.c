@@ -33,11 +33,11 @@ static int place(struct memkind *kind, void *addr, size_t size)
 {
     struct memkind_ops *ops = kind->ops;
 
-    /* The operations may be the program's, which need not set errno. */
+    /* Operations of a program may fail without errno. */
     if (ops->madvise != NULL && ops->madvise(kind, addr, size) != MEMKIND_SUCCESS)
         return -ENOMEM;
     int err = ops->mbind != NULL ? ops->mbind(kind, addr, size) : MEMKIND_SUCCESS;
-    /* Where the kernel knows of no nodes, all memory is on the right one. */
+    /* On a kernel without nodes, all memory is on the right node. */
     return err == MEMKIND_SUCCESS || err == MEMKIND_ERROR_UNAVAILABLE ? 0 : -ENOMEM;
 }
 
@@ -85,9 +85,8 @@ static int anonymous_release(struct space *space, void *addr, off_t offset, size
 }
 
 /*
- * Unless it is told to promise anything, the kernel refuses one map of more than all memory and
- * swap, and so does malloc(3). Addresses that are reserved for a heap are none that it counts, so
- * it is asked.
+ * Unless vm.overcommit_memory is 1, the kernel rejects a map of more than all memory and swap, and
+ * malloc(3) fails. The kernel does not count reserved addresses, so a heap has to query the limit.
  */
 static int memory_if_counted(const struct space *space, size_t *size)
 {

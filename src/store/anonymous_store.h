@@ -7,8 +7,9 @@
 #include "space/space.h"
 
 /*
- * A space for the kind, which must outlive it: over huge pages (huge_page_store.h) where the kind's
- * mmap flags say so. space_destroy() ends the space. NULL where there is no memory for the record.
+ * A space for the kind, which must outlive the space: over huge pages (huge_page_store.h) where the
+ * kind's mmap flags have MAP_HUGETLB. space_destroy() ends the space. NULL where there is no memory
+ * for the record.
  */
 struct space *anonymous_store_create(struct memkind *kind, unsigned owner);
 
@@ -26,7 +27,7 @@ void anonymous_store_destroy(struct space *space);
 int anonymous_store_place(struct space *space, void *addr, size_t size, enum vm_access access);
 
 /*
- * Maps size bytes like that anywhere, for *addr, with a reservation: the kernel has the pages for
- * this process alone. 0 or -errno.
+ * The same at any address, stored in *addr, with a reservation: the kernel keeps the pages for this
+ * process alone. 0 or -errno.
  */
 int anonymous_store_claim(struct space *space, size_t size, void **addr);

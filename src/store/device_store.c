@@ -29,13 +29,13 @@ static struct device_space *device_space_of(const struct space *space)
     return (struct device_space *)((char *)space - offsetof(struct device_space, space));
 }
 
-/* The first address in a segment that the device can be mapped at. */
+/* Returns the first address from addr on at which the device can be mapped. */
 static char *align(const struct device_space *device_space, char *addr)
 {
     return align_ptr_up(addr, device_space->device.alignment);
 }
 
-/* The rest of the segment stays reserved. */
+/* Maps the whole range of the device. The rest of the segment stays reserved. */
 static int device_store_map(struct space *space, void *addr, size_t size, off_t offset)
 {
     void *base = align(device_space_of(space), addr);
@@ -99,7 +99,7 @@ struct space *device_store_create(unsigned owner)
     return &device_space->space;
 }
 
-/* The path as the space's own. */
+/* Copies the path into the space's metadata. */
 static int keep_path(struct space *space, const char *path)
 {
     size_t size = strlen(path) + 1;

@@ -10,10 +10,10 @@ struct directory;
 struct space *file_store_create(unsigned owner);
 
 /*
- * Makes the file of a space in the directory, whose reference it takes over when it succeeds; then
- * path and fd are set. Returns 0 or -errno, and nothing has changed.
+ * Makes the file of a space in the directory, and sets path and fd. The reference to the directory
+ * is the space's then. On failure -errno, and nothing has changed.
  */
 int file_store_open(struct space *space, struct directory *directory);
 
-/* As tmpfile_capacity(), of the file system that the space's file lies in. -EBADF: it has none. */
+/* As tmpfile_capacity(), for the space's file. -EBADF: the space has no file. */
 int file_store_file_system(const struct space *space, size_t *bytes);

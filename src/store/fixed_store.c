@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Spaces whose store is memory that the program brings along. */
+/* Spaces whose store is memory that the program passes. */
 #include "store/fixed_store.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 struct fixed_space {
     struct space space;
     struct range range;
-    size_t given; /* bytes, with those that make no whole page */
+    size_t given; /* bytes, those that make no whole page included */
 };
 
 static struct fixed_space *fixed_space_of(const struct space *space)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Spaces whose store is memory that the program brings along: a range (space/range.h). */
+/* Spaces whose store is memory that the program passes: a range (space/range.h). */
 #pragma once
 
 #include "space/space.h"
@@ -9,12 +9,12 @@
 struct space *fixed_store_create(unsigned owner);
 
 /*
- * Gives the space, which has none yet, the whole pages of [addr, addr + size), and enters them into
- * the range map; where there is no whole page, it stays empty. given: the bytes that the program
- * has passed. 0; -EINVAL for addresses that do not exist; -ENOMEM, -ENFILE: there is no room for
- * records.
+ * Gives the space, which has no memory yet, the whole pages of [addr, addr + size), and enters them
+ * into the range map. Where there is no whole page, the space stays without memory. given: the
+ * bytes that the program has passed. 0; -EINVAL for addresses that do not exist; -ENOMEM, -ENFILE:
+ * there is no room for records.
  */
 int fixed_store_open(struct space *space, void *addr, size_t size, size_t given);
 
-/* The bytes that the program has passed. */
+/* Returns the bytes that the program has passed. */
 size_t fixed_store_given(const struct space *space);

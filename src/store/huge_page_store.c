@@ -18,8 +18,8 @@
 /* To read the size of the pool costs little beside an attempt to take so much. */
 #define LARGE_COMMIT ((size_t)64 << 20)
 
-#define NS_PER_S    1000000000ll
-#define BELIEVED_NS 10000000ll
+#define NS_PER_S 1000000000ll
+#define EMPTY_NS 10000000ll
 
 /* Whether it is certain that the huge page of an address is not there. */
 static bool is_missing(char *addr)
@@ -29,7 +29,7 @@ static bool is_missing(char *addr)
 
 /* -- Pages for this process -------------------------------------------------------------------- */
 
-/* Whether any page of a chunk is committed. The lock of its region is held. */
+/* Whether any page of a chunk is committed. The caller holds the lock of its region. */
 static bool has_pages(const struct space *space, const char *chunk)
 {
     const struct region *region = atomic_load_explicit(&space->regions, memory_order_acquire);
@@ -44,12 +44,12 @@ static bool has_pages(const struct space *space, const char *chunk)
 }
 
 /*
- * Replaces the map of chunks of which nothing is committed by one that has its pages, taken for it
- * alone: after a fork, where the pool has no page for the first write of this process to one that
- * it shares with a child, the kernel takes the page away from the child. Otherwise this process
- * would be ended by SIGBUS. The map is made elsewhere, since one that cannot be made in place
- * leaves none there; mremap(2) looks first whether it can move it, which Linux 5.16 can. Where any
- * of that fails, the chunks stay as they are.
+ * Replaces the map of chunks without committed pages by a map with a reservation, and populates it.
+ * After a fork, parent and child share huge pages. Where the pool has no page for the first write
+ * of the parent, the kernel takes the page away from the child if the parent has a reservation, and
+ * else ends the parent by SIGBUS. The new map is made elsewhere and moved, since a failed mmap(2)
+ * with MAP_FIXED leaves no map, and a failed mremap(2) leaves both. Linux 5.16 and later can move
+ * huge pages. Where any call fails, the chunks stay as they are.
  */
 static void claim(struct space *space, char *first, char *end)
 {
@@ -62,7 +62,7 @@ static void claim(struct space *space, char *first, char *end)
         (void)vm_unmap(claimed, size);
 }
 
-/* The same with all chunks of the range of which nothing is committed. */
+/* The same with all chunks of the range that have no committed page. */
 static void claim_empty(struct space *space, char *first, char *end)
 {
     char *run = first;
@@ -76,8 +76,8 @@ static void claim_empty(struct space *space, char *first, char *end)
 }
 
 /*
- * Takes whole chunks away: what was claimed for them is the pool's again. Before Linux 5.18 there
- * is no other way. 0 or -errno.
+ * Gives the pages and the reservation of whole chunks back to the pool. A new map does both; before
+ * Linux 5.18, MADV_DONTNEED rejects huge pages. 0 or -errno.
  */
 static int release_chunks(struct space *space, char *first, char *last)
 {
@@ -95,20 +95,20 @@ static int huge_page_commit(struct space *space, void *addr, off_t offset, size_
 
     (void)offset;
     claim_empty(space, first, end);
-    /* Huge pages that are there already are passed over. */
+    /* Skips huge pages that are there already. */
     int err = vm_populate(first, (size_t)(end - first));
     if (err == 0 && !is_missing(first))
         return 0;
-    /* An emulator may answer yes and do nothing. */
+    /* An emulator may ignore the call and return success. */
     if (err == -EINVAL || err == 0)
         log_error("huge pages cannot be taken safely: this kernel has no MADV_POPULATE_WRITE");
     return -ENOMEM;
 }
 
 /*
- * When the pool was last found empty, in nanoseconds; 0 once this process has given a page back. It
- * is believed for a while, since asking is dear: programs that cannot have huge pages try them for
- * each block.
+ * When the pool was last found empty, in nanoseconds; 0 once this process has given a page back.
+ * The result is used again for EMPTY_NS, since programs that can get no huge pages try for each
+ * block.
  */
 static atomic_llong found_empty;
 static atomic_uint releases; /* how often this process has given pages back */
@@ -127,13 +127,14 @@ static bool is_used_up(void)
     long long before = atomic_load(&found_empty);
     long long time = now();
 
-    if (before != 0 && time - before < BELIEVED_NS)
+    if (before != 0 && time - before < EMPTY_NS)
         return true;
     if (!huge_pages_pool_is_empty())
         return false;
     atomic_store(&found_empty, time);
     /*
-     * Whoever gives back counts first: either that is seen here, or the record is cleared there.
+     * A thread that gives pages back counts them before it clears found_empty: so either this
+     * thread reads the new count, or that thread clears the value.
      */
     if (atomic_load(&releases) != requested)
         atomic_store(&found_empty, 0);
@@ -158,7 +159,7 @@ void huge_page_store_recheck(void)
     atomic_store(&found_empty, 0);
 }
 
-/* Where the region ends within its last chunk, nobody else has the rest of that. */
+/* Whether a region ends here: the rest of its last chunk belongs to no other region. */
 static bool ends_region(const struct space *space, const char *end)
 {
     const struct region *region = atomic_load_explicit(&space->regions, memory_order_acquire);
@@ -169,9 +170,9 @@ static bool ends_region(const struct space *space, const char *end)
 }
 
 /*
- * Sets to zero what is there of one huge page: a commit that failed may have left none. It is taken
- * first, which it need not be where it is there; EFAULT says that there is none, and none left. 0
- * or -errno, where it may be there and has its contents.
+ * Sets the part of one huge page to zero, if there is a page: a failed commit may have left none.
+ * Populating changes nothing where the page is there; -EFAULT means that there is none, and none in
+ * the pool. 0; or -errno, where the page may be there with its old contents.
  */
 static int clear_in_page(char *start, char *end)
 {
@@ -185,7 +186,7 @@ static int clear_in_page(char *start, char *end)
     return 0;
 }
 
-/* The same with any range. Goes on where a page fails; the last error. */
+/* The same with any range. Continues after a failure, and returns the last error. */
 static int clear(char *start, char *end)
 {
     int err = 0;

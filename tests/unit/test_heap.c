@@ -8,7 +8,7 @@
  */
 /* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 /* WRAP: jemalloc_ctl_arena_purge */
-/* WRAP: address_map_note_mixed */
+/* WRAP: address_map_enter_mixed */
 /* WRAP: jemalloc_block_alloc jemalloc_ctl_add_arena_stats */
 /* WRAP: malloc mmap */
 /* WRAP: munmap */
@@ -1020,12 +1020,12 @@ static void *foreign_alloc(extent_hooks_t *hooks, void *addr, size_t size, size_
 
 static struct fault note_fault;
 
-int __real_address_map_note_mixed(const void *ptr);
-int __wrap_address_map_note_mixed(const void *ptr);
+int __real_address_map_enter_mixed(const void *ptr);
+int __wrap_address_map_enter_mixed(const void *ptr);
 
-int __wrap_address_map_note_mixed(const void *ptr)
+int __wrap_address_map_enter_mixed(const void *ptr)
 {
-    return fault_hits(&note_fault) ? -note_fault.error : __real_address_map_note_mixed(ptr);
+    return fault_hits(&note_fault) ? -note_fault.error : __real_address_map_enter_mixed(ptr);
 }
 
 /*
