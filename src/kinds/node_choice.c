@@ -41,7 +41,7 @@ static void scan_first(void)
         log_error("MEMKIND_DAX_KMEM_NODES is not a list of nodes that have memory, such as 1-3,5");
     if (first.hbw_error == -EINVAL)
         log_error("MEMKIND_HBW_NODES is not a list of nodes that have memory, such as 1-3,5, or "
-                  "MEMKIND_HBW_THRESHOLD not a number of MB/s");
+                  "MEMKIND_HBW_THRESHOLD is not a number of MB/s");
 }
 
 const struct memory_nodes *node_choice_nodes(void)

@@ -78,8 +78,7 @@ static int status_of_range(const char *path, const struct dax_device *device, si
 {
     switch (err) {
     case -EBUSY:
-        log_error("%s (%s) has no %zu bytes in a row that no other kind or process holds", path,
-                  device->name, size);
+        log_error("%s (%s) has no free range of %zu bytes", path, device->name, size);
         return MEMKIND_ERROR_UNAVAILABLE;
     case -ENXIO:
         log_error("%s (%s) has no driver, or is used as system RAM", path, device->name);

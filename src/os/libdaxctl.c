@@ -49,7 +49,7 @@ int libdaxctl_open(struct libdaxctl *daxctl)
     if (daxctl->handle == NULL || !libdaxctl_find_functions(daxctl)) {
         /* The C library keeps the text of dlerror() for each thread. */
         /* NOLINTNEXTLINE(concurrency-mt-unsafe) */
-        log_error("DAX devices are looked up in sysfs only: %s", dlerror());
+        log_error("DAX devices are found through sysfs only: %s", dlerror());
         libdaxctl_unload(daxctl);
         return -ENOSYS;
     }

@@ -101,7 +101,7 @@ static int huge_page_commit(struct space *space, void *addr, off_t offset, size_
         return 0;
     /* An emulator may ignore the call and return success. */
     if (err == -EINVAL || err == 0)
-        log_error("huge pages cannot be taken safely: this kernel has no MADV_POPULATE_WRITE");
+        log_error("huge pages cannot be allocated safely: this kernel has no MADV_POPULATE_WRITE");
     return -ENOMEM;
 }
 

@@ -148,7 +148,7 @@ int tier_builder_set(struct memtier_builder *builder, const char *name, const vo
         strncmp(name, SETTINGS_PREFIX, strlen(SETTINGS_PREFIX)) == 0)
         err = set(builder, name + strlen(SETTINGS_PREFIX), value);
     if (err != 0)
-        log_error("memtier has no setting %s here", name != NULL ? name : "without a name");
+        log_error("memtier has no setting %s", name != NULL ? name : "without a name");
     return err;
 }
 

@@ -10,20 +10,20 @@
 
 #define ERROR_TABLE(X)                                                                          \
     X(MEMKIND_SUCCESS, "the operation succeeded")                                               \
-    X(MEMKIND_ERROR_UNAVAILABLE, "this kind of memory cannot be had on this system")            \
+    X(MEMKIND_ERROR_UNAVAILABLE, "this kind of memory is not available on this system")         \
     X(MEMKIND_ERROR_MBIND, "binding memory to NUMA nodes failed")                               \
     X(MEMKIND_ERROR_MMAP, "mapping memory failed")                                              \
     X(MEMKIND_ERROR_MALLOC, "no memory for the library's own data")                             \
-    X(MEMKIND_ERROR_ENVIRON, "an environment variable has a value that cannot be used")         \
-    X(MEMKIND_ERROR_INVALID, "an argument is not valid")                                        \
-    X(MEMKIND_ERROR_TOOMANY, "there are as many kinds as there can be")                         \
+    X(MEMKIND_ERROR_ENVIRON, "an environment variable has an invalid value")                    \
+    X(MEMKIND_ERROR_INVALID, "an argument is invalid")                                          \
+    X(MEMKIND_ERROR_TOOMANY, "the largest number of kinds exists already")                      \
     X(MEMKIND_ERROR_BADOPS, "the operations of the kind are incomplete or do not match")        \
-    X(MEMKIND_ERROR_HUGETLB, "no huge pages of this size can be had")                           \
+    X(MEMKIND_ERROR_HUGETLB, "no huge pages of this size are available")                        \
     X(MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE, "this type of memory does not exist on this system") \
     X(MEMKIND_ERROR_OPERATION_FAILED, "the operation is not possible here, or failed")          \
-    X(MEMKIND_ERROR_ARENAS_CREATE, "no arena could be made for the kind")                       \
-    X(MEMKIND_ERROR_RUNTIME, "something failed that the library did not expect")                \
-    X(EINVAL, "the alignment is not a power of two that holds a pointer")                       \
+    X(MEMKIND_ERROR_ARENAS_CREATE, "no arena could be created for the kind")                    \
+    X(MEMKIND_ERROR_RUNTIME, "an unexpected failure")                                           \
+    X(EINVAL, "the alignment is not a power of two, or is less than a pointer's size")          \
     X(ENOMEM, "no memory of this kind is left")
 
 /* memkind's messages begin with this prefix, and programs recognise them by it. */

@@ -21,7 +21,7 @@ static const size_t impossible[] = {
     (size_t)7 << 60, (size_t)1 << 62,  (size_t)1 << 61,  (size_t)1 << 56, (size_t)1 << 48,
 };
 
-/* -- No size ----------------------------------------------------------------------------------- */
+/* -- Requests of 0 bytes ----------------------------------------------------------------------- */
 
 static void test_no_size_gives_null(void **state)
 {

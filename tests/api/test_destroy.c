@@ -34,7 +34,7 @@ static void test_kinds_of_the_library_stay(void **state)
     assert_int_equal(memkind_destroy_kind(NULL), MEMKIND_ERROR_INVALID);
 }
 
-/* -- What comes back --------------------------------------------------------------------------- */
+/* -- Released resources ------------------------------------------------------------------------ */
 
 /* Allocates and writes to blocks of many sizes, and frees some of them. */
 static void use(memkind_t kind)

@@ -396,7 +396,7 @@ static void test_arenas(void **state)
     expect_silence("arenas of a small kind", "MEMKIND_ARENA_NUM_PER_KIND=2147483647");
 }
 
-/* -- Memory that is kept ----------------------------------------------------------------------- */
+/* -- Cached memory ----------------------------------------------------------------------------- */
 
 static void test_hog_memory(void **state)
 {

@@ -11,7 +11,7 @@
 
 #define MANY_KINDS 100
 
-/* -- What a child may do ----------------------------------------------------------------------- */
+/* -- Operations of a child --------------------------------------------------------------------- */
 
 static void allocate(memkind_t kind)
 {
@@ -571,7 +571,7 @@ static void test_fork_copies_no_page_of_a_kind(void **state)
     assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
-/* -- Children of other sorts ------------------------------------------------------------------- */
+/* -- Other children ---------------------------------------------------------------------------- */
 
 /* A child may have threads, each of which finds the kind inherited. */
 static void test_threads_of_a_child(void **state)

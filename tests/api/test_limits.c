@@ -568,7 +568,7 @@ static void test_file_size_limit_is_lifted(void **state)
     empty(kind, count);
 }
 
-/* -- File systems that can do little ----------------------------------------------------------- */
+/* -- File systems with few features ------------------------------------------------------------ */
 
 static void use(memkind_t kind)
 {

@@ -159,7 +159,7 @@ static void test_realloc_grows_step_by_step(void **state)
     memkind_free(kind, block);
 }
 
-/* -- Moving against fragmentation -------------------------------------------------------------- */
+/* -- Defragmentation --------------------------------------------------------------------------- */
 
 #define SMALL_BLOCKS (FIXTURE_PAGE > 4 * KIB ? 100000 : 20000) /* several slabs */
 #define SMALL_SIZE   200

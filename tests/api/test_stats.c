@@ -415,7 +415,7 @@ static void test_report_to_stderr(void **state)
     assert_int_equal(result, MEMKIND_ERROR_INVALID);
 }
 
-/* -- Capacity and the like --------------------------------------------------------------------- */
+/* -- Capacity, version and other queries ------------------------------------------------------- */
 
 static void test_capacity(void **state)
 {

@@ -52,7 +52,7 @@ struct plot {
     int count;
 };
 
-/* -- What goes where --------------------------------------------------------------------------- */
+/* -- Placement of blocks ----------------------------------------------------------------------- */
 
 static bool plot_has(const struct plot_panel *panel, const struct runner_row *row)
 {

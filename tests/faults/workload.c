@@ -252,7 +252,7 @@ static void use_by_thread(struct workload *workload)
         workload_wrong("no thread");
 }
 
-/* -- What is known about kinds ----------------------------------------------------------------- */
+/* -- Queries of kinds -------------------------------------------------------------------------- */
 
 static size_t allocated_in(const struct workload *workload, size_t k)
 {

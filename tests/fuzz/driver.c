@@ -96,7 +96,7 @@ static unsigned long replay(const char *path)
     return count;
 }
 
-/* -- Inputs that are made up ------------------------------------------------------------------- */
+/* -- Random inputs ----------------------------------------------------------------------------- */
 
 #define SIZES 4u
 

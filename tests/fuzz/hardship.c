@@ -290,7 +290,7 @@ static void beside_reports(struct part *part, unsigned number)
     pthread_join(reporter, NULL);
 }
 
-/* -- All of them ------------------------------------------------------------------------------- */
+/* -- All --------------------------------------------------------------------------------------- */
 
 static void (*const hardships[])(struct part *part, unsigned number) = {
     without_calls,  with_descriptors_taken, without_calls, without_descriptors,

@@ -179,7 +179,7 @@ void operation_destroy(struct model_world *world, const struct input_record *rec
     }
 }
 
-/* -- What must fail ---------------------------------------------------------------------------- */
+/* -- Requests that must fail ------------------------------------------------------------------- */
 
 void operation_create_wrongly(struct model_world *world, const struct input_record *record)
 {

@@ -351,7 +351,7 @@ static void operation_check_all(struct model_world *world, const struct input_re
     model_return(world, NULL);
 }
 
-/* -- All of them ------------------------------------------------------------------------------- */
+/* -- All --------------------------------------------------------------------------------------- */
 
 /* players.c handles these operations before they are run. */
 static void operation_nothing(struct model_world *world, const struct input_record *record)

@@ -70,7 +70,7 @@ run_commands()
 run_all memkind
 run_commands memkind
 
-echo "== replaced by ours"
+echo "== replaced by this library's packages"
 make_packages
 replace_by_ours libmemkind0 libmemkind-dev libmemkind-progs
 lib=$(dirname "$(find "$root/usr/lib" -name libmemkind.so.0)")

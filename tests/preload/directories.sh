@@ -56,7 +56,7 @@ heap MEMKIND_PRELOAD_SIZE=32M MEMKIND_PRELOAD_STATS="$work/stats" "$odd" threads
     grep -q "\"directory\": \"$work/b\"" "$work/stats" || fail "$(cat "$work/stats")"
 
 if command -v python3 >/dev/null && taskset -c 0 true && taskset -c 1 true 2>/dev/null; then
-    echo "== mallctl(3) tells of all of them"
+    echo "== mallctl(3) covers all directories"
     heap PYTHONMALLOC=malloc python3 -c '
 import ctypes, os, threading
 kept = []
@@ -81,7 +81,7 @@ for list in "$work/a:" ":$work/a" "$work/a::$work/b" "$(printf "$work/a:%.0s" {1
     wrong 'is not a list of up to 16 directories' "$list"
 done
 
-echo "== what is left of the first directory, where the second one cannot be used"
+echo "== the first directory, if the second one cannot be used"
 # shellcheck disable=SC2012 # names of open files
 LD_PRELOAD=$library MEMKIND_PRELOAD_DIR=$work/a:/nonexistent ls -l /proc/self/fd 2>"$work/err" >"$work/out"
 grep -q "libc's malloc is used" "$work/err" && ! grep "$work/a" "$work/out" || fail "$(cat "$work/err" "$work/out")"

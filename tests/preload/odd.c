@@ -706,7 +706,7 @@ static void case_exec(void)
     CHECK(execl("/proc/self/exe", "odd", "family", NULL) == 0);
 }
 
-/* -- Which ------------------------------------------------------------------------------------- */
+/* -- Choice of the heap ------------------------------------------------------------------------ */
 
 /* Checks that no block is in a kind. */
 static void case_libc(void)

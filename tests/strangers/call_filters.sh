@@ -52,7 +52,7 @@ status=0
 run --except refuse,refuse_calls2,, || status=$?
 [ $status = 159 ] || fail "other names: $status"
 
-echo "== what is left out starts others without the library"
+echo "== an excluded program starts others without the library"
 LD_PRELOAD=$work/other.so:$library:$work/another.so MEMKIND_PRELOAD_DIR=$work/pmem \
     MEMKIND_PRELOAD_EXCEPT=env env 2>/dev/null >"$work/out"
 grep -qx "LD_PRELOAD=$work/other.so:$work/another.so" "$work/out" || fail "$(grep LD_PRELOAD "$work/out")"

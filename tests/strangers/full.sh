@@ -12,5 +12,5 @@ for threads in 1 4; do
         $((threads * operations)) $((threads * operations / 200)) "$threads"
     [ "$(number "$work/stats" fallbacks)" -gt 1000 ] || fail "the heap was not full"
 done
-echo "== what was freed is used again"
+echo "== freed memory is reused"
 [ "$(number "$work/stats" allocated)" -gt $((12 << 20)) ] || fail "the heap is not used: $(cat "$work/stats")"

@@ -272,7 +272,7 @@ static void case_limit_of_descriptors(void)
     end_kind(kind);
 }
 
-/* -- What happens to the directory ------------------------------------------------------------- */
+/* -- Changes of the directory ------------------------------------------------------------------ */
 
 static void case_removed_directory(void)
 {

@@ -37,7 +37,7 @@ if [ "$dax_status" = 1 ]; then
     says "$work/pmem: works, without DAX"
 fi
 
-echo "== what is cannot be used"
+echo "== places that cannot be used"
 check 2 /nonexistent
 says "/nonexistent: cannot be used (No such file or directory). Name"
 check 2 "$tool"
@@ -72,7 +72,7 @@ if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
     fi
 fi
 
-echo "== a limit to the size of files, and what children are to have"
+echo "== a limit of the file size, and the fork mode"
 (
     ulimit -f 1024
     "$tool" check --json "$work/pmem" || [ $? = 1 ]
@@ -110,7 +110,7 @@ assert first["advice"].endswith(".")
 assert second["verdict"] == "useless" and second["size"] is None and second["map_sync"] is None
 END
 
-echo "== wrong use"
+echo "== invalid use"
 check 125 --nonsense
 grep -q -- 'check --help' "$work/err" || fail "$(cat "$work/err")"
 check 0 --help

@@ -99,7 +99,7 @@ assert nodes[2]["has_processors"] and nodes[2]["processors"] == "2-3,5" and node
 assert nodes[3]["dax_kmem"] and nodes[3]["read_bandwidth"] == 20e9 and nodes[3]["write_latency"] == 310
 END_OF_PYTHON
 
-echo "== nodes that are not in a row, one of them without memory, and files that are missing"
+echo "== gaps between node numbers, a node without memory, and missing files"
 echo 0,2-3 >"$sysfs/online"
 echo 0,3 >"$sysfs/has_memory"
 node 0 0-1 16384 512 "10 21 30"

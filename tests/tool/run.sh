@@ -33,7 +33,7 @@ done
 grep -q '"program": "env"' "$work/stats" || fail "the program did not run on the library"
 [ "$(number "$work/stats" max_size)" = $((1 << 30)) ] || fail "$(cat "$work/stats")"
 
-echo "== what was preloaded stays so, and what was set"
+echo "== other preloaded libraries and settings are kept"
 export LD_PRELOAD=/nonexistent.so
 run 0 --dir "$work/pmem" env
 grep -qE '^LD_PRELOAD=.*libmemkind-preload.so:/nonexistent.so$' "$work/out" || fail "$(cat "$work/out")"

@@ -88,7 +88,7 @@ refuses "publishes nothing" "$child"
 exec 3>&-
 wait $process || fail "the program with a child"
 
-echo "== a process in a container, which calls itself by another number"
+echo "== a process in a container, with another process id inside"
 if unshare --pid --fork true 2>/dev/null; then
     unshare --pid --fork --kill-child "$tool" run --dir "$work/pmem" --publish -- /usr/bin/python3 -c "$program" &
     process=$!
@@ -102,7 +102,7 @@ if unshare --pid --fork true 2>/dev/null; then
     end
 fi
 
-echo "== a process that is not to be trusted"
+echo "== an untrusted process"
 # publish PROGRAM: runs it in Python, with helper functions, beside a file that looks like a page.
 publish()
 {
@@ -162,7 +162,7 @@ open('$work/end').close()"
     grep -q "publishes nothing" "$work/err" || fail "a FIFO: $(cat "$work/err")"
 fi
 
-echo "== wrong use"
+echo "== invalid use"
 refuses "name one process by its number"
 refuses "name one process by its number" 1 2
 refuses "is not the number" x

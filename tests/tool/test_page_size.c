@@ -28,7 +28,7 @@ static long faults;           /* page faults of touching the probe, 64 MiB */
 static const char *file_type; /* as /proc/self/mountinfo names the file system */
 static const char *dir;
 
-/* -- The made-up place ------------------------------------------------------------------------- */
+/* -- The fake place ---------------------------------------------------------------------------- */
 
 int __wrap_memkind_create_pmem(const char *path, size_t max_size, memkind_t *kind);
 void *__wrap_memkind_malloc(memkind_t kind, size_t size);

@@ -485,7 +485,7 @@ static void capacity_needs_no_descriptor(void **state)
     check_untouched(taken);
 }
 
-/* -- Files that are kept in memory ------------------------------------------------------------- */
+/* -- Files in memory --------------------------------------------------------------------------- */
 
 static char *reserved(size_t size)
 {

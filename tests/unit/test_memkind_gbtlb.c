@@ -51,7 +51,7 @@ int __wrap_memkind_hbw_get_mbind_nodemask(struct memkind *kind, unsigned long *n
                                           unsigned long maxnode);
 int __wrap_node_kind_mbind(struct memkind *kind, void *ptr, size_t size);
 
-/* -- The made-up kernel ------------------------------------------------------------------------ */
+/* -- The fake kernel --------------------------------------------------------------------------- */
 
 /* Ordinary pages at a multiple of 1 GiB, of which none is taken. */
 static void *map_aligned(size_t size)

@@ -81,7 +81,7 @@ int __wrap_sched_getcpu(void)
     return cpu_now;
 }
 
-/* -- The made-up sysfs ------------------------------------------------------------------------- */
+/* -- The fake sysfs ---------------------------------------------------------------------------- */
 
 static void path_of(char path[256], int node, const char *name)
 {

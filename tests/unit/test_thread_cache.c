@@ -605,7 +605,7 @@ static void prepare_rival(void (*task)(void *arg))
     rival = worker_start();
 }
 
-/* -- Processes in which nothing has happened yet ----------------------------------------------- */
+/* -- Fresh processes --------------------------------------------------------------------------- */
 
 /* Runs the scenario of that name, see main(). Not a fork, which would inherit what has happened. */
 static void in_new_process(const char *scenario)
@@ -1490,7 +1490,7 @@ static void memory_of_ended_heaps_is_used_again(void **state)
     assert_int_equal(pieces, before);
 }
 
-/* -- Torture ----------------------------------------------------------------------------------- */
+/* -- Random operations ------------------------------------------------------------------------- */
 
 static _Atomic(void *) mailboxes[MAILBOXES];
 static atomic_bool stop;
