@@ -53,7 +53,7 @@ static int prepare_for_forks(void)
 
     if (err == 0)
         return MEMKIND_SUCCESS;
-    log_error("no memory for what is to be done at a fork");
+    log_error("no memory for the fork handlers");
     errno = -err;
     return MEMKIND_ERROR_MALLOC;
 }
@@ -73,7 +73,7 @@ static int complete(struct memkind_config *config)
     if (status == MEMKIND_SUCCESS)
         return status;
     log_error(status == MEMKIND_ERROR_ENVIRON ? "MEMKIND_PMEM_FORK is neither share nor snapshot"
-                                              : "there is no such fork mode");
+                                              : "the fork mode is unknown");
     errno = EINVAL;
     return status;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the address map: which addresses it covers, what it says of each, that nobody's entry is
- * lost, and that a process without memory for it goes on. */
+/*
+ * Tests of the address map: which addresses it covers, the owner of each, and that no entry is
+ * lost. Without memory for the map, the process goes on.
+ */
 /* WRAP: mmap mprotect */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +27,7 @@
 #define SOME_ENTRY  ((size_t)1000)
 #define SOME_LENGTH ((size_t)5)
 
-/* An address in the granule; nothing needs to be there. */
+/* Returns an address in the granule. Nothing needs to be mapped there. */
 static const void *address(size_t granule, size_t offset)
 {
     return (const void *)(granule * GRANULE + offset);
@@ -50,14 +52,14 @@ int __wrap_mprotect(void *addr, size_t size, int protection)
     return fault_hits(&mprotect_fault) ? -1 : __real_mprotect(addr, size, protection);
 }
 
-/* The owner of granules from now on. */
+/* Sets the owner of granules. */
 static void own(size_t granule, size_t count, unsigned owner)
 {
     assert_int_equal(address_map_open(address(granule, 0), count * GRANULE), 0);
     address_map_set(address(granule, 0), count * GRANULE, owner);
 }
 
-/* As the first of all tests finds it: nobody has made an entry yet. */
+/* Runs first: no entry has been made yet. */
 static void without_tables_no_address_has_an_owner(void **state)
 {
     (void)state;
@@ -74,7 +76,7 @@ static void without_tables_no_address_has_an_owner(void **state)
     mmap_fault = (struct fault){0};
 }
 
-/* What may be written counts as data of the process, and what is locked takes memory. */
+/* Writable pages count as data of the process, and locked ones take memory. */
 static void few_pages_can_be_written(void **state)
 {
     size_t writable = 0;
@@ -116,7 +118,7 @@ static void no_memory_for_entries_is_enomem(void **state)
     mprotect_fault = (struct fault){0};
     assert_int_equal(address_map_mark_mixed(far), 0);
     assert_int_equal(address_map_owner(far), ADDRESS_MAP_MIXED);
-    /* Who finds the note there needs no memory for it. */
+    /* A granule that is marked already needs no memory. */
     fault_set(&mprotect_fault, ENOMEM, FAULT_ALWAYS);
     assert_int_equal(address_map_mark_mixed(far), 0);
     mprotect_fault = (struct fault){0};

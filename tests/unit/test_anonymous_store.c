@@ -27,9 +27,9 @@ static struct fault mmap_fault;
 static struct fault calloc_fault;
 static struct fault mutex_fault;
 static int last_flags;
-static size_t mapped; /* bytes of huge pages, which ordinary ones stand for */
+static size_t mapped; /* bytes of huge pages, which ordinary pages replace here */
 static int flags_status, madvise_status, mbind_status;
-static void *placed; /* what the operations were last called for */
+static void *placed; /* the address of the operations' last call */
 
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
@@ -157,7 +157,7 @@ static void claim_that_fails_leaves_nothing(void **state)
     flags_status = MEMKIND_ERROR_INVALID;
     assert_int_equal(anonymous_store_claim(space, SIZE, &claimed), -EINVAL);
     assert_int_equal(mapped, 0);
-    /* A kernel without nodes has all memory on the right one. */
+    /* A kernel without nodes has all memory on the right node. */
     flags_status = MEMKIND_SUCCESS;
     mbind_status = MEMKIND_ERROR_UNAVAILABLE;
     assert_int_equal(anonymous_store_claim(space, SIZE, &claimed), 0);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of arena sets: which thread gets which arena, how the process's arenas are shared out, and
- * failures. */
+/*
+ * Tests of arena sets: which thread gets which arena, how heaps share the process's arenas, and
+ * failures.
+ */
 /* WRAP: jemalloc_ctl_arena_limit jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy */
 /* WRAP: jemalloc_ctl_arena_set_decay jemalloc_ctl_arena_purge malloc calloc free */
 /* WRAP: pthread_mutex_init */
@@ -20,18 +22,18 @@
 #include "heap/metadata_hooks.h"
 #include "support/faults.h"
 
-#define HEAPS       513u            /* that each may count on an arena */
-#define SPARE       10u             /* arenas beyond that */
-#define LIMIT       (HEAPS + SPARE) /* that jemalloc says there are */
-#define ONE_SET     (1 + SPARE)     /* arenas that a set gets while it is the only one */
-#define FIRST_ARENA 100u            /* number of the first arena */
+#define HEAPS       513u            /* heaps, each of which must be able to get an arena */
+#define SPARE       10u             /* arenas beyond one for each heap */
+#define LIMIT       (HEAPS + SPARE) /* jemalloc's limit of arenas */
+#define ONE_SET     (1 + SPARE)     /* arenas of a set while it is the only one */
+#define FIRST_ARENA 100u            /* index of the first arena */
 #define ARENAS      (FIRST_ARENA + 8192u)
 #define SLOTS       8u
 #define MANY_SLOTS  64u
 #define THREADS     16u
 #define DECAY_MS    ((ssize_t)123)
 #define SOME_ERRNO  1234
-#define MEETINGS    32u /* after which more slots are used */
+#define MEETINGS    32u /* contentions after which more slots are used */
 
 static struct arena_set set;
 static extent_hooks_t hooks;
@@ -42,7 +44,7 @@ static bool is_alive[ARENAS];
 static ssize_t decay_of[ARENAS];
 static unsigned purges_of[ARENAS];
 static unsigned decay_fails_for; /* arena; 0: none */
-static size_t allocated;         /* pieces of memory that were not freed again */
+static size_t allocated;         /* live allocations */
 static bool counting;
 static struct fault create_fault;
 static struct fault decay_fault;
@@ -157,7 +159,7 @@ static int setup_new(void **state)
     return arena_set_init(&set, &hooks, SLOTS, DECAY_MS);
 }
 
-/* As if threads had met in all slots. */
+/* As if threads had contended in all slots. */
 static void use_all_slots(struct arena_set *of)
 {
     atomic_store(&of->mask, of->limit);
@@ -194,7 +196,7 @@ static unsigned current_of(struct arena_set *of, unsigned thread_number)
     return arena;
 }
 
-/* How many arenas a set has when every slot was asked for one. */
+/* Returns how many arenas a set has after a request of every slot. */
 static unsigned grow(struct arena_set *of)
 {
     use_all_slots(of);
@@ -333,7 +335,7 @@ static void set_knows_its_arenas(void **state)
 
 /* -- Slots in use ------------------------------------------------------------------------------ */
 
-/* A thread is in the slot of thread 1 already, or not, when others come; each leaves again. */
+/* Threads come to a slot and leave it. meet: thread 1 is in the slot already. */
 static void come(unsigned times, bool meet)
 {
     struct arena_slot *first = NULL, *use;
@@ -372,7 +374,7 @@ static void threads_that_meet_get_more_arenas(void **state)
         assert_int_equal(set.mask, slots - 1);
         assert_int_equal(set.uses[0].state & ARENA_SET_INSIDE, 0);
     }
-    /* There are no more; nobody is counted any longer. */
+    /* No more slots can be used, so contentions are not counted any longer. */
     unsigned long seen = set.uses[0].state;
     come(1000, true);
     assert_int_equal(set.mask, SLOTS - 1);
@@ -416,7 +418,7 @@ static void slot_without_an_arena_shares_one_for_good(void **state)
     assert_int_equal(errno, SOME_ERRNO);
     assert_int_equal(create_fault.calls, SLOTS - 2);
     assert_int_equal(arena_set_count(&set), 2);
-    /* Not all of them share the same one. */
+    /* The threads do not all share one arena. */
     assert_int_not_equal(current_of(&set, SLOTS), current_of(&set, SLOTS - 1));
 }
 
@@ -485,7 +487,7 @@ static void set_that_cannot_be_made_leaves_nothing(void **state)
         assert_int_equal(malloc_fault.calls, n + 1);
     }
     fault_set(&malloc_fault, 0, 0);
-    /* All of the budget is there still. */
+    /* All of the budget is free again. */
     assert_int_equal(arena_set_init(&set, &hooks, MANY_SLOTS, DECAY_MS), 0);
     assert_int_equal(grow(&set), ONE_SET);
     arena_set_destroy(&set);

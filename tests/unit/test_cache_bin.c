@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of a cache's bins: they share no slot, keep their blocks as they grow, and begin close
- * together. */
+/*
+ * Tests of a cache's bins: bins share no slot, keep their blocks as they grow, and start close
+ * together.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,8 +15,7 @@
 
 #include "heap/cache_bin.h"
 
-#define CLOSE_BYTES \
-    ((size_t)12 << 10) /* from the first to the last slot of a cache that is little used */
+#define CLOSE_BYTES ((size_t)12 << 10) /* from the first to the last slot in use */
 
 static struct cache_bin bins[SIZE_CLASS_LIMIT];
 static void **slots;
@@ -48,7 +49,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Fills the bin to its room. */
+/* Fills the bin to its capacity. */
 static void fill(unsigned c)
 {
     for (size_t i = cache_bin_count(&bins[c]); i < room(&bins[c]); i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of capacity: whose memory counts for which kind. */
+/* Tests of capacity: which memory counts for which kind. */
 /* WRAP: sysconf numa_nodes_with_cpus numa_node_size64 */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,7 @@
 #define SOME_SIZE 123456
 
 static int nodes_error;
-static unsigned long nodes; /* that have processors */
+static unsigned long nodes; /* the nodes that have processors */
 
 long __real_sysconf(int name);
 long __wrap_sysconf(int name);

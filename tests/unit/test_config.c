@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of configurations: every field has a value from the start, and nothing is copied. */
+/* Tests of configurations: every field has an initial value, and nothing is copied. */
 /* WRAP: calloc */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,7 +56,7 @@ static void settings_are_kept(void **state)
     assert_ptr_equal(config->pmem_dir, path); /* borrowed */
     assert_true(config->pmem_size == SIZE_MAX);
     assert_int_equal(config->policy, MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE);
-    /* What makes no sense is refused when a kind is made, not here. */
+    /* Invalid values are refused when a kind is created, not here. */
     memkind_config_set_memory_usage_policy(config, MEMKIND_MEM_USAGE_POLICY_MAX_VALUE);
     assert_int_equal(config->policy, MEMKIND_MEM_USAGE_POLICY_MAX_VALUE);
     assert_false(config->prefault);

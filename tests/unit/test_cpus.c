@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of how many processors the process may run on. */
+/* Tests of the number of processors that the process may use. */
 /* WRAP: sched_getaffinity */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 #include "support/faults.h"
 
 static struct fault affinity_fault;
-static unsigned pretended; /* processors; 0: what the system says */
+static unsigned pretended; /* processors; 0: the system's number */
 
 int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus);
 int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus);
@@ -29,7 +29,7 @@ int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus)
     if (pretended == 0)
         return __real_sched_getaffinity(pid, size, cpus);
     memset(cpus, 0, size);
-    /* From the end: their numbers need not begin with 0. */
+    /* The highest numbers: they need not begin with 0. */
     for (unsigned i = 0; i < pretended; i++)
         CPU_SET_S(8 * size - 1 - i, size, cpus);
     return 0;

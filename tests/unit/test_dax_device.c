@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of DAX devices, which stat(2), readlink(2), files and a libdaxctl of two regions
- * pretend. */
+/*
+ * Tests of DAX devices, with fake stat(2), readlink(2), files, and a fake libdaxctl of two regions.
+ */
 /* WRAP: open stat readlink libdaxctl_open libdaxctl_close */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,12 +63,12 @@ static struct leftovers before;
 static struct fault open_fault;
 static struct fault stat_fault;
 static struct fault readlink_fault;
-static unsigned contexts; /* alive */
+static unsigned contexts; /* live */
 static const char *link_target;
 static const char *driver;
 static struct fault read_fault;
 
-/* Files of sysfs; without a text, there is none. */
+/* Files of sysfs. NULL: the file does not exist. */
 static struct {
     const char *path;
     const char *text;
@@ -144,7 +145,7 @@ int __wrap_open(const char *path, int flags, ...)
     for (int i = 0; i < ATTRIBUTES; i++) {
         if (strcmp(path, sysfs[i].path) != 0 || sysfs[i].text == NULL)
             continue;
-        /* One for writing only cannot be read. */
+        /* A write-only descriptor cannot be read. */
         if (fault_hits(&read_fault))
             return __real_open("/dev/null", O_WRONLY | O_CLOEXEC, 0);
         int fd = memfd_create("sysfs", MFD_CLOEXEC);
@@ -239,7 +240,7 @@ void __wrap_libdaxctl_close(struct libdaxctl *daxctl)
     contexts--;
 }
 
-/* Two regions of two devices: dax0.0 (minor 0), dax0.1 (10), dax1.0 (1), dax1.1 (11). */
+/* Two regions with two devices each: dax0.0 (minor 0), dax0.1 (10), dax1.0 (1), dax1.1 (11). */
 static int setup(void **state)
 {
     static const char *const names[REGIONS][DEVICES] = {{"dax0.0", "dax0.1"}, {"dax1.0", "dax1.1"}};
@@ -408,7 +409,7 @@ static void test_alignment_of_the_region(void **state)
     devices[1][1].align = 0;
     assert_int_equal(dax_device_query(DEVICE_PATH, &device), 0);
     assert_int_equal(device.alignment, GIB);
-    regions[1].align = ULONG_MAX; /* what libdaxctl returns when it cannot read it */
+    regions[1].align = ULONG_MAX; /* libdaxctl's value if it cannot read the alignment */
     check_refused(DEVICE_PATH, -ENXIO);
     regions[1].align = 0;
     check_refused(DEVICE_PATH, -ENXIO);
@@ -437,7 +438,7 @@ static void test_odd_devices(void **state)
     check_refused(DEVICE_PATH, -ENXIO);
 }
 
-/* What the kernel says where libdaxctl says nothing. */
+/* Values of the kernel, used where libdaxctl has none. */
 static void set_sysfs(const char *size, const char *align, const char *region, const char *node)
 {
     sysfs[SIZE].text = size;
@@ -488,7 +489,7 @@ static void test_odd_sysfs(void **state)
     check_refused(DEVICE_PATH, -ENXIO);
 }
 
-/* Devices that the kernel uses as memory; see target_of() for where the others are. */
+/* Devices that the kernel uses as memory. target_of() has the places of the others. */
 static void test_memory_nodes(void **state)
 {
     unsigned long mask[2] = {0};

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the DAX probe, with a mmap(2) that says yes or no to MAP_SYNC without the hardware. */
+/*
+ * Tests of the DAX probe, with a fake mmap(2) that accepts or refuses MAP_SYNC without the
+ * hardware.
+ */
 /* WRAP: mmap munmap openat fallocate dax_device_query */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +36,7 @@ static struct fault openat_fault;
 static struct fault fallocate_fault;
 static unsigned sync_mappings;
 static unsigned unmappings;
-static size_t map_size; /* that is expected */
+static size_t map_size; /* the expected size */
 
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
@@ -45,9 +48,7 @@ int __real_fallocate(int fd, int mode, off_t offset, off_t size);
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
 int __wrap_dax_device_query(const char *path, struct dax_device *device);
 
-/*
- * As a DAX file system does: MAP_SYNC, together with MAP_SHARED_VALIDATE, of a page that is there.
- */
+/* Checks as a DAX file system does: MAP_SYNC requires MAP_SHARED_VALIDATE, and the page exists. */
 static void check_sync_mapping(int fd, size_t size, int flags, off_t offset)
 {
     struct stat status;
@@ -78,7 +79,7 @@ int __wrap_munmap(void *addr, size_t size)
     return __real_munmap(addr, size);
 }
 
-/* A file of the directory is a device. */
+/* A file of the directory stands for a device. */
 int __wrap_dax_device_query(const char *path, struct dax_device *device)
 {
     if (strncmp(path, dir_path, strlen(dir_path)) != 0)
@@ -143,7 +144,7 @@ static void test_no(void **state)
     assert_int_equal(unmappings, 0);
 }
 
-/* Whatever this file system is, the answer is that of mmap(2). */
+/* On any file system, the result is that of mmap(2). */
 static void test_the_truth(void **state)
 {
     enum dax_probe_result result;

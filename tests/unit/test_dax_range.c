@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of ranges of DAX devices: whose they are, and when they are free
- * again. The device is a file.
+ * Tests of ranges of DAX devices: who owns them, and when they are free again. The device is a
+ * file.
  */
 /* WRAP: fcntl open */
 #include <setjmp.h>
@@ -32,8 +32,8 @@
 static const struct dax_device device = {.name = "dax0.0", .size = UNITS * UNIT, .alignment = UNIT};
 static char path[TEST_DIR_PATH_SIZE];
 static struct leftovers before;
-static struct fault fcntl_fault; /* of a lock */
-static struct fault raise_fault; /* of a descriptor to a high number */
+static struct fault fcntl_fault; /* of taking a lock */
+static struct fault raise_fault; /* of moving a descriptor to a high number */
 static struct fault open_fault;
 
 int __real_open(const char *name, int flags, ...);
@@ -85,7 +85,7 @@ static int teardown(void **state)
     return unlink(path);
 }
 
-/* Takes so many units, which begin at unit `at`; -1: there are none. */
+/* Takes `units` units, which must begin at unit `at`; -1: none may be free. */
 static int take(size_t units, int at)
 {
     struct dax_range range = {.fd = -1, .offset = -1};
@@ -140,7 +140,7 @@ static void test_gap_is_found_whatever_lies_behind(void **state)
             close(fds[i]);
 }
 
-/* Others may lock what they like: part of a unit, or all that is yet to come. */
+/* Other processes may lock anything: part of a unit, or everything to come. */
 static void test_locks_of_others(void **state)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = UNIT + 1, .l_len = 1};
@@ -170,7 +170,10 @@ static void test_mapping_holds_the_range(void **state)
     close(take(UNITS, 0));
 }
 
-/* The child of test_fork(): takes the second half, says so, and lives until the parent lets go. */
+/*
+ * The child of test_fork(): takes the second half, notifies the parent, and lives until the parent
+ * lets it end.
+ */
 static int live_as_child(int to_parent, int from_parent)
 {
     struct dax_range other;
@@ -181,7 +184,7 @@ static int live_as_child(int to_parent, int from_parent)
     return write(to_parent, "", 1) == 1 && read(from_parent, &word, 1) == 0 ? 0 : 2;
 }
 
-/* The range is both processes', until the last of them has ended. */
+/* The range belongs to both processes until the last of them has ended. */
 static void test_fork(void **state)
 {
     int to_parent[2];
@@ -220,7 +223,7 @@ static void test_descriptor_is_out_of_the_way(void **state)
     assert_true(range.fd > 2 * STDERR_FILENO + 1);
     assert_true(descriptor_is(range.fd, &range.file));
     close(range.fd);
-    /* Where no number is free, the one that it has is good enough. */
+    /* If no high number is free, the descriptor keeps its number. */
     fault_set(&raise_fault, EMFILE, FAULT_ALWAYS);
     assert_int_equal(dax_range_take(path, &device, UNIT, &range), 0);
     assert_true(descriptor_is(range.fd, &range.file));
@@ -246,11 +249,11 @@ static void test_failing_calls(void **state)
     fault_set(&fcntl_fault, ENOLCK, 1);
     check_fails(-ENOLCK);
     int fd = take(1, 0);
-    /* Asking who is in the way. */
+    /* The query for the conflicting lock fails. */
     fcntl_fault = (struct fault){.error = EINVAL, .skip = 1, .times = 1};
     check_fails(-EINVAL);
     close(fd);
-    /* A call that a signal has interrupted is made again; a holder that has gone is passed over. */
+    /* A call that a signal interrupts is repeated. A holder that has ended is skipped. */
     fault_set(&open_fault, EINTR, 1);
     close(take(1, 0));
     fault_set(&fcntl_fault, EAGAIN, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of descriptors that are kept: their numbers, and whether a number is still theirs. */
+/* Tests of kept descriptors: their numbers, and whether a number still refers to the same file. */
 /* WRAP: fcntl fstat getrlimit open */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,7 +90,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* A new file, with the lowest number. */
+/* Opens a new file, with the lowest number. */
 static int new_file(void)
 {
     int fd = memfd_create("file", MFD_CLOEXEC);
@@ -118,7 +118,7 @@ static void raised_number_is_high(void **state)
     assert_false(is_open(fd));
     assert_true(descriptor_is(raised, &file));
     assert_int_equal(__real_fcntl(raised, F_GETFD), FD_CLOEXEC);
-    /* What is high already stays where it is. */
+    /* A high number is kept. */
     assert_int_equal(descriptor_raise(raised), raised);
     close(raised);
 }
@@ -131,7 +131,10 @@ static void raise_with_limit(rlim_t limit, int least, int most)
     close(raised);
 }
 
-/* The kernel's table is as long as the highest number: no limit makes it longer than this. */
+/*
+ * The kernel's table is as long as the highest number, so numbers stay below a ceiling even without
+ * a limit.
+ */
 static void number_is_below_the_limit_and_the_ceiling(void **state)
 {
     struct rlimit limit;
@@ -148,7 +151,7 @@ static void number_is_below_the_limit_and_the_ceiling(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-/* More than there are in the highest sixteenth. */
+/* More descriptors than there are numbers in the highest sixteenth. */
 static void many_find_their_numbers(void **state)
 {
     int raised[MANY];
@@ -174,7 +177,7 @@ static void number_stays_where_no_other_is_free(void **state)
     close(fd);
 }
 
-/* A stream that is closed would get what the library has open. */
+/* Otherwise a program that opens a closed standard stream would get the library's file. */
 static void number_is_never_that_of_a_stream(void **state)
 {
     int saved = __real_fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -185,7 +188,7 @@ static void number_is_never_that_of_a_stream(void **state)
     assert_true(raised > STDERR_FILENO);
     close(raised);
     assert_false(is_open(STDIN_FILENO));
-    /* The last try is any number that is no stream's. */
+    /* The last attempt takes any number that is not a standard stream's. */
     fcntl_fault = (struct fault){.error = EMFILE, .times = 4};
     raised = descriptor_raise(new_file());
     assert_true(raised > STDERR_FILENO);
@@ -237,8 +240,8 @@ static void own_file_is_closed(void **state)
 }
 
 /*
- * A filter may forbid to ask, once or for good; a file must not be given
- * up, nor stay open, for that.
+ * A filter may refuse fstat(2), once or always. The file must then be neither given up nor left
+ * open.
  */
 static void file_that_tells_nothing_is_ours(void **state)
 {
@@ -281,7 +284,7 @@ static void file_is_opened_again_through_its_mapping(void **state)
     assert_true(descriptor_is(fd, &file));
     assert_int_equal(ftruncate(fd, (off_t)PAGE), 0);
     close(fd);
-    /* The program may have mapped something else there. */
+    /* The program may have mapped another file there. */
     assert_int_equal(descriptor_open_mapped(page, PAGE, &other), -ENOENT);
     fault_set(&fstat_fault, EIO, 1);
     assert_int_equal(descriptor_open_mapped(page, PAGE, &file), -ENOENT);

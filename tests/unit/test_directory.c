@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of directories: one descriptor for all users of one, none after the last. */
+/* Tests of directories: one descriptor for all users of a directory, and none after the last. */
 /* WRAP: fstat malloc statx */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +34,7 @@ static char dir_path[TEST_DIR_PATH_SIZE];
 static struct fault fstat_fault;
 static struct fault malloc_fault;
 static struct fault statx_fault;
-static _Atomic(uint64_t) fake_mount; /* added to the number of the mount */
+static _Atomic(uint64_t) fake_mount; /* added to the id of the mount */
 
 int __real_fstat(int fd, struct stat *status);
 int __wrap_fstat(int fd, struct stat *status);
@@ -111,7 +111,7 @@ static void test_open(void **state)
     (void)state;
     snprintf(path, sizeof(path), "%s", dir_path);
     dir = open_path(path);
-    memset(path, 'x', strlen(path)); /* the path is a copy */
+    memset(path, 'x', strlen(path)); /* the path is copied */
     assert_string_equal(directory_path(dir), dir_path);
     assert_int_equal(fcntl(directory_take_fd(dir), F_GETFD), FD_CLOEXEC);
     flags = fcntl(directory_take_fd(dir), F_GETFL);
@@ -150,7 +150,7 @@ static void test_as_many_references_as_kinds(void **state)
     (void)state;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
     few = old;
-    few.rlim_cur = (rlim_t)directory_take_fd(dir) + 2; /* the one that open() needs for a moment */
+    few.rlim_cur = (rlim_t)directory_take_fd(dir) + 2; /* open() needs one */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
     for (int i = 1; i < REFERENCES; i++)
         assert_ptr_equal(open_path(dir_path), dir);
@@ -282,7 +282,7 @@ static bool is_dir_path(int fd)
     return status.st_dev == wanted.st_dev && status.st_ino == wanted.st_ino;
 }
 
-/* The program's, in place of the directory's own; returns its number. */
+/* Replaces the directory's descriptor by a file of the program. Returns the number. */
 static int take_number_of(const struct directory *dir, const char *path, int flags)
 {
     int number = directory_take_fd(dir);
@@ -294,7 +294,7 @@ static int take_number_of(const struct directory *dir, const char *path, int fla
     return number;
 }
 
-/* What has the number now is neither used nor closed. */
+/* The file that has the number now is neither used nor closed. */
 static void test_number_is_anothers(void **state)
 {
     const struct {
@@ -342,7 +342,7 @@ static void test_number_is_nobodys(void **state)
     directory_close(dir);
 }
 
-/* The path leads elsewhere by now, or nowhere. */
+/* The path leads to another directory, or to none. */
 static void test_number_and_path_are_anothers(void **state)
 {
     char path[PATH_SIZE];
@@ -370,9 +370,7 @@ static void test_number_and_path_are_anothers(void **state)
     assert_int_equal(rmdir(path), 0);
 }
 
-/*
- * A directory of which the file system does not tell which one it is: nobody else's, as it seems.
- */
+/* The file system does not identify the directory: it is shared with no other user. */
 static void test_closes_what_it_cannot_look_at(void **state)
 {
     struct directory *dir = open_path(dir_path);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the environment's parsers: what they take, and that they take nothing else. */
+/* Tests of the environment's parsers: which texts they accept and refuse. */
 /* WRAP: secure_getenv */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,7 @@ static bool privileged;
 char *__real_secure_getenv(const char *name);
 char *__wrap_secure_getenv(const char *name);
 
-/* A program that has more privileges than its caller sees no variable. */
+/* As in a program with more privileges than its caller: no variable is visible. */
 char *__wrap_secure_getenv(const char *name)
 {
     return privileged ? NULL : __real_secure_getenv(name);

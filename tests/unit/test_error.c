@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the error texts: each code has its own, and no buffer is overrun. */
+/* Tests of the error texts: each code has its own, and no buffer overflows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the hooks as jemalloc calls them: true is failure, errno is kept, and nothing is half
- * done. */
+/*
+ * Tests of the hooks as jemalloc calls them: true is failure, errno is kept, and a failed call
+ * changes nothing.
+ */
 /* WRAP: mmap munmap */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 #include <setjmp.h>
@@ -87,7 +89,7 @@ static int fake_release(struct space *of, void *addr, off_t offset, size_t size)
     return fault_hits(&release_fault) ? -release_fault.error : 0;
 }
 
-static size_t longest; /* that the file may become */
+static size_t longest; /* the most bytes that the file may hold */
 
 static size_t fake_longest(const struct space *of)
 {
@@ -142,7 +144,7 @@ static char *alloc(void *wanted, size_t size, size_t alignment, bool *zero, bool
     return hooks.table.alloc(&hooks.table, wanted, size, alignment, zero, commit, ARENA);
 }
 
-/* A region whose pages are all empty. */
+/* Returns a region without committed pages. */
 static char *region(size_t size)
 {
     bool zero = false;
@@ -224,7 +226,9 @@ static void committed_region_is_had_when_addresses_are_short(void **state)
     assert_int_equal(space_held(&space), 3 * PAGE);
 }
 
-/* As jemalloc does where a large region cannot be had: then one of the very size, committed. */
+/*
+ * As jemalloc does if no large region can be reserved: requests one of the exact size, committed.
+ */
 static char *alloc_exactly(size_t size)
 {
     bool zero = false;
@@ -245,14 +249,14 @@ static void committed_region_without_file_space_is_handed_back(void **state)
     for (int i = 0; i < 100; i++)
         assert_null(alloc_exactly(40 * CHUNK));
     assert_int_equal(space_held(&space), 0);
-    /* One region served all of these. */
+    /* One region served all requests. */
     assert_true(space.reserved <= 2 * ADDRESS_MAP_GRANULE);
     fault_set(&commit_fault, 0, 0);
     assert_non_null(alloc_exactly(40 * CHUNK));
     assert_int_equal(space_held(&space), 40 * CHUNK);
 }
 
-/* As jemalloc asks for a block of this size, in both steps. */
+/* Requests a block of this size as jemalloc does, in two steps. */
 static char *block(size_t size, unsigned arena)
 {
     bool zero = false;
@@ -275,7 +279,7 @@ static void blocks_lie_in_rows_where_the_file_must_not_become_long(void **state)
     assert_non_null(first);
     assert_int_equal((uintptr_t)first % CHUNK, 0);
     assert_int_equal(space_held(&space), size);
-    /* Another arena, and another size, have rows of their own. */
+    /* Another arena or size has a row of its own. */
     char *other = block(size, ARENA + 1);
     char *smaller = block(CHUNK / 2, ARENA);
     assert_non_null(other);
@@ -283,7 +287,7 @@ static void blocks_lie_in_rows_where_the_file_must_not_become_long(void **state)
     assert_ptr_equal(block(size, ARENA + 1), other + size);
     assert_ptr_equal(block(CHUNK / 2, ARENA), smaller + CHUNK / 2);
     assert_int_equal(space_held(&space), 4 * size + CHUNK);
-    /* What is left is shorter than a row. */
+    /* The remainder is shorter than a row. */
     size_t count = 4;
     while (block(size, ARENA) != NULL)
         count++;
@@ -304,7 +308,7 @@ static void row_without_file_space_is_handed_back(void **state)
     fault_set(&commit_fault, 0, 0);
     char *first = block(size, ARENA);
     assert_non_null(first);
-    /* A place for which there is none remains one. */
+    /* The next block gets the place whose commit has failed. */
     fault_set(&commit_fault, ENOSPC, FAULT_ALWAYS);
     assert_null(block(size, ARENA));
     fault_set(&commit_fault, 0, 0);
@@ -328,7 +332,7 @@ static void no_region_is_taken_where_file_space_is_short(void **state)
     assert_null(alloc(NULL, CHUNK, PAGE, &zero, &commit));
     commit = true;
     assert_null(alloc(NULL, CHUNK, PAGE, &zero, &commit));
-    /* That was for this one block. */
+    /* The refusal was recorded for that block only. */
     extent_hooks_begin(PAGE, 0);
     region(CHUNK);
 }
@@ -347,7 +351,7 @@ static void nothing_is_taken_for_what_the_limit_forbids(void **state)
     assert_int_equal(mapped, 0);
 }
 
-/* For other sizes one after the other, in vain each. */
+/* One size after another, each of which fails. */
 static void huge_region_without_file_space_leaves_no_addresses(void **state)
 {
     (void)state;
@@ -465,7 +469,7 @@ static void extents_merge_within_a_region_only(void **state)
 static void part_of_a_region_never_goes(void **state)
 {
     (void)state;
-    /* jemalloc takes a hook that is not there for one that declines. */
+    /* jemalloc treats a missing hook as one that declines. */
     assert_null(hooks.table.dalloc);
     assert_null(hooks.table.destroy);
     assert_null(hooks.table.purge_lazy);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of spaces over a file: who owns the directory, what is mapped, what each system call's
- * error becomes. */
+/*
+ * Tests of spaces over a file: who owns the directory, what is mapped, and the error of each
+ * failing system call.
+ */
 /* WRAP: openat open fallocate mmap fstatvfs madvise ftruncate fstatfs fstat sysconf */
 /* WRAP: calloc pthread_mutex_init */
 #include <setjmp.h>
@@ -40,8 +42,8 @@ static struct leftovers before;
 static char dir_path[TEST_DIR_PATH_SIZE];
 static struct fault openat_fault;
 static struct fault allocate_fault;
-static struct fault remove_fault; /* of a hole through the mapping */
-static struct fault punch_fault;  /* and through the descriptor */
+static struct fault remove_fault; /* of a hole made through the mapping */
+static struct fault punch_fault;  /* of a hole made through the descriptor */
 static struct fault map_fault;
 static struct fault fstatvfs_fault;
 static struct fault populate_fault;
@@ -50,10 +52,10 @@ static struct fault fstatfs_fault;
 static struct fault fstat_fault;
 static struct fault calloc_fault;
 static struct fault mutex_fault;
-static struct fault again_fault; /* of open(2), when the file is opened again */
-static bool pretend_tmpfs;       /* what fstatfs(2) says */
-static bool populates_in_vain;   /* madvise(2) answers yes and does nothing, */
-static bool ignores_advice;      /* whatever it is asked for */
+static struct fault again_fault; /* of open(2) when the file is reopened */
+static bool pretend_tmpfs;       /* fstatfs(2) returns tmpfs */
+static bool populates_in_vain;   /* madvise(2) succeeds without effect for MADV_POPULATE_WRITE, */
+static bool ignores_advice;      /* and for all advice */
 static const struct statvfs *fake_statvfs;
 
 int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
@@ -230,15 +232,15 @@ static void directory_stays_the_callers_on_failure(void **state)
     assert_int_equal(space->fd, -1);
     assert_null(file_space_of(space)->directory);
     assert_null(space->path);
-    /* Were it not, this would be one time too many. */
+    /* If the space had not closed it, this would be one close too many. */
     directory_close(directory);
 }
 
-/* A file that does not tell which one it is, or cannot be mapped, could not be told from others. */
+/* A file that cannot be identified or mapped could not be told from others. */
 static void file_that_cannot_be_known_is_not_opened(void **state)
 {
     (void)state;
-    /* The first call is about the directory. */
+    /* The first call queries the directory. */
     fstat_fault = (struct fault){.error = EIO, .skip = 1, .times = 1};
     assert_int_equal(file_store_open(space, directory), -EIO);
     fault_set(&map_fault, ENODEV, 1);
@@ -293,7 +295,7 @@ static void errors_are_those_of_the_calls(void **state)
     assert_int_equal(space_held(space), CHUNK);
 }
 
-/* Where a filter of system calls knows fallocate(2), but not madvise(2). */
+/* As under a filter of system calls that refuses fallocate(2). */
 static void space_comes_and_goes_without_fallocate(void **state)
 {
     static const int errors[] = {ENOSYS, EPERM};
@@ -317,7 +319,7 @@ static void space_comes_and_goes_without_fallocate(void **state)
     assert_int_equal(space_held(space), 0);
 }
 
-/* Under qemu-user. What came back must read as zero. */
+/* As under qemu-user. Released memory must read as zero. */
 static void space_goes_where_advice_is_ignored(void **state)
 {
     (void)state;
@@ -336,7 +338,7 @@ static void space_goes_where_advice_is_ignored(void **state)
 
 /* -- Descriptors that the program has closed --------------------------------------------------- */
 
-/* A file of the program's gets the number of the space's. */
+/* Gives the space's descriptor number to a file of the program. */
 static int take_number(void)
 {
     int fd = memfd_create("program", MFD_CLOEXEC);
@@ -348,7 +350,7 @@ static int take_number(void)
     return space->fd;
 }
 
-/* Nothing was written to it, nothing cut off or added; and it is open. */
+/* The program's file is unchanged and open. */
 static void check_untouched(int fd)
 {
     struct stat status;
@@ -382,7 +384,7 @@ static void file_is_opened_again(void **state)
     check_untouched(taken);
 }
 
-/* Before anything is mapped but the page that holds the file. */
+/* Before anything is mapped except the page that identifies the file. */
 static void file_without_a_segment_is_opened_again(void **state)
 {
     (void)state;
@@ -397,7 +399,7 @@ static void file_without_a_segment_is_opened_again(void **state)
     check_untouched(taken);
 }
 
-/* Without a privilege: what the file is long enough for can be had, and is given back. */
+/* Without the privilege to reopen: pages within the file's length can be committed and released. */
 static void use_without_descriptor(bool in_memory)
 {
     void *more;
@@ -439,7 +441,7 @@ static void without_descriptor_elsewhere(void **state)
     use_without_descriptor(false);
 }
 
-/* Where a page fault does not take space for good, nothing more is taken. */
+/* Where a page fault does not allocate file space for good, nothing more can be committed. */
 static void without_descriptor_and_faults(void **state)
 {
     (void)state;
@@ -454,7 +456,7 @@ static void without_descriptor_and_faults(void **state)
     check_untouched(taken);
 }
 
-/* The pages are locked, and so the descriptor is needed to give them back. */
+/* Locked pages can be released only through the descriptor. */
 static void locked_pages_need_the_descriptor(void **state)
 {
     (void)state;
@@ -504,16 +506,15 @@ static void whole_chunks_are_populated(void **state)
     open_file();
     char *addr = reserved(4 * CHUNK);
     assert_int_equal(space_commit(space, addr + page, 3 * CHUNK), 0);
-    assert_int_equal(populate_fault.calls,
-                     2); /* a page, to see whether it is a large one, and all */
-    assert_int_equal(allocate_fault.calls, 2); /* what is before and behind the two chunks */
+    assert_int_equal(populate_fault.calls, 2); /* one page, to check for a large page, and all */
+    assert_int_equal(allocate_fault.calls, 2); /* the parts before and after the two chunks */
     assert_int_equal(file_space_held(space->fd), 3 * CHUNK);
     assert_int_equal(space_commit(space, addr, page), 0);
     assert_int_equal(populate_fault.calls, 2);
     assert_int_equal(file_space_held(space->fd), space_held(space));
 }
 
-/* The file grows only: a later commit of what lies before its end must not cut it. */
+/* The file only grows: committing pages before its end must not truncate it. */
 static void file_is_never_cut(void **state)
 {
     (void)state;
@@ -558,7 +559,9 @@ static void kernel_that_cannot_populate_allocates(void **state)
     assert_int_equal(file_space_held(space->fd), 2 * CHUNK);
 }
 
-/* As under qemu-user: memory that nobody has taken would be a SIGBUS where there is none left. */
+/*
+ * As under qemu-user: touching memory without file space would raise SIGBUS on a full file system.
+ */
 static void emulator_that_ignores_advice_allocates(void **state)
 {
     (void)state;
@@ -606,7 +609,7 @@ static void prefault_populates_what_was_allocated(void **state)
     open_file();
     committed(2 * CHUNK);
     assert_int_equal(populate_fault.calls, 1);
-    /* Space was the point. */
+    /* The file space is allocated, so the commit succeeds: populating is optional. */
     fault_set(&populate_fault, ENOMEM, FAULT_ALWAYS);
     committed(2 * CHUNK);
     assert_int_equal(populate_fault.calls, 1);
@@ -644,7 +647,7 @@ static void file_system_without_a_size_limits_nothing(void **state)
     (void)state;
     open_file();
     fake_statvfs = &unlimited;
-    /* But a file in memory is no larger than that. */
+    /* A file in memory holds no more than that. */
     file_space_of(space)->in_memory = true;
     assert_int_equal(space_capacity(space, SIZE_MAX / 2), tmpfile_memory());
     assert_false(space_has_room(space, tmpfile_memory() + 1));

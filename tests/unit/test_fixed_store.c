@@ -149,7 +149,7 @@ static void memory_of_the_program_is_its_own(void **state)
 
 int main(void)
 {
-    /* Once in a process, there are tables to be mapped. */
+    /* The address map's tables are mapped once in a process. */
     if (address_map_open(NULL, 0) != 0)
         return 1;
     const struct CMUnitTest tests[] = {

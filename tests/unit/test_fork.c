@@ -31,7 +31,7 @@
 #include "support/leftovers.h"
 
 #define RANGE_SIZE   ((size_t)4 << 20)
-#define NAP_US       100000 /* many times what fork(2) takes */
+#define NAP_US       100000 /* many times the duration of fork(2) */
 #define HANG_SECONDS 20
 
 static struct leftovers before;
@@ -127,7 +127,7 @@ static void check_exit_of(pid_t child)
     assert_int_equal(status, 0);
 }
 
-/* What the child allocates lies in a file of its own. */
+/* The child allocates in a file of its own. */
 static void next_kind_registers_them(void **state)
 {
     struct memkind *kind;
@@ -189,8 +189,10 @@ static void delete_fixed_kind(struct memkind *kind)
     free(kind);
 }
 
-/* Lives until the fork is over: the thread sanitizer takes a thread that has ended, and that the
- * child cannot join, for a leak of the child's. */
+/*
+ * Lives until the fork is over: the thread sanitizer reports a thread that has ended, and that the
+ * child cannot join, as a leak of the child.
+ */
 static void *make_fixed_kind_during_fork(void *range)
 {
     void *kind = make_fixed_kind(range);
@@ -200,7 +202,7 @@ static void *make_fixed_kind_during_fork(void *range)
     return kind;
 }
 
-/* Another thread is making a fixed kind when the process forks. */
+/* Another thread is creating a fixed kind when the process forks. */
 static void child_makes_fixed_kinds(void **state)
 {
     char *ranges =

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of the fork gate: while it is closed nobody is inside but the thread that has closed it,
- * and nobody is shut out for ever, in the parent or in the child.
+ * Tests of the fork gate: while the gate is closed, only the thread that closed it is inside, and
+ * no thread is shut out for ever, in the parent or the child.
  */
 /* WRAP: syscall pthread_setspecific */
 #include <setjmp.h>
@@ -25,7 +25,7 @@
 #define THREADS      4
 #define ROUNDS       2000
 #define FORKS        50
-#define NAP_US       50000 /* many times what going through takes */
+#define NAP_US       50000 /* many times the duration of a passage */
 #define HANG_SECONDS 60
 
 static atomic_bool leave, has_entered, has_closed;
@@ -174,7 +174,7 @@ static void who_has_closed_it_may_enter(void **state)
     join(other);
 }
 
-/* A thread of whose end nobody would hear. */
+/* A thread whose end the gate is not told of. */
 static void closing_waits_for_who_is_not_listed(void **state)
 {
     (void)state;
@@ -209,7 +209,7 @@ static void without_the_kernel_it_stays_open(void **state)
     }
 }
 
-/* As after a fork, should the kernel have forgotten that this process will ask for it. */
+/* As after a fork, if the kernel has forgotten the registration for membarrier(2). */
 static void closing_registers_again(void **state)
 {
     (void)state;
@@ -221,7 +221,7 @@ static void closing_registers_again(void **state)
 
 /* -- Many threads ------------------------------------------------------------------------------ */
 
-/* Written while it is closed, read inside: the two are always the same. */
+/* Both are written while the gate is closed, and read inside: they must be equal. */
 static volatile unsigned halves[2];
 static atomic_uint torn;
 
@@ -264,7 +264,7 @@ static void stop_all(const pthread_t *threads)
         join(threads[i]);
 }
 
-/* Two that close it, among others that come and go. */
+/* Two threads close the gate, among others that pass it. */
 static void nobody_is_inside_while_it_is_closed(void **state)
 {
     pthread_t threads[THREADS];
@@ -282,7 +282,10 @@ static void nobody_is_inside_while_it_is_closed(void **state)
     assert_int_equal(atomic_load(&torn), 0);
 }
 
-/* Others stand before it, counted or not, when the process forks; the child is rid of them. */
+/*
+ * Other threads wait at the gate, counted or not, when the process forks. The child has none of
+ * them.
+ */
 static void a_child_has_nobody_inside(void **state)
 {
     pthread_t threads[THREADS];

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of heaps: blocks are what was asked for, and NULL means that there is no room, at the price
- * of one search.
+ * Tests of heaps: blocks are as requested, and NULL means that there is no room, after a single
+ * search for room.
  *
- * The store is anonymous memory that counts its pages, and that can refuse to take back what it
- * gave.
+ * The store is anonymous memory that counts its pages, and that can refuse to release them.
  */
 /* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 /* WRAP: jemalloc_ctl_arena_purge */
@@ -57,7 +56,7 @@
 #define LIVES           200
 #define SEED            99u
 #define FILLER          0x6b
-#define PATIENCE_NS     300000000L /* that a thread is given to come back; it need not */
+#define PATIENCE_NS     300000000L /* for a thread to return; it may not return at all */
 #define ADDRESSES_SLACK (32 * MIB)
 
 static struct space space;
@@ -67,8 +66,8 @@ static atomic_uint purges;
 static atomic_uint attempts;
 static atomic_uint releases;
 static atomic_bool cannot_release;
-static size_t mapped; /* bytes that are mapped and not unmapped; not for threads */
-static bool counting; /* mapped */
+static size_t mapped; /* bytes that are mapped and not unmapped; not thread-safe */
+static bool counting; /* whether `mapped` is updated */
 static void (*during_purge)(void);
 static struct fault stats_fault;
 static struct fault malloc_fault;
@@ -86,7 +85,7 @@ void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, of
 int __real_munmap(void *addr, size_t size);
 int __wrap_munmap(void *addr, size_t size);
 
-/* fault_hits() counts, which threads must not do at once: only where something is to fail. */
+/* fault_hits() is not thread-safe: called only if a failure is set. */
 static bool hits(struct fault *fault)
 {
     return fault->times > 0 && fault_hits(fault);
@@ -193,7 +192,7 @@ static int start(bool hold)
     arena_set_thread_number = 1;
     assert_int_equal(space_init(&space, &store, LIMIT, OWNER), 0);
     int err = heap_init(&heap, &space, NULL, SLOTS, hold);
-    /* As if threads had met: each has an arena of its own. */
+    /* As if threads had contended: each has its own arena. */
     atomic_store(&heap.arenas.mask, heap.arenas.limit);
     return err;
 }
@@ -217,7 +216,7 @@ static int teardown(void **state)
     (void)state;
     before = releases;
     heap_destroy(&heap);
-    /* All of the store goes with the space: it is not given back bit by bit. */
+    /* The space releases the whole store at once, not piece by piece. */
     assert_int_equal(releases, before);
     space_fini(&space);
     assert_int_equal(arenas_alive, 0);
@@ -261,7 +260,7 @@ static void must_not_alloc(size_t size)
     assert_null(alloc(size));
 }
 
-/* Blocks of one size until there is no room; returns how many. */
+/* Allocates blocks of one size until there is no room. Returns their number. */
 static size_t fill(size_t size, void **blocks, size_t most)
 {
     size_t count = 0;
@@ -272,14 +271,14 @@ static size_t fill(size_t size, void **blocks, size_t most)
     return count;
 }
 
-/* What neither blocks nor the search for room need. */
+/* Releases the memory that neither blocks nor the search for room need. */
 static void release_record(void)
 {
     thread_caches_reclaim(&heap.caches);
     arena_set_purge(&heap.arenas);
 }
 
-/* Runs the function in a thread that uses the other arena, to its end. */
+/* Runs the function to its end in a thread that uses the other arena. */
 static void *in_other_thread(void *(*run)(void *), void *arg)
 {
     pthread_t thread;
@@ -301,8 +300,10 @@ static void *use_other_arena(void *size)
     return block;
 }
 
-/* Leaves 12 MiB unused in the other arena: two pieces, since jemalloc does not keep one of 8 MiB or
- * more. */
+/*
+ * Leaves 12 MiB unused in the other arena, in two pieces, because jemalloc does not keep a piece of
+ * 8 MiB or more.
+ */
 static void *keep_unused(void *separator)
 {
     void *pieces[2];
@@ -465,7 +466,7 @@ static void one_block_of_max_size_fits(void **state)
     }
 }
 
-/* Whether any size is known to be refused in vain. */
+/* Returns whether a failed search is recorded for any size. */
 static bool refused(void)
 {
     for (size_t i = 0; i < SHORTAGE_REFUSED_WORDS; i++)
@@ -500,7 +501,7 @@ static void pages_of_freed_blocks_are_given_back_first(void **state)
     (void)state;
     assert_int_equal(arena_set_count(&heap.arenas), 2);
     heap_free(&heap, must_alloc(UNUSED));
-    /* Both arenas, once. */
+    /* Both arenas, once each. */
     assert_int_equal(purges, 2);
     assert_false(refused());
     heap_free(&heap, separator);
@@ -530,7 +531,7 @@ static void second_refusal_is_cheap(void **state)
     for (int i = 0; i < 10; i++)
         must_not_alloc(64 * KIB);
     assert_int_equal(purges, before);
-    /* A class that was not refused yet may still fit somewhere. */
+    /* A class without a recorded failure may still fit somewhere. */
     void *small = alloc(10 * KIB);
     heap_free(&heap, blocks[--count]);
     assert_false(refused());
@@ -597,7 +598,7 @@ static void smaller_request_is_not_refused_for_a_larger_one(void **state)
     void *own;
 
     (void)state;
-    /* Eight MiB that only the other arena has, and that cannot be given back. */
+    /* Eight MiB that only the other arena has, and that cannot be released. */
     cannot_release = true;
     assert_non_null(in_other_thread(use_other_arena, &size));
     own = must_alloc(7 * MIB);
@@ -621,8 +622,7 @@ static void *ask_as_well(void *arg)
     return NULL;
 }
 
-/* While this thread gives unused pages back, another one finds no room either. It may wait for this
- * one. */
+/* While this thread purges, another one finds no room either. It may wait for this thread. */
 static void start_rival(void)
 {
     struct timespec until;
@@ -643,8 +643,10 @@ static void two_threads_that_are_short_both_get_room(void **state)
     (void)state;
     assert_int_equal(sem_init(&rival_done, 0, 0), 0);
     rival_block = NULL;
-    /* Nobody uses anything, but little of what is kept for later is in this thread's arena, or its
-     * rival's. */
+    /*
+     * No block is in use, but little of the retained memory is in this thread's arena, or its
+     * rival's.
+     */
     during_purge = start_rival;
     void *block = alloc(6 * MIB);
     assert_null(during_purge);
@@ -664,7 +666,7 @@ static void look_whether_caches_are_off(void)
     off_during_purge = thread_caches_are_off(&heap.caches, THREAD_CACHES_STARVED);
 }
 
-/* What the search itself takes out of caches is no free of the program's, which would end it. */
+/* Blocks that the search itself flushes must not count as frees, which would end it. */
 static void caches_stay_off_during_the_search(void **state)
 {
     void *large = must_alloc(8 * MIB);
@@ -684,7 +686,7 @@ static void caches_stay_off_during_the_search(void **state)
 static sem_t owner_is_busy;
 static sem_t owner_may_go_on;
 
-/* A thread that was interrupted between the two stores of its fast way. */
+/* A thread that is interrupted between the two stores of its fast path. */
 static void *be_interrupted(void *arg)
 {
     void *block = heap_alloc(&heap, KIB, 0, false);
@@ -711,7 +713,7 @@ static void search_is_not_repeated_where_there_is_other_memory(void **state)
     (void)state;
     shortage_set_fallback(&heap.shortage, true);
     for (size_t round = 0; round < 2; round++) {
-        /* What is free is too little. */
+        /* The freed memory is too little. */
         heap_free(&heap, blocks[--count]);
         atomic_store(&heap.shortage.searched_at, LONG_MAX / 2);
         must_not_alloc(MIB);
@@ -730,7 +732,10 @@ static void search_is_not_repeated_where_there_is_other_memory(void **state)
         heap_free(&heap, blocks[i]);
 }
 
-/* Its blocks can be had as soon as it goes on, and nobody will say so: a refusal must not last. */
+/*
+ * The owner's blocks are available once it continues, without a notification: a recorded failure
+ * must expire.
+ */
 static void owner_that_does_not_let_go_leaves_no_refusal(void **state)
 {
     void *large = must_alloc(8 * MIB);
@@ -761,7 +766,7 @@ static void shrinking_never_fails(void **state)
     size_t count = fill(KIB, blocks, LIMIT / 1024 + 1);
 
     (void)state;
-    /* Blocks of a size that has none yet cannot be had any more. */
+    /* Blocks of a size without any block cannot be allocated any more. */
     must_not_alloc(8);
     errno = SOME_ERRNO;
     assert_ptr_equal(heap_realloc(&heap, blocks[0], 8), blocks[0]);
@@ -772,8 +777,10 @@ static void shrinking_never_fails(void **state)
 
 /* -- Moving ------------------------------------------------------------------------------------ */
 
-/* Blocks of which one in `kept` stays: their slabs are nearly empty. Returns how many stay, in
- * blocks. */
+/*
+ * Allocates blocks and keeps one in `kept`, so that their slabs are nearly empty. Returns how many
+ * stay, in blocks.
+ */
 static size_t fragment(size_t size, void **blocks, size_t count, size_t kept)
 {
     size_t left = 0;
@@ -893,7 +900,7 @@ static void held_memory_is_never_given_back(void **state)
     arena_set_purge(&heap.arenas);
     assert_true(space_held(&space) >= 8 * MIB);
     assert_int_equal(releases, 0);
-    /* But it is used again. */
+    /* Retained memory is used again. */
     heap_free(&heap, must_alloc(8 * MIB));
     assert_true(space_held(&space) < 16 * MIB);
 }
@@ -921,7 +928,7 @@ static void counters_count(void **state)
     assert_int_equal(stats.active, 0);
     fault_set(&stats_fault, EFAULT, 1);
     assert_int_equal(heap_stats_get(&heap, &stats), -EFAULT);
-    /* That is what jemalloc says of an arena that is younger than the counters. */
+    /* jemalloc's error for an arena that is younger than the counters. */
     fault_set(&stats_fault, ENOENT, 1);
     assert_int_equal(heap_stats_get(&heap, &stats), 0);
 }
@@ -938,7 +945,7 @@ static void heap_that_cannot_be_made_leaves_nothing(void **state)
     fault_set(&decay_fault, EFAULT, 1);
     assert_int_equal(heap_init(&heap, &space, NULL, SLOTS, false), -EFAULT);
     assert_int_equal(arenas_alive, 0);
-    /* Each call of malloc(3) in turn, until there are no more. */
+    /* Each call of malloc(3) fails in turn, until none is left. */
     for (;;) {
         fault_set(&malloc_fault, ENOMEM, 1);
         malloc_fault.skip = mallocs;
@@ -966,7 +973,7 @@ static size_t addresses(void)
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* One life of a heap with two arenas and some blocks in each. */
+/* Creates a heap with two arenas and some blocks in each, and destroys it. */
 static void live(void)
 {
     size_t size = 100;
@@ -994,7 +1001,7 @@ static void address_space_does_not_grow(void **state)
         live();
     counting = false;
     assert_int_equal(mapped, 0);
-    /* What jemalloc itself needs to know addresses is small, and kept. */
+    /* jemalloc's own tables of addresses are small, and kept. */
     assert_true(addresses() <= before + ADDRESSES_SLACK);
     assert_int_equal(space_init(&space, &store, LIMIT, OWNER), 0);
 }
@@ -1029,7 +1036,8 @@ int __wrap_address_map_enter_mixed(const void *ptr)
 }
 
 /*
- * Takes the note of a block's granule away, as if it were the first block there; frees the block.
+ * Removes the mark of a block's granule, as if the block were the first one there, and frees the
+ * block.
  */
 static void forget_granule(void *block)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the list of heaps: all are visited, and none ends while it is visited. */
+/* Tests of the list of heaps: all heaps are visited, and none ends while it is visited. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@
 #include "heap/heap_list.h"
 
 #define HEAPS        3
-#define NAP_US       50000 /* many times what going through takes */
+#define NAP_US       50000 /* many times the duration of a passage */
 #define HANG_SECONDS 60
 
 static struct heap heaps[HEAPS];
@@ -140,7 +140,7 @@ static void heap_does_not_end_while_it_is_visited(void **state)
     assert_int_equal(pthread_create(&remover, NULL, take_off, &heaps[1]), 0);
     usleep(NAP_US);
     assert_false(atomic_load(&removed));
-    /* Others can be visited meanwhile; the one that leaves gets no more visitors. */
+    /* Other heaps can be visited meanwhile. The one that is being removed gets no more visits. */
     expect_visits(1, 0, 1);
     sem_post(&may_leave);
     pthread_join(visitor, NULL);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of spaces over huge pages, whose pool is played by ordinary memory: what is taken, given
- * back and set to zero, and that nothing that is not there is touched. */
+/*
+ * Tests of spaces over huge pages, whose pool ordinary memory simulates: which pages are committed,
+ * released and zeroed, and that no missing page is touched.
+ */
 /* WRAP: madvise mincore mmap munmap mremap anonymous_store_place anonymous_store_claim */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,14 +33,14 @@ static struct space space;
 static struct fault populate_fault;
 static struct fault release_fault;
 static struct fault mincore_fault;
-static bool populates_in_vain; /* madvise(2) answers yes and does nothing */
+static bool populates_in_vain; /* madvise(2) succeeds without effect */
 static char *base;             /* of the first chunk */
-static bool is_there[CHUNKS];  /* which huge pages the pool has given */
+static bool is_there[CHUNKS];  /* the huge pages that the pool has given */
 
 int __wrap_madvise(void *addr, size_t size, int advice);
 int __wrap_mincore(void *addr, size_t size, unsigned char *there);
 
-/* A chunk that is not there must not be touched. */
+/* Sets whether the pool has given a chunk's page. A chunk without a page must not be touched. */
 static void protect(size_t chunk, bool there)
 {
     is_there[chunk] = there;
@@ -50,7 +52,7 @@ static struct fault claim_fault;
 static struct fault claim_populate_fault;
 static struct fault mremap_fault;
 static struct fault map_fault;
-static char *claimed; /* a map that has not been moved to its place */
+static char *claimed; /* a map that has not been moved to its place yet */
 static size_t claimed_size;
 
 int __wrap_madvise(void *addr, size_t size, int advice)
@@ -93,7 +95,7 @@ void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, of
 int __real_munmap(void *addr, size_t size);
 int __wrap_munmap(void *addr, size_t size);
 
-/* The pool has one page that nobody has asked for, or none. */
+/* The pool has one unrequested page, or none. */
 static bool pool_is_empty;
 static int pages_of_pool;
 
@@ -133,7 +135,7 @@ static int map_space(void *addr, size_t size)
 
 static bool is_claimed[CHUNKS];
 
-/* Both at once: the map at the new place is that of the old one. */
+/* One call: the old map is moved, and replaces the map at the new place. */
 void *__real_mremap(void *old, size_t old_size, size_t size, int flags, void *addr);
 void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags, void *addr);
 
@@ -186,7 +188,7 @@ int __wrap_anonymous_store_place(struct space *of, void *addr, size_t size, enum
     return map_space(addr, size);
 }
 
-/* Other segments of the space come before, so that offsets and addresses are not the same. */
+/* Other segments of the space come first, so that offsets and addresses differ. */
 static int set_up(bool pool_claims)
 {
     void *addr;
@@ -277,7 +279,7 @@ static void empty_pages_go_back(void **state)
     assert_int_equal(space_held(&space), 0);
 }
 
-/* A region that ends within a chunk is alone in it. */
+/* A region that ends within a chunk does not share the chunk. */
 static void last_page_of_a_region_goes_back(void **state)
 {
     char *region = reserve(CHUNK + 5 * PAGE);
@@ -292,7 +294,7 @@ static void last_page_of_a_region_goes_back(void **state)
 }
 
 /*
- * Whatever part of a commit the pool had pages for: no other is touched, and all of it is undone.
+ * However many pages the pool had for a commit: no other page is touched, and the commit is undone.
  */
 static void pool_runs_out(void **state)
 {
@@ -350,7 +352,7 @@ static void old_kernel_keeps_pages_and_they_are_zero(void **state)
     assert_true(is_zero(region, 2 * CHUNK));
 }
 
-/* A part of a huge page that is set to zero whatever mincore(2) says. */
+/* A part of a huge page is zeroed, whatever mincore(2) returns. */
 static void forbidden_mincore_clears_nevertheless(void **state)
 {
     static const int errors[] = {EAGAIN, EPERM, ENOSYS};
@@ -371,8 +373,10 @@ static void forbidden_mincore_clears_nevertheless(void **state)
     }
 }
 
-/* Nobody tells whether the page is there, and it cannot be taken: it is cleared before its next
- * use. */
+/*
+ * It is unknown whether the page exists, and it cannot be committed: it is zeroed before its next
+ * use.
+ */
 static void what_cannot_be_cleared_is_cleared_later(void **state)
 {
     char *region = reserve(CHUNK);
@@ -395,7 +399,7 @@ static void what_cannot_be_cleared_is_cleared_later(void **state)
     assert_int_equal(space_held(&space), 0);
 }
 
-/* Of each chunk once, and of none that has live pages. */
+/* Each chunk is tried once, and none that has live pages. */
 static void empty_chunks_are_claimed(void **state)
 {
     char *region = reserve(4 * CHUNK);
@@ -408,7 +412,7 @@ static void empty_chunks_are_claimed(void **state)
     assert_int_equal(claim_fault.calls, 1);
     assert_int_equal(space_commit(&space, region + CHUNK + 2 * PAGE, PAGE), 0);
     assert_int_equal(claim_fault.calls, 1);
-    /* A chunk before, the rest of this one, and two behind it. */
+    /* The chunk before, the rest of this one, and two after it. */
     assert_int_equal(space_commit(&space, region + PAGE, CHUNK), 0);
     assert_int_equal(space_commit(&space, region + CHUNK + 3 * PAGE, 3 * CHUNK - 3 * PAGE), 0);
     assert_int_equal(claim_fault.calls, 3);
@@ -432,7 +436,7 @@ static void what_was_claimed_goes_back(void **state)
     assert_int_equal(release_fault.calls, 0);
     assert_true(is_zero(region + PAGE, CHUNK - PAGE));
     assert_int_equal(region[2 * CHUNK + PAGE], DIRT);
-    /* Where the map cannot be made, the pages go nevertheless. */
+    /* If the map cannot be made, the pages are released nevertheless. */
     fault_set(&map_fault, ENOMEM, 1);
     assert_int_equal(space_decommit(&space, region, PAGE), 0);
     assert_int_equal(release_fault.calls, 1);
@@ -441,7 +445,7 @@ static void what_was_claimed_goes_back(void **state)
     assert_true(is_zero(region, CHUNK));
 }
 
-/* Each step of a claim fails: the pages are taken in place, and no map is left elsewhere. */
+/* Each step of a claim fails: the pages are committed in place, and no map is left elsewhere. */
 static void what_cannot_be_claimed_is_taken_in_place(void **state)
 {
     struct fault *const faults[] = {&claim_fault, &claim_populate_fault, &mremap_fault};
@@ -476,7 +480,7 @@ static void empty_pool_is_seen(void **state)
     errno = EXDEV;
     pool_is_empty = true;
     assert_false(space_has_room(&space, 1));
-    /* Believed for a moment, but not after a page was given back. */
+    /* The result is cached for a moment, but not after a page was released. */
     pool_is_empty = false;
     assert_false(space_has_room(&space, 1));
     char *block = reserve(CHUNK);

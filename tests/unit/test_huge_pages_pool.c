@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the pool of huge pages: which files are read, and what they may hold. */
+/* Tests of the pool of huge pages: which files are read, and which contents are valid. */
 /* WRAP: open read mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,11 +28,11 @@
 
 static struct leftovers before;
 static struct fault read_fault;
-static const char *text_of_all; /* NULL: there is no file */
+static const char *text_of_all; /* NULL: the file does not exist */
 static const char *text_of_gigantic;
 static const char *text_of_first;  /* of node FIRST */
 static const char *text_of_second; /* of node SECOND */
-static const char *text;           /* of the file that is open */
+static const char *text;           /* of the open file */
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
@@ -175,7 +175,7 @@ static void nodes_of_the_mask_are_added_up(void **state)
     assert_int_equal(huge_pages_pool_size(mask, NODES), 5);
     mask[SECOND / BITS] |= 1ul << SECOND % BITS;
     assert_int_equal(huge_pages_pool_size(mask, NODES), 12);
-    /* Bits behind the end do not count, and nodes that are not there have no pages. */
+    /* Bits beyond the last node do not count, and missing nodes have no pages. */
     assert_int_equal(huge_pages_pool_size(mask, SECOND), 5);
     memset(mask, 0xff, sizeof(mask));
     assert_int_equal(huge_pages_pool_size(mask, NODES), 12);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of the idle thread: when it is there, what it inherits, and what
- * happens where it cannot be.
+ * Tests of the idle thread: when it runs, what it inherits, and what happens if it cannot be
+ * started.
  */
 /* WRAP: pthread_create nanosleep readlink clock_gettime heap_list_visit */
 #include <setjmp.h>
@@ -34,8 +34,8 @@
 static struct fault create_fault;
 static atomic_uint created;
 static size_t stack_sizes[4];
-static atomic_uint checks; /* of the thread at the heaps */
-static atomic_int work;    /* looks that will find something to do */
+static atomic_uint checks; /* of the heaps by the thread */
+static atomic_int work;    /* checks that will find work to do */
 static atomic_bool much_unused;
 static atomic_bool main_has_ended, no_proc;
 static atomic_long seconds;
@@ -68,7 +68,7 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
     return __real_pthread_create(thread, attributes, run, argument);
 }
 
-/* Time passes without waiting for it. */
+/* Lets time pass at once. */
 int __wrap_nanosleep(const struct timespec *pause, struct timespec *left)
 {
     assert_int_equal(pause->tv_sec, 1);
@@ -96,7 +96,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
     return 0;
 }
 
-/* The thread looks after the heaps; when it is about to end, it asks whether any needs it. */
+/* The thread checks the heaps. Before it ends, it checks whether any needs it. */
 bool __wrap_heap_list_visit(bool (*visit)(struct heap *heap, void *argument), void *argument)
 {
     (void)visit;
@@ -162,7 +162,7 @@ static void thread_comes_again(void **state)
     assert_int_equal(atomic_load(&created), 2);
 }
 
-/* Whoever freed it saw a thread, and started none. */
+/* The freeing thread saw the idle thread running, and started none. */
 static void last_moment_is_not_missed(void **state)
 {
     (void)state;
@@ -193,7 +193,7 @@ static void signals_are_the_programs(void **state)
     pthread_sigmask(SIG_SETMASK, NULL, &after);
     for (int i = 1; i < SIGRTMAX; i++) {
         assert_int_equal(sigismember(&before, i), sigismember(&after, i));
-        /* libc keeps two for itself, below SIGRTMIN. */
+        /* libc reserves two signals below SIGRTMIN. */
         if (i != SIGKILL && i != SIGSTOP && (i < __SIGRTMIN || i >= SIGRTMIN))
             assert_int_equal(sigismember(&mask_of_thread, i), 1);
     }
@@ -226,7 +226,7 @@ static void process_whose_main_thread_has_ended_gets_none(void **state)
     atomic_store(&main_has_ended, true);
     start_and_wait();
     assert_int_equal(atomic_load(&created), 0);
-    /* Where /proc is missing, nobody knows. */
+    /* Without /proc, the state of the main thread is unknown. */
     atomic_store(&no_proc, true);
     start_and_wait();
     assert_int_equal(atomic_load(&created), 1);

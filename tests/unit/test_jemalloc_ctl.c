@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the way to jemalloc: arenas, blocks, counters, and what is left when a control fails. */
+/*
+ * Tests of the calls to jemalloc: arenas, blocks, counters, and what remains when a control fails.
+ */
 /* WRAP: jemk_mallctl jemk_pthread_atfork fork_gate_close */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +35,7 @@
 #define MIB       ((size_t)1 << 20)
 #define GIB       ((size_t)1 << 30)
 #define MANY      200
-#define SLAB      32 /* blocks of 512 bytes in a slab, of four pages */
+#define SLAB      32 /* blocks of 512 bytes in a slab of four pages */
 #define BLOCKS    (4 * SLAB)
 #define FILLER    0x11
 #define QUIET_ARG "--only-allocate"
@@ -48,7 +50,7 @@ int __wrap_jemk_mallctl(const char *name, void *old, size_t *old_size, void *new
 
 int __wrap_jemk_mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size)
 {
-    /* A failed arena is destroyed: that works. */
+    /* Destroying an arena whose creation failed succeeds. */
     if (strstr(name, ".destroy") != NULL)
         destroyed++;
     else if (mallctl_fault.times != 0 && fault_hits(&mallctl_fault))
@@ -66,7 +68,7 @@ bool __wrap_fork_gate_close(void)
     return !gate_cannot_be_closed && __real_fork_gate_close();
 }
 
-/* jemalloc's handlers of forks. */
+/* jemalloc's fork handlers. */
 static void (*prepare_fork)(void);
 static void (*in_parent)(void);
 static void (*in_child)(void);
@@ -168,7 +170,7 @@ static unsigned arenas_of_process(void)
 static void new_arena_asks_for_no_region(void **state)
 {
     (void)state;
-    /* Its metadata comes from elsewhere. */
+    /* Metadata does not come from the region. */
     assert_int_equal(region_allocs, 0);
     assert_true(arena >= 1);
 }
@@ -216,7 +218,7 @@ static void arena_that_cannot_be_made_leaves_nothing(void **state)
         if (err == 0)
             break;
         assert_int_equal(err, -EFAULT);
-        /* The first call makes it. */
+        /* The first call creates it. */
         assert_int_equal(destroyed, n > 0);
         assert_true(arenas_of_process() <= before + 1);
     }
@@ -347,7 +349,7 @@ static void foreign_address_has_no_arena(void **state)
     char *block = jemalloc_block_alloc(arena, 2 * MIB, 0, false);
 
     (void)state;
-    /* An address in the other half of the block's GiB: memory that jemalloc does not keep. */
+    /* An address in the other half of the block's GiB, which jemalloc does not own. */
     const void *foreign = (const void *)((uintptr_t)block ^ (512 * MIB));
     assert_int_equal(jemalloc_ctl_arena_of(foreign, &owner), -ENOENT);
     fault_set(&mallctl_fault, EINVAL, 1);
@@ -366,7 +368,7 @@ static void only_blocks_in_sparse_slabs_are_moved(void **state)
     assert_false(jemalloc_ctl_moving_helps(large));
     for (size_t i = 0; i < BLOCKS; i++)
         assert_false(jemalloc_ctl_moving_helps(blocks[i]));
-    /* One block of the first slab, which is filled next then, and all but one of the second. */
+    /* One block of the first slab, which is filled next, and all but one of the second. */
     jemalloc_block_free(blocks[0]);
     for (size_t i = SLAB + 1; i < 2 * SLAB; i++)
         jemalloc_block_free(blocks[i]);
@@ -441,7 +443,7 @@ static void counter_that_cannot_be_read_is_an_error(void **state)
         mallctl_fault.skip = n;
         assert_int_equal(jemalloc_ctl_add_arena_stats(arena, &stats), -ENOENT);
         assert_int_equal(mallctl_fault.calls, n + 1);
-        /* Nothing was added. */
+        /* The counters are set, not added up. */
         assert_int_equal(stats.resident, 1);
         assert_int_equal(stats.active, 2);
         assert_int_equal(stats.allocated, 3);
@@ -507,7 +509,7 @@ static void settings_that_fail_are_errors(void **state)
         assert_int_equal(jemalloc_ctl_limit_background_threads(1), -ENOENT);
     }
     mallctl_fault = (struct fault){0};
-    /* As many as there can be, if that is less. */
+    /* The machine's maximum, if that is less. */
     assert_int_equal(jemalloc_ctl_limit_background_threads(SIZE_MAX), 0);
     assert_int_equal(jemalloc_ctl_limit_background_threads(1), 0);
     assert_int_equal(jemalloc_ctl_set_background_threads(false), 0);
@@ -515,7 +517,7 @@ static void settings_that_fail_are_errors(void **state)
 
 /* -- The gate before a fork -------------------------------------------------------------------- */
 
-#define NAP_US 100000 /* many times what a call takes */
+#define NAP_US 100000 /* many times the duration of a call */
 
 static atomic_bool is_closed;
 static atomic_uint ready;
@@ -565,7 +567,7 @@ static void *call_when_closed(void *argument)
 {
     struct caller *caller = argument;
 
-    /* So that jemalloc has something to end. */
+    /* Gives jemalloc state of this thread to clean up. */
     call_alloc();
     atomic_fetch_add(&ready, 1);
     while (!atomic_load(&is_closed))
@@ -577,7 +579,7 @@ static void *call_when_closed(void *argument)
     return NULL;
 }
 
-/* Threads that call in, and one that ends, wait until the process has forked. */
+/* Threads that call jemalloc, and one that ends, wait until the process has forked. */
 static void nobody_uses_jemalloc_during_a_fork(void **state)
 {
     struct caller callers[] = {
@@ -622,7 +624,7 @@ static void *use_jemalloc(void *stop)
     return NULL;
 }
 
-/* Where the gate stays open, jemalloc sees to its locks itself. */
+/* If the gate stays open, jemalloc's own handlers acquire its locks. */
 static void fork_without_the_gate(void **state)
 {
     atomic_bool stop = false;
@@ -668,7 +670,7 @@ static void fork_and_wait(void)
     assert_int_equal(status, 0);
 }
 
-/* It sees to those of its locks that its own threads may hold, and to no others. */
+/* jemalloc's handlers acquire the locks that its own threads may hold, and no others. */
 static void fork_with_background_threads(void **state)
 {
     (void)state;
@@ -697,7 +699,7 @@ static void fork_before_jemalloc_has_started(void **state)
     assert_int_equal(prepared, 0);
 }
 
-/* A program's function may do as it likes: nothing of the library is held while it runs. */
+/* The program's function may call anything: no lock of the library is held meanwhile. */
 static void use_all_in_report(void *opaque, const char *text)
 {
     bool *has_run = opaque;
@@ -725,7 +727,7 @@ static void report_is_written_when_nothing_is_held(void **state)
 
 /* -- Silence ----------------------------------------------------------------------------------- */
 
-/* A process that only allocates: whatever it prints, on either stream, is too much. */
+/* A process that only allocates must print nothing on either stream. */
 static void nothing_is_printed(void **state)
 {
     char text[200];
@@ -765,8 +767,10 @@ static int only_allocate(void)
     return teardown(NULL);
 }
 
-/* jemalloc may take all of its locks before a fork: more than the thread sanitizer's search for
- * deadlocks can keep in mind. */
+/*
+ * jemalloc may acquire all of its locks before a fork: more than the thread sanitizer's deadlock
+ * detector can track.
+ */
 const char *__tsan_default_options(void);
 __attribute__((visibility("default"))) const char *__tsan_default_options(void)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the table of kinds: partitions are unique and used again, and each address leads to its
- * kind. */
+/*
+ * Tests of the table of kinds: partitions are unique and reused, and each address leads to its
+ * kind.
+ */
 /* WRAP: jemalloc_ctl_arena_of jemalloc_ctl_arena_destroy */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +35,7 @@
 #define ROUNDS  2000
 #define LIVES   100
 
-static atomic_uint lookups; /* of jemalloc, which take a global lock */
+static atomic_uint lookups; /* calls of jemalloc that acquire a global lock */
 static void (*during_destroy)(void);
 
 int __real_jemalloc_ctl_arena_of(const void *ptr, unsigned *arena);
@@ -80,7 +82,7 @@ static void static_kinds_have_their_partitions(void **state)
         assert_null(kind_registry_get(i));
 }
 
-/* A part has a number of its own, and its blocks are the kind's. */
+/* A part has its own number, and its blocks belong to the kind. */
 static void parts_are_the_kinds(void **state)
 {
     static struct memkind parts[KIND_REGISTRY_PARTS + 1];
@@ -149,7 +151,7 @@ static void all_partitions_can_be_had(void **state)
     assert_false(kind_registry_has(&kinds[7]));
     assert_int_equal(kind_registry_add(&more, NULL), 0);
     assert_int_equal(more.partition, kinds[7].partition);
-    /* What was removed is not what is there now. */
+    /* Removing an old kind does not remove its successor. */
     kind_registry_remove(&kinds[7]);
     assert_true(kind_registry_has(&more));
     kind_registry_remove(&more);
@@ -250,7 +252,7 @@ static void block_leads_to_its_kind(void **state)
     assert_ptr_equal(kind_registry_detect(block), kind);
     assert_ptr_equal(kind_registry_detect(block + 99), kind);
     assert_ptr_equal(kind_registry_kind_of(of_default), MEMKIND_DEFAULT);
-    /* While all heaps own whole granules, no lock is needed to free. */
+    /* While all heaps own whole granules, freeing acquires no lock. */
     assert_int_equal(lookups, 0);
     assert_ptr_equal(kind_registry_detect(of_default), MEMKIND_DEFAULT);
     memkind_free(MEMKIND_DEFAULT, of_default);

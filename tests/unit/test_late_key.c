@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of late keys: their order, behind the program's keys, and keys that cannot be had. */
+/* Tests of late keys: their order, after the program's keys, and keys that cannot be created. */
 /* WRAP: pthread_key_create */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #include "support/faults.h"
 #include "util/late_key.h"
 
-/* The thread sanitizer ends a thread in the last round, and then knows it no more. */
+/* The thread sanitizer ends its state of a thread in the last round. */
 #ifdef __SANITIZE_THREAD__
 #    define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
 #else
@@ -61,7 +61,7 @@ static void end_gate(void *value)
     note("g");
 }
 
-/* The program's, which uses all in its last round. */
+/* The program's destructor, which uses all late keys in its last round. */
 static void end_program(void *value)
 {
     if (++rounds < LAST_ROUND) {
@@ -78,7 +78,7 @@ static void *set_and_end(void *value)
     return NULL;
 }
 
-/* How many keys there are to be had. */
+/* Returns how many keys can be created. */
 static size_t count_free_keys(void)
 {
     static pthread_key_t keys[PTHREAD_KEYS_MAX];

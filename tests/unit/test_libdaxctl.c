@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of loading libdaxctl: the real one, and one of which something is missing. */
+/* Tests of loading libdaxctl: the real one, and one that lacks something. */
 /* WRAP: dlopen dlsym dlclose */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -97,7 +97,7 @@ static void test_not_installed(void **state)
     assert_int_equal(loaded, 0);
 }
 
-/* Whichever it is. */
+/* Each function in turn. */
 static void test_lacks_a_function(void **state)
 {
     struct libdaxctl daxctl;

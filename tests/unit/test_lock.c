@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of lock.h: a thread that acquires locks against their ranks is ended, where ranks are
- * checked. */
+/*
+ * Tests of lock.h: where ranks are checked, acquiring locks against their ranks ends the process.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,14 +20,14 @@
 
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t space = PTHREAD_MUTEX_INITIALIZER;
-/* More than are remembered; the thread sanitizer bears no more than 64. */
+/* More than are tracked. The thread sanitizer supports no more than 64. */
 #ifdef __SANITIZE_THREAD__
 static pthread_mutex_t regions[40];
 #else
 static pthread_mutex_t regions[100];
 #endif
 
-/* What the function writes to stderr in a process of its own, and how that ended. */
+/* Runs the function in a process of its own. Returns its status and what it wrote to stderr. */
 static int run(void (*function)(void), char *text, size_t size)
 {
     int pipe_fds[2];
@@ -62,7 +63,7 @@ static void acquire_all_in_order(void)
         lock_release(&regions[i]);
     lock_release(&registry);
     lock_release(&space);
-    /* Nothing is held any more. */
+    /* Checks that no lock is held any more. */
     lock_acquire(&registry, LOCK_REGISTRY);
     lock_release(&registry);
 }
@@ -88,7 +89,7 @@ static void try_against_rank(void)
     lock_release(&space);
 }
 
-/* The child of a fork makes a lock anew that its thread had acquired before. */
+/* The child of a fork reinitialises a lock that its thread had acquired before. */
 static void make_anew(void)
 {
     lock_acquire(&space, LOCK_SPACE);

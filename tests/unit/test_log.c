@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of the log: silent unless asked, one write for each line, and no harm done by any failure.
+ * Tests of the log: silent by default, one write for each line, and no failure does harm.
  *
- * The environment is read once in a process, so each test prints in a child, which tells what it
- * saw in shared memory.
+ * The environment is read once in a process, so each test prints in a child, which records what it
+ * observed in shared memory.
  */
 /* WRAP: write secure_getenv pthread_sigmask */
 #include <setjmp.h>
@@ -47,7 +47,7 @@ struct seen {
 
 static struct seen *seen;
 static int write_error;    /* errno of write(2), or 0 */
-static int sigmask_fails;  /* the how-manieth call of pthread_sigmask(3) fails, or 0 */
+static int sigmask_fails;  /* which call of pthread_sigmask(3) fails, from 1; 0: none */
 static bool really_writes; /* to descriptor 2 */
 
 ssize_t __real_write(int fd, const void *data, size_t size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of kept mappings: what is kept, what is not, and failures. */
+/* Tests of the mapping cache: which mappings are kept, and failures. */
 /* WRAP: mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 #define SIZE ((size_t)64 << 10)
 
 static struct fault mmap_fault;
-static long pieces; /* that are mapped */
+static long pieces; /* mapped pieces */
 
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
@@ -35,7 +35,7 @@ void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, of
 int __wrap_munmap(void *addr, size_t size)
 {
     pieces--;
-    errno = EINVAL; /* whatever it is, the caller does not see it */
+    errno = EINVAL; /* the caller's errno must not change */
     return __real_munmap(addr, size);
 }
 

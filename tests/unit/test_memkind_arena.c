@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of kinds with arenas of their own: where their memory comes from, what can fail, whose
- * block is whose. */
+/*
+ * Tests of kinds with their own arenas: where their memory comes from, failures, and which kind
+ * owns a block.
+ */
 /* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 /* WRAP: mmap madvise mbind calloc malloc pthread_mutex_init */
 /* WRAP: jemalloc_ctl_add_arena_stats */
@@ -66,7 +68,7 @@ int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *
 int __real_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 
-/* fault_hits() counts, which threads must not do at once: only where something is to fail. */
+/* fault_hits() is not thread-safe: called only if a failure is set. */
 static bool hits(struct fault *fault)
 {
     return fault->times > 0 && fault_hits(fault);
@@ -119,7 +121,7 @@ int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *s
 
 /* -- Fixture ----------------------------------------------------------------------------------- */
 
-static struct memkind_ops ops; /* of the kinds of the tests; each may change it */
+static struct memkind_ops ops; /* of the kinds of the tests; each test may change it */
 static struct memkind kind;
 
 static void no_faults(void)
@@ -182,7 +184,7 @@ static bool is_filled(const unsigned char *block, size_t size, unsigned char val
 
 /* -- The kind of the library ------------------------------------------------------------------- */
 
-/* Before any other kind: nothing of this library is set up yet. */
+/* Before any other kind: the library has not been initialised. */
 static void regular_kind_can_be_the_first_of_all(void **state)
 {
     void *block = memkind_malloc(MEMKIND_REGULAR, 100);
@@ -214,7 +216,7 @@ static void regular_kind_has_one_heap(void **state)
         assert_ptr_equal(memkind_detect_kind(blocks[i]), MEMKIND_REGULAR);
         memkind_free(NULL, blocks[i]);
     }
-    arenas_alive = 0; /* those of REGULAR stay */
+    arenas_alive = 0; /* REGULAR's arenas are kept */
 }
 
 /* -- Create ------------------------------------------------------------------------------------ */
@@ -234,7 +236,7 @@ static void created_kind_works(void **state)
     memkind_free(&kind, block);
 }
 
-/* Whether create failed with the n-th call of what fault stands for. */
+/* Returns whether creation failed with the n-th call of this fault. */
 static bool create_fails_at(struct fault *fault, int error, unsigned n, int status)
 {
     memset(&kind, 0, sizeof(kind));
@@ -396,7 +398,7 @@ static void pages_go_back_and_are_zero_again(void **state)
         memset(block, FILLER, MIB);
         memkind_free(&kind, block);
     }
-    /* Where they cannot, they are used again all the same, and zeroed. */
+    /* If the pages cannot be released, they are reused all the same, and zeroed. */
     fault_set(&madvise_fault, EINVAL, FAULT_ALWAYS);
     for (int i = 0; i < 3; i++) {
         unsigned char *block = memkind_calloc(&kind, 1, MIB);
@@ -482,7 +484,7 @@ static void kind_is_found_from_the_block(void **state)
     memkind_default_free(NULL, block);
 }
 
-/* A program that names the wrong kind must not make one kind hand out what is another's. */
+/* A program that passes the wrong kind must not make one kind allocate another's memory. */
 static void blocks_stay_with_their_kind(void **state)
 {
     static void *blocks[MANY];
@@ -623,7 +625,7 @@ int main(void)
         TEST(counters_are_the_kinds_own),
     };
 
-    /* The default kind has its arena before others are counted. */
+    /* The default kind creates its arena before others are counted. */
     memkind_free(NULL, memkind_malloc(MEMKIND_DEFAULT, 1));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

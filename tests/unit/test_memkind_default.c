@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the default kind, and of the pieces for other kinds: flags, masks, binding, advice. */
+/* Tests of the default kind, and of the helpers for other kinds: flags, masks, binding, advice. */
 /* WRAP: mmap madvise mbind numa_available numa_nodes_with_cpus */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,7 +67,7 @@ long __wrap_mbind(void *addr, unsigned long size, int mode, const unsigned long 
 {
     (void)addr;
     (void)flags;
-    /* Nothing is bound to see whether that is granted. */
+    /* A size of 0 only checks the permission. */
     if (size == 0)
         return fault_hits(&mbind_fault) ? -1 : 0;
     assert_true(maxnode >= LONG_BITS);
@@ -121,7 +121,9 @@ static void create_sets_operations_and_name(void **state)
 
 /* -- Blocks ------------------------------------------------------------------------------------ */
 
-/* Whatever kind of the program's own the operations are for. */
+/*
+ * The operations allocate from the default heap, whatever kind of the program they are called for.
+ */
 static void blocks_are_the_default_kinds(void **state)
 {
     struct memkind kind = *MEMKIND_DEFAULT;
@@ -206,7 +208,7 @@ static void alignments_are_powers_of_two_of_a_pointer_or_more(void **state)
     }
 }
 
-/* However large a block is, and whatever arena jemalloc keeps such blocks in. */
+/* Blocks of all sizes, in whatever arena jemalloc keeps them. */
 static void counters_count_blocks_of_all_sizes(void **state)
 {
     const size_t sizes[] = {1000, MIB, 20 * MIB, 200 * MIB};
@@ -228,7 +230,7 @@ static void counters_count_blocks_of_all_sizes(void **state)
             assert_non_null(blocks[j]);
             memkind_default_free(MEMKIND_DEFAULT, blocks[j]);
         }
-        /* Some small ones may have been in caches before. */
+        /* Some small blocks may have been in caches before. */
         assert_true(after >= before + 32 * sizes[i]);
     }
     assert_int_equal(memkind_get_stat(MEMKIND_DEFAULT, MEMKIND_STAT_TYPE_MAX_VALUE, &after),
@@ -372,7 +374,7 @@ static void binding_uses_the_kinds_mode_and_nodes(void **state)
     assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_ERROR_UNAVAILABLE);
 }
 
-/* What mbind(2) answers in a container. */
+/* The error of mbind(2) in a container. */
 static void a_preference_does_without_binding(void **state)
 {
     struct memkind_ops ops = {.get_mbind_nodemask = one_node};
@@ -393,11 +395,11 @@ static void a_preference_does_without_binding(void **state)
         assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_ERROR_MBIND);
         ops.get_mbind_nodemask = memkind_regular_all_get_mbind_nodemask;
         assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_SUCCESS);
-        /* All nodes: there are no others. */
+        /* All nodes: the operations name none. */
         ops.get_mbind_nodemask = NULL;
         assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_SUCCESS);
     }
-    /* This range alone is refused. */
+    /* Only this range is refused. */
     ops.get_mbind_mode = memkind_interleave_get_mbind_mode;
     fault_set(&mbind_fault, EPERM, 1);
     assert_int_equal(memkind_default_mbind(&kind, NULL, PAGE), MEMKIND_ERROR_MBIND);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of fixed kinds: what is left when a part of them cannot be had, and one arena for all. */
+/*
+ * Tests of fixed kinds: what remains when a part of them cannot be created, and the single arena.
+ */
 /* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 /* WRAP: mmap calloc malloc pthread_mutex_init */
@@ -93,8 +95,10 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Makes each call of what the fault stands for fail in turn, with this status or for want of DRAM;
- * how many there were. */
+/*
+ * Makes each call of this fault fail in turn, and expects the status, or NULL for lack of DRAM.
+ * Returns the number of calls.
+ */
 static unsigned fail_each_call(struct fault *fault, int error, int status)
 {
     for (unsigned n = 0; n < MOST_CALLS; n++) {
@@ -150,7 +154,7 @@ static void there_can_be_too_many_kinds(void **state)
         assert_int_equal(memkind_destroy_kind(kinds[i]), MEMKIND_SUCCESS);
 }
 
-/* Also with operations of the program's, and whatever the environment says. */
+/* Also with operations of the program, and with any environment. */
 static void kind_has_one_arena(void **state)
 {
     struct memkind_ops ops = MEMKIND_FIXED_OPS;

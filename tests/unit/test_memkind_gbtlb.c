@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of kinds of huge pages of 1 GiB, with a kernel that gives ordinary ones in their place:
- * what blocks are, and what is left where a call fails.
+ * Tests of kinds of huge pages of 1 GiB, with ordinary pages in their place: which blocks are
+ * allocated, and what remains after a failed call.
  */
 /* WRAP: mmap munmap madvise memcpy address_map_open huge_pages_pool_size_gigantic */
 /* WRAP: memkind_hbw_get_mbind_nodemask node_kind_mbind */
@@ -31,7 +31,7 @@
 #define EDGE ((size_t)4096)
 
 static size_t mapped;   /* bytes of such pages */
-static size_t pool = 4; /* pages, by sysfs */
+static size_t pool = 4; /* pages, from sysfs */
 static int hbw_status;  /* of the nodes of high bandwidth */
 static unsigned binds;
 static struct fault mmap_fault, madvise_fault, open_fault, bind_fault;
@@ -53,7 +53,7 @@ int __wrap_node_kind_mbind(struct memkind *kind, void *ptr, size_t size);
 
 /* -- The fake kernel --------------------------------------------------------------------------- */
 
-/* Ordinary pages at a multiple of 1 GiB, of which none is taken. */
+/* Maps ordinary pages at a multiple of 1 GiB without touching them. */
 static void *map_aligned(size_t size)
 {
     char *base = __real_mmap(NULL, size + GIB, PROT_READ | PROT_WRITE,
@@ -92,7 +92,10 @@ int __wrap_madvise(void *addr, size_t size, int advice)
     return fault_hits(&madvise_fault) ? -1 : 0;
 }
 
-/* The pages in the middle of large blocks are not touched: the machine need not have so many. */
+/*
+ * Does not touch the pages in the middle of large blocks, for which the machine need not have
+ * memory.
+ */
 void *__wrap_memcpy(void *to, const void *from, size_t size)
 {
     if (size < GIB)
@@ -149,7 +152,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* Nothing stays, whatever happened. */
+/* Nothing may be left, whatever happened. */
 static int teardown(void **state)
 {
     (void)state;
@@ -222,7 +225,7 @@ static void blocks_grow_and_shrink(void **state)
     char *moved = memkind_realloc(NULL, block, 2 * GIB);
     check_block(moved, MEMKIND_GBTLB, 2 * GIB);
     assert_int_equal(moved[GIB - 1], 1);
-    /* Under the name of another kind. */
+    /* Through another kind's name. */
     assert_ptr_equal(memkind_realloc(MEMKIND_HBW_GBTLB, moved, 10), moved);
     check_block(moved, MEMKIND_GBTLB, GIB);
     assert_null(memkind_detect_kind(moved + GIB));
@@ -230,7 +233,7 @@ static void blocks_grow_and_shrink(void **state)
     assert_null(memkind_realloc(MEMKIND_GBTLB, moved, 0));
 }
 
-/* A block of another kind is that kind's, under the name of these as well. */
+/* A block of another kind stays that kind's, if it is passed with one of these kinds. */
 static void blocks_of_other_kinds(void **state)
 {
     char *block = memkind_malloc(MEMKIND_DEFAULT, 100);

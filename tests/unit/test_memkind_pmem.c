@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of PMEM kinds: what create makes, what destroy leaves, and every way in which either can go
- * wrong. */
+/* Tests of PMEM kinds: what create makes, what destroy leaves, and every failure of either. */
 /* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 /* WRAP: malloc calloc mmap madvise openat fallocate fstatvfs pthread_mutex_init */
 /* WRAP: sched_getaffinity */
@@ -83,7 +82,7 @@ int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *
 int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus);
 int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus);
 
-/* fault_hits() counts, which threads must not do at once: only where something is to fail. */
+/* fault_hits() is not thread-safe: called only if a failure is set. */
 static bool hits(struct fault *fault)
 {
     return fault->times > 0 && fault_hits(fault);
@@ -115,7 +114,7 @@ int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
 {
     bool punches = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
 
-    /* What could not be punched through the mapping cannot be punched otherwise. */
+    /* A hole that could not be made through the mapping cannot be made otherwise. */
     if (punches && punch_fault.times > 0) {
         errno = punch_fault.error;
         return -1;
@@ -168,7 +167,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* No kind, arena, descriptor, mapping or file is left. */
+/* Checks that no kind, arena, descriptor, mapping or file is left. */
 static void check_nothing_left(void)
 {
     leftovers_check(&before);
@@ -302,7 +301,7 @@ static void unusable_directory_is_its_error(void **state)
     expect_failure("/dev/null", SMALLEST, DEFAULT, MEMKIND_ERROR_INVALID, ENOTDIR);
     memset(path, 'x', LONG_PATH);
     expect_failure(path, SMALLEST, DEFAULT, MEMKIND_ERROR_INVALID, ENAMETOOLONG);
-    /* A directory, but not one for files. */
+    /* A directory in which no file can be created. */
     struct memkind *kind = untouched;
     assert_int_equal(new_pmem("/proc", SMALLEST, DEFAULT, &kind), MEMKIND_ERROR_INVALID);
     assert_ptr_equal(kind, untouched);
@@ -319,7 +318,7 @@ static void file_that_cannot_be_made_is_its_error(void **state)
     expect_failure(dir_path, 0, DEFAULT, MEMKIND_ERROR_INVALID, EACCES);
 }
 
-/* Whether create failed with the n-th call of what fault stands for; what it left is checked. */
+/* Returns whether creation failed with the n-th call of this fault. Checks what it left. */
 static bool create_fails_at(struct fault *fault, int error, unsigned n, int status)
 {
     struct memkind *kind = untouched;
@@ -355,7 +354,7 @@ static void each_allocation_can_fail(void **state)
     (void)state;
     assert_true(fail_each_call(&malloc_fault, ENOMEM, MEMKIND_ERROR_MALLOC) >= 3);
     assert_true(fail_each_call(&calloc_fault, ENOMEM, MEMKIND_ERROR_MALLOC) >= 2);
-    /* jemalloc does not say why it has no arena. */
+    /* jemalloc gives no reason for a missing arena. */
     fail_each_call(&anonymous_fault, ENOMEM, MEMKIND_ERROR_ARENAS_CREATE);
 }
 
@@ -636,7 +635,10 @@ static void file_space_follows_the_blocks(void **state)
     destroy(kind);
 }
 
-/* Blocks in a new kind, where the n-th fallocate(2) fails and then all. Whether it got that far. */
+/*
+ * Allocates in a new kind, where the n-th fallocate(2) and all later ones fail. Returns whether
+ * there were that many calls.
+ */
 static bool allocate_fails_at(unsigned n)
 {
     static void *blocks[64];
@@ -657,7 +659,7 @@ static bool allocate_fails_at(unsigned n)
     assert_int_equal(file_space_held(pmem_of(kind)->fd), pmem_of(kind)->current_size);
     while (count > 0)
         memkind_free(kind, blocks[--count]);
-    /* The kind works on. */
+    /* The kind can still allocate. */
     void *block = memkind_malloc(kind, SMALLEST);
     assert_non_null(block);
     memset(block, FILLER, SMALLEST);

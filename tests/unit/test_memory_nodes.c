@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of nodes by their memory, as a made-up sysfs has them: two sockets, with memory of DAX
- * devices and of high bandwidth beside them.
+ * Tests of nodes by their memory, with a fake sysfs: two sockets, with memory of DAX devices and of
+ * high bandwidth.
  */
 /* WRAP: numa_available dax_device_memory_nodes getcpu sched_getcpu */
 #include <setjmp.h>
@@ -23,8 +23,8 @@
 #define GIB ((size_t)1 << 30)
 
 /*
- * Processors and DRAM are on nodes 0 and 1, DAX memory near them on nodes 2 and 3, node 4 is a far
- * one with CXL memory, as large as node 3, and node 5 is of high bandwidth, near socket 0.
+ * Nodes 0 and 1 have processors and DRAM, nodes 2 and 3 DAX memory near them, node 4 is a far one
+ * with CXL memory, as large as node 3, and node 5 is of high bandwidth, near socket 0.
  */
 enum { NODES = 6, SOCKETS = 2 };
 static const size_t sizes[NODES] = {16 * GIB, 16 * GIB, 64 * GIB, 128 * GIB, 128 * GIB, 8 * GIB};
@@ -32,7 +32,7 @@ static const char *const distances[NODES] = {
     "10 21 17 28 40 12", "21 10 28 17 40 24", "17 28 10 28 40 28",
     "28 17 28 10 40 30", "40 40 40 40 10 45", "12 24 28 30 45 10",
 };
-/* MB/s and ns of the nearest socket; the far node's are not known. */
+/* MB/s and ns from the nearest socket. The far node's are unknown. */
 static const struct {
     unsigned bandwidth;
     unsigned latency;
@@ -180,7 +180,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* The same with what the firmware says, in both classes or in the old one. */
+/* Adds the firmware's figures, in both classes or in the old one. */
 static void tell_speeds(void)
 {
     for (int node = 0; node < NODES; node++)
@@ -204,7 +204,7 @@ static void scan(const char *dax_list)
     look_with(dax_list, NULL, NULL);
 }
 
-/* The set has the nodes whose bits are set, and no others. */
+/* Checks that the set has exactly the nodes of these bits. */
 static void check_set(const struct node_set *set, unsigned long expected)
 {
     for (unsigned node = 0; node < NUMA_NUM_NODES; node++)
@@ -241,7 +241,7 @@ static void test_no_devices(void **state)
     dax_error = -ENOMEM;
     scan(NULL);
     assert_int_equal(nodes.dax_error, -ENODEV);
-    /* Memory of a device that is not online. */
+    /* A device's memory that is not online. */
     dax_error = 0;
     dax = 1ul << 7;
     scan(NULL);
@@ -260,7 +260,7 @@ static void test_no_nodes(void **state)
     assert_int_equal(nodes.dax_error, -EINVAL);
 }
 
-/* Files that are missing or say nothing. */
+/* Files that are missing or empty. */
 static void test_nothing_is_known(void **state)
 {
     (void)state;
@@ -282,7 +282,7 @@ static void test_nothing_is_known(void **state)
     check_set(&nodes.memory, 0);
 }
 
-/* Nodes have gaps, and distances are told for those that are there. */
+/* Node numbers have gaps, and distances are listed for existing nodes. */
 static void test_gaps(void **state)
 {
     (void)state;
@@ -347,11 +347,11 @@ static void test_speeds(void **state)
     check_value(memory_nodes_of_least_latency(&nodes, &nodes.memory, 0), 0x1);
     check_value(memory_nodes_of_most_bandwidth(&nodes, &nodes.memory, 1), 0x2);
     check_value(memory_nodes_of_least_latency(&nodes, &nodes.memory, 1), 0x2);
-    /* Of the far node, nothing is known. */
+    /* The far node's figures are unknown. */
     check_value(memory_nodes_of_most_bandwidth(&nodes, &nodes.memory, 4), 0);
 }
 
-/* An accelerator that is nearer than any processor has class 0 for itself. */
+/* For an accelerator that is nearer than any processor, class 0 has its figures. */
 static void test_other_initiators(void **state)
 {
     (void)state;
@@ -362,7 +362,7 @@ static void test_other_initiators(void **state)
     check_set(&nodes.speed[5].initiators, 1);
 }
 
-/* One of two numbers does not make a mean. */
+/* A mean needs both values. */
 static void test_half_of_a_speed(void **state)
 {
     (void)state;
@@ -401,7 +401,7 @@ static void test_local(void **state)
 {
     (void)state;
     scan(NULL);
-    /* The far node is as near to one socket as to the other. */
+    /* The far node is equally near to both sockets. */
     check_value(memory_nodes_local(&nodes, 0), 1ul << 0 | 1ul << 2 | 1ul << 4 | 1ul << 5);
     check_value(memory_nodes_local(&nodes, 1), 1ul << 1 | 1ul << 3 | 1ul << 4);
 }
@@ -412,7 +412,7 @@ static void test_here(void **state)
     getcpu_node = 1;
     cpu_now = 7;
     assert_int_equal(memory_nodes_here(), 1);
-    /* The processor's node is known now. */
+    /* The processor's node is cached now. */
     getcpu_calls = 0;
     assert_int_equal(memory_nodes_here(), 1);
     assert_int_equal(getcpu_calls, 0);
@@ -422,7 +422,7 @@ static void test_here(void **state)
     getcpu_node = 1;
     getcpu_result = -1;
     assert_int_equal(memory_nodes_here(), 0);
-    /* One whose number is not remembered, and a kernel that does not tell. */
+    /* A processor beyond the cache, and a kernel that does not report one. */
     getcpu_result = 0;
     cpu_now = 100000;
     assert_int_equal(memory_nodes_here(), 1);

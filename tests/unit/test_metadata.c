@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of metadata: pieces are zeroed, aligned and apart; all of the memory goes back; none is no
- * crash. */
+/*
+ * Tests of metadata: pieces are zeroed, aligned and disjoint; all of the memory is released; a
+ * failure is no crash.
+ */
 /* WRAP: mmap munmap malloc */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 #include <setjmp.h>
@@ -101,7 +103,7 @@ static void pieces_are_zero_aligned_and_apart(void **state)
     for (size_t i = 1; i < PIECES; i++)
         for (size_t at = 0; at < i; at++)
             assert_int_equal(pieces[i][at], FILLER);
-    /* Below the allocator's own hooks, malloc(3) may be this very library. */
+    /* malloc(3) must not be called: below the allocator's hooks it may be this library. */
     assert_int_equal(malloc_calls, 0);
     metadata_release(&metadata);
     assert_int_equal(mapped, 0);
@@ -143,7 +145,7 @@ static void last_byte_of_a_block_is_used(void **state)
     (void)state;
     while (maps < 2)
         assert_non_null(metadata_take(&metadata, ALIGNMENT));
-    /* All but the record at its start went to pieces, the last of which made the second block. */
+    /* All but the record at its start was used for pieces. The last one needed the second block. */
     assert_int_equal(mapped, 2 * BLOCK);
     metadata_release(&metadata);
     assert_int_equal(mapped, 0);
@@ -157,7 +159,7 @@ static void no_memory_is_null(void **state)
     fault_set(&mmap_fault, ENOMEM, 1);
     assert_null(metadata_take(&metadata, 1));
     assert_null(metadata.blocks);
-    /* The next one works, and a failure leaves what is there in use. */
+    /* The next call succeeds, and a failure leaves existing pieces in use. */
     char *piece = metadata_take(&metadata, 1);
     assert_non_null(piece);
     fault_set(&mmap_fault, ENOMEM, 1);

@@ -113,14 +113,14 @@ static void block_that_cannot_be_cleared_is_unmapped(void **state)
     fault_set(&madvise_fault, EINVAL, 1);
     give(block);
     assert_int_equal(unmaps, 1);
-    /* Nor does it matter where no advice on a new one is taken. */
+    /* Rejected advice on a new mapping has no effect either. */
     fault_set(&madvise_fault, EINVAL, 2);
     block = take();
     assert_int_equal(madvise_fault.calls, 2);
     give(block);
 }
 
-/* The line of smaps(5) on the flags of the mapping at this address. */
+/* Finds the line of smaps(5) with the flags of the mapping at this address. */
 static bool find_flags(const char *address, char *line, int size)
 {
     FILE *file = fopen("/proc/self/smaps", "re");

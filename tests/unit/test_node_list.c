@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of lists of nodes: what numa_parse_nodestring(3) takes is taken, and nothing else. */
+/* Tests of lists of nodes: exactly what numa_parse_nodestring(3) accepts is accepted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

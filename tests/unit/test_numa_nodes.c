@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of node masks, on machines of any shape that a replaced libnuma pretends. */
+/* Tests of node masks, on machines that a fake libnuma describes. */
 /* WRAP: numa_available numa_max_node numa_allocate_cpumask numa_bitmask_free numa_node_to_cpus */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,7 +26,7 @@ enum node { NODE_MISSING, NODE_MEMORY, NODE_CPUS };
 static enum node nodes[NODES];
 static bool available;
 static bool no_memory;
-static int masks; /* alive */
+static int masks; /* live */
 
 int __real_numa_available(void);
 int __wrap_numa_available(void);
@@ -39,7 +39,7 @@ void __wrap_numa_bitmask_free(struct bitmask *mask);
 int __real_numa_node_to_cpus(int node, struct bitmask *cpus);
 int __wrap_numa_node_to_cpus(int node, struct bitmask *cpus);
 
-static bool real; /* let the machine answer */
+static bool real; /* use the real functions */
 
 int __wrap_numa_available(void)
 {
@@ -105,9 +105,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/*
- * Asks for a mask of maxnode bits, and compares its longs, and that those behind it are untouched.
- */
+/* Requests a mask of maxnode bits. Checks its longs, and that those after it are unchanged. */
 static void check(unsigned long maxnode, int error, unsigned long first, unsigned long second)
 {
     const unsigned long expected[] = {first, second};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of page bitmaps: each operation against a plain array of bool, at word borders and at
- * random. */
+/*
+ * Tests of page bitmaps: each operation against an array of bool, at word boundaries and at random.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,7 @@
 #define SEED   20240917u
 #define CANARY 0xa5a5a5a5a5a5a5a5u
 
-/* A bitmap, the same as an array, and a word behind it that nobody may write. */
+/* A bitmap, the same as an array, and a guard word that must not change. */
 struct pair {
     uint64_t map[WORDS + 1];
     bool model[PAGES];

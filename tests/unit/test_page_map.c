@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the page map: which addresses have a class, and that nothing is written in vain. */
+/* Tests of the page map: which addresses have a class, and that nothing is written needlessly. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@
 
 static uint8_t *bytes; /* of a piece of LENGTH granules */
 
-/* An address in the granule; nothing needs to be there. */
+/* Returns an address in the granule. Nothing needs to be mapped there. */
 static const void *address(size_t granule, size_t offset)
 {
     return (const void *)(granule * GRANULE + offset);
@@ -90,7 +90,7 @@ static void class_is_that_of_exactly_the_page(void **state)
     assert_int_equal(page_map_get(address(SOME_GRANULE, offset + PAGE - 1)), SOME_CLASS);
     assert_int_equal(page_map_get(address(SOME_GRANULE, offset - 1)), 0);
     assert_int_equal(page_map_get(address(SOME_GRANULE, offset + PAGE)), 0);
-    /* Nor is it another granule's. */
+    /* No class in another granule. */
     assert_int_equal(page_map_get(address(SOME_GRANULE + 1, offset)), 0);
 }
 

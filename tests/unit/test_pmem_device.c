@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of PMEM kinds on a DAX device. The device is a file, which dax_device_query() calls one. */
+/*
+ * Tests of PMEM kinds on a DAX device. The device is a file that a fake dax_device_query() accepts.
+ */
 /* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 /* WRAP: dax_device_query open mmap calloc pthread_mutex_init */
 #include <setjmp.h>
@@ -76,7 +78,7 @@ int __wrap_open(const char *name, int flags, ...)
 {
     va_list arguments;
 
-    /* The path is tried as a directory first. */
+    /* The library first tries the path as a directory. */
     if (strcmp(name, path) == 0 && (flags & O_DIRECTORY) == 0 && hits(&open_fault))
         return -1;
     va_start(arguments, flags);
@@ -85,7 +87,7 @@ int __wrap_open(const char *name, int flags, ...)
     return __real_open(name, flags, mode);
 }
 
-/* Where the device could be mapped. */
+/* Returns whether the device could be mapped like this. */
 static bool is_aligned(void *addr, size_t size, off_t offset)
 {
     return (((uintptr_t)addr | size | (size_t)offset) & (device.alignment - 1)) == 0;
@@ -109,7 +111,7 @@ int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *
     return hits(&mutex_fault) ? mutex_fault.error : __real_pthread_mutex_init(lock, attributes);
 }
 
-/* A device of this size in which its last user has left something everywhere. */
+/* Makes a device of this size that is full of an earlier user's contents. */
 static void make_device(size_t size, size_t alignment)
 {
     static char dirt[MIB];
@@ -160,7 +162,7 @@ static void end_kind(memkind_t kind)
     assert_int_equal(memkind_destroy_kind(kind), MEMKIND_SUCCESS);
 }
 
-/* Lines on standard error while a kind is asked for. */
+/* Creates a kind, and records the lines on standard error. */
 static int create_and_listen(size_t max_size, memkind_t *kind, char said[TEST_DIR_PATH_SIZE * 2])
 {
     int screen = dup(STDERR_FILENO);
@@ -180,7 +182,7 @@ static int create_and_listen(size_t max_size, memkind_t *kind, char said[TEST_DI
     return status;
 }
 
-/* The kind is not made, and the line that is printed says this. */
+/* Checks that the kind is refused, with this line. */
 static void check_refused(size_t max_size, int status, int error, const char *expected)
 {
     char said[TEST_DIR_PATH_SIZE * 2];
@@ -222,7 +224,7 @@ static void test_create(void **state)
     assert_int_not_equal(pmem->current_size, 0);
     memkind_free(NULL, block);
     end_kind(kind);
-    /* What was the directory's name is the device's, which the program may have freed. */
+    /* Creation replaces the directory's name by the device's, which the program may free. */
     assert_int_equal(access(path, F_OK), 0);
 }
 
@@ -237,7 +239,7 @@ static void test_sizes(void **state)
     check_refused(SMALLEST - 1, MEMKIND_ERROR_INVALID, EINVAL, "no kind has a size");
     make_device(SMALLEST - 2 * MIB, 2 * MIB);
     check_refused(0, MEMKIND_ERROR_INVALID, EINVAL, "too small");
-    /* Pages of the smallest size: a chunk is one nevertheless. */
+    /* Pages of the smallest size. The unit is a chunk nevertheless. */
     make_device(SMALLEST + 4096, 4096);
     kind = make_kind(0);
     assert_int_equal(memkind_get_capacity(kind), SMALLEST);
@@ -310,7 +312,7 @@ static void test_config(void **state)
     memkind_config_delete(config);
 }
 
-/* Whatever fails while a kind is made, and at whichever call: an error, and nothing is left. */
+/* Whichever call fails during creation: an error, and nothing is left. */
 static void test_every_failure(void **state)
 {
     struct fault *const faults[] = {&anonymous_fault, &calloc_fault, &mutex_fault, &create_fault};
@@ -327,7 +329,7 @@ static void test_every_failure(void **state)
             made = memkind_create_pmem(path, 0, &kind) == MEMKIND_SUCCESS;
             *faults[i] = (struct fault){0};
             assert_true(made || kind == untouched);
-            /* Not one that is tried again by other means, as a map at a hinted address is. */
+            /* Unless the call is repeated in another way, as a map at a hinted address is. */
             if (made)
                 end_kind(kind);
             leftovers_check(&before);
@@ -371,7 +373,7 @@ static void wait_for(pid_t child)
     assert_int_equal(status, 0);
 }
 
-/* What the child of a fork finds: blocks that stay the parent's, and memory of its own or none. */
+/* In the child of a fork: blocks stay the parent's, and new memory is its own, or NULL. */
 static int live_as_child(memkind_t kind, char *block, bool room)
 {
     if (!is_all(block, MIB, 7) || memkind_detect_kind(block) != kind)
@@ -400,7 +402,7 @@ static void check_fork(size_t max_size, bool room)
     pid_t child = fork();
     if (child == 0)
         _exit(live_as_child(kind, block, room));
-    /* Meanwhile, and afterwards. */
+    /* While the child lives, and afterwards. */
     char *beside = memkind_calloc(kind, 1, MIB);
     wait_for(child);
     assert_true(is_all(block, MIB, 7));
@@ -418,7 +420,7 @@ static void test_fork(void **state)
 
 /* -- Memory ------------------------------------------------------------------------------------ */
 
-/* All of the device can be had, by blocks of this size; what was freed is had again. */
+/* All of the device can be allocated in blocks of this size, and again after it was freed. */
 static void fill_and_free(memkind_t kind, size_t size, size_t least)
 {
     static char *blocks[MOST_BLOCKS];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the list of memory maps: where each begins, in pieces of any size, and when it fails. */
+/* Tests of the list of memory maps: where each begins, read in pieces of any size, and failures. */
 /* WRAP: open read */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +20,7 @@
 
 #define MAPS 4
 
-static const char *pretended; /* text of the list; NULL: what the kernel says */
+static const char *pretended; /* text of the list; NULL: the kernel's */
 static size_t piece_size;
 static int open_error;
 static int read_error;
@@ -121,7 +121,7 @@ static void own_map_is_there(void **state)
 
     (void)state;
     assert_true(pages != MAP_FAILED);
-    /* One with other rights than its neighbours cannot be merged with them. */
+    /* A map with other rights than its neighbours cannot be merged with them. */
     assert_int_equal(mprotect(pages + page, page, PROT_READ | PROT_WRITE), 0);
     struct wanted wanted = {.start = (uintptr_t)pages + page};
     assert_int_equal(process_maps_each(look_for, &wanted), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of ranges: which pages are handed out, what comes back, and what fails. */
+/* Tests of ranges: which pages are allocated, how they are returned, and failures. */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 /* WRAP: mmap */
 #include <setjmp.h>
@@ -114,7 +114,7 @@ static void lowest_pages_come_first(void **state)
     assert_null(take(1));
 }
 
-/* Pieces come back in any cut, and runs that meet are one. */
+/* Pieces can be returned in any partition, and adjacent runs merge. */
 static void neighbours_are_one_run(void **state)
 {
     char *all = take(PAGES);
@@ -141,7 +141,7 @@ static void alignment_is_of_the_address(void **state)
         assert_true(block >= memory && block < memory + PAGES * PAGE);
     }
     assert_null(range_alloc(&range, PAGE, (size_t)1 << 46));
-    /* What was passed over is used by others. */
+    /* Skipped pages are used by other requests. */
     assert_true(take(1) < memory + 4 * PAGE);
 }
 
@@ -154,7 +154,7 @@ static void memory_is_not_touched(void **state)
         assert_int_equal(memory[i], 0x5a);
 }
 
-/* In the child of a fork, another thread of the parent may have had the lock. */
+/* In the child of a fork, another thread of the parent may have held the lock. */
 static void range_that_ends_takes_no_lock(void **state)
 {
     char *all = take(PAGES);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the map of ranges: whose an address is, in ranges side by side and within each other,
- * and what is beside them. */
+/*
+ * Tests of the map of ranges: who owns an address, in adjacent and nested ranges and beside them.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +26,7 @@
 #define BEYOND  ((uintptr_t)1 << ADDRESS_MAP_BITS)
 #define ROUNDS  20000u
 
-/* Granules that no test shares with another: marks stay. */
+/* Granules that no two tests share: marks stay. */
 static uintptr_t next_base = (uintptr_t)1000 * GRANULE;
 
 static _Atomic uint8_t classes[PAGES];
@@ -83,12 +84,12 @@ static void what_is_beside_areas_is_remembered(void **state)
     assert_int_equal(range_map_owner(base + PAGE), OTHER);
     assert_int_equal(range_map_owner(base + GRANULE), ADDRESS_MAP_MIXED);
     assert_int_equal(range_map_owner(base + 2 * GRANULE), ADDRESS_MAP_NONE);
-    /* The default heap comes to granules that have ranges. */
+    /* The default heap uses granules that have ranges. */
     assert_int_equal(address_map_mark_mixed(base + 2 * GRANULE), 0);
     assert_int_equal(address_map_mark_mixed(base), 0);
     assert_int_equal(range_map_owner(base + 2 * GRANULE), ADDRESS_MAP_MIXED);
     assert_int_equal(range_map_owner(base), OTHER);
-    /* A segment takes the addresses. */
+    /* A segment uses the addresses. */
     address_map_set(base, GRANULE, OWNER);
     assert_int_equal(address_map_owner(base), OWNER);
     address_map_set(base, GRANULE, ADDRESS_MAP_NONE);
@@ -179,7 +180,7 @@ static void *come_and_go(void *arg)
     return NULL;
 }
 
-/* An entry that stays is found whatever others do. */
+/* An entry that stays is found whatever changes around it. */
 static void readers_need_no_lock(void **state)
 {
     char *base = new_granules();

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of regions: the states of pages, and that what is counted is what the store holds,
- * whatever fails.
+ * Tests of regions: the states of pages, and that the counts equal the store's contents, whatever
+ * fails.
  *
- * The store is a fake: an array of pages, of which commit and release can be made to fail, also in
- * the middle. Behind it is memory, so that a page that is committed can be seen to be zero.
+ * The store is fake: an array of pages, whose commit and release can be made to fail, also in the
+ * middle. Memory lies behind it, so that committed pages can be checked to be zero.
  */
 /* WRAP: pthread_mutex_init mmap */
 #include <setjmp.h>
@@ -41,9 +41,9 @@ static struct region *region;
 static bool store[STORE_PAGES]; /* which pages of the region the store holds */
 static size_t store_held;       /* pages */
 static size_t largest_held;     /* most pages at any time */
-static bool commit_in_part;     /* a commit that fails has taken half of the pages */
-static bool release_in_part;    /* a release that fails has given back half of them */
-static bool refuse_chunks;      /* a commit of more than is asked for fails */
+static bool commit_in_part;     /* a failing commit takes half of the pages */
+static bool release_in_part;    /* a failing release gives back half of them */
+static bool refuse_chunks;      /* a commit of more than needed fails */
 static size_t refuse_above;     /* pages; with refuse_chunks */
 static struct fault commit_fault;
 static struct fault release_fault;
@@ -125,7 +125,7 @@ static const struct store_ops fake_store = {.commit = fake_commit, .release = fa
 
 /* -- Fixture ----------------------------------------------------------------------------------- */
 
-static void *const base = (void *)(uintptr_t)(64 * SPACE_CHUNK); /* nothing else is there */
+static void *const base = (void *)(uintptr_t)(64 * SPACE_CHUNK); /* only the region is used there */
 
 static int setup(void **state)
 {
@@ -177,7 +177,10 @@ static void check_state(size_t first, size_t end, enum state wanted)
             fail_msg("page %zu is in state %d and not %d", i, (int)state_of(i), (int)wanted);
 }
 
-/* The counters say what the bitmaps say, and the store holds that; of stale pages, some or none. */
+/*
+ * Checks that the counts equal the bitmaps, and the bitmaps the store. Stale pages may be in the
+ * store or not.
+ */
 static void check_accounts(void)
 {
     size_t committed = page_bitmap_count(region->committed, 0, region->pages);
@@ -368,7 +371,8 @@ static void chunk_that_does_not_fit_is_committed_in_part(void **state)
 }
 
 /*
- * Commits a range with five gaps, where the n-th call to the store fails. Whether it got that far.
+ * Commits a range with five gaps, where the n-th call to the store fails. Returns whether there
+ * were that many calls.
  */
 static bool commit_fails_at(unsigned n, bool in_part, bool ahead)
 {
@@ -380,7 +384,7 @@ static bool commit_fails_at(unsigned n, bool in_part, bool ahead)
     fault_set(&commit_fault, ENOSPC, FAULT_ALWAYS);
     commit_fault.skip = n;
     commit_in_part = in_part;
-    /* Only the gaps are the range's: used pages are never committed again. */
+    /* Only the gaps are committed: used pages are never committed again. */
     int err = region_commit(region, 15, 30, ahead);
     bool failed = err != 0;
     if (failed) {
@@ -450,7 +454,7 @@ static void last_used_pages_of_several_chunks(void **state)
     commit(chunk_pages() - 5, 2 * chunk_pages() + 5, true);
     decommit(chunk_pages() - 5, 2 * chunk_pages() + 5);
     assert_int_equal(store_held, 0);
-    /* The chunks are neighbours, and so one call gives all of them back. */
+    /* The chunks are adjacent, so one call releases all of them. */
     assert_int_equal(release_fault.calls, 1);
 }
 
@@ -476,7 +480,7 @@ static void ahead_stays_while_its_chunk_has_used_pages(void **state)
     check_state(301, chunk_pages(), AHEAD);
 }
 
-/* The pages [10, 11) of [10, 12), which a failed decommit leaves stale and dirty. */
+/* Makes pages [10, 11) stale and dirty by a failed decommit of [10, 12). */
 static void make_stale(void)
 {
     commit(10, 12, true);
@@ -540,7 +544,9 @@ static void stale_pages_are_used_again_and_are_zero(void **state)
     assert_int_equal(space.stale, 0);
 }
 
-/* What was ahead before the release that failed in the middle may have lost its store. */
+/*
+ * Pages that were committed ahead may have lost their store in a release that failed in the middle.
+ */
 static void pages_of_a_release_that_failed_in_part_are_taken_again(void **state)
 {
     (void)state;
@@ -616,7 +622,7 @@ static void trim_goes_on_where_a_run_cannot_be_released(void **state)
 
 /* -- At random --------------------------------------------------------------------------------- */
 
-/* A run of pages that are all used, or all not, from a page at random on. */
+/* Returns a random run of pages that are all used, or all unused. */
 static size_t random_run(unsigned *seed, size_t *end, bool used)
 {
     size_t first = (size_t)rand_r(seed) % region->pages;
@@ -639,7 +645,7 @@ static void model_write(bool *model, size_t first, size_t end, bool value)
         model[i] = value;
 }
 
-/* One operation; what it must do to the used pages is done to the model. */
+/* Performs one operation, and its effect on used pages in the model. */
 static void random_operation(unsigned *seed, bool *model)
 {
     bool decommits = rand_r(seed) % 2 == 0;
@@ -675,7 +681,7 @@ static void random_operations_keep_the_accounts(void **state)
     for (int i = 0; i < ROUNDS; i++) {
         fault_set(&commit_fault, ENOSPC, rand_r(&seed) % 8 == 0);
         fault_set(&release_fault, EIO, 0);
-        /* A release that fails in an undo leaves store that is not counted; see its own test. */
+        /* A failing release in an undo leaves uncounted store. It has a test of its own. */
         if (commit_fault.times == 0 && rand_r(&seed) % 8 == 0)
             fault_set(&release_fault, EIO, 1);
         random_operation(&seed, model);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of segments: alignment, growth, who owns the addresses, and that a failure leaves nothing
- * mapped. */
+/*
+ * Tests of segments: alignment, growth, who owns the addresses, and that a failure leaves nothing
+ * mapped.
+ */
 /* WRAP: mmap munmap address_map_open */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 #include <setjmp.h>
@@ -31,7 +33,7 @@
 
 static struct space space;
 static size_t mapped;  /* bytes that are mapped and not unmapped */
-static size_t largest; /* reservation that mmap(2) grants, where that is not 0 */
+static size_t largest; /* largest reservation that mmap(2) grants; 0: no limit */
 static struct fault mmap_fault;
 static struct fault map_fault;
 static struct fault open_fault;
@@ -103,7 +105,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Whether the byte can be read: the kernel is asked to. */
+/* Returns whether the byte can be read, by a system call. */
 static bool is_readable(const char *addr)
 {
     int pipe_fds[2];
@@ -195,7 +197,7 @@ static void doubling_ends_at_a_tebibyte(void **state)
 
     (void)state;
 #ifdef __SANITIZE_THREAD__
-    skip(); /* There may be no 2 TiB of addresses in a row. */
+    skip(); /* There may be no 2 TiB of contiguous addresses. */
 #endif
     space.reserved = 3 * TIB;
     made = segment(1);
@@ -221,7 +223,7 @@ static void less_is_taken_where_addresses_are_short(void **state)
     segment_unmap(&space, made);
 }
 
-/* A segment cannot be had: the error is err and nothing has changed. */
+/* Expects the error `wanted`, and that nothing has changed. */
 static void expect_none(size_t size, int wanted)
 {
     size_t reserved = space.reserved;
@@ -259,7 +261,7 @@ static void exact_reservation_is_the_last_resort(void **state)
     segment_unmap(&space, made);
 }
 
-/* Where there are no whole granules, chunks; the more of them, the more the space has. */
+/* Without whole granules, segments consist of chunks, and grow with the space. */
 static void few_addresses_make_small_segments(void **state)
 {
     struct segment *made[SEGMENTS];
@@ -280,7 +282,7 @@ static void few_addresses_make_small_segments(void **state)
         assert_non_null(range_map_class_at(made[i]->base));
     }
     assert_true(before > SPACE_CHUNK);
-    /* Once there are addresses again, whole granules, although what is reserved makes none. */
+    /* Once there are addresses again, whole granules, although the reserved size is no multiple. */
     assert_true(space.reserved % GRANULE != 0);
     space.reserved += GRANULE;
     largest = 0;
@@ -375,7 +377,7 @@ static void segment_is_opened_from_its_beginning(void **state)
     assert_true(is_readable(made->base));
     assert_true(is_readable(made->base + SPACE_CHUNK + space.page - 1));
     assert_false(is_readable(made->base + SPACE_CHUNK + space.page));
-    /* What is open stays so. */
+    /* Open ranges stay open. */
     assert_int_equal(segment_open(&space, made->base, space.page), 0);
     assert_true(is_readable(made->base + SPACE_CHUNK));
     assert_int_equal(mprotect(made->base, GRANULE, PROT_NONE), 0);
@@ -399,7 +401,7 @@ static void abandoned_segment_leaves_nothing(void **state)
     assert_int_equal(address_map_owner(base), ADDRESS_MAP_NONE);
     assert_int_equal(space.reserved, GRANULE);
     assert_int_equal(space.offset, GRANULE);
-    /* The records stay, without the pages that were written. */
+    /* The records stay mapped, without their written pages. */
     assert_true(mapped < 2 * GRANULE);
     assert_ptr_equal(segment_of(&space, first->base), first);
 }
@@ -419,7 +421,7 @@ static void large_alignment_takes_no_more(void **state)
 
 int main(void)
 {
-    /* Once in a process, there are tables to be mapped. */
+    /* The address map's tables are mapped once in a process. */
     if (address_map_open(NULL, 0) != 0)
         return 1;
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of held signals: what the call raised is taken, what was there before stays. */
+/*
+ * Tests of held signals: the signal that the call raised is consumed, an earlier one stays pending.
+ */
 /* WRAP: pthread_sigmask sigtimedwait */
 #include <setjmp.h>
 #include <stdarg.h>

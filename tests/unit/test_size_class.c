@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Tests of size classes: they are jemalloc's, and a jemalloc whose classes do not fit is turned
- * down.
- */
+/* Tests of size classes: they are jemalloc's, and a jemalloc with other classes is refused. */
 /* WRAP: jemalloc_block_class_size */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +25,7 @@
 
 #define NAME_SIZE 16
 
-static size_t (*pretended)(size_t size); /* NULL: jemalloc is asked */
+static size_t (*pretended)(size_t size); /* NULL: jemalloc's */
 static unsigned questions;
 
 size_t __real_jemalloc_block_class_size(size_t size);
@@ -77,7 +74,7 @@ static const struct {
     {"too many", quanta},
 };
 
-/* Whether size_class_init() turns the classes down, each time. Nothing has asked it yet. */
+/* Returns whether size_class_init() refuses the classes, each time it is called. */
 static bool is_turned_down(const char *name)
 {
     for (size_t i = 0; i < sizeof(misfits) / sizeof(misfits[0]); i++)
@@ -88,7 +85,7 @@ static bool is_turned_down(const char *name)
     return false;
 }
 
-/* In processes of their own, since it asks once. */
+/* In processes of their own, because size_class_init() queries jemalloc once. */
 static void classes_that_do_not_fit_are_turned_down(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Tests of the copy of a space for the child of a fork. No process forks here: space_snapshot_end()
- * does in this one what it would do in the child or in the parent.
+ * does in this process what it would do in the child or the parent.
  */
 /* WRAP: openat fallocate ftruncate pwrite mmap mprotect memfd_create fstat fstatfs */
 #include <setjmp.h>
@@ -48,9 +48,9 @@ static struct fault memory_fault; /* of memfd_create(2) */
 static struct fault size_fault;   /* of fstat(2) */
 static struct fault map_fault;
 static struct fault bar_fault;     /* of mprotect(2) */
-static struct fault replace_fault; /* of maps that take the place of others */
-static size_t short_write;         /* most bytes that one write takes; 0: all */
-static bool pretend_disk;          /* what fstatfs(2) says */
+static struct fault replace_fault; /* of maps that replace others */
+static size_t short_write;         /* most bytes of one write; 0: all */
+static bool pretend_disk;          /* fstatfs(2) returns a disk's file system */
 
 int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode);
@@ -140,7 +140,7 @@ static size_t size_of(size_t i)
     return i % 2 == 0 ? 3 * space->page : 2 * CHUNK + space->page;
 }
 
-/* Blocks in regions of their own, the odd ones with a hole. */
+/* Allocates blocks in regions of their own. The odd ones have a hole. */
 static void make_blocks(void)
 {
     for (size_t i = 0; i < BLOCKS; i++) {
@@ -155,7 +155,7 @@ static void make_blocks(void)
     }
 }
 
-/* *state: whether the file is not to be taken for one in memory. */
+/* state: true if the file is to look like one on a disk. */
 static int setup(void **state)
 {
     struct directory *directory;
@@ -198,14 +198,14 @@ static bool is_as_made(size_t i)
     return true;
 }
 
-/* The file holds what it is accounted for, and what the file system keeps its extents in. */
+/* Checks that the file holds what is accounted for, and the file system's extents. */
 static void check_account(void)
 {
     assert_in_range(file_space_held(space->fd), space_held(space),
                     space_held(space) + FILE_OVERHEAD);
 }
 
-/* The space works: pages come and go, and the account is right. */
+/* Checks that pages can be committed and released, and that the account is right. */
 static void check_use(void)
 {
     for (size_t hole = 1; hole < BLOCKS; hole += 2) {
@@ -262,7 +262,7 @@ static void parent_keeps_its_own(void **state)
     check_use();
 }
 
-/* A space that came between the two: its locks are nobody's. */
+/* A space that was created between the two calls: its locks are not held. */
 static void end_without_a_begin(void **state)
 {
     (void)state;
@@ -286,7 +286,7 @@ static void writes_in_pieces(void **state)
     check_use();
 }
 
-/* What a child that reads one of its parent's blocks ends with. */
+/* Returns the status of a child that reads one of its parent's blocks. */
 static int status_of_reader(void)
 {
     pid_t child = fork();
@@ -316,7 +316,7 @@ static void check_is_in_dram(void)
     assert_false(space->chunk_steps);
 }
 
-/* The child of a process that can make no files in the directory, and that child's child. */
+/* The child of a process that can create no files in the directory, and that child's child. */
 static void copy_where_no_file_can_be_made(void **state)
 {
     static const int errors[] = {EACCES, EPERM, EROFS, ENOENT, ENOTDIR, ESTALE};
@@ -331,7 +331,7 @@ static void copy_where_no_file_can_be_made(void **state)
         assert_true(space->copied);
         check_is_in_dram();
         check_account();
-        /* In the middle of the file, which is not cut. */
+        /* In the middle of the file, which is not truncated. */
         assert_int_equal(space_commit(space, blocks[1] + CHUNK, 5 * space->page), 0);
         assert_int_equal(space_decommit(space, blocks[1] + CHUNK, 5 * space->page), 0);
         for (size_t k = 0; k < BLOCKS; k++)
@@ -339,7 +339,7 @@ static void copy_where_no_file_can_be_made(void **state)
     }
     check_use();
     make_blocks();
-    /* Beyond its end, too. */
+    /* And beyond its end. */
     check_account();
     clear_faults();
     space_snapshot_hold(space);
@@ -352,7 +352,7 @@ static void copy_where_no_file_can_be_made(void **state)
     check_use();
 }
 
-/* After a failure with this fault, of which the parent notices nothing. */
+/* Checks the result of a failure with this fault, which the parent does not notice. */
 static void check_failure(struct fault *fault, int error, unsigned skip)
 {
     clear_faults();
@@ -375,14 +375,14 @@ static void each_call_fails(void **state)
     check_failure(&allocate_fault, EDQUOT, 2);
     check_failure(&write_fault, EIO, 0);
     check_failure(&write_fault, ENOSPC, 3);
-    /* A write that takes nothing. */
+    /* A write of 0 bytes. */
     check_failure(&write_fault, 0, 1);
     if (file_space_of(space)->file_size != 0)
         check_failure(&extend_fault, EFBIG, 0);
     check_use();
 }
 
-/* Where there is no space or descriptor, memory is not asked. */
+/* Without space or a descriptor, no copy in memory is tried. */
 static void failures_that_memory_does_not_cure(void **state)
 {
     static const int errors[] = {ENOSPC, EDQUOT, EMFILE, ENFILE};
@@ -397,7 +397,7 @@ static void failures_that_memory_does_not_cure(void **state)
         assert_int_equal(memory_fault.calls, 0);
     }
     fault_set(&openat_fault, EACCES, FAULT_ALWAYS);
-    /* The number that is kept is no help either. */
+    /* The spare descriptor does not help either. */
     fault_set(&memory_fault, EMFILE, 2);
     space_snapshot_hold(space);
     space_snapshot_begin(space);
@@ -419,7 +419,7 @@ static void child_without_a_copy_reads_nothing(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
 
-/* The copy is there, and cannot be mapped. */
+/* The copy exists, but cannot be mapped. */
 static void copy_that_cannot_be_mapped(void **state)
 {
     (void)state;
@@ -434,7 +434,7 @@ static void copy_that_cannot_be_mapped(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
 
-/* Where no other number is left, the copy gets the one that was kept. */
+/* If no other number is free, the copy gets the spare one. */
 static void spare_number_is_the_copys(void **state)
 {
     (void)state;
@@ -449,12 +449,12 @@ static void spare_number_is_the_copys(void **state)
     assert_int_equal(file_space_of(space)->spare_fd, -1);
     space_snapshot_end(space, false);
     assert_int_equal(file_space_of(space)->spare_fd, spare);
-    /* In the child, it is one of the copy's. */
+    /* In the child, the spare number belongs to the copy. */
     space_snapshot_hold(space);
     space_snapshot_begin(space);
     space_snapshot_end(space, true);
     assert_true(descriptor_is(file_space_of(space)->spare_fd, &file_space_of(space)->copy));
-    /* The program has closed all, and what it opened has the numbers. */
+    /* The program has closed all descriptors, and its own files have the numbers. */
     int own = memfd_create("program", MFD_CLOEXEC);
     int taken = file_space_of(space)->spare_fd;
     assert_int_equal(dup2(own, taken), taken);
@@ -469,7 +469,7 @@ static void spare_number_is_the_copys(void **state)
     close(own);
 }
 
-/* Nor is known how long it is. */
+/* The length of the copy is unknown too. */
 static void copy_that_cannot_be_measured(void **state)
 {
     (void)state;
@@ -483,7 +483,9 @@ static void copy_that_cannot_be_measured(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
 
-/* A child without a copy, whose protection cannot be changed: there is another way. */
+/*
+ * A child without a copy whose protection cannot be changed: the blocks are barred in another way.
+ */
 static void access_that_cannot_be_barred(void **state)
 {
     (void)state;
@@ -499,7 +501,7 @@ static void access_that_cannot_be_barred(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
 
-/* Nor is there another way: such a child does not get as far as reading. */
+/* Without that other way, the child ends before it can read. */
 static void access_that_nothing_bars(void **state)
 {
     int status;
@@ -525,7 +527,7 @@ static void access_that_nothing_bars(void **state)
     check_use();
 }
 
-/* A store of which there can be no copy. */
+/* A store that does not support copies. */
 static void store_without_copies(void **state)
 {
     static struct store_ops store;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of spaces: address space, file space, the limit, and what is left when a system call fails.
+ * Tests of spaces: address space, file space, the limit, and what remains when a system call fails.
  *
- * Most tests use a fake store, of which each call can fail; the others a file in the test
- * directory, whose blocks are what the space says that it holds (on tmpfs to the byte).
+ * Most tests use a fake store, of which each call can fail. The others use a file in the test
+ * directory, whose blocks must equal the space's account (on tmpfs to the byte).
  */
 /* WRAP: mmap munmap madvise fallocate pthread_mutex_init pthread_mutex_lock */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put sysconf */
@@ -83,8 +83,7 @@ int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *
 int __real_pthread_mutex_lock(pthread_mutex_t *lock);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *lock);
 
-/* fault_hits() counts, which threads must not do at once: only where something is to fail. */
-static size_t largest; /* reservation that mmap(2) grants, where that is not 0 */
+static size_t largest; /* largest reservation that mmap(2) grants; 0: no limit */
 
 static bool hits(struct fault *fault)
 {
@@ -118,7 +117,7 @@ int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
 {
     bool punches = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
 
-    /* What could not be punched through the mapping cannot be punched otherwise. */
+    /* A hole that could not be made through the mapping cannot be made otherwise. */
     if (punches && punch_fault.times > 0) {
         errno = punch_fault.error;
         return -1;
@@ -137,7 +136,7 @@ int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *
 }
 
 static _Thread_local pthread_mutex_t
-    *awaited_lock; /* before this thread takes it, waiting is posted */
+    *awaited_lock; /* `waiting` is posted before this thread acquires it */
 static sem_t waiting;
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *lock)
@@ -160,7 +159,7 @@ static int fake_map(struct space *of, void *addr, size_t size, off_t offset)
     return hits(&map_fault) ? -map_fault.error : 0;
 }
 
-/* Puts pages into the store or takes them out; returns how many bytes it holds then. */
+/* Adds pages to the store or removes them. Returns the bytes that the store then holds. */
 static size_t store_write(off_t offset, size_t size, bool value)
 {
     size_t first = (size_t)offset / page;
@@ -215,7 +214,7 @@ static size_t fake_longest(const struct space *of)
     return GRANULE - CHUNK / 2;
 }
 
-/* A store that must not become long. */
+/* A store with a limited length. */
 static const struct store_ops short_store = {
     .destroy = space_fini,
     .map = fake_map,
@@ -275,7 +274,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* The file system may round; tmpfs does not. */
+/* Disk file systems may round; tmpfs does not. */
 static bool on_tmpfs(void)
 {
     struct statfs fs;
@@ -411,7 +410,7 @@ static void regions_do_not_overlap(void **state)
     }
 }
 
-/* The range map is changed while the space's lock is held: debug builds check that this may be. */
+/* The range map changes while the space's lock is held: debug builds check the lock order. */
 static void few_addresses_are_used(void **state)
 {
     (void)state;
@@ -463,7 +462,7 @@ static void no_addresses_is_enomem(void **state)
     reserve(1, 1);
 }
 
-/* Each anonymous map that a first reservation makes fails in turn. */
+/* Each anonymous map of a first reservation fails in turn. */
 static void no_memory_for_records_is_enomem(void **state)
 {
     void *addr;
@@ -570,7 +569,7 @@ static void returned_region_is_not_wasted_or_misaligned(void **state)
     /* An address in `large` that happens to be so aligned may have just been taken. */
     if ((-(uintptr_t)large & (GIB - 1)) >= 64 * CHUNK)
         assert_ptr_equal(reserve(64 * CHUNK, CHUNK), large);
-    /* Most of `small` would be lost to a page. */
+    /* A page would waste most of `small`. */
     assert_true(reserve(page, CHUNK) != small);
 }
 
@@ -627,7 +626,7 @@ static void peak_chunks_and_purges_are_counted(void **state)
     space->exact = true;
     assert_int_equal(space_chunks(space), 0);
     assert_int_equal(space->peak, 0);
-    /* The end of one chunk, a whole one, the beginning of the next; the last, which is cut. */
+    /* The end of one chunk, a whole one, the beginning of the next; and the last, which is cut. */
     commit(addr + CHUNK - page, CHUNK + 2 * page);
     commit(addr + 4 * CHUNK, page);
     commit(other, page);
@@ -642,7 +641,7 @@ static void peak_chunks_and_purges_are_counted(void **state)
     assert_int_equal(space->purges, 1);
     commit(addr, 3 * page);
     assert_int_equal(space->peak, most);
-    /* What could not be had or given back does not count. */
+    /* Failed commits and releases do not count. */
     fault_set(&release_fault, EIO, 1);
     assert_int_equal(space_decommit(space, addr, page), 0);
     assert_int_equal(space->purges, 1);
@@ -698,7 +697,7 @@ static void full_space_is_known_without_trying(void **state)
     assert_true(space_has_room(space, 2 * CHUNK));
     assert_int_equal(space_reserve(space, 2 * CHUNK, CHUNK, &addr), 0);
     assert_int_equal(space_commit(space, addr, space->page), 0);
-    /* The rest of what was committed is ahead of need. */
+    /* The rest of the committed pages is ahead of need. */
     assert_true(space_has_room(space, CHUNK));
     assert_false(space_has_room(space, 2 * CHUNK));
     assert_int_equal(space_commit(space, (char *)addr + space->page, 2 * CHUNK - space->page), 0);
@@ -713,7 +712,7 @@ static void full_store_is_its_error(void **state)
     commit(addr, page);
     fault_set(&commit_fault, ENOSPC, FAULT_ALWAYS);
     assert_int_equal(space_commit(space, addr + CHUNK, page), -ENOSPC);
-    /* What was ahead was given back before the last try. */
+    /* Pages that were ahead were released before the last attempt. */
     assert_int_equal(space_held(space), page);
     assert_int_equal(space->ahead, 0);
     assert_int_equal(store_held, page);
@@ -792,7 +791,7 @@ static void store_without_holes_keeps_the_pages(void **state)
     assert_int_equal(addr[0], 1);
     assert_int_equal(space_decommit(space, addr, page), -EOPNOTSUPP);
     assert_int_equal(space_trim(space), 0);
-    /* One call was enough to know. */
+    /* One call was enough. */
     assert_int_equal(punch_fault.calls, 1);
     assert_int_equal(file_space_held(space->fd), CHUNK);
     assert_int_equal(space_held(space), CHUNK);
@@ -844,7 +843,7 @@ static void model_write(struct model *model, size_t first, size_t count, bool va
     }
 }
 
-/* As many pages from first on, up to wanted, as are in the same state. */
+/* Returns how many pages from `first` on, up to `wanted`, are in the same state. */
 static size_t model_run(const struct model *model, size_t first, size_t wanted)
 {
     size_t count = 1;
@@ -903,7 +902,7 @@ static void random_operations_agree_with_the_file(void **state)
             space_trim(space);
         if (rand_r(&seed) % 200 == 0)
             space->first_step = CHUNK >> rand_r(&seed) % (page > CHUNK >> 8 ? 6 : 9);
-        /* Of each kind some fail. */
+        /* Some calls of each sort fail. */
         fault_set(&allocate_fault, ENOSPC, rand_r(&seed) % 16 == 0);
         fault_set(&punch_fault, EIO, allocate_fault.times == 0 && rand_r(&seed) % 16 == 0);
         model_step(&models[(size_t)rand_r(&seed) % REGIONS], &seed);
@@ -1003,7 +1002,7 @@ static void threads_share_the_file(void **state)
     assert_int_equal(file_space_held(space->fd), 0);
 }
 
-/* One page in use by each thread is far below the limit, whatever others have ahead. */
+/* One page of each thread is far below the limit, whatever other threads have ahead. */
 static void *commit_one_page(void *arg)
 {
     struct worker *worker = arg;
@@ -1041,8 +1040,10 @@ static void *commit_while_another_trims(void *arg)
     return NULL;
 }
 
-/* What is ahead is being released: another thread meets the limit too, and comes to wait for this
- * one. */
+/*
+ * Called while pages that are ahead are being released: another thread reaches the limit too, and
+ * waits for this one.
+ */
 static void start_second(void)
 {
     during_release = NULL;
@@ -1073,7 +1074,7 @@ static void space_that_another_thread_trims_is_used(void **state)
 
 int main(void)
 {
-    /* Once in a process, there are tables to be mapped. */
+    /* The address map's tables are mapped once in a process. */
     if (address_map_open(NULL, 0) != 0)
         return 1;
 #define FAKE(name) cmocka_unit_test_setup_teardown(name, setup_fake, teardown)

@@ -27,14 +27,14 @@
 
 static int total_error;
 static struct jemalloc_stats total;
-static char letters[LETTERS_SIZE]; /* that jemalloc was given */
+static char letters[LETTERS_SIZE]; /* the options that jemalloc got */
 static unsigned prints;
 static int report_error;
-static const char *report_of_jemalloc; /* NULL: it writes nothing */
+static const char *report_of_jemalloc; /* NULL: jemalloc writes nothing */
 static char written[WRITTEN_SIZE];
 static void *opaque_seen;
-static bool keeps_stderr;        /* what is written there comes into written, in short pieces */
-static struct fault write_fault; /* of that */
+static bool keeps_stderr; /* whether standard error is captured into `written`, in short pieces */
+static struct fault write_fault; /* of those writes */
 
 int __wrap_jemalloc_ctl_total_stats(struct jemalloc_stats *stats);
 int __wrap_jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaque,
@@ -60,7 +60,7 @@ int __wrap_jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void
     return report_error;
 }
 
-/* Somebody gives back what this kind's caches hold, just before jemalloc counts. */
+/* A kind whose caches another thread flushes just before jemalloc counts. */
 static memkind_t purged;
 
 int __real_jemalloc_ctl_update_stats(void);
@@ -137,7 +137,7 @@ static void library_is_all_of_jemalloc(void **state)
     assert_int_equal(value, UNTOUCHED);
 }
 
-/* What was cached is not taken off twice: once given back, and once as cached. */
+/* Cached bytes are not subtracted twice: once as flushed, and once as cached. */
 static void caches_may_be_emptied_meanwhile(void **state)
 {
     void *blocks[BLOCKS];
@@ -170,7 +170,7 @@ static void keep(void *opaque, const char *text)
     memcpy(written + used, text, strlen(text) + 1);
 }
 
-/* What is written for this report of jemalloc's. */
+/* Returns what is written for this report of jemalloc. */
 static const char *written_for(const char *report, unsigned options)
 {
     written[0] = '\0';
@@ -209,7 +209,7 @@ static void report_without_memory_is_an_error(void **state)
     assert_string_equal(written, "");
 }
 
-/* What reaches standard error, where the second call of write(2) and those after it fail. */
+/* Returns what reaches standard error if the second call of write(2) and all later ones fail. */
 static const char *reaches_stderr(int error, unsigned times)
 {
     write_fault = (struct fault){.error = error, .skip = 1, .times = times};

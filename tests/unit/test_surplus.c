@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of what a store holds beyond what is accounted for. The store is an array of pages. */
+/* Tests of what a store holds in excess of the account. The store is an array of pages. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -114,7 +114,7 @@ static char *committed(size_t size, size_t alignment)
     return addr;
 }
 
-/* A chunk, one that is skipped, and one and a half, of which the second page is empty. */
+/* Uses a chunk, skips one, and uses one and a half, in which the second page is empty. */
 static void use_some(void)
 {
     (void)committed(CHUNK, CHUNK);
@@ -127,7 +127,7 @@ static void use_some(void)
 
 static size_t opened(void)
 {
-    return 4 * CHUNK; /* by the commit of the last chunk, which is open to its half */
+    return 4 * CHUNK; /* because of the last chunk, of which half is committed */
 }
 
 static void all_holes_are_made_again(void **state)
@@ -170,7 +170,7 @@ static void unknown_is_no_surplus(void **state)
     assert_int_equal(release_fault.calls, calls);
 }
 
-/* What stays is not tried again until there is more; nor is it forgotten that it went by itself. */
+/* Surplus that stays is not tried again until there is more. It may also disappear by itself. */
 static void what_stays_is_tried_once(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of text that is kept in pieces: nothing is lost, or all of it is. */
+/* Tests of text that is kept in pieces: all pieces are kept, or the loss is recorded. */
 /* WRAP: mmap mremap */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,7 +39,7 @@ void *__wrap_mremap(void *address, size_t old_size, size_t size, int flags)
     return fault_hits(&mremap_fault) ? MAP_FAILED : __real_mremap(address, old_size, size, flags);
 }
 
-/* The thread sanitizer maps memory for itself all the time: then nothing can be told. */
+/* The thread sanitizer maps memory all the time: then the number is meaningless. */
 static size_t maps_in_use(void)
 {
 #ifdef __SANITIZE_THREAD__

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of the caches of threads: what a thread frees it gets again, nothing is lost or handed out
- * twice whoever empties whose cache, and nobody keeps what he must not.
+ * Tests of the thread caches: a thread gets back the blocks that it freed, no block is lost or
+ * allocated twice, whoever empties which cache, and no cache keeps blocks that it must not.
  *
- * The heap is a stand-in that knows of each block whether it is out, that is, in a cache, in the
- * exchange, or held by the test. Blocks of all classes have the same little memory. Time passes
- * when the test says so.
+ * The heap is fake and knows of each block whether it is out, that is, in a cache, in the transfer
+ * cache, or held by the test. Blocks of all classes have the same small memory. The test controls
+ * the time.
  */
 /* WRAP: transfer_cache_insert clock_gettime syscall mmap munmap */
 /* WRAP: pthread_setspecific late_key_create calloc */
@@ -45,17 +45,17 @@
 #define NUMBER              17u /* of the heap */
 #define BLOCKS              ((size_t)32768)
 #define BLOCK_SIZE          ((size_t)64)
-#define BIN_BYTES           (64 * KIB) /* most that a bin may hold, in bytes and in blocks */
+#define BIN_BYTES           (64 * KIB) /* capacity of a bin, in bytes and in blocks */
 #define BIN_BLOCKS          ((size_t)256)
-#define EXCHANGE_BLOCKS     ((size_t)512) /* most of a class that the transfer cache holds */
+#define EXCHANGE_BLOCKS     ((size_t)512) /* blocks of a class in the transfer cache */
 #define MANY                ((size_t)1024)
 #define FEW                 ((size_t)8)
 #define MAINTAIN_AFTER_POPS 2048u
-/* most pieces of a kind that are kept for later threads */
+/* pieces of a kind that are kept for later threads */
 #define SPARES          ((size_t)MAPPING_CACHE_PIECES)
 #define THREADS         ((size_t)40) /* more than there are spares */
 #define SOME_SECONDS    1000
-#define PATIENCE_NS     300000000L /* that a rival is given to come back; it need not */
+#define PATIENCE_NS     300000000L /* for a rival to return; it may not return at all */
 #define NS_PER_SECOND   1000000000L
 #define WORKERS         4
 #define GENERATIONS     3
@@ -72,15 +72,15 @@ struct heap {
     struct block_source source;
     size_t room;     /* blocks that may still go out */
     size_t out;      /* bytes of blocks that are out */
-    size_t wanted;   /* by the last fill */
+    size_t wanted;   /* by the last refill */
     unsigned fills;  /* calls */
-    unsigned drains; /* calls for blocks, not for none */
+    unsigned drains; /* calls with blocks */
     atomic_uint aged;
 };
 
-/* What is known of a block; all but held is guarded by pool_lock while the block is not out. */
+/* The state of a block. All but `held` is guarded by pool_lock while the block is not out. */
 struct block_info {
-    struct heap *out_of; /* NULL: in no heap's hands */
+    struct heap *out_of; /* NULL: not out */
     unsigned size_class;
     unsigned char tag; /* what the holder wrote into it */
     atomic_bool held;  /* by the test */
@@ -94,14 +94,14 @@ static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static char program[] = "test_thread_cache";
 static struct heap heap;
-static struct heap next_heap; /* which has the same number later */
+static struct heap next_heap; /* gets the same number later */
 static struct thread_caches caches;
 static atomic_size_t held_bytes;
-static atomic_size_t releases; /* that the heap was told of when no lock was held */
+static atomic_size_t releases; /* reports to the heap while no lock was held */
 static atomic_uint wrong;      /* checks that failed in any thread */
 static atomic_long seconds;
-static void (*during_fill)(void); /* once, with the blocks on their way */
-static void (*during_give)(void); /* once, before the transfer cache is asked */
+static void (*during_fill)(void); /* called once, with the blocks on their way */
+static void (*during_give)(void); /* called once, before the transfer cache gets blocks */
 static atomic_long pieces;        /* mapped and not unmapped */
 static struct fault register_fault;
 static struct fault barrier_fault;
@@ -237,7 +237,7 @@ size_t __wrap_transfer_cache_insert(struct transfer_cache *transfer_cache, unsig
 
 /* -- The system -------------------------------------------------------------------------------- */
 
-/* fault_hits() counts, which threads must not do at once: only where something is to fail. */
+/* fault_hits() is not thread-safe: called only if a failure is set. */
 static bool hits(struct fault *fault)
 {
     return fault->times > 0 && fault_hits(fault);
@@ -317,7 +317,7 @@ static void note_given(void *block)
     atomic_fetch_sub(&held_bytes, size_class_size(info_of(block)->size_class));
 }
 
-/* As heap_alloc() and heap_free() do it. */
+/* As heap_alloc() and heap_free() use the caches. */
 static void *take(unsigned size_class)
 {
     void *block = thread_cache_pop(NUMBER, size_class);
@@ -360,7 +360,7 @@ static size_t own_count(unsigned size_class)
     return (size_t)(own_bin(size_class)->top - own_bin(size_class)->base);
 }
 
-/* What is out is either held by the test or counted as in the caches. */
+/* Checks that each block that is out is held by the test or counted in the caches. */
 static void nothing_is_lost(void)
 {
     assert_int_equal(thread_caches_bytes(&caches), heap.out - held_bytes);
@@ -382,8 +382,7 @@ static void nothing_is_kept_by_ended_threads(void)
 
 /* -- Other threads ----------------------------------------------------------------------------- */
 
-/* A thread that does one thing after another when told to. Static, since a test that fails leaves
- * it behind. */
+/* A thread that runs tasks one after another. Static, because a failing test leaves it behind. */
 struct worker {
     pthread_t thread;
     sem_t go;
@@ -460,7 +459,7 @@ static void reset_heap(struct heap *which)
     };
 }
 
-/* Forgets that any block is out. */
+/* Resets the pool: no block is out. */
 static void reset_pool(void)
 {
     unused_count = 0;
@@ -489,7 +488,7 @@ static int start(struct heap *of)
 {
     int err = thread_caches_init(&caches, &of->source, NUMBER);
 
-    /* The first look is as far away as any other. */
+    /* The first maintenance is due as late as any other. */
     if (err == 0)
         atomic_store(&caches.maintained, atomic_load(&seconds));
     return err;
@@ -515,7 +514,7 @@ static int teardown(void **state)
 
 /* -- What workers do --------------------------------------------------------------------------- */
 
-/* Blocks for, or from, a worker. */
+/* Blocks for a worker, or from it. */
 struct handful {
     unsigned size_class;
     size_t count;
@@ -537,7 +536,7 @@ static void do_give(void *arg)
     give_many(handful->blocks, handful->count);
 }
 
-/* Leaves the worker with a cache that has so many blocks, which are noted in *handful. */
+/* Leaves the worker with a cache of so many blocks, which *handful lists. */
 static void worker_caches(struct worker *worker, struct handful *handful)
 {
     worker_do(worker, do_take, handful);
@@ -561,7 +560,7 @@ static struct worker *rival;
 static void (*rival_task)(void *arg);
 static bool rival_is_back;
 
-/* It may have to wait for the caller: after a while that is assumed. */
+/* The rival may have to wait for the caller, which is assumed after a while. */
 static void start_rival(void)
 {
     struct timespec until;
@@ -607,7 +606,7 @@ static void prepare_rival(void (*task)(void *arg))
 
 /* -- Fresh processes --------------------------------------------------------------------------- */
 
-/* Runs the scenario of that name, see main(). Not a fork, which would inherit what has happened. */
+/* Runs the scenario of that name, see main(), in a new program: a fork would inherit state. */
 static void in_new_process(const char *scenario)
 {
     char name[SCENARIO_SIZE];
@@ -627,7 +626,7 @@ static void fail_to_make_key(void)
     key_fault.skip = 1; /* the fork gate's */
     CHECK(start(&heap) == -EAGAIN);
     CHECK(key_fault.calls == 2);
-    /* Until one can be had. */
+    /* Until a key can be created. */
     CHECK(start(&heap) == 0);
 }
 
@@ -663,7 +662,7 @@ static void run_out_of_memory(void)
     mmap_fault.skip = 1;
     use_without_memory();
     CHECK(pieces == 1);
-    /* As soon as there is memory, there is a cache. */
+    /* Once there is memory, the thread gets a cache. */
     fault_set(&mmap_fault, 0, 0);
     give(take(size_class_of(BLOCK_SIZE)));
     CHECK(thread_caches_bytes(&caches) == heap.out && heap.out > 0);
@@ -675,7 +674,7 @@ static void without_memory_for_caches_blocks_go_straight(void **state)
     in_new_process("run_out_of_memory");
 }
 
-/* The caches of others stay as they are; one's own is emptied; nobody comes to harm. */
+/* A reclaim empties the thread's own cache, and leaves the caches of others as they are. */
 static void reclaim_own_only(void)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
@@ -689,7 +688,7 @@ static void reclaim_own_only(void)
     CHECK(!is_out(own));
     CHECK(out_of(&handful) == handful.count);
     CHECK(thread_caches_bytes(&caches) == heap.out);
-    /* The worker finds its blocks again. */
+    /* The worker still has its blocks. */
     unsigned fills = heap.fills;
     worker_do(worker, do_take, &handful);
     CHECK(heap.fills == fills);
@@ -813,7 +812,7 @@ static void bin_that_runs_full_grows_first(void **state)
     assert_int_equal(transfer_cache_bytes(caches.transfer_cache), 0);
 }
 
-/* Makes the bin full; blocks[0] is the oldest there. */
+/* Fills the bin. blocks[0] is the oldest block in it. */
 static void fill_bin(unsigned size_class, void **blocks)
 {
     take_many(size_class, blocks, BIN_BLOCKS);
@@ -839,7 +838,7 @@ static void oldest_half_goes_to_the_exchange(void **state)
                      BIN_BLOCKS / 2 * size_class_size(c));
     assert_int_equal(heap.drains, drains);
     nothing_is_lost();
-    /* There another thread finds them, before it asks the heap. */
+    /* Another thread finds them there before it calls the heap. */
     unsigned fills = heap.fills;
     worker_do(worker, do_take, &handful);
     assert_int_equal(heap.fills, fills);
@@ -936,7 +935,7 @@ static void reclaim_empties_all_caches_and_the_exchange(void **state)
     thread_caches_reclaim(&caches);
     assert_int_equal(heap.out, 0);
     assert_int_equal(thread_caches_bytes(&caches), 0);
-    /* All go on as before. */
+    /* All caches work as before. */
     for (int i = 0; i < 2; i++) {
         worker_caches(pair[i], &handfuls[i]);
         worker_end(pair[i]);
@@ -975,7 +974,7 @@ static void do_open_slowly(void *arg)
     CHECK(thread_cache_pop(NUMBER, c) == NULL);
     CHECK(!thread_cache_push(NUMBER, c, block));
     CHECK(!thread_cache_push(NUMBER, c, block));
-    /* The slow way opens the fast one. */
+    /* The slow path opens the fast one. */
     give(block);
     CHECK(thread_cache_pop(NUMBER, c) == block);
     CHECK(thread_cache_push(NUMBER, c, block));
@@ -1008,7 +1007,7 @@ static void do_be_busy(void *arg)
     atomic_store(&thread_own.caches[NUMBER]->busy, *(bool *)arg);
 }
 
-/* As an owner that is interrupted on its fast way and does not run for long. */
+/* As an owner that is interrupted on its fast path for a long time. */
 static void cache_in_use_is_left_alone(void **state)
 {
     struct handful handful = {.size_class = size_class_of(BLOCK_SIZE), .count = FEW};
@@ -1028,7 +1027,7 @@ static void cache_in_use_is_left_alone(void **state)
     worker_end(worker);
 }
 
-/* A bin that is emptied while its owner is away for a large batch must not be overfilled then. */
+/* A bin that is emptied while its owner refills a large batch must not be overfilled. */
 static void bin_emptied_during_a_refill_keeps_its_bounds(void **state)
 {
     static void *blocks[MANY];
@@ -1053,8 +1052,10 @@ static void bin_emptied_during_a_refill_keeps_its_bounds(void **state)
     nothing_is_lost();
 }
 
-/* What a thread has in its hands while another reclaims must not end in the transfer cache, where
- * nobody looks. */
+/*
+ * Blocks that a thread has in its hands during another's reclaim must not end in the transfer
+ * cache, where the reclaim has already searched.
+ */
 static void overflow_on_its_way_is_not_hidden_from_a_reclaim(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
@@ -1085,7 +1086,7 @@ static void refill_on_its_way_is_not_kept_when_off(void **state)
     nothing_is_kept();
 }
 
-/* A reclaim closes the worker's cache and cannot empty it; then there is no space. */
+/* A reclaim closes the worker's cache and cannot empty it. Then there is no space. */
 static void own_blocks_are_found(struct worker *worker, struct handful *handful)
 {
     thread_caches_turn_off(&caches, THREAD_CACHES_STARVED);
@@ -1113,7 +1114,7 @@ static void own_blocks_are_found_without_membarrier(void **state)
 
 /* -- No caches --------------------------------------------------------------------------------- */
 
-/* So that it can find out, with no lock held, that it has much that nobody uses. */
+/* The heap is told without any lock held, so that it can check for unused memory. */
 static void heap_is_told_what_it_gets_back(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
@@ -1148,7 +1149,7 @@ static void while_off_nothing_is_kept(void **state)
         thread_caches_turn_off(&caches, reasons[i]);
         assert_true(thread_caches_are_off(&caches, reasons[i]));
         assert_false(thread_caches_are_off(&caches, reasons[1 - i]));
-        /* What is there stays until it is reclaimed. */
+        /* Its contents stay until they are reclaimed. */
         assert_true(thread_caches_bytes(&caches) > 0);
         thread_caches_reclaim(&caches);
         nothing_is_kept();
@@ -1243,7 +1244,7 @@ static void thread_that_ends_while_off_leaves_nothing(void **state)
 static pthread_key_t late_key;
 static unsigned late_calls;
 
-/* Comes in each round of destructors; from the second on, the thread's caches have ended. */
+/* Called in each round of destructors. From the second on, the thread's caches have ended. */
 static void use_late(void *block)
 {
     late_calls++;
@@ -1285,9 +1286,7 @@ static void do_take_of_next(void *arg)
         CHECK(info_of(handful->blocks[i])->out_of == &next_heap);
 }
 
-/*
- * Threads that have caches of a heap that has ended: one goes on with its successor, one does not.
- */
+/* Threads have caches of a heap that has ended. One of them uses its successor, one does not. */
 static void cache_of_an_ended_heap_never_reaches_the_next(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
@@ -1321,7 +1320,7 @@ static void cache_of_an_ended_heap_never_reaches_the_next(void **state)
 
 /* -- Time -------------------------------------------------------------------------------------- */
 
-/* A second passes and this thread goes the slow way. */
+/* Lets a second pass, and takes the slow path. */
 static void scan(void)
 {
     unsigned c = size_class_count;
@@ -1350,14 +1349,14 @@ static void idle_caches_are_emptied(void **state)
     scan();
     assert_int_equal(out_of(&handfuls[0]), FEW);
     assert_int_equal(out_of(&handfuls[1]), FEW);
-    /* One thread does something, the other does not. */
+    /* One thread is active, the other is not. */
     worker_do(pair[1], do_take, &one);
     scan();
     assert_int_equal(out_of(&handfuls[0]), 0);
     assert_int_equal(out_of(&handfuls[1]), FEW);
     nothing_is_lost();
     worker_do(pair[1], do_give, &one);
-    /* Who was idle goes on as before. */
+    /* The idle thread can go on as before. */
     worker_caches(pair[0], &handfuls[0]);
     for (int i = 0; i < 2; i++)
         worker_end(pair[i]);
@@ -1438,7 +1437,7 @@ static void thread_without_a_destructor_has_no_cache(void **state)
     assert_int_equal(heap.out, 0);
     assert_true(specific_fault.calls > 0);
     assert_true(pieces <= before);
-    /* Later it may have one. */
+    /* Later the thread may get one. */
     fault_set(&specific_fault, 0, 0);
     worker_caches(worker, &handful);
     nothing_is_lost();
@@ -1468,7 +1467,7 @@ static void memory_of_ended_threads_is_used_again(void **state)
         long before = pieces;
         for (size_t i = 0; i < THREADS; i++)
             worker_end(&workers[i]);
-        /* Not all of it is kept, nor given back. */
+        /* Some of it is kept, and the rest is unmapped. */
         assert_int_equal(before - pieces, 2 * (THREADS - SPARES));
         nothing_is_lost();
     }
@@ -1524,7 +1523,7 @@ static unsigned torture_class(unsigned number)
     return classes[number % TORTURE_CLASSES];
 }
 
-/* Takes, gives, and swaps blocks with others through the mailboxes. */
+/* Allocates, frees, and exchanges blocks with other threads through the mailboxes. */
 static void *work(void *arg)
 {
     void *blocks[WORKER_BLOCKS] = {NULL};

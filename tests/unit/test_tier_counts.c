@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of tier_counts: records are used again, and counting goes on where a thread can have none.
+ * Tests of tier_counts: records are reused, and counting continues for a thread that cannot have
+ * one.
  */
 /* WRAP: mmap pthread_setspecific */
 #include <setjmp.h>
@@ -93,14 +94,14 @@ static void *end_late(void *unused)
     return unused;
 }
 
-/* Such a thread cannot say that it ends; the next one to need a record finds it gone. */
+/* Such a thread cannot report its end. The next one to need a record finds the record abandoned. */
 static void test_first_use_in_last_destructor(void **state)
 {
     long before = tier_counts_total(PARTITION);
 
     (void)state;
 #ifdef __SANITIZE_THREAD__
-    skip(); /* The sanitizer has ended the thread before the last round. */
+    skip(); /* The sanitizer's state of the thread ends before the last round. */
 #endif
     assert_int_equal(pthread_key_create(&late_key, add_in_last_round), 0);
     run(end_late);

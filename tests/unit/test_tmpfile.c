@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of nameless files, on kernels and file systems that can do everything, and that cannot. */
+/* Tests of nameless files, on kernels and file systems with and without all features. */
 /* WRAP: openat unlinkat getrandom fallocate pwrite fstatvfs getrlimit mmap fstat madvise */
 /* WRAP: pthread_sigmask memfd_create */
 #include <setjmp.h>
@@ -29,7 +29,7 @@
 #define KIB        ((size_t)1 << 10)
 #define MIB        ((size_t)1 << 20)
 #define CHUNK      (2 * MIB)
-#define LARGE      (64 * MIB) /* longer ranges are checked against what is free */
+#define LARGE      (64 * MIB) /* longer ranges are checked against the free space */
 #define NAME_TRIES 16
 #define STORM      50
 
@@ -54,12 +54,12 @@ static struct fault memory_fault; /* of memfd_create(2) */
 
 static bool random_is_short;
 static bool signals_were_open; /* while a file had a name */
-static size_t largest_piece;   /* that fallocate(2) takes; longer ones fail with large_error */
+static size_t largest_piece;   /* limit of fallocate(2); longer ones fail with large_error */
 static int large_error;
-static bool ignores_advice;     /* madvise(2) answers yes and does nothing */
-static bool fallocate_pretends; /* to have worked */
-static size_t pretended_end;    /* where the next piece has to begin */
-static size_t smallest_piece;   /* seen */
+static bool ignores_advice;     /* madvise(2) succeeds without effect */
+static bool fallocate_pretends; /* fallocate(2) succeeds without effect */
+static size_t pretended_end;    /* where the next piece must begin */
+static size_t smallest_piece;   /* so far */
 static int create_flags;        /* of the last openat(2) */
 static const struct statvfs *fake_statvfs;
 static volatile sig_atomic_t delivered;
@@ -379,7 +379,7 @@ static void test_create_without_a_signal_mask(void **state)
     assert_int_equal(named_fault.calls, 0);
 }
 
-/* The one failure that leaves a name behind, since it is the removal that fails. */
+/* The only failure that leaves a name behind: the removal itself fails. */
 static void test_create_fails_to_unlink(void **state)
 {
     static struct leftovers now;
@@ -399,7 +399,7 @@ static void test_create_fails_to_unlink(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
-/* The directory's descriptor becomes another one; what tests leave behind is counted from here. */
+/* Replaces the directory's descriptor. What tests leave behind is counted from here. */
 static void replace_descriptor(const char *path, int flags)
 {
     int number = directory_take_fd(dir);
@@ -551,7 +551,7 @@ static void test_allocate_odd_sizes_in_pieces(void **state)
     }
 }
 
-/* A timer that strikes during each call that is long enough: only short ones ever succeed. */
+/* A timer interrupts each call that is long enough: only short ones ever succeed. */
 static void test_allocate_is_not_starved_by_a_timer(void **state)
 {
     (void)state;
@@ -943,7 +943,8 @@ static void *work_while_being_cancelled(void *argument)
     fd = tmpfile_create(dir);
     *(bool *)argument =
         fd >= 0 && tmpfile_allocate(fd, 0, CHUNK) == 0 && tmpfile_release(fd, 0, CHUNK) == 0;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* close(2) itself is one */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE,
+                           NULL); /* close(2) itself is a cancellation point */
     close(fd);
     return NULL;
 }

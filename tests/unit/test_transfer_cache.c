@@ -3,8 +3,8 @@
  * Tests of the transfer cache: no block is lost or handed out twice, stacks grow where threads need
  * that, and what lies there unused goes back.
  *
- * The heap is a stand-in that notes which blocks come back. Blocks are addresses in a field that
- * nobody reads.
+ * The heap is fake and records which blocks come back. Blocks are addresses in an array that is
+ * never read.
  */
 /* WRAP: malloc calloc */
 #include <setjmp.h>
@@ -24,9 +24,9 @@
 #include "heap/transfer_cache.h"
 #include "support/faults.h"
 
-#define STACK_BYTES  ((size_t)128 << 10) /* most of a class that the transfer cache may hold */
+#define STACK_BYTES  ((size_t)128 << 10) /* capacity of the stack of a class */
 #define STACK_BLOCKS ((size_t)512)
-#define BLOCKS       1024 /* of the field: more than a stack of a class holds */
+#define BLOCKS       1024 /* of the array: more than a stack holds */
 #define BATCH        16
 #define SMALL        1u /* the smallest class */
 #define THREADS      4
@@ -37,8 +37,8 @@
 static unsigned flushed; /* blocks */
 static struct transfer_cache *transfer_cache;
 static char field[BLOCKS];
-static atomic_uchar away[BLOCKS]; /* given to the transfer cache, and neither taken nor drained */
-static atomic_uint wrong;         /* blocks that came from where they were not */
+static atomic_uchar away[BLOCKS]; /* in the transfer cache, neither taken nor flushed */
+static atomic_uint wrong;         /* blocks from where they were not */
 static void (*during_flush)(void);
 static struct fault malloc_fault;
 
@@ -100,13 +100,15 @@ static int teardown(void **state)
 
     (void)state;
     transfer_cache_destroy(transfer_cache);
-    /* What is in it is left alone. */
+    /* The contents of the transfer cache stay. */
     assert_int_equal(flushed, before);
     assert_int_equal(wrong, 0);
     return 0;
 }
 
-/* Gives blocks [first, first + count) of the field, of which it may take fewer. */
+/*
+ * Passes blocks [first, first + count) of the array to the transfer cache, which may accept fewer.
+ */
 static size_t give(unsigned size_class, size_t first, size_t count)
 {
     void *blocks[BLOCKS] = {NULL};
@@ -155,7 +157,7 @@ static void what_is_given_can_be_taken(void **state)
     assert_int_equal(give(SMALL, 0, 0), 0);
     assert_int_equal(give(SMALL, 0, BATCH), BATCH);
     assert_int_equal(give(SMALL, BATCH, BATCH), BATCH);
-    /* Only as that class, and only as many as are wanted. */
+    /* Only as that class, and only as many as requested. */
     assert_int_equal(take(SMALL + 1, BATCH), 0);
     assert_int_equal(take(SMALL, 0), 0);
     assert_int_equal(take(SMALL, BATCH + 1), BATCH + 1);
@@ -169,7 +171,7 @@ static void each_class_has_its_own_room(void **state)
 
     (void)state;
     for (unsigned c = 1; c <= size_class_count; c++) {
-        /* The field does not suffice for all classes: only the counts are looked at. */
+        /* The array is too small for all classes: only the counts are checked. */
         size_t room = capacity(c);
         assert_true(room > 0);
         assert_int_equal(give(c, 0, room - 1), room - 1);
@@ -209,7 +211,7 @@ static void emptying_gives_all_to_the_heap(void **state)
     assert_int_equal(flushed, BATCH + 1);
     assert_int_equal(transfer_cache_bytes(transfer_cache), 0);
     assert_int_equal(take(SMALL, 1), 0);
-    /* And it can be used as before. */
+    /* The transfer cache can be used as before. */
     assert_int_equal(give(SMALL, 0, BATCH), BATCH);
     assert_int_equal(take(SMALL, BATCH), BATCH);
 }
@@ -221,7 +223,7 @@ static void unused_blocks_go_back_with_age(void **state)
     give(SMALL + 1, BATCH, BATCH);
     transfer_cache_flush_unused(transfer_cache, &source);
     assert_int_equal(flushed, 0);
-    /* A class that is used stays, whichever way. */
+    /* A class that is used stays, by either function. */
     assert_int_equal(take(SMALL, 1), 1);
     transfer_cache_flush_unused(transfer_cache, &source);
     assert_int_equal(flushed, BATCH);
@@ -346,7 +348,7 @@ static void *trade(void *arg)
             if (atomic_exchange(&away[(char *)blocks[j] - field], 1) != 0)
                 atomic_fetch_add(&wrong, 1);
         size_t requested = transfer_cache_insert(transfer_cache, SMALL, blocks, count);
-        /* The others stay here. */
+        /* The other blocks stay here. */
         came_back(blocks + requested, count - requested);
         memmove(blocks, blocks + requested, (count - requested) * sizeof(*blocks));
         count -= requested;
@@ -357,7 +359,7 @@ static void *trade(void *arg)
     for (size_t j = 0; j < count; j++)
         atomic_store(&away[(char *)blocks[j] - field], 1);
     came_back(blocks, count);
-    return (void *)count; /* that this thread has in the end */
+    return (void *)count; /* the number that this thread has in the end */
 }
 
 static void threads_lose_no_block(void **state)
