@@ -85,7 +85,7 @@ static bool populate(struct memkind *kind, void *base, size_t size)
     if (err == 0)
         return true;
     if (err == -EINVAL)
-        log_error("huge pages cannot be taken safely: this kernel has no MADV_POPULATE_WRITE");
+        log_error("huge pages cannot be allocated safely: this kernel has no MADV_POPULATE_WRITE");
     return false;
 }
 
