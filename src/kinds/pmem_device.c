@@ -52,7 +52,7 @@ static int check_device(const struct memkind_config *config, struct dax_device *
         return refuse(MEMKIND_ERROR_INVALID, ENOTDIR);
     }
     if (err != 0) {
-        log_error("nothing is known of the DAX device %s (%s)", path, errno_text(-err));
+        log_error("the DAX device %s cannot be queried (%s)", path, errno_text(-err));
         return refuse(MEMKIND_ERROR_INVALID, -err);
     }
     if (config->fork == MEMKIND_FORK_SNAPSHOT) {
