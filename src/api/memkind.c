@@ -13,8 +13,8 @@
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_fast.h"
 #include "kinds/memkind_fixed_internal.h"
-#include "kinds/memkind_pmem_internal.h"
 #include "kinds/node_kind.h"
+#include "kinds/pmem_create.h"
 #include "kinds/stats.h"
 #include "kinds/usage.h"
 #include "memkind/internal/memkind_arena.h"
@@ -53,14 +53,14 @@ int memkind_create_pmem(const char *dir, size_t max_size, memkind_t *kind)
 {
     if (kind == NULL)
         return invalid();
-    return memkind_pmem_new(&(struct memkind_config){.pmem_dir = dir, .pmem_size = max_size}, kind);
+    return pmem_create(&(struct memkind_config){.pmem_dir = dir, .pmem_size = max_size}, kind);
 }
 
 int memkind_create_pmem_with_config(struct memkind_config *cfg, memkind_t *kind)
 {
     if (cfg == NULL || kind == NULL)
         return invalid();
-    return memkind_pmem_new(cfg, kind);
+    return pmem_create(cfg, kind);
 }
 
 int memkind_create_fixed(void *addr, size_t size, memkind_t *kind)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations of the default heap, and pieces for other kinds: memkind_default(3). placement.c has
- * the rest of these. */
+/* Operations of the default heap, and of every kind's life: memkind_default(3). placement.c has
+ * those that map and bind memory. */
 #include "memkind/internal/memkind_default.h"
 
 #include <errno.h>
@@ -51,7 +51,7 @@ static void start_background_threads(void)
                   cpus);
         err = -EINVAL;
     }
-    /* Without a limit, one for each processor. */
+    /* 0 and invalid values: one for each processor. */
     if (limit == 0 || err != 0)
         limit = cpus;
     if (jemalloc_ctl_limit_background_threads(limit) != 0)
@@ -69,8 +69,8 @@ void memkind_default_init_once(void)
 
 /* -- The default heap -------------------------------------------------------------------------- */
 
-/* The operations are for kinds of the program's too: whichever it is, the blocks are the default
- * kind's. A block of no size, where the kind allows it, is one of the smallest size. */
+/* A kind of the program may use these operations. Whatever the kind, the default kind serves the
+ * request; only the kind itself says whether a request of 0 bytes gets a block. */
 static size_t size_of_request(size_t size)
 {
     return size != 0 ? size : 1;

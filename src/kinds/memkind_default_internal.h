@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Pieces of memkind_default.c for other kinds that memkind_default(3) does not name. */
+/* Parts of memkind_default.c for other kinds, beside those of memkind_default(3). */
 #pragma once
 
 #include <errno.h>
 
 #include "memkind/internal/memkind_default.h"
 
-/* Whether a request of this size from the kind is answered with NULL without being an error. */
+/* Whether the kind returns NULL for a request of this size, without an error. */
 static inline bool memkind_default_refuses(const struct memkind *kind, size_t size)
 {
     return size == 0 && !(kind != NULL && kind->allow_zero_allocs);
 }
 
-/* A block of at least a byte; alignment is a power of two. NULL where there is none. */
+/* Returns a block of the kind, for size 0 the smallest; alignment is a power of two. NULL where
+ * there is no memory. */
 typedef void *memkind_default_aligned_alloc(struct memkind *kind, size_t size, size_t alignment);
 
-/* posix_memalign(3) of a kind: checks the arguments, calls `alloc`, keeps errno. */
+/* The operation posix_memalign: checks the arguments and calls `alloc`. errno is kept. */
 static inline int memkind_default_align(struct memkind *kind, void **memptr, size_t alignment,
                                         size_t size, memkind_default_aligned_alloc *alloc)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations of kinds over memory that the program brings along: memkind_fixed(3). */
+/* Operations of kinds over memory that the program provides: memkind_fixed(3). */
 #include "memkind/internal/memkind_fixed.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@
 #include "util/align.h"
 #include "util/log.h"
 
-/* A block of jemalloc that has so many of its pages, or more, has pages of its own. */
+/* A block of jemalloc of this many of jemalloc's pages or more shares no page with other blocks. */
 #define LARGE_BLOCK_PAGES 4
 
 struct memkind_ops MEMKIND_FIXED_OPS =
@@ -44,7 +44,7 @@ int memkind_fixed_create(struct memkind *kind, struct memkind_ops *ops, const ch
 {
     int status = arena_kind_create(kind, ops, name, &fixed_class, fixed_store_create);
 
-    /* Pages that one arena has no use for must be of use to all threads, as range_alloc() needs. */
+    /* With one arena, every free page is available to all threads, as range_alloc() needs. */
     if (status == MEMKIND_SUCCESS)
         arena_kind_use_one(kind);
     return status;
@@ -75,13 +75,13 @@ void *memkind_fixed_mmap(struct memkind *kind, void *addr, size_t size)
     return taken;
 }
 
-/* -- Kinds that the program makes -------------------------------------------------------------- */
+/* -- memkind_create_fixed() ---------------------------------------------------------------- */
 
 /*
- * jemalloc knows a block by its first and last page, and one of fewer than LARGE_BLOCK_PAGES by all
- * of its pages, which it may share. Where the range lies in a block of another kind, these pages
- * must stay as they are: one page cannot have notes of two blocks. Its pages may be larger than the
- * kernel's.
+ * Leaves out pages of which jemalloc has records for a block of another kind, since a page has one
+ * record. The program may have allocated the range from another kind. jemalloc records the first
+ * and the last page of a block, and all pages of a block that is smaller than LARGE_BLOCK_PAGES.
+ * jemalloc's pages may be larger than the kernel's.
  */
 static void skip_recorded_pages(void **addr, size_t *size)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Fixed kinds as memkind_create_fixed() makes them. */
+/* Creation of fixed kinds. */
 #pragma once
 
 #include "memkind/internal/memkind_fixed.h"

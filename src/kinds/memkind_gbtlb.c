@@ -2,8 +2,9 @@
 /*
  * Kinds of huge pages of 1 GiB.
  *
- * Each block is a map of its own, of as many pages as it needs, which are taken before it is handed
- * out and go back when it is freed. So these kinds have no heap; a table says how large a block is.
+ * Each block is a map of its own. The pages are taken before the block is returned, and released
+ * when the program frees the block. So these kinds have no heap; a table has the size of each
+ * block.
  */
 #include <errno.h>
 #include <linux/mman.h>
@@ -31,14 +32,14 @@
 
 #define PAGE         HUGE_PAGES_POOL_GIGANTIC
 #define PAGE_SHIFT   30
-#define ADDRESS_BITS 48 /* what the kernel gives without being asked for more */
+#define ADDRESS_BITS 48 /* mmap(2) returns no higher address without a hint */
 #define FIRST_KIND   MEMKIND_PARTITION_HBW_GBTLB
 #define KINDS        3
 
-/* The pages of the block that begins at this multiple of a page, 0 where none does. */
+/* Number of pages of the block that begins at this multiple of a page; 0: none begins there. */
 static _Atomic uint32_t pages_at[(size_t)1 << (ADDRESS_BITS - PAGE_SHIFT)];
 
-/* Bytes in blocks, by partition from the first on. */
+/* Bytes in blocks of each kind. */
 static atomic_size_t held[KINDS];
 
 _Static_assert(MEMKIND_PARTITION_HBW_PREFERRED_GBTLB == FIRST_KIND + 1 &&
@@ -55,7 +56,7 @@ static _Atomic uint32_t *entry_of(const void *block)
     return &pages_at[(uintptr_t)block >> PAGE_SHIFT];
 }
 
-/* The bytes of a block of one of these kinds; 0 where there is none at ptr. */
+/* The size of the block at ptr in bytes; 0 where ptr is no block of these kinds. */
 static size_t size_of(const void *ptr)
 {
     if ((uintptr_t)ptr % PAGE != 0 || !is_covered(ptr, 1))
@@ -63,7 +64,7 @@ static size_t size_of(const void *ptr)
     return (size_t)atomic_load(entry_of(ptr)) << PAGE_SHIFT;
 }
 
-/* In whole pages; 0: more than there can be. A block of no size, where it is allowed, has one. */
+/* The size rounded up to pages, for 0 one page; 0 where the result would overflow. */
 static size_t rounded(size_t size)
 {
     if (size == 0)
@@ -74,8 +75,8 @@ static size_t rounded(size_t size)
 /* -- Blocks ------------------------------------------------------------------------------------ */
 
 /*
- * The map reserves pages, so that it fails at once where there are too few. But the reserve is that
- * of all nodes: on those of the kind there may be none, and touching one would be a SIGBUS.
+ * mmap(2) fails where all nodes together have too few pages. But the kind's nodes may have too few,
+ * and then an access would raise SIGBUS. So all pages are taken at once.
  */
 static bool populate(struct memkind *kind, void *base, size_t size)
 {
@@ -89,7 +90,7 @@ static bool populate(struct memkind *kind, void *base, size_t size)
     return false;
 }
 
-/* A map of `size` bytes, a multiple of a page, with its pages; NULL. */
+/* Maps size bytes, a multiple of a page, and takes the pages; NULL. */
 static void *map(struct memkind *kind, size_t size)
 {
     void *base = NULL;
@@ -102,7 +103,7 @@ static void *map(struct memkind *kind, size_t size)
     return NULL;
 }
 
-/* errno is kept where there is a block, and else ENOMEM. */
+/* On success errno is kept. NULL with errno ENOMEM. */
 static void *allocate(struct memkind *kind, size_t size)
 {
     int saved_errno = errno;
@@ -121,7 +122,7 @@ static void *allocate(struct memkind *kind, size_t size)
     return base;
 }
 
-/* Takes the pages from `keep` bytes on from the block; all of them where that is 0. */
+/* Releases the block except for its first `keep` bytes, a multiple of a page. errno is kept. */
 static void cut(const struct memkind *kind, char *block, size_t keep)
 {
     size_t bytes = size_of(block) - keep;
@@ -145,7 +146,7 @@ static void *gbtlb_calloc(struct memkind *kind, size_t num, size_t size)
 
     if (memkind_default_refuses(kind, num) || memkind_default_refuses(kind, size))
         return NULL;
-    /* The kernel's pages are zero. */
+    /* Fresh pages are zero. */
     return allocate(kind, __builtin_mul_overflow(num, size, &bytes) ? SIZE_MAX : bytes);
 }
 
@@ -179,7 +180,7 @@ static void *move(struct memkind *owner, void *ptr, size_t size)
     return block;
 }
 
-/* What is not of these kinds is its own kind's matter. */
+/* A block of another kind stays in that kind. */
 static void *gbtlb_realloc(struct memkind *kind, void *ptr, size_t size)
 {
     if (ptr == NULL)
@@ -207,9 +208,9 @@ static size_t gbtlb_usable_size(struct memkind *kind, void *ptr)
     return size != 0 ? size : memkind_default_malloc_usable_size(kind, ptr);
 }
 
-/* -- What the kinds say ------------------------------------------------------------------------ */
+/* -- Queries ----------------------------------------------------------------------------------- */
 
-/* The nodes of the kind; *mask is NULL where they are all. */
+/* The nodes that the kind is bound to; *mask is NULL for a kind of all nodes. */
 static int nodes_of(struct memkind *kind, struct node_set *nodes, const unsigned long **mask)
 {
     *mask = NULL;
@@ -225,7 +226,7 @@ static int gbtlb_check_available(struct memkind *kind)
     const unsigned long *mask;
     struct node_set nodes;
 
-    /* As memkind has it: that there are no such pages comes first. */
+    /* As in memkind: the lack of pages on all nodes is the first error. */
     if (huge_pages_pool_size_gigantic(NULL, 0) == 0)
         return MEMKIND_ERROR_HUGETLB;
     node_choice_refresh();
@@ -257,14 +258,14 @@ static int gbtlb_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value)
     return stats_select(&stats, stat, value);
 }
 
-/* What is freed goes back at once, whatever the policy. */
+/* Freed pages go back at once under each policy. */
 static int gbtlb_update_policy(struct memkind *kind, memkind_mem_usage_policy policy)
 {
     (void)policy;
     return kind->ops->check_available(kind);
 }
 
-/* There are no other kinds than these. */
+/* A program cannot create further kinds with these operations. */
 static int no_kind(struct memkind *kind, struct memkind_ops *ops, const char *name)
 {
     (void)kind;
@@ -275,7 +276,7 @@ static int no_kind(struct memkind *kind, struct memkind_ops *ops, const char *na
 
 /* -- The kinds --------------------------------------------------------------------------------- */
 
-/* Without get_arena, a kind never gets arenas. */
+/* Without get_arena: a kind with that operation gets a heap. */
 #define GBTLB_OPS(bind, mode, nodemask)                                                           \
     {                                                                                             \
         .create = no_kind, .destroy = memkind_default_destroy, .malloc = gbtlb_malloc,            \

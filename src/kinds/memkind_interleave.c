@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations of the kind whose pages are spread over all nodes: memkind_interleave(3). */
+/* Operations of the kind whose pages interleave over all nodes: memkind_interleave(3). */
 #include "memkind/internal/memkind_interleave.h"
 
 #include "kinds/arena_kind.h"

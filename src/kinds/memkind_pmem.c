@@ -4,30 +4,28 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #include "kinds/arena_kind.h"
 #include "kinds/kind_ops.h"
 #include "kinds/kind_registry.h"
-#include "kinds/memkind_pmem_internal.h"
+#include "kinds/pmem_create.h"
 #include "os/dax_probe.h"
 #include "space/space.h"
 #include "util/errno_text.h"
 #include "util/log.h"
 
-/* A PMEM kind's priv is its space, which begins with what programs may read. */
+/* The priv of a PMEM kind is its space, which begins with the members of struct memkind_pmem. */
 #define SAME_PLACE(public_member, member)                                                          \
     _Static_assert(offsetof(struct memkind_pmem, public_member) == offsetof(struct space, member), \
-                   #public_member " is not where programs look for it")
+                   #public_member " has another offset than in struct memkind_pmem")
 SAME_PLACE(fd, fd);
 SAME_PLACE(offset, offset);
 SAME_PLACE(max_size, max_size);
 SAME_PLACE(pmem_lock, lock);
 SAME_PLACE(current_size, held);
 SAME_PLACE(dir, path);
-_Static_assert(MEMKIND_PMEM_CHUNK_SIZE == SPACE_CHUNK, "a chunk is a chunk");
+_Static_assert(MEMKIND_PMEM_CHUNK_SIZE == SPACE_CHUNK, "the public size of a chunk differs");
 
 struct memkind_ops MEMKIND_PMEM_OPS =
     KIND_OPS(memkind_arena, .create = memkind_pmem_create, .destroy = memkind_pmem_destroy,
@@ -55,10 +53,10 @@ void *memkind_pmem_mmap(struct memkind *kind, void *addr, size_t size)
 
     (void)addr;
     if (kind->heap != NULL && heap_is_inherited(kind->heap))
-        err = -ENOMEM; /* and what is there is the parent's */
+        err = -ENOMEM; /* the space is an ancestor's */
     else
         err = kind_registry_class(kind)->map(space, size, &mapped);
-    /* Whatever the system said: there is no space. */
+    /* The manual page has no other errors. */
     if (err != 0 && err != -EINVAL && err != -EBADF)
         err = -ENOMEM;
     errno = err != 0 ? -err : saved_errno;
@@ -87,44 +85,4 @@ int memkind_pmem_validate_dir(const char *dir)
                   errno_text(errno));
         return MEMKIND_ERROR_RUNTIME;
     }
-}
-
-/* -- Kinds that memkind_create_pmem() makes -----------------------------------------------------
- */
-
-int memkind_pmem_configure(struct memkind *kind, const struct memkind_config *config)
-{
-    struct space *space = kind->priv;
-
-    space->prefault = config->prefault;
-    return config->policy == MEMKIND_MEM_USAGE_POLICY_DEFAULT ||
-                   memkind_arena_update_memory_usage_policy(kind, config->policy) == MEMKIND_SUCCESS
-               ? MEMKIND_SUCCESS
-               : MEMKIND_ERROR_RUNTIME;
-}
-
-int memkind_pmem_make(const struct pmem_place *place, const struct memkind_config *config,
-                      void *memory, memkind_t *kind)
-{
-    struct memkind *made = calloc(1, sizeof(*made));
-
-    if (made == NULL)
-        return MEMKIND_ERROR_MALLOC;
-    int status =
-        arena_kind_create(made, &MEMKIND_PMEM_OPS, "memkind_pmem", &place->class, place->create);
-    if (status != MEMKIND_SUCCESS)
-        goto free_kind;
-    status = place->open(made, config, memory);
-    if (status != MEMKIND_SUCCESS)
-        goto destroy;
-    *kind = made;
-    return status;
-
-destroy:;
-    int saved_errno = errno;
-    memkind_pmem_destroy(made);
-    errno = saved_errno;
-free_kind:
-    free(made);
-    return status;
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Kinds as memkind_create_pmem() makes them: the configuration is checked, and the path decides
- * whether the memory is a file or a DAX device. */
+/* Creation of PMEM kinds: the configuration is checked, and the path decides whether the memory is
+ * a file or a DAX device. */
+#include "kinds/pmem_create.h"
+
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "kinds/arena_kind.h"
 #include "kinds/fork.h"
-#include "kinds/memkind_pmem_internal.h"
 #include "kinds/pmem_device.h"
 #include "kinds/pmem_file.h"
 #include "os/directory.h"
@@ -15,8 +18,8 @@
 #include "util/log.h"
 
 /*
- * Rounds max_size up to a chunk; beyond the last chunk, to 0, which is no limit. -EINVAL where it
- * is too small.
+ * Rounds max_size up to a chunk. Near SIZE_MAX the result is 0: no limit. -EINVAL where max_size is
+ * too small.
  */
 static int round_max_size(size_t *max_size)
 {
@@ -28,7 +31,7 @@ static int round_max_size(size_t *max_size)
     return 0;
 }
 
-/* What children are to have of the kind: what the program says, or else the environment. */
+/* The fork mode comes from the program, else from the environment. */
 static int choose_fork_mode(struct memkind_config *config)
 {
     const char *text = env_get("MEMKIND_PMEM_FORK");
@@ -46,7 +49,7 @@ static int choose_fork_mode(struct memkind_config *config)
     return MEMKIND_SUCCESS;
 }
 
-/* Without the handlers, a child would go on in its parent's file as if it were its own. */
+/* Without fork handlers, a child would allocate in its parent's file. */
 static int prepare_for_forks(void)
 {
     int err = fork_install();
@@ -78,7 +81,7 @@ static int complete(struct memkind_config *config)
     return status;
 }
 
-int memkind_pmem_new(const struct memkind_config *config, memkind_t *kind)
+int pmem_create(const struct memkind_config *config, memkind_t *kind)
 {
     struct memkind_config completed = *config;
     struct directory *directory;
@@ -94,4 +97,43 @@ int memkind_pmem_new(const struct memkind_config *config, memkind_t *kind)
     if (err != 0)
         return pmem_file_refuse(config->pmem_dir, err);
     return pmem_file_new(&completed, directory, kind);
+}
+
+/* -- For the places ---------------------------------------------------------------------------- */
+
+int pmem_create_configure(struct memkind *kind, const struct memkind_config *config)
+{
+    struct space *space = kind->priv;
+
+    space->prefault = config->prefault;
+    return config->policy == MEMKIND_MEM_USAGE_POLICY_DEFAULT ||
+                   memkind_arena_update_memory_usage_policy(kind, config->policy) == MEMKIND_SUCCESS
+               ? MEMKIND_SUCCESS
+               : MEMKIND_ERROR_RUNTIME;
+}
+
+int pmem_create_in(const struct pmem_place *place, const struct memkind_config *config,
+                   void *memory, memkind_t *kind)
+{
+    struct memkind *made = calloc(1, sizeof(*made));
+
+    if (made == NULL)
+        return MEMKIND_ERROR_MALLOC;
+    int status =
+        arena_kind_create(made, &MEMKIND_PMEM_OPS, "memkind_pmem", &place->class, place->create);
+    if (status != MEMKIND_SUCCESS)
+        goto free_kind;
+    status = place->open(made, config, memory);
+    if (status != MEMKIND_SUCCESS)
+        goto destroy;
+    *kind = made;
+    return status;
+
+destroy:;
+    int saved_errno = errno;
+    memkind_pmem_destroy(made);
+    errno = saved_errno;
+free_kind:
+    free(made);
+    return status;
 }

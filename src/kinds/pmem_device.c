@@ -2,8 +2,8 @@
 /*
  * PMEM kinds whose memory is a DAX device instead of a file.
  *
- * A kind has a range of the device to itself, as long as its max_size, from the beginning to the
- * end. One arena gives out its pages: what another one kept would be missing.
+ * A kind has a range of max_size bytes of the device for itself during its whole life. One arena
+ * hands out all pages, since pages that one arena keeps are not available to another.
  */
 #include "kinds/pmem_device.h"
 
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "kinds/arena_kind.h"
-#include "kinds/memkind_pmem_internal.h"
+#include "kinds/pmem_create.h"
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_pmem.h"
 #include "os/dax_device.h"
@@ -28,8 +28,8 @@ static int refuse(int status, int error)
     return status;
 }
 
-/* The size that a kind of max_size gets: whole pieces that the device can be mapped in; 0 where it
- * is too small. */
+/* The size of the range for max_size: a multiple of a chunk and of the device's alignment. 0 where
+ * the device or max_size is too small. */
 static size_t size_of_range(const struct dax_device *device, size_t max_size)
 {
     size_t unit = device->alignment > SPACE_CHUNK ? device->alignment : SPACE_CHUNK;
@@ -40,7 +40,7 @@ static size_t size_of_range(const struct dax_device *device, size_t max_size)
     return size >= MEMKIND_PMEM_MIN_SIZE && size <= device->size ? size : 0;
 }
 
-/* Whether the path leads to a device that a kind can be made on, and how large the kind is then. */
+/* Checks that a kind can be created on the device, and stores the size of its range. */
 static int check_device(const struct memkind_config *config, struct dax_device *device,
                         size_t *size)
 {
@@ -89,7 +89,7 @@ static int status_of_range(const char *path, const struct dax_device *device, si
     }
 }
 
-/* A device, and how much of it a kind is to have. */
+/* A device, and the size of the range of a kind. */
 struct share {
     struct dax_device device;
     size_t size;
@@ -100,7 +100,7 @@ static int open_on_device(struct memkind *kind, const struct memkind_config *con
     const struct share *share = memory;
 
     arena_kind_use_one(kind);
-    int status = memkind_pmem_configure(kind, config);
+    int status = pmem_create_configure(kind, config);
     if (status != MEMKIND_SUCCESS)
         return status;
     int err = device_store_open(kind->priv, config->pmem_dir, &share->device, share->size);
@@ -109,9 +109,7 @@ static int open_on_device(struct memkind *kind, const struct memkind_config *con
                : refuse(status_of_range(config->pmem_dir, &share->device, share->size, err), -err);
 }
 
-/*
- * Pages of the device, which is mapped already; of what was in them before, nothing must be seen.
- */
+/* The pages may have the contents of an earlier user of the device. */
 static int map(struct space *space, size_t size, void **mapped)
 {
     if (size == 0)
@@ -142,5 +140,5 @@ int pmem_device_new(const struct memkind_config *config, memkind_t *kind)
     struct share share;
     int status = check_device(config, &share.device, &share.size);
 
-    return status == MEMKIND_SUCCESS ? memkind_pmem_make(&on_device, config, &share, kind) : status;
+    return status == MEMKIND_SUCCESS ? pmem_create_in(&on_device, config, &share, kind) : status;
 }

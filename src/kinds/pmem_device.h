@@ -5,10 +5,12 @@
 #include "memkind/internal/memkind_private.h"
 
 /*
- * As memkind_pmem_new() where the path is no directory; policy and size are those that a kind can
- * have. MEMKIND_ERROR_INVALID with errno ENOTDIR (it is no DAX device either), EINVAL (the device
- * is smaller than the kind is to be), EOPNOTSUPP (children are to get a copy), or EACCES and others
- * of open(2); MEMKIND_ERROR_UNAVAILABLE with EBUSY (others have the range) or ENXIO (it is used as
- * system RAM, or has no driver).
+ * As pmem_create(), for a path that is no directory. The configuration is valid, except that the
+ * device may be too small for it.
+ *
+ *    MEMKIND_ERROR_INVALID      ENOTDIR: no DAX device; EINVAL: the device is smaller than the
+ * kind; EOPNOTSUPP: fork mode snapshot; EACCES and others of open(2) MEMKIND_ERROR_UNAVAILABLE
+ * EBUSY: other kinds or processes have the range; ENXIO: the device is used as system RAM, or has
+ * no driver
  */
 int pmem_device_new(const struct memkind_config *config, memkind_t *kind);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "kinds/arena_kind.h"
-#include "kinds/memkind_pmem_internal.h"
+#include "kinds/pmem_create.h"
 #include "os/directory.h"
 #include "space/snapshot.h"
 #include "space/space.h"
@@ -18,10 +18,10 @@
 
 /* -- Operations -------------------------------------------------------------------------------- */
 
-/* New address space for size bytes, and the file space. */
+/* Takes address space and file space. */
 static int map(struct space *space, size_t size, void **mapped)
 {
-    /* What can never be had must not use up addresses. */
+    /* A request that cannot succeed must not use up address space. */
     if (size > space_capacity(space, size) || !space_has_room(space, size))
         return -ENOMEM;
     int err = space_reserve(space, size, SPACE_CHUNK, mapped);
@@ -60,7 +60,7 @@ int pmem_file_refuse(const char *dir, int err)
     return MEMKIND_ERROR_INVALID;
 }
 
-/* Gives a new kind its file, its limit and what else was configured. */
+/* Gives a new kind its limit, its settings and its file. */
 static int open_in_directory(struct memkind *kind, const struct memkind_config *config,
                              void *memory)
 {
@@ -69,7 +69,7 @@ static int open_in_directory(struct memkind *kind, const struct memkind_config *
 
     space->max_size = config->pmem_size;
     arena_kind_limit(kind, space->max_size);
-    int status = memkind_pmem_configure(kind, config);
+    int status = pmem_create_configure(kind, config);
     if (status != MEMKIND_SUCCESS)
         return status;
     int err = file_store_open(space, directory);
@@ -88,7 +88,7 @@ const struct pmem_place pmem_file = {
 
 int pmem_file_new(const struct memkind_config *config, struct directory *directory, memkind_t *kind)
 {
-    int status = memkind_pmem_make(&pmem_file, config, directory, kind);
+    int status = pmem_create_in(&pmem_file, config, directory, kind);
 
     if (status != MEMKIND_SUCCESS)
         directory_close(directory);

@@ -7,12 +7,12 @@
 struct directory;
 
 /*
- * As memkind_pmem_new(), in an open directory, whose reference the function takes over. The
- * configuration is valid.
+ * As pmem_create(), in an open directory; the function takes over the reference. The configuration
+ * is valid.
  */
 int pmem_file_new(const struct memkind_config *config, struct directory *directory,
                   memkind_t *kind);
 
-/* MEMKIND_ERROR_INVALID, with errno and a line in the log: no file can be made in the directory
- * because of -errno. */
+/* Logs that no file can be created in the directory, and sets errno; err is -errno. Returns
+ * MEMKIND_ERROR_INVALID. */
 int pmem_file_refuse(const char *dir, int err);

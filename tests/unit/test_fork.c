@@ -25,7 +25,7 @@
 #include "kinds/arena_kind.h"
 #include "kinds/fork.h"
 #include "kinds/memkind_fixed_internal.h"
-#include "kinds/memkind_pmem_internal.h"
+#include "kinds/pmem_create.h"
 #include "space/address_map.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
@@ -90,7 +90,7 @@ static int new_kind(memkind_fork_mode fork_mode, struct memkind **kind)
 
     *kind = untouched;
     errno = 0;
-    return memkind_pmem_new(&config, kind);
+    return pmem_create(&config, kind);
 }
 
 static void check_refused(memkind_fork_mode fork_mode)

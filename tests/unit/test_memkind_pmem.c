@@ -27,7 +27,7 @@
 #include "heap/heap.h"
 #include "heap/jemalloc_ctl.h"
 #include "kinds/kind_registry.h"
-#include "kinds/memkind_pmem_internal.h"
+#include "kinds/pmem_create.h"
 #include "memkind.h"
 #include "space/address_map.h"
 #include "space/space.h"
@@ -189,7 +189,7 @@ static int new_pmem(const char *dir, size_t max_size, memkind_mem_usage_policy p
 {
     const struct memkind_config config = {.pmem_dir = dir, .pmem_size = max_size, .policy = policy};
 
-    return memkind_pmem_new(&config, kind);
+    return pmem_create(&config, kind);
 }
 
 static struct memkind *new_kind(size_t max_size)
