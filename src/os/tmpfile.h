@@ -63,8 +63,8 @@ size_t tmpfile_longest(void);
 
 /*
  * Fills the page tables of a mapping of the file, and takes file space where there is none. In
- * memory, only that takes large pages of a tmpfs with huge=advise, and costs less than fallocate(2)
- * and a page fault for each page later. fd is -1, or used to query the free space.
+ * memory, only that takes large pages of a tmpfs with huge=advise. fd is -1, or used to query the
+ * free space.
  *
  * -ENOSPC, -EOPNOTSUPP before Linux 5.14 and where the call is forbidden, -ENOMEM ... On error the
  * range may be populated in part.

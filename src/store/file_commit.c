@@ -77,28 +77,37 @@ static void check_page(struct file_space *file_space, int fd, char *addr, off_t 
         atomic_store_explicit(&file_space->large_pages, true, memory_order_relaxed);
 }
 
-/* Populates whole chunks. The first times, one page goes before the others, to see what comes. */
-static int populate(struct file_space *file_space, int fd, char *addr, off_t offset, size_t size)
+/*
+ * Takes whole chunks. Large pages come by populating alone. Without large pages, fallocate(2) takes
+ * half of the time, and a page fault comes only for each page that is touched. The first times, one
+ * page is populated before the others, to check what comes.
+ */
+static int commit_chunks(struct file_space *file_space, int fd, char *addr, off_t offset,
+                         size_t size)
 {
+    int err = -EOPNOTSUPP;
+
     if (may_check(file_space))
         check_page(file_space, fd, addr, offset);
-    if (atomic_load_explicit(&file_space->cannot_populate, memory_order_relaxed))
-        return -EOPNOTSUPP;
-    return tmpfile_populate(fd, addr, size);
+    if (!atomic_load_explicit(&file_space->large_pages, memory_order_relaxed))
+        err = tmpfile_allocate(fd, offset, size);
+    if (err != -EOPNOTSUPP)
+        return err;
+    if (!atomic_load_explicit(&file_space->cannot_populate, memory_order_relaxed))
+        err = tmpfile_populate(fd, addr, size);
+    return err == -EOPNOTSUPP ? tmpfile_allocate(fd, offset, size) : err;
 }
 
-/*
- * Whole chunks by populating them, so that they can be large pages; what is around them is small.
- */
-static int populate_chunks(struct file_space *file_space, int fd, char *addr, off_t offset,
-                           size_t size)
+/* Whole chunks can be large pages; what is around them is small. */
+static int commit_opened(struct file_space *file_space, int fd, char *addr, off_t offset,
+                         size_t size)
 {
     size_t head = align_rest((size_t)offset, SPACE_CHUNK);
 
     if (size < head + SPACE_CHUNK)
         return allocate_small(file_space, fd, offset, size);
     size_t chunks = align_down(size - head, SPACE_CHUNK);
-    int err = populate(file_space, fd, addr + head, offset + (off_t)head, chunks);
+    int err = commit_chunks(file_space, fd, addr + head, offset + (off_t)head, chunks);
     if (err == 0)
         err = allocate_small(file_space, fd, offset, head);
     if (err == 0)
@@ -113,10 +122,7 @@ static int commit_in_memory(struct file_space *file_space, int fd, void *addr, o
 
     if (err == 0)
         err = segment_open(&file_space->space, addr, size);
-    if (err != 0)
-        return err;
-    err = populate_chunks(file_space, fd, addr, offset, size);
-    return err == -EOPNOTSUPP ? tmpfile_allocate(fd, offset, size) : err;
+    return err == 0 ? commit_opened(file_space, fd, addr, offset, size) : err;
 }
 
 /* Without a descriptor: a page fault takes space too, where the file reaches so far. */

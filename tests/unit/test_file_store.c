@@ -17,6 +17,7 @@
 #include <linux/magic.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -489,6 +490,18 @@ static void capacity_needs_no_descriptor(void **state)
 
 /* -- Files in memory --------------------------------------------------------------------------- */
 
+/* Bytes of files that are mapped and in this process's page tables. */
+static size_t resident(void)
+{
+    unsigned long pages[3] = {0};
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu %lu %lu", &pages[0], &pages[1], &pages[2]), 3);
+    fclose(file);
+    return pages[2] * space->page;
+}
+
 static char *reserved(size_t size)
 {
     void *addr;
@@ -497,7 +510,8 @@ static char *reserved(size_t size)
     return addr;
 }
 
-static void whole_chunks_are_populated(void **state)
+/* One page is populated, to check whether it comes as a large one. */
+static void small_pages_are_allocated(void **state)
 {
     const size_t page = space->page;
 
@@ -506,12 +520,51 @@ static void whole_chunks_are_populated(void **state)
     open_file();
     char *addr = reserved(4 * CHUNK);
     assert_int_equal(space_commit(space, addr + page, 3 * CHUNK), 0);
-    assert_int_equal(populate_fault.calls, 2); /* one page, to check for a large page, and all */
-    assert_int_equal(allocate_fault.calls, 2); /* the parts before and after the two chunks */
+    assert_int_equal(populate_fault.calls, 1);
+    assert_int_equal(allocate_fault.calls, 3); /* the two chunks, the parts before and after them */
     assert_int_equal(file_space_held(space->fd), 3 * CHUNK);
     assert_int_equal(space_commit(space, addr, page), 0);
-    assert_int_equal(populate_fault.calls, 2);
+    assert_int_equal(populate_fault.calls, 1);
     assert_int_equal(file_space_held(space->fd), space_held(space));
+}
+
+/* Nothing is mapped before it is touched, and it is no SIGBUS then. */
+static void committed_chunks_are_not_resident(void **state)
+{
+    (void)state;
+    open_file();
+    size_t earlier = resident();
+    char *addr = committed(16 * CHUNK);
+    assert_true(resident() < earlier + CHUNK);
+    for (size_t i = 0; i < 16; i++)
+        addr[i * CHUNK] = 'x';
+    assert_int_equal(file_space_held(space->fd), 16 * CHUNK);
+}
+
+static void large_pages_are_populated(void **state)
+{
+    const size_t page = space->page;
+
+    (void)state;
+    space->exact = true;
+    open_file();
+    file_space_of(space)->large_pages = true;
+    char *addr = reserved(4 * CHUNK);
+    assert_int_equal(space_commit(space, addr + page, 3 * CHUNK), 0);
+    assert_int_equal(populate_fault.calls, 1);
+    assert_int_equal(allocate_fault.calls, 2);
+    assert_int_equal(file_space_held(space->fd), 3 * CHUNK);
+}
+
+/* A filter of system calls. */
+static void without_fallocate_chunks_are_populated(void **state)
+{
+    (void)state;
+    open_file();
+    fault_set(&allocate_fault, EOPNOTSUPP, FAULT_ALWAYS);
+    committed(2 * CHUNK);
+    assert_true(populate_fault.calls > 0);
+    assert_int_equal(file_space_held(space->fd), 2 * CHUNK);
 }
 
 /* The file only grows: committing pages before its end must not truncate it. */
@@ -538,6 +591,7 @@ static void populating_that_finds_no_space_leaves_none_taken(void **state)
 
     (void)state;
     open_file();
+    file_space_of(space)->large_pages = true;
     char *addr = reserved(3 * CHUNK);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         fault_set(&populate_fault, cases[i].error, FAULT_ALWAYS);
@@ -554,6 +608,7 @@ static void kernel_that_cannot_populate_allocates(void **state)
 {
     (void)state;
     open_file();
+    file_space_of(space)->large_pages = true;
     fault_set(&populate_fault, EINVAL, FAULT_ALWAYS);
     committed(2 * CHUNK);
     assert_int_equal(file_space_held(space->fd), 2 * CHUNK);
@@ -683,7 +738,10 @@ int main(void)
         TEST(without_descriptor_and_faults),
         TEST(locked_pages_need_the_descriptor),
         TEST(capacity_needs_no_descriptor),
-        TEST(whole_chunks_are_populated),
+        TEST(small_pages_are_allocated),
+        TEST(committed_chunks_are_not_resident),
+        TEST(large_pages_are_populated),
+        TEST(without_fallocate_chunks_are_populated),
         TEST(file_is_never_cut),
         TEST(populating_that_finds_no_space_leaves_none_taken),
         TEST(kernel_that_cannot_populate_allocates),
