@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which nodes the kinds in the memory of certain NUMA nodes take. */
+/* The nodes for each kind in the memory of certain NUMA nodes. */
 #include "kinds/node_choice.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@
 
 static struct memory_nodes first;
 static _Atomic(const struct memory_nodes *) known = &first;
-static _Atomic int64_t scanned; /* when, in seconds */
+static _Atomic int64_t scanned; /* time of the last scan, in seconds */
 
 static void scan(struct memory_nodes *nodes)
 {
@@ -52,7 +52,8 @@ const struct memory_nodes *node_choice_nodes(void)
     return atomic_load_explicit(&known, memory_order_acquire);
 }
 
-/* In memory of its own: the look may be below an allocation. What others may still read stays. */
+/* The scan may be part of an allocation, so it uses no heap. Threads may still read the former
+ * nodes, so they are not freed. */
 static void scan_and_publish(void)
 {
     struct memory_nodes *fresh = vm_alloc(sizeof(*fresh));
@@ -60,7 +61,7 @@ static void scan_and_publish(void)
     if (fresh == NULL)
         return;
     scan(fresh);
-    /* Fresh pages: what lies between the members is zero. NOLINTNEXTLINE(bugprone-*,cert-*) */
+    /* Padding is zero in fresh pages. NOLINTNEXTLINE(bugprone-*,cert-*) */
     if (memcmp(fresh, atomic_load(&known), sizeof(*fresh)) == 0)
         (void)vm_unmap(fresh, sizeof(*fresh));
     else
@@ -84,7 +85,7 @@ static int result(const struct node_set *set, int status_if_empty)
     return node_set_is_empty(set) ? status_if_empty : MEMKIND_SUCCESS;
 }
 
-/* The largest of all nodes. */
+/* The largest nodes. */
 static int highest_capacity(const struct memory_nodes *nodes, unsigned from, struct node_set *set)
 {
     (void)from;
@@ -92,7 +93,7 @@ static int highest_capacity(const struct memory_nodes *nodes, unsigned from, str
     return result(set, MEMKIND_ERROR_UNAVAILABLE);
 }
 
-/* The largest of those that belong to the thread's processor; of several, the slowest. */
+/* Of the nodes that are local to `from`, the largest; of several, the farthest. */
 static int highest_capacity_local(const struct memory_nodes *nodes, unsigned from,
                                   struct node_set *set)
 {
@@ -102,8 +103,8 @@ static int highest_capacity_local(const struct memory_nodes *nodes, unsigned fro
     return result(set, MEMKIND_ERROR_UNAVAILABLE);
 }
 
-/* Of those that belong to the thread's processor, the one of the most bandwidth; of several, the
- * smallest. */
+/* Of the nodes that are local to `from`, those with the most bandwidth; of several, the smallest.
+ */
 static int highest_bandwidth_local(const struct memory_nodes *nodes, unsigned from,
                                    struct node_set *set)
 {
@@ -113,6 +114,7 @@ static int highest_bandwidth_local(const struct memory_nodes *nodes, unsigned fr
     return result(set, MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE);
 }
 
+/* The same with the least latency. */
 static int lowest_latency_local(const struct memory_nodes *nodes, unsigned from,
                                 struct node_set *set)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which nodes the kinds in the memory of certain NUMA nodes take, for a thread on a processor of a
- * node.
+ * The nodes for each kind in the memory of certain NUMA nodes. They may depend on the processor of
+ * the calling thread.
  */
 #pragma once
 
@@ -9,16 +9,16 @@
 
 struct node_choice {
     /*
-     * Stores the nodes for a thread on the node `from`. MEMKIND_SUCCESS, and the set is not empty;
-     * or the error that the kind answers with.
+     * Stores the nodes for a thread on a processor of the node `from`. MEMKIND_SUCCESS and a set
+     * that is not empty, or the error that memkind_check_available() returns for the kind.
      */
     int (*choose)(const struct memory_nodes *nodes, unsigned from, struct node_set *set);
-    bool is_local; /* whether `from` matters */
+    bool is_local; /* whether the nodes depend on `from` */
 };
 
 /*
- * The choices node_choice_<name>, X(name, is_local). dax_kmem and hbw are the closest of those
- * nodes.
+ * The choices node_choice_<name>: X(name, is_local). dax_kmem and hbw are the closest of the nodes
+ * of dax_kmem_all and hbw_all.
  */
 #define NODE_CHOICES(X)              \
     X(highest_capacity, false)       \
@@ -34,17 +34,17 @@ struct node_choice {
 NODE_CHOICES(DECLARE_CHOICE)
 #undef DECLARE_CHOICE
 
-/* The choice of the library's kind in this partition; NULL where it is not one of these. */
+/* The choice for the kind in this partition; NULL for kinds that are not in STATIC_NODE_KINDS. */
 const struct node_choice *node_choice_of(unsigned partition);
 
 /*
- * The nodes as they were when they were last looked at. The first call looks, which may allocate
- * memory, so it must not come from an allocator's hooks. Thread-safe.
+ * The nodes as of the last scan. The first call scans, which may allocate memory, so hooks of an
+ * allocator must not make that call. Thread-safe.
  */
 const struct memory_nodes *node_choice_nodes(void);
 
 /*
- * Looks again, if a second has passed since the last look: nodes may have come online. What was
- * returned before stays valid. Thread-safe; errno is kept.
+ * Scans again if the last scan is a second old: nodes may have come online. Results of
+ * node_choice_nodes() stay valid. errno is kept. Thread-safe.
  */
 void node_choice_refresh(void);

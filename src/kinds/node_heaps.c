@@ -18,25 +18,26 @@
 #define RETRY_AFTER_SECONDS 1
 
 struct part {
-    struct memkind kind; /* first: what binds its memory finds the part by it */
+    struct memkind kind; /* first member, so that nodes_of_part() finds the part */
     struct memkind_ops ops;
     struct node_set nodes;
     struct part *next;
 };
 
-/* What a node has where the kind has no nodes for its processors, and where it gets no part. */
-static struct part nothing;
-static struct part whole;
+/* Entries of `here` that are no parts: the kind has no nodes for a thread there; it has nodes, but
+ * no memory or number is left for a part. */
+static struct part no_nodes;
+static struct part no_part;
 
-/* Of one kind of the library. Parts are never taken off, so reading takes no lock. */
+/* The parts of each kind of the library. Parts stay for ever, so readers take no lock. */
 static struct node_heaps {
-    _Atomic(struct part *) here[NUMA_NUM_NODES]; /* by node of the processor */
+    _Atomic(struct part *) here[NUMA_NUM_NODES]; /* by node of the thread's processor */
     _Atomic(struct part *) parts;
-    _Atomic int64_t failed; /* when nodes were last missing, in seconds */
+    _Atomic int64_t failed; /* time when the kind last had no nodes, in seconds */
     memkind_mem_usage_policy policy;
 } heaps[MEMKIND_NUM_BASE_KIND];
 
-/* Held while parts are made. */
+/* Held while a part is created. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void node_heaps_before_fork(void)
@@ -60,7 +61,8 @@ static void describe(struct part *part, const struct memkind *kind, const struct
 {
     part->ops = *kind->ops;
     part->ops.get_mbind_nodemask = nodes_of_part;
-    /* A block's part is found without its kind: then it is an arena's. */
+    /* The library finds the part by its blocks, and then uses the part like any kind with arenas.
+     */
     part->ops.malloc = memkind_arena_malloc;
     part->ops.calloc = memkind_arena_calloc;
     part->ops.posix_memalign = memkind_arena_posix_memalign;
@@ -68,7 +70,7 @@ static void describe(struct part *part, const struct memkind *kind, const struct
     part->ops.get_arena = memkind_thread_get_arena;
     part->kind.ops = &part->ops;
     memcpy(part->kind.name, kind->name, sizeof(part->kind.name));
-    /* What is refused is for the kind to say. */
+    /* The kind has checked the size. */
     part->kind.allow_zero_allocs = true;
     part->nodes = *nodes;
 }
@@ -106,7 +108,7 @@ static struct part *find_or_make(struct memkind *kind, const struct node_set *no
     struct part *part = new_part(kind, nodes);
     if (part == NULL) {
         log_error("kind %s gets no heap for the nodes of this thread", kind->name);
-        return &whole;
+        return &no_part;
     }
     part->next = newest;
     atomic_store_explicit(&own->parts, part, memory_order_release);
@@ -120,13 +122,13 @@ static struct part *part_locked(struct memkind *kind, const struct node_choice *
     struct part *part = atomic_load(&own->here[from]);
     struct node_set nodes;
 
-    if (part != NULL && part != &nothing)
+    if (part != NULL && part != &no_nodes)
         return part;
     if (choice->choose(node_choice_nodes(), from, &nodes) == MEMKIND_SUCCESS) {
         part = find_or_make(kind, &nodes);
     } else {
         atomic_store(&own->failed, clock_coarse_seconds());
-        part = &nothing;
+        part = &no_nodes;
     }
     atomic_store_explicit(&own->here[from], part, memory_order_release);
     return part;
@@ -140,23 +142,23 @@ static __attribute__((noinline)) struct memkind *part_slowly(struct memkind *kin
 {
     int saved_errno = errno;
 
-    if (seen == &whole)
+    if (seen == &no_part)
         return kind;
-    if (seen == &nothing) {
+    if (seen == &no_nodes) {
         if (clock_coarse_seconds() - atomic_load(&heaps[kind->partition].failed) <
             RETRY_AFTER_SECONDS)
             return NULL;
         node_choice_refresh();
     }
-    /* The first look allocates memory, and takes a lock of its own. */
+    /* The first scan allocates memory, and takes a lock of its own. */
     (void)node_choice_nodes();
     lock_acquire(&lock, LOCK_NODE_HEAPS);
     struct part *part = part_locked(kind, choice, from);
     lock_release(&lock);
     errno = saved_errno;
-    if (part == &whole)
+    if (part == &no_part)
         return kind;
-    return part != &nothing ? &part->kind : NULL;
+    return part != &no_nodes ? &part->kind : NULL;
 }
 
 struct memkind *node_heaps_here(struct memkind *kind)
@@ -168,7 +170,7 @@ struct memkind *node_heaps_here(struct memkind *kind)
     unsigned from = choice->is_local ? memory_nodes_here() : 0;
     struct part *part =
         atomic_load_explicit(&heaps[kind->partition].here[from], memory_order_acquire);
-    if (__builtin_expect(part == NULL || part == &nothing || part == &whole, 0))
+    if (__builtin_expect(part == NULL || part == &no_nodes || part == &no_part, 0))
         return part_slowly(kind, choice, from, part);
     return &part->kind;
 }

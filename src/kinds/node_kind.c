@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What kinds in the memory of certain NUMA nodes have in common. */
+/* Functions that the kinds in the memory of certain NUMA nodes share. */
 #include "kinds/node_kind.h"
 
 #include <errno.h>
@@ -44,7 +44,7 @@ int node_kind_mbind(struct memkind *kind, void *ptr, size_t size)
 {
     int status = memkind_default_mbind(kind, ptr, size);
 
-    /* To other kinds, it does not matter where there are no nodes. */
+    /* Other kinds go on without nodes. */
     return status == MEMKIND_ERROR_UNAVAILABLE ? MEMKIND_ERROR_MBIND : status;
 }
 
@@ -170,7 +170,7 @@ static int add_stat(struct memkind *part, void *arg)
 int node_kind_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value)
 {
     struct sum sum = {.stat = stat};
-    /* The kind has a heap itself where it is the program's. */
+    /* A kind that the program has created has a heap itself. */
     int status = add_stat(kind, &sum);
 
     if (status == MEMKIND_SUCCESS)

@@ -8,7 +8,7 @@
 #define NODE_MODE_BIND .get_mbind_mode = memkind_default_get_mbind_mode
 /* Of several nodes, the kernel prefers the one with the lowest number. */
 #define NODE_MODE_PREFER .get_mbind_mode = memkind_preferred_get_mbind_mode
-/* A large page would lie on one node. */
+/* A huge page lies on one node, so it would not interleave. */
 #define NODE_MODE_INTERLEAVE \
     .get_mbind_mode = memkind_interleave_get_mbind_mode, .madvise = memkind_nohugepage_madvise
 

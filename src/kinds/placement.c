@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where the memory of kinds in anonymous memory comes from: operations that map, bind to NUMA nodes
- * and advise the kernel, as in memkind_default(3).
+ * Operations of kinds in anonymous memory that map memory, bind it to NUMA nodes and advise the
+ * kernel: memkind_default(3).
  */
 #include "kinds/placement.h"
 
@@ -119,7 +119,7 @@ int memkind_default_mbind(struct memkind *kind, void *ptr, size_t size)
 
     if (err != MEMKIND_SUCCESS)
         return err;
-    /* The kernel reads one bit less than it is told. */
+    /* mbind(2) uses one bit less than its argument maxnode. */
     if (mbind(ptr, size, policy.mode, policy.nodes, NUMA_NUM_NODES + 1, 0) == 0)
         return MEMKIND_SUCCESS;
     if (!numa_nodes_forbid_binding() || placement_needs_binding(kind))
@@ -129,8 +129,9 @@ int memkind_default_mbind(struct memkind *kind, void *ptr, size_t size)
 }
 
 /*
- * Whether a range is without large pages, whatever the answer to the advice was: a kernel that was
- * built without them does not know the advice, and a container's filter forbids some advice or all.
+ * Whether the failure of MADV_NOHUGEPAGE is no error: EINVAL comes from a kernel without huge
+ * pages, unless the address is invalid; EPERM and ENOSYS come from the system call filter of a
+ * container.
  */
 static bool needs_no_advice(const void *addr, int err)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where the memory of kinds in anonymous memory comes from. */
+/* Operations of kinds in anonymous memory that map, bind and advise. */
 #pragma once
 
 #include "memkind/internal/memkind_private.h"
 
 /*
- * Whether the kind is useless on a system where memory cannot be bound to nodes: the kind is bound
- * to nodes, and memory could come from others. Kinds that prefer nodes or interleave over them are
- * not; nor are kinds of the nodes that have processors, which the kernel takes first by itself.
+ * Whether the kind cannot work where the kernel does not bind memory: the kind is bound to nodes,
+ * and memory could come from other nodes. False for kinds that prefer nodes or interleave, and for
+ * kinds of the nodes that have processors, which the kernel prefers anyway.
  */
 bool placement_needs_binding(struct memkind *kind);

@@ -10,9 +10,9 @@
 #include "memkind/internal/memkind_private.h"
 
 /*
- * Kinds in the memory of certain NUMA nodes. Further columns: the nodes (node_choice.h); how pages
- * are bound to them (NODE_MODE_*) and how large the pages are (NODE_PAGES_*), both in
- * node_kind_ops.c; init_once.
+ * Kinds in the memory of certain NUMA nodes. Further columns: the choice of nodes (node_choice.h);
+ * the mode of binding (NODE_MODE_* in node_kind_ops.c); the page size (NODE_PAGES_* there);
+ * init_once.
  */
 #define STATIC_NODE_KINDS(X)                                                                      \
     X(HIGHEST_CAPACITY, highest_capacity, highest_capacity, BIND, SMALL,                          \
@@ -55,7 +55,7 @@
     X(HBW_PREFERRED_GBTLB, hbw_preferred_gbtlb) \
     STATIC_NODE_KINDS(X)
 
-/* The tables of operations that no header of memkind/internal declares are exported as well. */
+/* All tables of operations are exported, also those that no header of memkind/internal declares. */
 #pragma GCC visibility push(default)
 #define DECLARE_STATIC_OPS(NAME, ...) extern struct memkind_ops MEMKIND_##NAME##_OPS;
 STATIC_KINDS(DECLARE_STATIC_OPS)

@@ -10,7 +10,7 @@
 #include "kinds/stats_report.h"
 #include "kinds/usage.h"
 
-/* Each option and the letter that malloc_stats_print of jemalloc(3) knows it by. */
+/* Options of memkind_stats_print() and the letters for malloc_stats_print() of jemalloc(3). */
 static const struct {
     unsigned option;
     char letter;
@@ -91,9 +91,7 @@ int stats_print(void (*write_cb)(void *, const char *), void *opaque, unsigned o
     letters[used] = '\0';
     if (options != 0)
         return MEMKIND_ERROR_INVALID;
-    /*
-     * jemalloc brings its counters up to date for its report: what is held against them goes along.
-     */
+    /* jemalloc refreshes its counters for the report. Also refresh the count of cached bytes. */
     usage_update();
     if (jemalloc_ctl_print_stats(stats_report_jemalloc, &report, letters) != 0)
         return MEMKIND_ERROR_MALLOC;

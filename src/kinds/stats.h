@@ -5,10 +5,10 @@
 #include "heap/jemalloc_ctl.h"
 #include "memkind.h"
 
-/* Stores the counter that stat names in *value. MEMKIND_ERROR_INVALID for an unknown one. */
+/* Stores the counter `stat` in *value. MEMKIND_ERROR_INVALID for an unknown counter. */
 int stats_select(const struct jemalloc_stats *stats, memkind_stat_type stat, size_t *value);
 
-/* The counters of the whole library. */
+/* The same for the whole library; also MEMKIND_ERROR_RUNTIME. Thread-safe. */
 int stats_of_library(memkind_stat_type stat, size_t *value);
 
 /* As memkind_stats_print(). */

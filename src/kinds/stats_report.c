@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The section on kinds whose memory lies in files, beside jemalloc's report. */
+/* The section of the report on kinds whose memory lies in files. */
 #include "kinds/stats_report.h"
 
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 
 #define LINE_SIZE 256
 
-/* Maps of each kind's memory. */
+/* Number of maps of each kind's memory. */
 struct maps {
     bool known;
     unsigned counts[KIND_REGISTRY_PARTITIONS];
@@ -23,7 +23,7 @@ struct maps {
 static void count_map(void *arg, uintptr_t start)
 {
     struct maps *maps = arg;
-    /* An address that the kernel named. NOLINTNEXTLINE(performance-no-int-to-ptr) */
+    /* An address from /proc/self/maps. NOLINTNEXTLINE(performance-no-int-to-ptr) */
     unsigned partition = address_map_owner((const void *)start) - ADDRESS_MAP_FIRST_OWNER;
 
     if (partition < KIND_REGISTRY_PARTITIONS)
@@ -116,7 +116,7 @@ static void put_kinds(const struct stats_report *report)
 
 /* -- The section ------------------------------------------------------------------------------- */
 
-/* Writes the section, once. In JSON, that is the beginning of the object. */
+/* Writes the section, once. In JSON the section begins the object of the whole report. */
 static void begin(struct stats_report *report)
 {
     if (report->begun)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The section on kinds whose memory lies in files, beside jemalloc's report.
+ * The section of the report on kinds whose memory lies in files.
  *
- * In text it comes before jemalloc's, whose last line ends the report. In JSON both are members of
- * one object, ours first: jemalloc's opening brace is where that can be told.
+ * In text the section comes before jemalloc's report, whose last line ends the whole. In JSON the
+ * section is the first member of jemalloc's object: it follows jemalloc's opening brace.
  */
 #pragma once
 
@@ -13,11 +13,12 @@ struct stats_report {
     void (*write)(void *opaque, const char *text);
     void *opaque;
     bool json;
-    bool begun; /* our section is written */
+    bool begun; /* the section is written */
 };
 
-/* What jemalloc is to call with each piece of its report; report is a struct stats_report. */
+/* Gets each piece of jemalloc's report, and writes it after the section. report is a struct
+ * stats_report. */
 void stats_report_jemalloc(void *report, const char *text);
 
-/* Writes what is still missing. */
+/* Writes the section where jemalloc has written nothing. */
 void stats_report_end(struct stats_report *report);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How many bytes the functions of memtier hold in each kind. */
+/* Bytes that the functions of memtier have allocated from each kind. */
 #include "kinds/tier_counts.h"
 
 #include <errno.h>
@@ -12,15 +12,15 @@
 #include "os/vm.h"
 #include "util/fork_generation.h"
 
-/* Threads that one search asks the kernel about: a new record costs no more than the questions. */
+/* Threads that one search checks by a system call: as costly as a new record. */
 #define THREADS_CHECKED 8
 
-/* The thread has given its record back, or can have none. */
+/* The thread has released its record, or can have none. */
 static _Thread_local bool has_none;
 
 static _Atomic(struct tier_counts *) records;
 
-/* Counts of the threads that have no record. */
+/* Counts of all threads without a record. */
 static _Atomic long shared_bytes[KIND_REGISTRY_PARTITIONS];
 
 static pthread_key_t end_key;
@@ -36,7 +36,8 @@ static uint64_t this_thread(void)
     return owner_of_generation((pid_t)syscall(SYS_gettid));
 }
 
-/* Sanitized, since the next owner's accesses are ordered by this store alone. */
+/* The thread sanitizer must see this function: only its store orders the accesses of the next
+ * owner. */
 static void release_record(void *value)
 {
     struct tier_counts *record = value;
@@ -59,7 +60,7 @@ static bool take(struct tier_counts *record, uint64_t from)
                                                    memory_order_acquire, memory_order_relaxed);
 }
 
-/* Whether the owner is a thread of an ancestor, or one of this process that has ended. */
+/* Whether the owner is a thread of an ancestor process, or has ended. */
 static bool is_gone(uint64_t owner)
 {
     pid_t thread = (pid_t)(uint32_t)owner;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the heaps of the kinds hold and use. */
+/* How much memory the heaps of the kinds hold and use. */
 #include "kinds/usage.h"
 
 #include <stdatomic.h>

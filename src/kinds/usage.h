@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the heaps of the kinds hold and use. All functions are thread-safe. */
+/* How much memory the heaps of the kinds hold and use. All functions are thread-safe. */
 #pragma once
 
 #include "memkind/internal/memkind_private.h"
 
-/* Refreshes what the counters of all kinds are made of, beside jemalloc's own. */
+/* Refreshes the counters of all kinds, except those of jemalloc. */
 void usage_update(void);
 
-/* Bytes that caches of threads held for all kinds at the last usage_update(). */
+/* Bytes in the caches of all threads and kinds at the last usage_update(). */
 size_t usage_cached_bytes(void);
 
-/* Of a kind whose memory lies in a file; in bytes unless a comment gives another unit. */
+/* Usage of a kind whose memory lies in a file; in bytes unless a comment gives another unit. */
 struct usage {
     char name[MEMKIND_NAME_LENGTH_PRIV];
     struct directory *directory; /* of the file: a reference, for the caller to close; or NULL */
@@ -18,7 +18,7 @@ struct usage {
     size_t held;
     size_t peak;
     size_t chunks; /* number of chunks in which something is held */
-    size_t cached; /* by threads, at the last usage_update() */
+    size_t cached; /* in caches of threads, at the last usage_update() */
     unsigned long purges;
     unsigned long retries;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a program asks of a memory of several kinds, before the memory is made. */
+/* The builder of a memory of several kinds. */
 #include "tiers/tier_builder.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include "memkind/internal/memkind_private.h"
 #include "util/log.h"
 
-/* Of the first threshold; each next one is a step higher. memkind's own values. */
+/* Defaults of the first threshold, as in memkind. Each further threshold is a step higher. */
 #define THRESHOLD_VALUE ((size_t)1024)
 #define THRESHOLD_MIN   ((size_t)512)
 #define THRESHOLD_MAX   ((size_t)1535)
@@ -50,7 +50,7 @@ void tier_builder_destroy(struct memtier_builder *builder)
     free(builder);
 }
 
-/* A copy of the array with room for one element more, in its place. */
+/* Replaces the array by a copy with room for one more element. */
 static int grow_array(void **array, size_t count, size_t element)
 {
     void *grown = malloc((count + 1) * element);
@@ -64,7 +64,7 @@ static int grow_array(void **array, size_t count, size_t element)
     return 0;
 }
 
-/* Room for one tier and one threshold more. */
+/* Makes room for one more tier and threshold. */
 static int grow(struct memtier_builder *builder)
 {
     int err = grow_array((void **)&builder->tiers, builder->count, sizeof(*builder->tiers));
@@ -101,7 +101,7 @@ int tier_builder_add(struct memtier_builder *builder, struct memkind *kind, unsi
 
 /* -- Settings ---------------------------------------------------------------------------------- */
 
-/* "0].val" and the like. */
+/* text is as "0].val". */
 static int set_threshold(struct memtier_builder *builder, const char *text, const void *value)
 {
     char *end;
@@ -184,7 +184,7 @@ static bool is_valid(const struct memtier_builder *builder)
     }
     if (builder->policy != MEMTIER_POLICY_DYNAMIC_THRESHOLD)
         return true;
-    /* Written so that a value which is not a number fails. */
+    /* False also for NaN. */
     if (!(builder->settings.trigger >= 0) || !(builder->settings.degree >= 0)) {
         log_error("trigger and degree of memtier are numbers from 0");
         return false;
@@ -192,7 +192,7 @@ static bool is_valid(const struct memtier_builder *builder)
     return are_ordered(builder);
 }
 
-/* The tiers and, behind them, the thresholds lie behind the memory. */
+/* One block has the memory, its thresholds and its tiers. */
 static struct memtier_memory *copy(const struct memtier_builder *builder)
 {
     static _Atomic uint64_t last_number;

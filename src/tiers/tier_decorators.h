@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions that a program may define to see, or change, each call of memtier: libmemtier(3). NULL
- * where it does not. They are called after the function of their name, with its result, or (free)
- * before it.
+ * Functions that a program may define to observe or change each call of memtier: libmemtier(3). The
+ * library calls a *_post function after the call, with its result, and memtier_kind_free_pre()
+ * before a free. NULL where the program does not define the function.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which kind of several serves an allocation. */
+/* The choice of the kind for an allocation. */
 #include "tiers/tier_memory.h"
 
 #include <limits.h>
@@ -11,17 +11,17 @@
 #include "tiers/tier_decorators.h"
 
 /*
- * For how many bytes a thread stays with a tier. The least is by how much a thread may leave the
- * ratio so as not to decide for each small block; the most keeps threads from deciding alike for
- * long.
+ * Bytes that a thread allocates from a tier before the next decision. The minimum saves decisions
+ * for small blocks, at the price of an error of the ratio. The maximum limits how long threads that
+ * decided alike stay with the same tier.
  */
 #define SHORTEST_TURN 1024.0
 #define LONGEST_TURN  4096.0
 
-/* Decisions of a thread before it adds up again what the others hold. */
+/* Decisions of a thread between two sums of the counts of the other threads. */
 #define DECISIONS 64u
 
-/* -- What the tiers hold ----------------------------------------------------------------------- */
+/* -- Bytes in the tiers ------------------------------------------------------------------------ */
 
 static struct tier_turn *turn_of(struct tier_counts *own, const struct memtier_memory *memory)
 {
@@ -49,7 +49,7 @@ static void add_up(struct tier_turn *turn, const struct tier_counts *own,
     }
 }
 
-/* What the i-th tier holds at about this time. A thread without a record adds up each time. */
+/* About the bytes in the i-th tier. A thread without a record adds up all counts each time. */
 static double bytes_in(const struct memtier_memory *memory, size_t i, const struct tier_turn *turn,
                        const struct tier_counts *own)
 {
@@ -63,8 +63,8 @@ static double bytes_in(const struct memtier_memory *memory, size_t i, const stru
 /* -- Static ratio ------------------------------------------------------------------------------ */
 
 /*
- * The tier that holds the least of its share, and for *left how many bytes it may get until another
- * one holds less. A tier with the ratio 0 is chosen where all have it.
+ * The tier with the least bytes in proportion to its ratio. *left is the bytes that the tier may
+ * get until another tier has less. The first tier where all ratios are 0.
  */
 static const struct tier *least_filled(const struct memtier_memory *memory,
                                        const struct tier_turn *turn, const struct tier_counts *own,
@@ -90,7 +90,8 @@ static const struct tier *least_filled(const struct memtier_memory *memory,
     return least;
 }
 
-/* Neither a kind's own operations nor a program's decorator (libmemtier(3)) may be passed over. */
+/* The cache of the kind; 0 where allocations must call operations of the program's, or decorators.
+ */
 static unsigned cache_of(const struct memkind *kind)
 {
     return kind->ops->malloc == memkind_arena_malloc && memtier_kind_malloc_post == NULL
@@ -114,7 +115,7 @@ static struct memkind *decide_by_ratio(const struct memtier_memory *memory, stru
 
 /* -- Dynamic threshold ------------------------------------------------------------------------- */
 
-/* The value moved by the degree, up or down, and at least by a byte; within its limits. */
+/* The value raised or lowered by the degree, at least by a byte, within the threshold's limits. */
 static size_t moved(const struct tier_threshold *threshold, size_t value, float degree, bool up)
 {
     double step = degree > 0 ? fmax((double)value * degree, 1) : 0;
@@ -126,8 +127,8 @@ static size_t moved(const struct tier_threshold *threshold, size_t value, float 
 }
 
 /*
- * Moves the i-th threshold towards the ratio of its two tiers. Threads that meet here overwrite
- * each other's value, which is as good.
+ * Moves the i-th threshold towards the ratio of its two tiers. Of threads that do so at a time, the
+ * last one wins.
  */
 static void follow_ratio(struct memtier_memory *memory, size_t i, const struct tier_turn *turn,
                          const struct tier_counts *own)
@@ -149,9 +150,9 @@ static void follow_ratio(struct memtier_memory *memory, size_t i, const struct t
                           memory_order_relaxed);
 }
 
-/* ---------------------------------------------------------------------------------------------- */
+/* -- Choice ------------------------------------------------------------------------------------ */
 
-/* Whether the thread is to add the counts up: the first time, and then every few operations. */
+/* Whether the thread adds up counts now: the first time, and then once in so many operations. */
 static bool is_due(struct tier_turn *turn, unsigned operations)
 {
     if (turn->countdown != 0) {
