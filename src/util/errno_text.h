@@ -12,8 +12,7 @@ static inline const char *errno_text(int error)
 
     return text != NULL ? text : "unknown error";
 #else
-    /* musl's texts are static; strerrordesc_np(3) is glibc's. NOLINTNEXTLINE(concurrency-mt-unsafe)
-     */
+    /* The text is static in musl. NOLINTNEXTLINE(concurrency-mt-unsafe) */
     return strerror(error);
 #endif
 }

@@ -83,9 +83,14 @@ endif()
 
 memkind_jemalloc_identify_source("${MEMKIND_JEMALLOC_SOURCE}" jemalloc_source_id)
 
-# One folder for each thing that can make the library another one.
+# One folder for each thing that can make the library another one. The C library is one of them,
+# and has no mark where it is glibc.
+set(jemalloc_libc "")
+if(NOT MEMKIND_GLIBC)
+    set(jemalloc_libc "|not glibc")
+endif()
 string(SHA256 jemalloc_key
-       "${jemalloc_source_id}|${jemalloc_configure_args}|${jemalloc_cflags}|${jemalloc_redirected}")
+       "${jemalloc_source_id}|${jemalloc_configure_args}|${jemalloc_cflags}|${jemalloc_redirected}${jemalloc_libc}")
 string(SUBSTRING "${jemalloc_key}" 0 12 jemalloc_key)
 set(jemalloc_prefix
     "${jemalloc_dir}/${jemalloc_version}-${CMAKE_SYSTEM_PROCESSOR}-${jemalloc_key}")
