@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whole units of sizes and addresses. A unit is a power of two. */
+/* Rounding of sizes and addresses to a unit, which is a power of two. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* The memory of one large page, and of one PMD entry where pages have 4 KiB. */
+/* The size of a large page, and of what one PMD entry maps if pages have 4 KiB. */
 #define LARGE_PAGE_SHIFT 21
 #define LARGE_PAGE       ((size_t)1 << LARGE_PAGE_SHIFT)
 
@@ -15,13 +15,13 @@ static inline size_t align_down(size_t n, size_t unit)
     return n & ~(unit - 1);
 }
 
-/* 0 where the result would be larger than SIZE_MAX. */
+/* 0: the result would exceed SIZE_MAX. */
 static inline size_t align_up(size_t n, size_t unit)
 {
     return (n + unit - 1) & ~(unit - 1);
 }
 
-/* How much is missing from n to the next whole unit. */
+/* The distance from n up to the next multiple of the unit. */
 static inline size_t align_rest(size_t n, size_t unit)
 {
     return -n & (unit - 1);

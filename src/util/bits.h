@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Sets of small numbers as the system calls for NUMA nodes take them: one bit each in longs. */
+/*
+ * Sets of small numbers, one bit each in an array of longs, in the form that system calls for NUMA
+ * nodes take.
+ */
 #pragma once
 
 #include <limits.h>
@@ -9,7 +12,7 @@
 
 #define BITS_PER_LONG (CHAR_BIT * sizeof(unsigned long))
 
-/* The longs that n bits, a constant or not, take. */
+/* The number of longs for n bits, which need not be constant. */
 #define BITS_LONGS(n) (((n) + BITS_PER_LONG - 1) / BITS_PER_LONG)
 
 static inline bool bits_has(const unsigned long *bits, size_t i)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Monotonic time as of the last tick of the kernel's timer, at most 10 ms ago. Reading it makes no
- * system call where the C library has the kernel's vDSO.
+ * Monotonic time of the kernel's last timer tick, at most 10 ms ago. No system call if libc uses
+ * the kernel's vDSO.
  */
 #pragma once
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Returns the text of an errno value, not translated. The text is static. Thread-safe. */
+/* Returns the text of an errno value, in English. The text is static. Thread-safe. */
 static inline const char *errno_text(int error)
 {
 #ifdef __GLIBC__

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Text of any bytes as the inside of a JSON string. */
+/* Escapes any text for a JSON string. */
 #include "util/json.h"
 
 #include <stdbool.h>
@@ -17,7 +17,10 @@
 #define LAST_CHARACTER  0x10ffffu
 #define REPLACEMENT     0xfffdu
 
-/* The first byte of a sequence of one, two, three and four bytes, and its least character. */
+/*
+ * For sequences of one, two, three and four bytes: the pattern of the first byte, and the least
+ * character.
+ */
 static const struct form {
     unsigned mask, mark;
     uint32_t least;
@@ -36,7 +39,7 @@ static bool is_character(uint32_t code, uint32_t least)
            (code < FIRST_SURROGATE || code > LAST_SURROGATE);
 }
 
-/* Returns the length of the UTF-8 sequence at text, 0 where there is none. */
+/* Returns the length of the UTF-8 sequence at text; 0: not valid UTF-8. */
 static size_t decode(const unsigned char *text, uint32_t *code)
 {
     size_t length = 0;
@@ -66,7 +69,9 @@ static size_t put_code(char *to, uint32_t code)
     return JSON_LONGEST_CHARACTER;
 }
 
-/* Writes the character at *text, moves *text behind it, and returns the number of bytes written. */
+/*
+ * Writes the character at *text, advances *text past it, and returns the number of bytes written.
+ */
 static size_t put_character(char *to, const char **text)
 {
     uint32_t code = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Text of any bytes as the inside of a JSON string (RFC 8259), without its quotation marks. */
+/* Escapes any text for a JSON string (RFC 8259), without the quotation marks. */
 #pragma once
 
 #include <stddef.h>

@@ -190,8 +190,10 @@ static void count_free(struct memkind *kind, void *ptr)
     memkind_arena_free(kind, ptr);
 }
 
-/* Threads keep blocks of the kind, and of another one from before: none is handed out past the
- * kind's operations. */
+/*
+ * Threads cache blocks of this kind, and of an earlier one: no such block bypasses the kind's
+ * operations.
+ */
 static void test_own_malloc_and_free(void **state)
 {
     struct memkind_ops ops = arena_ops;
@@ -540,14 +542,14 @@ static void test_fast_ways(void **state)
     void *block = memkind_arena_malloc_or(kind, 100, refused_malloc);
     assert_ptr_equal(memkind_detect_kind(block), kind);
     assert_int_equal(refused_mallocs, 1);
-    /* By now the thread keeps blocks of the kind. */
+    /* The thread has cached blocks of the kind by now. */
     memkind_arena_free_or(block, refused_free);
     assert_int_equal(refused_frees, 0);
     assert_ptr_equal(memkind_arena_malloc_or(kind, 100, refused_malloc), block);
     assert_int_equal(refused_mallocs, 1);
     memkind_arena_free_or(block, refused_free);
     assert_int_equal(refused_frees, 0);
-    /* A block that no thread keeps, none, and one that is not the library's. */
+    /* A block that no thread caches, NULL, and an address that is not the library's. */
     block = memkind_arena_malloc_or(kind, MIB, refused_malloc);
     assert_non_null(block);
     assert_int_equal(refused_mallocs, 2);

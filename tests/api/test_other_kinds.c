@@ -65,7 +65,7 @@ static int setup_pool(void **state)
     pool_before = read_pool();
     if (pool_before >= 0 && pool_before < POOL_PAGES)
         write_pool(POOL_PAGES);
-    /* A kind of the library keeps the address space that its first block needs. */
+    /* A kind of the library keeps the address space of its first block. */
     if (memkind_check_available(MEMKIND_HUGETLB) == MEMKIND_SUCCESS)
         memkind_free(MEMKIND_HUGETLB, memkind_malloc(MEMKIND_HUGETLB, 1));
     return fixture_setup(state);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads with the smallest stack that pthread_attr_setstack(3) takes crashed when a kind was
- * created, refilled or full. glibc's malloc works on such a stack, and so must a kind.
+ * Report: threads with the smallest stack that pthread_attr_setstack(3) accepts crashed when a kind
+ * was created, refilled or full. glibc's malloc works on such a stack.
  */
 #include "api/fixture.h"
 
@@ -17,7 +17,7 @@ static void *blocks[BLOCKS];
 
 /* -- Threads on small stacks ------------------------------------------------------------------- */
 
-/* Calls `run` on a stack of the smallest size, above a page that cannot be touched. */
+/* Calls `run` on a stack of the smallest size, above a page that cannot be accessed. */
 static void run_on_small_stack(void *(*run)(void *argument), void *argument)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -58,7 +58,7 @@ static void *use(void *argument)
     return NULL;
 }
 
-/* Also a request that the whole file system cannot serve. */
+/* Including a request that exceeds the whole file system. */
 static void *use_up(void *argument)
 {
     memkind_t kind = argument;

@@ -92,7 +92,7 @@ if grep -qsx '[0-9]*' /sys/devices/system/node/has_memory; then
 fi
 
 echo "== JSON"
-# A name of UTF-8 and of a byte that is not.
+# A name with a UTF-8 character and an invalid byte.
 odd="$work/a\"b"$'\303\244\377'
 mkdir "$odd"
 status=0

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of whole units and of sets of bits in longs. */
+/* Tests of rounding, and of sets of bits in longs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,7 +62,7 @@ static void bits_are_apart(void **state)
         bits_add(bits, i);
     for (size_t i = 0; i < 3 * BITS_PER_LONG; i++)
         assert_int_equal(bits_has(bits, i), i % 7 == 0);
-    /* Whole longs, and none beyond. */
+    /* Only whole longs. */
     bits_clear(bits, 2 * BITS_PER_LONG + 1);
     for (size_t i = 0; i < 3 * BITS_PER_LONG; i++)
         assert_false(bits_has(bits, i));

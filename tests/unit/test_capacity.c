@@ -83,7 +83,7 @@ static ssize_t some_size(struct memkind *kind)
     return SOME_SIZE;
 }
 
-/* Whatever the kind's operations are. */
+/* The kind's operations do not matter. */
 static void class_of_a_kind_knows_the_capacity(void **state)
 {
     static const struct kind_class class = {.capacity = some_size};

@@ -150,7 +150,7 @@ static void test_as_many_references_as_kinds(void **state)
     (void)state;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
     few = old;
-    few.rlim_cur = (rlim_t)directory_take_fd(dir) + 2; /* open() needs one */
+    few.rlim_cur = (rlim_t)directory_take_fd(dir) + 2; /* open() needs a number */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
     for (int i = 1; i < REFERENCES; i++)
         assert_ptr_equal(open_path(dir_path), dir);

@@ -478,7 +478,7 @@ static void part_of_a_region_never_goes(void **state)
 
 int main(void)
 {
-    /* Maps the tables that a process has once. */
+    /* Maps the address map's tables, which happens once in a process. */
     if (address_map_open(NULL, 0) != 0)
         return 1;
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of spaces over memory of the program: which pages they have, who owns them, what fails. */
+/* Tests of spaces over memory of the program: their pages, the owner of addresses, and failures. */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 /* WRAP: mmap pthread_mutex_init calloc */
 #include <setjmp.h>
@@ -136,7 +136,7 @@ static void space_that_cannot_be_made_is_null(void **state)
     assert_null(fixed_store_create(OWNER));
 }
 
-/* Children of a fork and other kinds cannot use what it gives back. */
+/* No child of a fork and no other kind may use memory that this space has released. */
 static void memory_of_the_program_is_its_own(void **state)
 {
     (void)state;

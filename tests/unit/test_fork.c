@@ -106,7 +106,7 @@ static void check_refused(memkind_fork_mode fork_mode)
 static void no_kind_without_handlers(void **state)
 {
     (void)state;
-    /* When the library was loaded. */
+    /* At the load of the library. */
     assert_int_equal(atfork_fault.calls, 1);
     check_refused(MEMKIND_FORK_SHARE);
     check_refused(MEMKIND_FORK_SNAPSHOT);
@@ -151,7 +151,7 @@ static void next_kind_registers_them(void **state)
     assert_int_equal(registered, 1);
 }
 
-/* The same handlers make copies. */
+/* The same set of handlers makes the copies. */
 static void child_of_the_next_kind_has_a_copy(void **state)
 {
     struct memkind *kind;

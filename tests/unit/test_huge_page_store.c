@@ -155,7 +155,7 @@ void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags, void *ad
     return __real_mremap(old, old_size, size, flags, addr);
 }
 
-static bool claims; /* whether the kernel has pages for this process alone */
+static bool claims; /* the kernel has reserved pages for this process */
 
 int __wrap_anonymous_store_claim(struct space *of, size_t size, void **addr);
 int __wrap_anonymous_store_place(struct space *of, void *addr, size_t size, enum vm_access access);

@@ -79,7 +79,7 @@ ssize_t __wrap_read(int fd, void *buffer, size_t size)
 }
 
 static struct fault mmap_fault;
-static int mapped; /* huge pages that stay mapped, which ordinary ones stand for */
+static int mapped; /* huge pages that stay mapped, which ordinary pages replace here */
 
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);

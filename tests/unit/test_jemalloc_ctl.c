@@ -685,7 +685,7 @@ static void fork_with_background_threads(void **state)
     assert_int_equal(prepared, 1);
 }
 
-/* As where the kernel's pages are too large for jemalloc: it has registered nothing. */
+/* As on a kernel whose pages are too large for jemalloc: jemalloc registers no handlers. */
 static void fork_before_jemalloc_has_started(void **state)
 {
     (void)state;

@@ -34,7 +34,7 @@ static void quotes_backslashes_and_controls_are_escaped(void **state)
 
 static void utf8_stays(void **state)
 {
-    /* The first and the last character of each length, and those around the surrogates. */
+    /* The first and the last character of each length, and those next to the surrogates. */
     static const char *const texts[] = {
         "\xc2\xa0",     "\xdf\xbf",     "\xe0\xa0\x80",     "\xed\x9f\xbf",
         "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf",
@@ -52,22 +52,22 @@ static void each_other_byte_is_replaced(void **state)
     (void)state;
     assert_escaped("\x80"
                    "a",
-                   BAD "a");             /* a tail alone */
-    assert_escaped("\xff\xfe", BAD BAD); /* never in UTF-8 */
+                   BAD "a");             /* a continuation byte alone */
+    assert_escaped("\xff\xfe", BAD BAD); /* never valid in UTF-8 */
     assert_escaped("\xe4"
                    "b",
                    BAD "b");                                /* Latin-1 */
-    assert_escaped("\xe2\x82", BAD BAD);                    /* the end is missing */
-    assert_escaped("\xe2\x82\xc3\xa4", BAD BAD "\xc3\xa4"); /* likewise, in a text */
-    assert_escaped("\xc0\xaf", BAD BAD);                    /* longer than necessary */
+    assert_escaped("\xe2\x82", BAD BAD);                    /* truncated */
+    assert_escaped("\xe2\x82\xc3\xa4", BAD BAD "\xc3\xa4"); /* truncated, within a text */
+    assert_escaped("\xc0\xaf", BAD BAD);                    /* overlong */
     assert_escaped("\xe0\x9f\xbf", BAD BAD BAD);
     assert_escaped("\xf0\x8f\xbf\xbf", BAD BAD BAD BAD);
     assert_escaped("\xed\xa0\x80", BAD BAD BAD); /* a surrogate */
     assert_escaped("\xed\xbf\xbf", BAD BAD BAD);
-    assert_escaped("\xf4\x90\x80\x80", BAD BAD BAD BAD); /* behind the last character */
+    assert_escaped("\xf4\x90\x80\x80", BAD BAD BAD BAD); /* above the last character */
 }
 
-/* Pieces of all sizes make the same text, and none exceeds its buffer. */
+/* Pieces of all sizes give the same text, and none exceeds its buffer. */
 static void a_text_comes_in_pieces(void **state)
 {
     static const char text[] = "\"\\\x01\xff\xf0\x90\x80\x80 abc\xc3\xa4\xc3";
@@ -77,7 +77,7 @@ static void a_text_comes_in_pieces(void **state)
     json_escape(whole, sizeof(whole), text);
     for (size_t size = JSON_LONGEST_CHARACTER + 1; size <= sizeof(text); size++) {
         char joined[128] = "";
-        /* Exactly as large, so that a sanitizer finds a byte too much. */
+        /* Of the exact size, so that a sanitizer reports one byte too many. */
         char *piece = malloc(size);
         assert_non_null(piece);
         for (const char *rest = text; *rest != '\0';) {

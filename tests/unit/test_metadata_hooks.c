@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of jemalloc's metadata: anonymous memory, and blocks kept for later arenas, zero again. */
+/*
+ * Tests of jemalloc's metadata: it is anonymous memory, and blocks that are kept for later arenas
+ * are zero again.
+ */
 /* WRAP: madvise mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -191,7 +194,7 @@ static void failures_are_reported(void **state)
     assert_false(dalloc(addr, PAGE));
 }
 
-/* Where the first mapping is not aligned, a larger one is tried: it may fail too. */
+/* If the first mapping is not aligned, a larger one is tried, which may fail too. */
 static void failed_alignment_leaves_nothing(void **state)
 {
     size_t before = mapped;

@@ -566,7 +566,7 @@ static void returned_region_is_not_wasted_or_misaligned(void **state)
     space_return(space, small);
     assert_true(reserve(2 * CHUNK, CHUNK) != large);
     assert_true(reserve(CHUNK, GIB) != small || (uintptr_t)small % GIB == 0);
-    /* An address in `large` that happens to be so aligned may have just been taken. */
+    /* An address in `large` may happen to have this alignment, and be reused. */
     if ((-(uintptr_t)large & (GIB - 1)) >= 64 * CHUNK)
         assert_ptr_equal(reserve(64 * CHUNK, CHUNK), large);
     /* A page would waste most of `small`. */

@@ -372,7 +372,7 @@ static void nothing_is_kept(void)
     assert_int_equal(heap.out, held_bytes);
 }
 
-/* Threads that have ended left their blocks to others. */
+/* Threads that have ended have left their blocks to others. */
 static void nothing_is_kept_by_ended_threads(void)
 {
     nothing_is_lost();

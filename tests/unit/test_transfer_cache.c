@@ -243,7 +243,9 @@ static void use_during_flush(void)
     given_during_flush = give(SMALL, BLOCKS - 1, 1);
 }
 
-/* While the heap takes a class's blocks, other threads use the class, and what they insert stays.
+/*
+ * While the heap takes a class's blocks, other threads use the class, and blocks that they insert
+ * stay.
  */
 static void flush_keeps_nobody_out(void **state)
 {
@@ -260,7 +262,7 @@ static void flush_keeps_nobody_out(void **state)
 
 /* -- Growth ------------------------------------------------------------------------------------ */
 
-/* Inserts and removes so many blocks of the smallest class; returns how many found room. */
+/* Inserts and removes blocks of the smallest class. Returns how many were accepted. */
 static size_t swing(size_t count)
 {
     static void *many[MANY];
@@ -279,10 +281,10 @@ static void stack_that_is_too_small_both_ways_grows(void **state)
 
     (void)state;
     assert_int_equal(swing(MANY), room);
-    /* Each time, a removal had found too few. */
+    /* Each round, a removal found too few. */
     for (int i = 0; i < GROWTH_LOG2; i++)
         assert_int_equal(swing(MANY), room *= 2);
-    /* But not without end. */
+    /* But only up to a limit. */
     assert_int_equal(swing(MANY), room);
 }
 
@@ -310,7 +312,7 @@ static void stack_stays_as_it_is_without_memory(void **state)
     assert_int_equal(swing(MANY), 2 * capacity(SMALL));
 }
 
-/* A stack that has grown keeps what threads come back to, and no more. */
+/* A grown stack keeps the blocks that threads reuse, and no more. */
 static void surplus_of_a_grown_stack_goes_back_with_age(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of the calls for address space: what is mapped, and that a failure leaves nothing. */
+/* Tests of the calls for address space: which maps are made, and that a failure leaves nothing. */
 /* WRAP: mmap munmap mprotect madvise mremap mincore */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,8 +22,8 @@
 static struct fault mmap_fault, munmap_fault, mprotect_fault, madvise_fault, mremap_fault;
 static struct fault mincore_fault;
 static size_t mapped;   /* bytes mapped and not unmapped */
-static size_t displace; /* what mmap(2) adds to the address that it chooses */
-static bool is_old;     /* the kernel takes MAP_FIXED_NOREPLACE for a hint */
+static size_t displace; /* added to the address that mmap(2) chooses */
+static bool is_old;     /* the kernel treats MAP_FIXED_NOREPLACE as a hint */
 static int last_advice;
 
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
@@ -80,7 +80,7 @@ void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags, void *ad
     return fault_hits(&mremap_fault) ? MAP_FAILED : __real_mremap(old, old_size, size, flags, addr);
 }
 
-/* Nothing is there. */
+/* Nothing is mapped there. */
 int __wrap_mincore(void *addr, size_t size, unsigned char *there)
 {
     (void)addr;
@@ -126,7 +126,7 @@ static void memory_is_zero_and_goes(void **state)
     assert_int_equal(vm_unmap(memory, 2 * SIZE), 0);
 }
 
-/* Whether the kernel's choice is aligned or not. */
+/* With an aligned choice of the kernel, and with another. */
 static void aligned_memory_leaves_nothing_beside(void **state)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -145,7 +145,7 @@ static void aligned_memory_leaves_nothing_beside(void **state)
         assert_int_equal(mapped, SIZE);
         assert_int_equal(vm_unmap(reserved, SIZE), 0);
     }
-    /* A length that is no number. */
+    /* A length that is not valid. */
     assert_null(vm_reserve_aligned(SIZE_MAX - MIB + 1, ALIGNMENT));
 }
 
@@ -159,7 +159,7 @@ static void exact_reservation_has_no_byte_too_much(void **state)
         assert_int_equal(mapped, SIZE);
         assert_int_equal(vm_unmap(reserved, SIZE), 0);
     }
-    /* An old kernel puts the map elsewhere: that is none. */
+    /* An old kernel makes the map elsewhere: that is a failure. */
     is_old = true;
     displace = (size_t)sysconf(_SC_PAGESIZE);
     assert_null(vm_reserve_exactly(SIZE, ALIGNMENT));
@@ -227,7 +227,7 @@ static void failures_are_those_of_the_calls(void **state)
     assert_int_equal(vm_unmap(memory, SIZE), 0);
 }
 
-/* The second of two maps fails: the first goes. */
+/* The second of two maps fails: the first is unmapped. */
 static void second_map_fails(void **state)
 {
     (void)state;
