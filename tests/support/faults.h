@@ -24,8 +24,9 @@ static inline void fault_set(struct fault *fault, int error, unsigned times)
 /* Returns whether this call is to fail, and sets errno if so. */
 static inline bool fault_hits(struct fault *fault)
 {
-    fault->calls++;
-    if (fault->calls <= fault->skip || fault->calls - fault->skip > fault->times)
+    unsigned call = __atomic_add_fetch(&fault->calls, 1, __ATOMIC_RELAXED);
+
+    if (call <= fault->skip || call - fault->skip > fault->times)
         return false;
     errno = fault->error;
     return true;

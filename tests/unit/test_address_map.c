@@ -3,7 +3,7 @@
  * Tests of the address map: which addresses it covers, the owner of each, and that no entry is
  * lost. Without memory for the map, the process goes on.
  */
-/* WRAP: mmap mprotect */
+/* WRAP: mmap munmap mprotect */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +18,7 @@
 
 #include "space/address_map.h"
 #include "space/page_map.h"
+#include "support/fake_mmap.h"
 #include "support/faults.h"
 
 #define GRANULE     ADDRESS_MAP_GRANULE
@@ -33,19 +34,10 @@ static const void *address(size_t granule, size_t offset)
     return (const void *)(granule * GRANULE + offset);
 }
 
-static struct fault mmap_fault;
 static struct fault mprotect_fault;
 
-void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 int __real_mprotect(void *addr, size_t size, int protection);
 int __wrap_mprotect(void *addr, size_t size, int protection);
-
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    return fault_hits(&mmap_fault) ? MAP_FAILED
-                                   : __real_mmap(addr, size, protection, flags, fd, offset);
-}
 
 int __wrap_mprotect(void *addr, size_t size, int protection)
 {

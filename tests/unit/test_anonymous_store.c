@@ -18,14 +18,14 @@
 #include "space/space.h"
 #include "store/anonymous_store.h"
 #include "store/huge_page_store.h"
+#include "support/fake_calloc.h"
+#include "support/fake_mutex.h"
 #include "support/faults.h"
 
 #define SIZE  (2 * SPACE_CHUNK)
 #define OWNER (ADDRESS_MAP_FIRST_OWNER + 2u)
 
 static struct fault mmap_fault;
-static struct fault calloc_fault;
-static struct fault mutex_fault;
 static int last_flags;
 static size_t mapped; /* bytes of huge pages, which ordinary pages replace here */
 static int flags_status, madvise_status, mbind_status;
@@ -35,21 +35,6 @@ void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, of
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 int __real_munmap(void *addr, size_t size);
 int __wrap_munmap(void *addr, size_t size);
-void *__real_calloc(size_t num, size_t size);
-void *__wrap_calloc(size_t num, size_t size);
-int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-
-void *__wrap_calloc(size_t num, size_t size)
-{
-    return fault_hits(&calloc_fault) ? NULL : __real_calloc(num, size);
-}
-
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
-{
-    return fault_hits(&mutex_fault) ? mutex_fault.error
-                                    : __real_pthread_mutex_init(lock, attributes);
-}
 
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
 {

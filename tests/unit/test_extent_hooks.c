@@ -20,6 +20,7 @@
 #include "heap/extent_hooks.h"
 #include "space/address_map.h"
 #include "space/space.h"
+#include "support/fake_mmap.h"
 #include "support/faults.h"
 #include "support/no_mapping_cache.h"
 
@@ -32,35 +33,9 @@
 
 static struct space space;
 static struct extent_hooks hooks;
-static size_t mapped; /* bytes that are mapped and not unmapped */
-static struct fault mmap_fault;
-static struct fault munmap_fault;
 static struct fault map_fault;
 static struct fault commit_fault;
 static struct fault release_fault;
-
-void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-int __real_munmap(void *addr, size_t size);
-int __wrap_munmap(void *addr, size_t size);
-
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    if (mmap_fault.times > 0 && fault_hits(&mmap_fault))
-        return MAP_FAILED;
-    void *memory = __real_mmap(addr, size, protection, flags, fd, offset);
-    if (memory != MAP_FAILED)
-        mapped += size;
-    return memory;
-}
-
-int __wrap_munmap(void *addr, size_t size)
-{
-    if (munmap_fault.times > 0 && fault_hits(&munmap_fault))
-        return -1;
-    mapped -= size;
-    return __real_munmap(addr, size);
-}
 
 static int fake_map(struct space *of, void *addr, size_t size, off_t offset)
 {

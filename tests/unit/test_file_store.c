@@ -3,7 +3,7 @@
  * Tests of spaces over a file: who owns the directory, what is mapped, and the error of each
  * failing system call.
  */
-/* WRAP: openat open fallocate mmap fstatvfs madvise ftruncate fstatfs fstat sysconf */
+/* WRAP: openat open fallocate mmap munmap fstatvfs madvise ftruncate fstatfs fstat sysconf */
 /* WRAP: calloc pthread_mutex_init */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +30,9 @@
 #include "space/address_map.h"
 #include "store/file_space.h"
 #include "store/file_store.h"
+#include "support/fake_calloc.h"
+#include "support/fake_mmap.h"
+#include "support/fake_mutex.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 #include "support/page_size.h"
@@ -45,14 +48,11 @@ static struct fault openat_fault;
 static struct fault allocate_fault;
 static struct fault remove_fault; /* of a hole made through the mapping */
 static struct fault punch_fault;  /* of a hole made through the descriptor */
-static struct fault map_fault;
 static struct fault fstatvfs_fault;
 static struct fault populate_fault;
 static struct fault extend_fault;
 static struct fault fstatfs_fault;
 static struct fault fstat_fault;
-static struct fault calloc_fault;
-static struct fault mutex_fault;
 static struct fault again_fault; /* of open(2) when the file is reopened */
 static bool pretend_tmpfs;       /* fstatfs(2) returns tmpfs */
 static bool populates_in_vain;   /* madvise(2) succeeds without effect for MADV_POPULATE_WRITE, */
@@ -63,8 +63,6 @@ int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode);
 int __real_fallocate(int fd, int mode, off_t offset, off_t size);
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
-void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 int __real_madvise(void *addr, size_t size, int advice);
 int __wrap_madvise(void *addr, size_t size, int advice);
 int __real_ftruncate(int fd, off_t size);
@@ -78,22 +76,6 @@ int __wrap_open(const char *path, int flags, ...);
 int __real_fstatvfs(int fd, struct statvfs *fs);
 int __wrap_fstatvfs(int fd, struct statvfs *fs);
 
-void *__real_calloc(size_t num, size_t size);
-void *__wrap_calloc(size_t num, size_t size);
-int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-
-void *__wrap_calloc(size_t num, size_t size)
-{
-    return fault_hits(&calloc_fault) ? NULL : __real_calloc(num, size);
-}
-
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
-{
-    return fault_hits(&mutex_fault) ? mutex_fault.error
-                                    : __real_pthread_mutex_init(lock, attributes);
-}
-
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
     return fault_hits(&openat_fault) ? -1 : __real_openat(dirfd, path, flags, mode);
@@ -106,13 +88,6 @@ int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
     return fault_hits(punches ? &punch_fault : &allocate_fault)
                ? -1
                : __real_fallocate(fd, mode, offset, size);
-}
-
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    if (fd >= 0 && fault_hits(&map_fault))
-        return MAP_FAILED;
-    return __real_mmap(addr, size, protection, flags, fd, offset);
 }
 
 int __wrap_madvise(void *addr, size_t size, int advice)
@@ -166,7 +141,7 @@ int __wrap_fstatvfs(int fd, struct statvfs *fs)
 static int setup(void **state)
 {
     (void)state;
-    openat_fault = allocate_fault = remove_fault = punch_fault = map_fault = fstatvfs_fault =
+    openat_fault = allocate_fault = remove_fault = punch_fault = file_map_fault = fstatvfs_fault =
         (struct fault){0};
     populate_fault = extend_fault = fstatfs_fault = (struct fault){0};
     fstat_fault = again_fault = calloc_fault = mutex_fault = (struct fault){0};
@@ -244,7 +219,7 @@ static void file_that_cannot_be_known_is_not_opened(void **state)
     /* The first call queries the directory. */
     fstat_fault = (struct fault){.error = EIO, .skip = 1, .times = 1};
     assert_int_equal(file_store_open(space, directory), -EIO);
-    fault_set(&map_fault, ENODEV, 1);
+    fault_set(&file_map_fault, ENODEV, 1);
     assert_int_equal(file_store_open(space, directory), -ENODEV);
     assert_int_equal(space->fd, -1);
     assert_null(file_space_of(space)->directory);
@@ -283,7 +258,7 @@ static void errors_are_those_of_the_calls(void **state)
 
     (void)state;
     open_file();
-    fault_set(&map_fault, EPERM, 1);
+    fault_set(&file_map_fault, EPERM, 1);
     assert_int_equal(space_reserve(space, 1, 1, &addr), -EPERM);
     char *block = committed(CHUNK);
     fault_set(&remove_fault, EACCES, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of spaces over memory of the program: their pages, the owner of addresses, and failures. */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
-/* WRAP: mmap pthread_mutex_init calloc */
+/* WRAP: mmap munmap pthread_mutex_init calloc */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +17,9 @@
 #include "space/range.h"
 #include "space/range_map.h"
 #include "store/fixed_store.h"
+#include "support/fake_calloc.h"
+#include "support/fake_mmap.h"
+#include "support/fake_mutex.h"
 #include "support/faults.h"
 #include "support/no_mapping_cache.h"
 
@@ -24,35 +27,8 @@
 #define PAGES ((size_t)200)
 #define OWNER (ADDRESS_MAP_FIRST_OWNER + 2u)
 
-static struct fault mmap_fault;
-static struct fault mutex_fault;
-static struct fault calloc_fault;
 static char *memory;
 static struct space *space;
-
-void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-void *__real_calloc(size_t num, size_t size);
-void *__wrap_calloc(size_t num, size_t size);
-
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    return fault_hits(&mmap_fault) ? MAP_FAILED
-                                   : __real_mmap(addr, size, protection, flags, fd, offset);
-}
-
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
-{
-    return fault_hits(&mutex_fault) ? mutex_fault.error
-                                    : __real_pthread_mutex_init(lock, attributes);
-}
-
-void *__wrap_calloc(size_t num, size_t size)
-{
-    return fault_hits(&calloc_fault) ? NULL : __real_calloc(num, size);
-}
 
 static int setup(void **state)
 {

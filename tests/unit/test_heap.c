@@ -40,6 +40,7 @@
 #include "space/address_map.h"
 #include "space/space.h"
 #include "support/arenas.h"
+#include "support/fake_malloc.h"
 #include "support/faults.h"
 
 #define KIB             ((size_t)1 << 10)
@@ -70,7 +71,6 @@ static size_t mapped; /* bytes that are mapped and not unmapped; not thread-safe
 static bool counting; /* whether `mapped` is updated */
 static void (*during_purge)(void);
 static struct fault stats_fault;
-static struct fault malloc_fault;
 
 void *__real_jemalloc_block_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
 void *__wrap_jemalloc_block_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
@@ -78,8 +78,6 @@ void __real_jemalloc_ctl_arena_purge(unsigned arena);
 void __wrap_jemalloc_ctl_arena_purge(unsigned arena);
 int __real_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 int __real_munmap(void *addr, size_t size);
@@ -113,11 +111,6 @@ int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *s
 {
     return hits(&stats_fault) ? -stats_fault.error
                               : __real_jemalloc_ctl_add_arena_stats(arena, stats);
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return hits(&malloc_fault) ? NULL : __real_malloc(size);
 }
 
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)

@@ -32,6 +32,9 @@
 #include "memkind/internal/memkind_pmem.h"
 #include "space/address_map.h"
 #include "support/arenas.h"
+#include "support/fake_calloc.h"
+#include "support/fake_malloc.h"
+#include "support/fake_mutex.h"
 #include "support/faults.h"
 
 #define MIB        ((size_t)1 << 20)
@@ -45,9 +48,6 @@ static struct memkind *kinds_before[PARTITIONS];
 static struct fault mmap_fault; /* of maps at a fixed address: the kind's own memory */
 static struct fault madvise_fault;
 static struct fault mbind_fault;
-static struct fault calloc_fault;
-static struct fault malloc_fault;
-static struct fault mutex_fault;
 static struct fault stats_fault;
 static int bound_mode;
 
@@ -59,12 +59,6 @@ long __real_mbind(void *addr, unsigned long size, int mode, const unsigned long 
                   unsigned long maxnode, unsigned flags);
 long __wrap_mbind(void *addr, unsigned long size, int mode, const unsigned long *nodes,
                   unsigned long maxnode, unsigned flags);
-void *__real_calloc(size_t num, size_t size);
-void *__wrap_calloc(size_t num, size_t size);
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
 int __real_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 
@@ -96,21 +90,6 @@ long __wrap_mbind(void *addr, unsigned long size, int mode, const unsigned long 
     (void)flags;
     bound_mode = mode;
     return hits(&mbind_fault) ? -1 : 0;
-}
-
-void *__wrap_calloc(size_t num, size_t size)
-{
-    return hits(&calloc_fault) ? NULL : __real_calloc(num, size);
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return hits(&malloc_fault) ? NULL : __real_malloc(size);
-}
-
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
-{
-    return hits(&mutex_fault) ? mutex_fault.error : __real_pthread_mutex_init(lock, attributes);
 }
 
 int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats)

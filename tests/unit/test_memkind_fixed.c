@@ -4,7 +4,7 @@
  */
 /* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
-/* WRAP: mmap calloc malloc pthread_mutex_init */
+/* WRAP: mmap munmap calloc malloc pthread_mutex_init */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,6 +26,10 @@
 #include "memkind/internal/memkind_fixed.h"
 #include "space/range_map.h"
 #include "support/arenas.h"
+#include "support/fake_calloc.h"
+#include "support/fake_malloc.h"
+#include "support/fake_mmap.h"
+#include "support/fake_mutex.h"
 #include "support/faults.h"
 #include "support/no_mapping_cache.h"
 
@@ -35,41 +39,6 @@
 #define UNTOUCHED    ((memkind_t)(uintptr_t)8)
 
 static _Alignas(4096) char memory[SIZE];
-static struct fault mmap_fault;
-static struct fault calloc_fault;
-static struct fault malloc_fault;
-static struct fault mutex_fault;
-
-void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-void *__real_calloc(size_t num, size_t size);
-void *__wrap_calloc(size_t num, size_t size);
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    return fault_hits(&mmap_fault) ? MAP_FAILED
-                                   : __real_mmap(addr, size, protection, flags, fd, offset);
-}
-
-void *__wrap_calloc(size_t num, size_t size)
-{
-    return fault_hits(&calloc_fault) ? NULL : __real_calloc(num, size);
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fault_hits(&malloc_fault) ? NULL : __real_malloc(size);
-}
-
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
-{
-    return fault_hits(&mutex_fault) ? mutex_fault.error
-                                    : __real_pthread_mutex_init(lock, attributes);
-}
 
 static int setup(void **state)
 {

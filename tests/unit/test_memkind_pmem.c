@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of PMEM kinds: what create makes, what destroy leaves, and every failure of either. */
 /* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
-/* WRAP: malloc calloc mmap madvise openat fallocate fstatvfs pthread_mutex_init */
+/* WRAP: malloc calloc mmap munmap madvise openat fallocate fstatvfs pthread_mutex_init */
 /* WRAP: sched_getaffinity */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,6 +32,10 @@
 #include "space/address_map.h"
 #include "space/space.h"
 #include "support/arenas.h"
+#include "support/fake_calloc.h"
+#include "support/fake_malloc.h"
+#include "support/fake_mmap.h"
+#include "support/fake_mutex.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 
@@ -52,23 +56,12 @@ static char dir_path[TEST_DIR_PATH_SIZE];
 static struct memkind *kinds_before[PARTITIONS];
 static struct memkind *const untouched = (struct memkind *)(uintptr_t)0x10;
 
-static struct fault malloc_fault;
-static struct fault calloc_fault;
-static struct fault file_map_fault;  /* of files */
-static struct fault anonymous_fault; /* of other memory */
 static struct fault openat_fault;
 static struct fault allocate_fault;
 static struct fault punch_fault;
 static struct fault fstatvfs_fault;
-static struct fault mutex_fault;
 static struct fault affinity_fault;
 
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_calloc(size_t num, size_t size);
-void *__wrap_calloc(size_t num, size_t size);
-void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode);
 int __real_fallocate(int fd, int mode, off_t offset, off_t size);
@@ -77,8 +70,6 @@ int __real_madvise(void *addr, size_t size, int advice);
 int __wrap_madvise(void *addr, size_t size, int advice);
 int __real_fstatvfs(int fd, struct statvfs *fs);
 int __wrap_fstatvfs(int fd, struct statvfs *fs);
-int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
 int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus);
 int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus);
 
@@ -86,23 +77,6 @@ int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus);
 static bool hits(struct fault *fault)
 {
     return fault->times > 0 && fault_hits(fault);
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return hits(&malloc_fault) ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t num, size_t size)
-{
-    return hits(&calloc_fault) ? NULL : __real_calloc(num, size);
-}
-
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    if (hits((flags & MAP_ANONYMOUS) != 0 ? &anonymous_fault : &file_map_fault))
-        return MAP_FAILED;
-    return __real_mmap(addr, size, protection, flags, fd, offset);
 }
 
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode)
@@ -132,11 +106,6 @@ int __wrap_fstatvfs(int fd, struct statvfs *fs)
     return hits(&fstatvfs_fault) ? -1 : __real_fstatvfs(fd, fs);
 }
 
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
-{
-    return hits(&mutex_fault) ? mutex_fault.error : __real_pthread_mutex_init(lock, attributes);
-}
-
 int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus)
 {
     return hits(&affinity_fault) ? -1 : __real_sched_getaffinity(pid, size, cpus);
@@ -146,8 +115,7 @@ int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus)
 
 static void no_faults(void)
 {
-    malloc_fault = calloc_fault = file_map_fault = anonymous_fault = openat_fault =
-        (struct fault){0};
+    malloc_fault = calloc_fault = file_map_fault = mmap_fault = openat_fault = (struct fault){0};
     allocate_fault = punch_fault = fstatvfs_fault = mutex_fault = affinity_fault =
         (struct fault){0};
     arenas_reset_faults();
@@ -355,7 +323,7 @@ static void each_allocation_can_fail(void **state)
     assert_true(fail_each_call(&malloc_fault, ENOMEM, MEMKIND_ERROR_MALLOC) >= 3);
     assert_true(fail_each_call(&calloc_fault, ENOMEM, MEMKIND_ERROR_MALLOC) >= 2);
     /* jemalloc gives no reason for a missing arena. */
-    fail_each_call(&anonymous_fault, ENOMEM, MEMKIND_ERROR_ARENAS_CREATE);
+    fail_each_call(&mmap_fault, ENOMEM, MEMKIND_ERROR_ARENAS_CREATE);
 }
 
 static void first_lock_that_cannot_be_made_is_an_error(void **state)
@@ -534,15 +502,15 @@ static void mapped_space_is_committed_and_aligned(void **state)
         size_t held = pmem_of(kind)->current_size;
 
         errno = SOME_ERRNO;
-        unsigned char *mapped = memkind_pmem_mmap(kind, (void *)1, sizes[i]);
-        assert_ptr_not_equal(mapped, MAP_FAILED);
+        unsigned char *block = memkind_pmem_mmap(kind, (void *)1, sizes[i]);
+        assert_ptr_not_equal(block, MAP_FAILED);
         assert_int_equal(errno, SOME_ERRNO);
-        assert_int_equal((uintptr_t)mapped % CHUNK, 0);
-        assert_true(is_filled(mapped, sizes[i], 0));
-        memset(mapped, FILLER, sizes[i]);
+        assert_int_equal((uintptr_t)block % CHUNK, 0);
+        assert_true(is_filled(block, sizes[i], 0));
+        memset(block, FILLER, sizes[i]);
         assert_true(pmem_of(kind)->current_size >= held + sizes[i]);
         assert_int_equal(file_space_held(pmem_of(kind)->fd), pmem_of(kind)->current_size);
-        assert_ptr_equal(kind_registry_detect(mapped), kind);
+        assert_ptr_equal(kind_registry_detect(block), kind);
     }
     destroy(kind);
 }
@@ -581,7 +549,7 @@ static void addresses_that_cannot_be_had_are_enomem(void **state)
     struct memkind *kind = new_kind(0);
 
     (void)state;
-    fault_set(&anonymous_fault, ENOMEM, FAULT_ALWAYS);
+    fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
     expect_no_mapping(kind, 1, ENOMEM);
     fault_set(&file_map_fault, ENOMEM, FAULT_ALWAYS);
     expect_no_mapping(kind, 1, ENOMEM);
@@ -595,10 +563,10 @@ static void mapping_that_fails_has_one_of_three_errors(void **state)
 
     (void)state;
     fault_set(&file_map_fault, EAGAIN, FAULT_ALWAYS);
-    void *mapped = memkind_pmem_mmap(kind, NULL, 1);
+    void *block = memkind_pmem_mmap(kind, NULL, 1);
     int error = errno;
     destroy(kind);
-    assert_ptr_equal(mapped, MAP_FAILED);
+    assert_ptr_equal(block, MAP_FAILED);
     assert_int_equal(error, ENOMEM);
 }
 

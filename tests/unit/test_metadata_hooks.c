@@ -21,6 +21,7 @@
 
 #include "heap/metadata_hooks.h"
 #include "space/address_map.h"
+#include "support/fake_mmap.h"
 #include "support/faults.h"
 
 #define PAGE       ((size_t)4096)
@@ -29,38 +30,13 @@
 #define SOME_ERRNO 1234
 
 static struct fault madvise_fault, mmap_fault, munmap_fault;
-static size_t mapped; /* bytes that are mapped and not unmapped */
-static unsigned unmaps;
 
 int __real_madvise(void *addr, size_t size, int advice);
 int __wrap_madvise(void *addr, size_t size, int advice);
-void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-int __real_munmap(void *addr, size_t size);
-int __wrap_munmap(void *addr, size_t size);
 
 int __wrap_madvise(void *addr, size_t size, int advice)
 {
     return fault_hits(&madvise_fault) ? -1 : __real_madvise(addr, size, advice);
-}
-
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    if (fault_hits(&mmap_fault))
-        return MAP_FAILED;
-    void *memory = __real_mmap(addr, size, protection, flags, fd, offset);
-    if (memory != MAP_FAILED)
-        mapped += size;
-    return memory;
-}
-
-int __wrap_munmap(void *addr, size_t size)
-{
-    unmaps++;
-    if (fault_hits(&munmap_fault))
-        return -1;
-    mapped -= size;
-    return __real_munmap(addr, size);
 }
 
 static char *alloc(size_t size, size_t alignment)
@@ -100,9 +76,9 @@ static void kept_block_is_zero_again(void **state)
     (void)state;
     char *block = take();
     memset(block, 1, BLOCK);
-    unmaps = 0;
+    munmap_fault.calls = 0;
     give(block);
-    assert_int_equal(unmaps, 0);
+    assert_int_equal(munmap_fault.calls, 0);
     assert_ptr_equal(take(), block);
     give(block);
 }
@@ -112,10 +88,10 @@ static void block_that_cannot_be_cleared_is_unmapped(void **state)
     (void)state;
     char *block = take();
     memset(block, 1, BLOCK);
-    unmaps = 0;
+    munmap_fault.calls = 0;
     fault_set(&madvise_fault, EINVAL, 1);
     give(block);
-    assert_int_equal(unmaps, 1);
+    assert_int_equal(munmap_fault.calls, 1);
     /* Rejected advice on a new mapping has no effect either. */
     fault_set(&madvise_fault, EINVAL, 2);
     block = take();

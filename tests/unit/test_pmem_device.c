@@ -28,6 +28,8 @@
 #include "memkind/internal/memkind_pmem.h"
 #include "os/dax_device.h"
 #include "support/arenas.h"
+#include "support/fake_calloc.h"
+#include "support/fake_mutex.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 
@@ -47,8 +49,6 @@ static struct leftovers before;
 static struct fault open_fault;
 static struct fault map_fault;       /* of the device */
 static struct fault anonymous_fault; /* of other memory */
-static struct fault calloc_fault;
-static struct fault mutex_fault;
 static memkind_t const untouched = (memkind_t)(uintptr_t)0x10;
 
 int __wrap_dax_device_query(const char *name, struct dax_device *found);
@@ -56,10 +56,6 @@ int __real_open(const char *name, int flags, ...);
 int __wrap_open(const char *name, int flags, ...);
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-void *__real_calloc(size_t num, size_t size);
-void *__wrap_calloc(size_t num, size_t size);
-int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
 
 static bool hits(struct fault *fault)
 {
@@ -99,16 +95,6 @@ void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, of
         return MAP_FAILED;
     assert_true((flags & MAP_ANONYMOUS) != 0 || is_aligned(addr, size, offset));
     return __real_mmap(addr, size, protection, flags, fd, offset);
-}
-
-void *__wrap_calloc(size_t num, size_t size)
-{
-    return hits(&calloc_fault) ? NULL : __real_calloc(num, size);
-}
-
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
-{
-    return hits(&mutex_fault) ? mutex_fault.error : __real_pthread_mutex_init(lock, attributes);
 }
 
 /* Makes a device of this size that is full of an earlier user's contents. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of ranges: which pages are allocated, how they are returned, and failures. */
 /* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
-/* WRAP: mmap */
+/* WRAP: mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +16,7 @@
 
 #include "space/address_map.h"
 #include "space/range.h"
+#include "support/fake_mmap.h"
 #include "support/faults.h"
 #include "support/no_mapping_cache.h"
 
@@ -23,20 +24,10 @@
 #define PAGES ((size_t)200) /* not a multiple of a bitmap's word */
 #define OWNER (ADDRESS_MAP_FIRST_OWNER + 2u)
 
-static struct fault mmap_fault;
 static char *memory;
 static struct space space;
 static struct range range;
 static const struct store_ops no_store;
-
-void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    return fault_hits(&mmap_fault) ? MAP_FAILED
-                                   : __real_mmap(addr, size, protection, flags, fd, offset);
-}
 
 static int setup(void **state)
 {

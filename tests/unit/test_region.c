@@ -6,7 +6,7 @@
  * The store is fake: an array of pages, whose commit and release can be made to fail, also in the
  * middle. Memory lies behind it, so that committed pages can be checked to be zero.
  */
-/* WRAP: pthread_mutex_init mmap */
+/* WRAP: pthread_mutex_init mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,6 +23,8 @@
 #include "space/page_bitmap.h"
 #include "space/region.h"
 #include "space/space.h"
+#include "support/fake_mmap.h"
+#include "support/fake_mutex.h"
 #include "support/faults.h"
 
 #define CHUNKS        ((size_t)3)
@@ -47,26 +49,6 @@ static bool refuse_chunks;      /* a commit of more than needed fails */
 static size_t refuse_above;     /* pages; with refuse_chunks */
 static struct fault commit_fault;
 static struct fault release_fault;
-static struct fault mutex_fault;
-static struct fault mmap_fault;
-
-int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
-{
-    return fault_hits(&mutex_fault) ? mutex_fault.error
-                                    : __real_pthread_mutex_init(lock, attributes);
-}
-
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    if (fault_hits(&mmap_fault))
-        return MAP_FAILED;
-    return __real_mmap(addr, size, protection, flags, fd, offset);
-}
 
 /* -- The store --------------------------------------------------------------------------------- */
 

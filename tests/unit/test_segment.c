@@ -21,6 +21,7 @@
 #include "space/range_map.h"
 #include "space/segment.h"
 #include "space/space.h"
+#include "support/fake_mmap.h"
 #include "support/faults.h"
 #include "support/no_mapping_cache.h"
 
@@ -32,42 +33,11 @@
 #define RECORDS  ((size_t)64 << 10) /* a block of metadata */
 
 static struct space space;
-static size_t mapped;  /* bytes that are mapped and not unmapped */
-static size_t largest; /* largest reservation that mmap(2) grants; 0: no limit */
-static struct fault mmap_fault;
 static struct fault map_fault;
 static struct fault open_fault;
 static void *map_addr; /* of the last call */
 static size_t map_size;
 static off_t map_offset;
-
-void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-int __real_munmap(void *addr, size_t size);
-int __wrap_munmap(void *addr, size_t size);
-
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    if (fault_hits(&mmap_fault))
-        return MAP_FAILED;
-    if (largest != 0 && protection == PROT_NONE && size > largest) {
-        errno = ENOMEM;
-        return MAP_FAILED;
-    }
-    void *memory = __real_mmap(addr, size, protection, flags, fd, offset);
-    if (memory != MAP_FAILED && (flags & MAP_FIXED) == 0)
-        mapped += size;
-    return memory;
-}
-
-int __wrap_munmap(void *addr, size_t size)
-{
-    int result = __real_munmap(addr, size);
-
-    assert_int_equal(result, 0);
-    mapped -= size;
-    return result;
-}
 
 int __real_address_map_open(const void *base, size_t size);
 int __wrap_address_map_open(const void *base, size_t size);

@@ -31,6 +31,8 @@
 #include "space/region.h"
 #include "space/space.h"
 #include "store/file_store.h"
+#include "support/fake_mmap.h"
+#include "support/fake_mutex.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 #include "support/no_mapping_cache.h"
@@ -56,7 +58,6 @@ static size_t page;
 static struct leftovers before;
 static char dir_path[TEST_DIR_PATH_SIZE];
 
-static size_t mapped;            /* bytes that are mapped and not unmapped */
 static bool store[STORE_PAGES];  /* pages of the fake store, each used under its region's lock */
 static atomic_size_t store_held; /* bytes of the fake store */
 static atomic_bool limit_was_passed; /* the store held more than max_size */
@@ -64,53 +65,19 @@ static atomic_uint store_calls;
 static struct fault map_fault;
 static struct fault commit_fault;
 static struct fault release_fault;
-static struct fault mmap_fault;
-static struct fault file_map_fault;
 static struct fault allocate_fault;
 static struct fault punch_fault;
-static struct fault mutex_fault;
 
-void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
-int __real_munmap(void *addr, size_t size);
-int __wrap_munmap(void *addr, size_t size);
 int __real_fallocate(int fd, int mode, off_t offset, off_t size);
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
 int __real_madvise(void *addr, size_t size, int advice);
 int __wrap_madvise(void *addr, size_t size, int advice);
-int __real_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes);
 int __real_pthread_mutex_lock(pthread_mutex_t *lock);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *lock);
-
-static size_t largest; /* largest reservation that mmap(2) grants; 0: no limit */
 
 static bool hits(struct fault *fault)
 {
     return fault->times > 0 && fault_hits(fault);
-}
-
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    bool is_file = (flags & MAP_SHARED) != 0;
-
-    if (largest != 0 && protection == PROT_NONE && size > largest) {
-        errno = ENOMEM;
-        return MAP_FAILED;
-    }
-
-    if (hits(is_file ? &file_map_fault : &mmap_fault))
-        return MAP_FAILED;
-    void *memory = __real_mmap(addr, size, protection, flags, fd, offset);
-    if (memory != MAP_FAILED && (flags & MAP_FIXED) == 0)
-        mapped += size;
-    return memory;
-}
-
-int __wrap_munmap(void *addr, size_t size)
-{
-    mapped -= size;
-    return __real_munmap(addr, size);
 }
 
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
@@ -128,11 +95,6 @@ int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
 int __wrap_madvise(void *addr, size_t size, int advice)
 {
     return advice == MADV_REMOVE && hits(&punch_fault) ? -1 : __real_madvise(addr, size, advice);
-}
-
-int __wrap_pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
-{
-    return hits(&mutex_fault) ? mutex_fault.error : __real_pthread_mutex_init(lock, attributes);
 }
 
 static _Thread_local pthread_mutex_t

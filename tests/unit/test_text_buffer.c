@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of text that is kept in pieces: all pieces are kept, or the loss is recorded. */
-/* WRAP: mmap mremap */
+/* WRAP: mmap munmap mremap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "os/text_buffer.h"
+#include "support/fake_mmap.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 
@@ -23,16 +24,8 @@
 static struct fault mmap_fault, mremap_fault;
 static size_t seen;
 
-void *__real_mmap(void *address, size_t size, int protection, int flags, int fd, long offset);
-void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, long offset);
 void *__real_mremap(void *address, size_t old_size, size_t size, int flags);
 void *__wrap_mremap(void *address, size_t old_size, size_t size, int flags);
-
-void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, long offset)
-{
-    return fault_hits(&mmap_fault) ? MAP_FAILED
-                                   : __real_mmap(address, size, protection, flags, fd, offset);
-}
 
 void *__wrap_mremap(void *address, size_t old_size, size_t size, int flags)
 {
