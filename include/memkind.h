@@ -89,7 +89,8 @@ typedef enum memkind_stat_type {
  */
 typedef enum memkind_fork_mode {
     MEMKIND_FORK_SHARE = 0,    /* the parent's blocks, shared; the child's own lie in a new file */
-    MEMKIND_FORK_SNAPSHOT = 1, /* a copy of the kind as it was at the fork */
+    MEMKIND_FORK_SNAPSHOT = 1, /* a copy of the kind as it was at the fork: of what is written to */
+    MEMKIND_FORK_COPY = 2,     /* the same, made as a whole at the fork, in another file */
     MEMKIND_FORK_MODE_MAX_VALUE
 } memkind_fork_mode;
 
@@ -145,7 +146,8 @@ void memkind_config_set_prefault(struct memkind_config *cfg, bool prefault);
 
 /*
  * An addition of this library: what children have of the kind; checked when the kind is created.
- * Where this is not called, MEMKIND_PMEM_FORK in the environment says it, "share" or "snapshot".
+ * Where this is not called, MEMKIND_PMEM_FORK in the environment says it: "share", "snapshot" or
+ * "copy".
  */
 void memkind_config_set_fork(struct memkind_config *cfg, memkind_fork_mode mode);
 

@@ -6,6 +6,7 @@
 #include "heap/idle_thread.h"
 #include "space/space.h"
 #include "space/surplus.h"
+#include "space/thaw.h"
 
 /* Less than this may stay unreleased while the program makes no calls. */
 #define MUCH_UNUSED ((size_t)4 << 20)
@@ -76,6 +77,8 @@ bool heap_maintain(struct heap *heap)
 void heap_purge(struct heap *heap)
 {
     (void)thread_caches_reclaim(&heap->caches);
+    if (heap->space != NULL)
+        thaw_all(heap->space);
     arena_set_purge(&heap->arenas);
     if (heap->space != NULL) {
         (void)space_trim(heap->space);

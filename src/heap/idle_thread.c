@@ -13,6 +13,7 @@
 
 #include "heap/heap_list.h"
 #include "heap/heap_unused.h"
+#include "os/threads.h"
 #include "util/env.h"
 #include "util/errno_text.h"
 #include "util/log.h"
@@ -71,12 +72,14 @@ static void maintain_heaps(void)
 static void *run(void *argument)
 {
     prctl(PR_SET_NAME, "memkind-idle");
+    threads_enter();
     do {
         maintain_heaps();
         atomic_store(&idle_thread_running, false);
         /* A thread that freed a moment ago may have read that this thread runs. */
     } while (!main_thread_has_ended() && heap_list_visit(needs_thread, NULL) &&
              !atomic_exchange(&idle_thread_running, true));
+    threads_leave();
     return argument;
 }
 

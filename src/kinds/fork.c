@@ -42,8 +42,10 @@
 #include "kinds/node_heaps.h"
 #include "kinds/tier_counts.h"
 #include "os/directory.h"
+#include "os/threads.h"
 #include "space/metadata.h"
 #include "space/range_map.h"
+#include "space/thaw.h"
 #include "util/fork_generation.h"
 #include "util/lock.h"
 
@@ -80,6 +82,8 @@ static void forget_parent(void)
     range_map_after_fork();
     metadata_hooks_after_fork();
     idle_thread_after_fork();
+    threads_after_fork();
+    thaw_after_fork();
 }
 
 static void before_fork(void)

@@ -7,8 +7,12 @@
 #include "heap/heap.h"
 #include "kinds/arena_kind.h"
 #include "kinds/kind_registry.h"
+#include "os/holders.h"
+#include "os/late_unmap.h"
+#include "space/freeze.h"
 #include "space/snapshot.h"
 #include "space/space.h"
+#include "space/thaw.h"
 #include "util/cancel.h"
 
 _Static_assert((int)MEMKIND_SNAPSHOT_NONE == SPACE_SNAPSHOT_NONE &&
@@ -85,6 +89,8 @@ void fork_snapshot_before(void)
 {
     handle_each(hold);
     handle_each(begin);
+    freeze_forget_maps();
+    thaw_note_fork();
 }
 
 void fork_snapshot_in_parent(void)
@@ -94,6 +100,8 @@ void fork_snapshot_in_parent(void)
 
 void fork_snapshot_in_child(void)
 {
+    holders_after_fork();
+    late_unmap_after_fork();
     handle_each(end_in_child);
 }
 

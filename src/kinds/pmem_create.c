@@ -44,6 +44,8 @@ static int choose_fork_mode(struct memkind_config *config)
         config->fork = MEMKIND_FORK_SHARE;
     else if (strcmp(text, "snapshot") == 0)
         config->fork = MEMKIND_FORK_SNAPSHOT;
+    else if (strcmp(text, "copy") == 0)
+        config->fork = MEMKIND_FORK_COPY;
     else
         return MEMKIND_ERROR_ENVIRON;
     return MEMKIND_SUCCESS;
@@ -75,8 +77,9 @@ static int complete(struct memkind_config *config)
     int status = choose_fork_mode(config);
     if (status == MEMKIND_SUCCESS)
         return status;
-    log_error(status == MEMKIND_ERROR_ENVIRON ? "MEMKIND_PMEM_FORK is neither share nor snapshot"
-                                              : "the fork mode is unknown");
+    log_error(status == MEMKIND_ERROR_ENVIRON
+                  ? "MEMKIND_PMEM_FORK is neither share nor snapshot nor copy"
+                  : "the fork mode is unknown");
     errno = EINVAL;
     return status;
 }

@@ -55,7 +55,7 @@ static int check_device(const struct memkind_config *config, struct dax_device *
         log_error("the DAX device %s cannot be queried (%s)", path, errno_text(-err));
         return refuse(MEMKIND_ERROR_INVALID, -err);
     }
-    if (config->fork == MEMKIND_FORK_SNAPSHOT) {
+    if (config->fork != MEMKIND_FORK_SHARE) {
         log_error("%s (%s): children get no copies of kinds on devices", path, device->name);
         return refuse(MEMKIND_ERROR_INVALID, EOPNOTSUPP);
     }

@@ -75,8 +75,8 @@ static int open_in_directory(struct memkind *kind, const struct memkind_config *
     int err = file_store_open(space, directory);
     if (err != 0)
         return pmem_file_refuse(directory_path(directory), err);
-    if (config->fork == MEMKIND_FORK_SNAPSHOT)
-        space_snapshot_enable(space);
+    if (config->fork != MEMKIND_FORK_SHARE)
+        space_snapshot_enable(space, config->fork == MEMKIND_FORK_COPY);
     return MEMKIND_SUCCESS;
 }
 

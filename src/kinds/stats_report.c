@@ -20,11 +20,12 @@ struct maps {
     unsigned counts[KIND_REGISTRY_PARTITIONS];
 };
 
-static void count_map(void *arg, uintptr_t start)
+static void count_map(void *arg, const struct process_map *map)
 {
     struct maps *maps = arg;
-    /* An address from /proc/self/maps. NOLINTNEXTLINE(performance-no-int-to-ptr) */
-    unsigned partition = address_map_owner((const void *)start) - ADDRESS_MAP_FIRST_OWNER;
+    /* An address that the kernel named. NOLINTNEXTLINE(performance-no-int-to-ptr) */
+    const void *start = (const void *)map->start;
+    unsigned partition = address_map_owner(start) - ADDRESS_MAP_FIRST_OWNER;
 
     if (partition < KIND_REGISTRY_PARTITIONS)
         maps->counts[partition]++;

@@ -63,7 +63,8 @@ static void answer(struct memkind *kind, struct heap *heap, void *arg)
     struct query *query = arg;
 
     query->is_answered = arena_kind_is_usable(heap) && heap->space != NULL &&
-                         __atomic_load_n(&heap->space->fd, __ATOMIC_ACQUIRE) >= 0;
+                         (__atomic_load_n(&heap->space->fd, __ATOMIC_ACQUIRE) >= 0 ||
+                          atomic_load(&heap->space->lacks_file));
     if (!query->is_answered)
         return;
     memcpy(query->usage->name, kind->name, sizeof(query->usage->name));

@@ -2,10 +2,28 @@
 /* The memory maps (VMAs) of this process, as the kernel counts them. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#define PROCESS_MAP_PATH 24
+
+struct process_map {
+    uintptr_t start;
+    uintptr_t end;
+    int protection; /* PROT_READ and so on */
+    bool is_shared;
+    uint64_t file;               /* the same for all maps of a file, and for no others */
+    char path[PROCESS_MAP_PATH]; /* what is mapped, or how that begins; "" for anonymous memory */
+};
+
 /*
- * Calls visit() with the first address of each map. Allocates no memory. A map that comes or
- * goes meanwhile may be missed. 0, or -errno of open(2) or read(2): then maps may be missing.
+ * Calls visit() with each map, in the order of their addresses. Takes no memory; a map that comes
+ * or goes meanwhile may be missed. 0, or -errno of open(2) or read(2): then some may be missing.
  */
-int process_maps_each(void (*visit)(void *arg, uintptr_t start), void *arg);
+int process_maps_each(void (*visit)(void *arg, const struct process_map *map), void *arg);
+
+/*
+ * Whether the map is one by which programs have the kernel, or a device, write to their memory
+ * while no thread of theirs does: io_uring(7), io_setup(2), RDMA.
+ */
+bool process_map_is_for_transfers(const struct process_map *map);

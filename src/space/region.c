@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "os/vm.h"
 #include "space/page_bitmap.h"
 #include "space/space.h"
 #include "util/invariant.h"
@@ -85,6 +86,47 @@ static struct page_run widen(const struct region *region, size_t first, size_t e
     };
 }
 
+/* -- Files ------------------------------------------------------------------------------------- */
+
+/* Over which file the chunk of the page is frozen; 0: it is not. */
+static unsigned file_of(const struct region *region, size_t page)
+{
+    if (region->files == NULL)
+        return 0;
+    return atomic_load_explicit(&region->files[page * region->space->page >> SPACE_CHUNK_SHIFT],
+                                memory_order_relaxed);
+}
+
+/* The end of the pages from `first` on, at most `end`, whose chunks lie in the same file. */
+static size_t file_end(const struct region *region, size_t first, size_t end)
+{
+    size_t chunk = SPACE_CHUNK / region->space->page;
+    unsigned file = file_of(region, first);
+    size_t next = (first / chunk + 1) * chunk;
+
+    while (next < end && file_of(region, next) == file)
+        next += chunk;
+    return next < end ? next : end;
+}
+
+/* The first page of the range whose chunk is not frozen; end where there is none. */
+static size_t next_shared(const struct region *region, size_t first, size_t end)
+{
+    while (first < end && file_of(region, first) != 0)
+        first = file_end(region, first, end);
+    return first;
+}
+
+bool region_has_pages(const struct region *region, const char *addr)
+{
+    size_t page = (size_t)(addr - region->base) / region->space->page;
+    size_t end = page + SPACE_CHUNK / region->space->page;
+
+    if (end > region->pages)
+        end = region->pages;
+    return page < end && page_bitmap_next_set(region->committed, page, end) < end;
+}
+
 /* -- Accounting -------------------------------------------------------------------------------- */
 
 /* Adds to the bytes held, *total of them then, unless that would pass the limit. */
@@ -147,15 +189,33 @@ static void unmark_stale(struct region *region, size_t first, size_t end)
 
 /* -- Asking the store ------------------------------------------------------------------ */
 
-static int commit_store(struct region *region, size_t first, size_t end)
+/* Pages whose chunks lie in the same file. */
+static int commit_in_file(struct region *region, size_t first, size_t end)
 {
-    size_t page = region->space->page;
+    struct space *space = region->space;
+    char *addr = region->base + first * space->page;
+    off_t offset = region->offset + (off_t)(first * space->page);
+    size_t size = (end - first) * space->page;
+    unsigned file = file_of(region, first);
 
-    return region->space->store->commit(region->space, region->base + first * page,
-                                        region->offset + (off_t)(first * page),
-                                        (end - first) * page);
+    return file == 0 ? space->store->commit(space, addr, offset, size)
+                     : space->store->commit_frozen(space, file - 1, addr, offset, size);
 }
 
+static int commit_store(struct region *region, size_t first, size_t end)
+{
+    int err = 0;
+
+    while (first < end && err == 0) {
+        size_t next = file_end(region, first, end);
+
+        err = commit_in_file(region, first, next);
+        first = next;
+    }
+    return err;
+}
+
+/* Pages whose chunks are not frozen. */
 static int release_store(struct region *region, size_t first, size_t end)
 {
     struct space *space = region->space;
@@ -183,10 +243,11 @@ static void release_surplus(struct region *region, size_t first, size_t end)
     size_t run = page_bitmap_next_clear(region->committed, first, end);
 
     while (run < end) {
-        size_t run_end = page_bitmap_next_set(region->committed, run, end);
+        size_t run_end = file_end(region, run, page_bitmap_next_set(region->committed, run, end));
 
         /* Where this fails, the next commit of these pages finds their store in place. */
-        release_store(region, run, run_end);
+        if (file_of(region, run) == 0)
+            release_store(region, run, run_end);
         run = page_bitmap_next_clear(region->committed, run_end, end);
     }
 }
@@ -196,7 +257,7 @@ static void release_tail(struct region *region)
 {
     size_t chunk_pages = SPACE_CHUNK / region->space->page;
 
-    if (region->pages % chunk_pages != 0)
+    if (region->pages % chunk_pages != 0 && file_of(region, region->pages) == 0)
         release_store(region, region->pages, (region->pages / chunk_pages + 1) * chunk_pages);
 }
 
@@ -291,11 +352,53 @@ static size_t drop_released(struct region *region, size_t first, size_t end)
     return first < end ? dropped + drop_part(region, first, end) : dropped;
 }
 
+/* Pages within one chunk that is frozen: all are, which lies in an ancestor's file. */
+static bool may_thaw(const struct region *region, size_t first, size_t end)
+{
+    struct page_run chunk = widen(region, first, end, SPACE_CHUNK);
+
+    return file_of(region, first) <= region->space->file_number && first == chunk.first &&
+           end == chunk.end && page_bitmap_next_set(region->used, first, end) == end;
+}
+
 /*
- * Makes [first, end) empty: the committed pages among them are all ahead or stale, and those that
- * the store keeps stay ahead. Where it fails for now, they are stale.
+ * The same. They stay in their file, which others read, and what this process has written goes. A
+ * whole chunk can leave the file of an ancestor.
  */
-static int empty_locked(struct region *region, size_t first, size_t end)
+static int empty_frozen_chunk(struct region *region, size_t first, size_t end)
+{
+    struct space *space = region->space;
+    char *addr = region->base + first * space->page;
+
+    if (may_thaw(region, first, end) && space->store->thaw_unused(space, addr) == 0) {
+        unmark_stale(region, first, end);
+        size_t bytes = drop_pages(region, first, end) * space->page;
+        atomic_fetch_sub_explicit(&space->ahead, bytes, memory_order_relaxed);
+        uncharge(space, bytes);
+        return 0;
+    }
+    (void)vm_discard(addr, (end - first) * space->page);
+    mark_stale(region, first, end);
+    return -EBUSY;
+}
+
+static int empty_frozen(struct region *region, size_t first, size_t end)
+{
+    int result = 0;
+
+    while (first < end) {
+        size_t chunk_end = widen(region, first, first + 1, SPACE_CHUNK).end;
+        size_t next = chunk_end < end ? chunk_end : end;
+        int err = empty_frozen_chunk(region, first, next);
+
+        if (err != 0)
+            result = err;
+        first = next;
+    }
+    return result;
+}
+
+static int empty_shared(struct region *region, size_t first, size_t end)
 {
     struct space *space = region->space;
     int err = release_store(region, first, end);
@@ -310,6 +413,32 @@ static int empty_locked(struct region *region, size_t first, size_t end)
     atomic_fetch_sub_explicit(&space->ahead, bytes, memory_order_relaxed);
     uncharge(space, bytes);
     return 0;
+}
+
+/*
+ * Makes [first, end) empty: the committed pages among them are all ahead or stale, and those that
+ * the store keeps stay ahead. Where it fails for now, as for frozen pages, they are stale.
+ * -EOPNOTSUPP where the store never gives back: nothing has changed.
+ */
+static int empty_locked(struct region *region, size_t first, size_t end)
+{
+    bool is_mixed = file_end(region, first, end) != end;
+    int result = 0;
+
+    while (first < end) {
+        size_t next = file_end(region, first, end);
+        int err = file_of(region, first) != 0 ? empty_frozen(region, first, next)
+                                              : empty_shared(region, first, next);
+
+        if (err == -EOPNOTSUPP && is_mixed) {
+            mark_stale(region, first, next);
+            err = -EBUSY;
+        }
+        if (err != 0)
+            result = err;
+        first = next;
+    }
+    return result;
 }
 
 /*
@@ -391,6 +520,8 @@ static int commit_locked(struct region *region, size_t first, size_t end, bool a
     err = -ENOMEM;
     if (page_bitmap_next_clear(region->committed, first, end) == end)
         err = 0;
+    else if (file_of(region, first) != 0 || file_of(region, end - 1) != 0)
+        err = -ENOMEM; /* what is committed ahead of a frozen page would be in DRAM */
     else if (ahead || atomic_load_explicit(&region->space->whole_chunks, memory_order_relaxed))
         err = refill_ahead_locked(region, first, end);
     if (err != 0)
@@ -440,16 +571,29 @@ static int decommit_locked(struct region *region, size_t first, size_t end)
     return err;
 }
 
+/* The first stale page from `first` on whose chunk is not frozen. */
+static size_t next_stale_shared(const struct region *region, size_t first)
+{
+    size_t page = page_bitmap_next_set(region->stale, first, region->pages);
+
+    while (page < region->pages && file_of(region, page) != 0) {
+        page = next_shared(region, page, region->pages);
+        page = page_bitmap_next_set(region->stale, page, region->pages);
+    }
+    return page;
+}
+
 static void retry_locked(struct region *region)
 {
-    size_t run = page_bitmap_next_set(region->stale, 0, region->pages);
+    size_t run = next_stale_shared(region, 0);
 
     while (run < region->pages) {
         size_t run_end = page_bitmap_next_clear(region->stale, run, region->pages);
 
+        run_end = file_end(region, run, run_end);
         if (empty_locked(region, run, run_end) != 0)
             return;
-        run = page_bitmap_next_set(region->stale, run_end, region->pages);
+        run = next_stale_shared(region, run_end);
     }
 }
 
@@ -468,23 +612,61 @@ int region_decommit(struct region *region, size_t first, size_t end)
     return err;
 }
 
+/* The next run of pages that can be trimmed, at `*run`, committed and not used; its end. */
+static size_t next_trim_run(const struct region *region, size_t *run)
+{
+    size_t pages = region->pages;
+    size_t page = *run;
+
+    for (;;) {
+        page = page_bitmap_next_set(region->committed, page, pages);
+        if (page >= pages)
+            break;
+        if (file_of(region, page) != 0)
+            page = next_shared(region, page, pages);
+        else if (page_bitmap_next_set(region->used, page, page + 1) == page)
+            page = page_bitmap_next_clear(region->used, page, pages);
+        else
+            break;
+    }
+    *run = page;
+    if (page >= pages)
+        return pages;
+    size_t end = page_bitmap_next_set(region->used, page, pages);
+    return file_end(region, page, page_bitmap_next_clear(region->committed, page, end));
+}
+
+/* Thaws the chunks of which no page is used any more; returns how many bytes these had. */
+static size_t thaw_unused(struct region *region)
+{
+    const struct space *space = region->space;
+    size_t chunk = SPACE_CHUNK / space->page;
+    size_t released = 0;
+
+    if (atomic_load_explicit(&space->frozen, memory_order_relaxed) == 0)
+        return 0;
+    for (size_t first = 0; first < region->pages; first += chunk) {
+        size_t end = first + chunk < region->pages ? first + chunk : region->pages;
+        size_t bytes = page_bitmap_count(region->committed, first, end) * space->page;
+
+        if (bytes != 0 && file_of(region, first) != 0 && may_thaw(region, first, end) &&
+            empty_frozen_chunk(region, first, end) == 0)
+            released += bytes;
+    }
+    return released;
+}
+
 static size_t trim_locked(struct region *region)
 {
-    size_t released = 0;
-    size_t page = page_bitmap_next_set(region->committed, 0, region->pages);
+    size_t released = thaw_unused(region);
+    size_t run = 0;
+    size_t end = next_trim_run(region, &run);
 
-    while (page < region->pages) {
-        size_t committed_end = page_bitmap_next_clear(region->committed, page, region->pages);
-        size_t run = page_bitmap_next_clear(region->used, page, committed_end);
-
-        while (run < committed_end) {
-            size_t run_end = page_bitmap_next_set(region->used, run, committed_end);
-
-            if (empty_locked(region, run, run_end) == 0)
-                released += (run_end - run) * region->space->page;
-            run = page_bitmap_next_clear(region->used, run_end, committed_end);
-        }
-        page = page_bitmap_next_set(region->committed, committed_end, region->pages);
+    while (run < region->pages) {
+        if (empty_locked(region, run, end) == 0)
+            released += (end - run) * region->space->page;
+        run = end;
+        end = next_trim_run(region, &run);
     }
     return released;
 }
@@ -495,6 +677,13 @@ size_t region_trim(struct region *region)
     size_t released = trim_locked(region);
     unlock_region(region);
     return released;
+}
+
+void region_release_surplus_in(struct region *region, size_t first, size_t end)
+{
+    lock_region(region);
+    release_surplus(region, first, end < region->pages ? end : region->pages);
+    unlock_region(region);
 }
 
 void region_release_surplus(struct region *region)

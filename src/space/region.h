@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@ struct region {
     uint64_t *committed;  /* pages that are used or ahead */
     uint64_t *used;       /* a subset */
     uint64_t *stale;      /* of those that are not used: they have their old contents */
+    atomic_uchar *files;  /* of each chunk, of the segment's; NULL: all 0 */
 };
 
 /* A region of `size` bytes, all empty; from the space's metadata, whose lock the caller holds.
@@ -49,6 +51,9 @@ int region_decommit(struct region *region, size_t first, size_t end);
 int region_for_each_run(const struct region *region, bool ahead,
                         int (*call)(void *arg, char *addr, off_t offset, size_t size), void *arg);
 
+/* Whether any page of the chunk at addr is committed. */
+bool region_has_pages(const struct region *region, const char *addr);
+
 /* Makes all pages that are ahead or stale empty; returns how many bytes that were. */
 size_t region_trim(struct region *region);
 
@@ -57,6 +62,9 @@ void region_retry(struct region *region);
 
 /* Gives back what the store holds in empty pages, and in the rest of the region's last chunk. */
 void region_release_surplus(struct region *region);
+
+/* The first for the pages [first, end) alone. */
+void region_release_surplus_in(struct region *region, size_t first, size_t end);
 
 /* Bytes, as a space counts them. */
 struct region_counts {

@@ -61,10 +61,16 @@ static char *reserve_between(size_t wanted, size_t least, size_t unit, size_t al
     }
 }
 
+/* From the segment's beginning to the byte of its first chunk in `files`. */
+static size_t files_offset(size_t size)
+{
+    return sizeof(struct segment) + (size >> SPACE_CHUNK_SHIFT) * sizeof(struct region *);
+}
+
 /* Of the segment itself, without the bytes for the page map. */
 static size_t record_size(size_t size)
 {
-    return sizeof(struct segment) + (size >> SPACE_CHUNK_SHIFT) * sizeof(struct region *);
+    return files_offset(size) + (size >> SPACE_CHUNK_SHIFT);
 }
 
 static size_t larger(size_t a, size_t b)
@@ -142,6 +148,7 @@ struct segment *segment_new(struct space *space, size_t need, size_t alignment, 
         goto unmap;
     }
     segment->base = base;
+    segment->files = (atomic_uchar *)segment + files_offset(size);
     segment->is_small = is_small;
     atomic_init(&segment->size, size);
     segment->offset = space->offset;
@@ -191,6 +198,14 @@ int segment_reopen(const struct segment *segment)
     size_t open = atomic_load(&segment->open);
 
     return open == 0 || vm_protect(segment->base, open, VM_WRITE) == 0 ? 0 : -ENOMEM;
+}
+
+bool segment_is_frozen(const struct segment *segment)
+{
+    for (size_t i = 0; i < segment->size >> SPACE_CHUNK_SHIFT; i++)
+        if (atomic_load_explicit(&segment->files[i], memory_order_relaxed) != 0)
+            return true;
+    return false;
 }
 
 /* -- The end ----------------------------------------------------------------------------------- */

@@ -18,6 +18,7 @@ struct segment {
     off_t offset;         /* of base in the store */
     size_t taken;         /* bytes from base on that regions have; guarded by the space's lock */
     atomic_size_t open;   /* bytes from base on that segment_open() has opened */
+    atomic_uchar *files;  /* of each chunk: 0, or frozen over which file, see freeze.h */
     struct region *regions[]; /* of each chunk; written before the chunk's address is handed out */
 };
 
@@ -47,6 +48,9 @@ struct segment *segment_of(const struct space *space, const void *addr);
 
 /* The space goes on elsewhere: its blocks here are found, but no cache of a thread takes them. */
 void segment_retire(const struct segment *segment);
+
+/* Whether any chunk of the segment is frozen; see freeze.h. */
+bool segment_is_frozen(const struct segment *segment);
 
 /* Takes the segment out of the address map and unmaps it. */
 void segment_unmap(const struct space *space, struct segment *segment);

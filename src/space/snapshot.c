@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "os/vm.h"
+#include "space/freeze.h"
 #include "space/region.h"
 #include "space/segment.h"
 #include "space/space.h"
@@ -18,12 +19,18 @@
 /* So that a fork looks at all kinds only in programs that have asked for copies. */
 static atomic_bool enabled_for_any;
 
-void space_snapshot_enable(struct space *space)
+static void keep_spare(struct space *space)
+{
+    if (space->store->keep_spare != NULL)
+        space->store->keep_spare(space);
+}
+
+void space_snapshot_enable(struct space *space, bool always_copies)
 {
     int cancel = cancel_hold();
 
-    if (space->store->expect_copies != NULL)
-        space->store->expect_copies(space);
+    space->always_copies = always_copies;
+    keep_spare(space);
     cancel_restore(cancel);
     atomic_store(&enabled_for_any, true);
     atomic_store(&space->snapshots, true);
@@ -72,11 +79,25 @@ static void set_outcome(struct space *space, int err)
                   space->path != NULL ? space->path : "no file", errno_text(-err));
 }
 
+/* To read the process's maps takes a descriptor, as a copy does. */
+static int freeze(struct space *space)
+{
+    int err = freeze_begin(space);
+
+    return err == -EMFILE && space->store->use_spare(space) ? freeze_begin(space) : err;
+}
+
+static int copy(struct space *space)
+{
+    return space->store->copy != NULL ? space->store->copy(space) : -EOPNOTSUPP;
+}
+
 void space_snapshot_begin(struct space *space)
 {
     lock_regions(space);
     space->in_fork = true;
-    set_outcome(space, space->store->copy != NULL ? space->store->copy(space) : -EOPNOTSUPP);
+    space->is_frozen = !space->always_copies && freeze(space) == 0;
+    set_outcome(space, space->is_frozen ? 0 : copy(space));
 }
 
 static int map_segment(struct space *space, const struct segment *segment)
@@ -88,8 +109,8 @@ static int map_segment(struct space *space, const struct segment *segment)
 
 static int map_copy(struct space *space)
 {
+    freeze_forget(space);
     int err = space->store->adopt_copy(space);
-
     for (const struct segment *segment = atomic_load(&space->segments); segment != NULL && err == 0;
          segment = segment->next)
         if (segment->size != 0)
@@ -121,7 +142,9 @@ static void bar_access(const struct space *space)
 
 static void end_in_child(struct space *space)
 {
-    if (atomic_load(&space->snapshot) == SPACE_SNAPSHOT_COPY)
+    if (space->is_frozen)
+        space->store->leave_file(space);
+    else if (atomic_load(&space->snapshot) == SPACE_SNAPSHOT_COPY)
         set_outcome(space, map_copy(space));
     space->copied = atomic_load(&space->snapshot) == SPACE_SNAPSHOT_COPY;
     if (!space->copied)
@@ -137,5 +160,7 @@ void space_snapshot_end(struct space *space, bool child)
         end_in_child(space);
     else if (space->store->drop_copy != NULL)
         space->store->drop_copy(space);
+    if (!child || space->copied)
+        keep_spare(space);
     unlock_all(space);
 }

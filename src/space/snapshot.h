@@ -3,13 +3,16 @@
  * A space's copy for the child of a fork.
  *
  * It is made before the fork, while nobody is inside jemalloc and no page changes its state, so
- * that it fits the child's copy of everything else. What other threads write into blocks meanwhile
- * may be in it or not. Every byte is copied, and the copy has file space of its own: of all ways to
- * have two versions of a page, that is the only one which every file system has, and which cannot
- * make the parent fail later. After a reflink (FICLONE), the parent's next write to a page that it
+ * that it fits the child's copy of everything else.
+ *
+ * Nothing is copied where the space can be frozen, see freeze.h. The kernel then copies what is
+ * written to, into DRAM. Elsewhere, and where the program prefers that, every byte is copied, and
+ * the copy has file space of its own. What other threads write into blocks meanwhile may be in it
+ * or not. Where no file can be made in the directory any more, the copy is in DRAM.
+ *
+ * Other ways were not taken: after a reflink (FICLONE), the parent's next write to a page that it
  * has needs space again, and is a SIGBUS where there is none; write protection by userfaultfd(2) is
- * not to be had on DAX; and a private mapping in the parent keeps its changes in DRAM, for good.
- * Where no file can be made in the directory any more, the copy is in DRAM.
+ * not to be had on DAX.
  */
 #pragma once
 
@@ -24,8 +27,11 @@ enum space_snapshot {
     SPACE_SNAPSHOT_FAILED, /* it could not be made: the child can read nothing */
 };
 
-/* Lets children get a copy of the space, which has its file. */
-void space_snapshot_enable(struct space *space);
+/*
+ * Lets children get a copy of the space, which has its file. always_copies: one whose file is a
+ * copy, too, at each fork; else such a one where the space cannot be frozen.
+ */
+void space_snapshot_enable(struct space *space, bool always_copies);
 
 /* Whether that was said of this space, and of any space since the process began. Thread-safe. */
 bool space_snapshot_is_enabled(const struct space *space);

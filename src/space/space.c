@@ -7,8 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "space/freeze.h"
 #include "space/region.h"
 #include "space/segment.h"
+#include "space/thaw.h"
 #include "util/fork_generation.h"
 #include "util/invariant.h"
 #include "util/lock.h"
@@ -64,6 +66,7 @@ void space_fini(struct space *space)
     for (; segment != NULL; segment = segment->next)
         if (segment->size != 0)
             segment_unmap(space, segment);
+    freeze_leave(space);
     metadata_release(&space->metadata);
     lock_destroy(&space->lock);
 }
@@ -90,6 +93,7 @@ void space_retire(struct space *space)
     for (const struct segment *segment = atomic_load(&space->segments); segment != NULL;
          segment = segment->next)
         segment_retire(segment);
+    freeze_leave(space);
     space->store->close(space);
 }
 
@@ -186,6 +190,7 @@ static int reserve_locked(struct space *space, size_t size, size_t alignment, vo
         return -ENOMEM;
     for (size_t i = at; i < at + request.span; i += SPACE_CHUNK)
         segment->regions[i >> SPACE_CHUNK_SHIFT] = region;
+    region->files = &segment->files[at >> SPACE_CHUNK_SHIFT];
     segment->taken = at + request.span;
     region->next = atomic_load_explicit(&space->regions, memory_order_relaxed);
     atomic_store_explicit(&space->regions, region, memory_order_release);
@@ -238,7 +243,7 @@ static bool undo_reserve_locked(struct space *space, struct segment *segment, st
         return false;
     forget_region(region);
     segment->taken = at;
-    if (at == 0 && segment->size >= LARGE_SEGMENT)
+    if (at == 0 && segment->size >= LARGE_SEGMENT && !segment_is_frozen(segment))
         segment_abandon(space, segment);
     return true;
 }
@@ -288,6 +293,7 @@ static int commit_in_need(struct space *space, struct region *region, size_t fir
     int err;
 
     atomic_fetch_add(&space->in_need, 1);
+    thaw_all(space);
     do {
         space_trim(space);
         err = region_commit(region, first, end, false);
@@ -298,6 +304,7 @@ static int commit_in_need(struct space *space, struct region *region, size_t fir
 
 int space_commit(struct space *space, void *addr, size_t size)
 {
+    thaw_some(space);
     struct region *region = region_of(space, addr);
     size_t first = (size_t)((char *)addr - region->base) / space->page;
     size_t end = first + size / space->page;
@@ -310,6 +317,7 @@ int space_decommit(struct space *space, void *addr, size_t size)
 {
     if (atomic_load_explicit(&space->closing, memory_order_relaxed))
         return -EOPNOTSUPP;
+    thaw_some(space);
     struct region *region = region_of(space, addr);
     size_t first = (size_t)((char *)addr - region->base) / space->page;
 

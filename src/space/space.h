@@ -106,8 +106,12 @@ struct store_ops {
 
     /* -- Copies for children: NULL where a store has none -- */
 
-    /* Before a first fork: keeps ready what a copy will need, if it can. */
-    void (*expect_copies)(struct space *space);
+    /* After each fork, and before the first: keeps a descriptor ready for the next one, if it
+     * can. */
+    void (*keep_spare)(struct space *space);
+
+    /* Gives that up. Whether a descriptor is free now. */
+    bool (*use_spare)(struct space *space);
 
     /* Before the fork: makes a copy of the store and of what it holds. On failure nothing is left.
      * No page changes its state meanwhile. */
@@ -118,6 +122,38 @@ struct store_ops {
 
     /* In the child: the copy takes the store's place, and is not mapped yet. */
     int (*adopt_copy)(struct space *space);
+
+    /* -- Frozen chunks, see freeze.h: NULL where a store has none -- */
+
+    /*
+     * Maps the range, mapped at addr, anew with this protection of mmap(2): what this process
+     * writes from now on is its own, and what it reads is the store's until then.
+     */
+    int (*freeze)(struct space *space, void *addr, off_t offset, size_t size, int protection);
+
+    /* Maps the range as it was before. What the process has written is lost. */
+    int (*thaw)(struct space *space, void *addr, off_t offset, size_t size, int protection);
+
+    /* A page of the store that is always mapped, and its descriptor, or -errno. */
+    const void *(*known_page)(const struct space *space);
+    int (*descriptor)(struct space *space);
+
+    /* In the child: the store is the parent's. Chunks may be frozen over its file, which gets the
+     * number space->file_number; then that is the next. */
+    void (*leave_file)(struct space *space);
+
+    /* No chunk is frozen any more over an ancestor's file. */
+    void (*forget_files)(struct space *space);
+
+    /* commit() for a range that is frozen over the file of that number. */
+    int (*commit_frozen)(struct space *space, unsigned number, void *addr, off_t offset,
+                         size_t size);
+
+    /*
+     * A chunk that is frozen over an ancestor's file, and of which no page is used, is frozen no
+     * longer; it is empty.
+     */
+    int (*thaw_unused)(struct space *space, void *addr);
 
     /* -- Queries: NULL where the store cannot tell, or -ENODATA -- */
 
@@ -143,6 +179,9 @@ struct store_ops {
     struct directory *(*directory)(const struct space *space);
 };
 
+/* Files that the chunks of a space can be frozen over: a generation of forks adds one. */
+#define SPACE_FILES_MOST 16u
+
 /* A space, which the struct of a store embeds. */
 struct space {
     /* These six are struct memkind_pmem, which programs may read. */
@@ -162,9 +201,17 @@ struct space {
     size_t first_step; /* bytes committed at once at first; then as many as are held, to a chunk */
 
     atomic_bool snapshots; /* children get a copy; set when the space has its file */
+    bool always_copies;    /* of the whole store, at each fork: nothing is frozen */
     bool in_fork;          /* between space_snapshot_begin() and its end */
+    bool is_frozen;        /* the same, where nothing had to be copied */
     bool copied;           /* this is the child's: no other process has its store */
     atomic_int snapshot;   /* enum space_snapshot: of the last fork */
+
+    unsigned file_number;    /* of the own file among those over which chunks are frozen */
+    atomic_bool lacks_file;  /* in a child: the own file is made when it is first needed */
+    bool is_partly_frozen;   /* a freeze has failed half-way */
+    atomic_size_t frozen;    /* bytes of chunks that are frozen, over any file */
+    struct holders *holders; /* of the own file, if chunks are frozen over it; NULL */
 
     atomic_bool exact;          /* commit only what is requested, not whole chunks */
     atomic_uint in_need;        /* threads that found no room: nothing is committed ahead then */

@@ -2,6 +2,7 @@
 /* What a space's store holds beyond what is accounted for. */
 #include "space/surplus.h"
 
+#include "space/freeze.h"
 #include "space/region.h"
 #include "space/segment.h"
 #include "space/space.h"
@@ -15,7 +16,7 @@ static size_t excess(const struct space *space)
 {
     size_t bytes;
 
-    if (space->store->holds == NULL ||
+    if (space->store->holds == NULL || freeze_is_in_effect(space) ||
         atomic_load_explicit(&space->cannot_release, memory_order_relaxed) ||
         space->store->holds(space, &bytes) != 0)
         return 0;
@@ -52,7 +53,8 @@ static void release_without_region(struct space *space, const struct segment *se
     if (end > segment->size)
         end = segment->size;
     for (size_t at = 0; at < end && at < segment->taken; at += SPACE_CHUNK)
-        if (segment->regions[at >> SPACE_CHUNK_SHIFT] != NULL) {
+        if (segment->regions[at >> SPACE_CHUNK_SHIFT] != NULL ||
+            segment->files[at >> SPACE_CHUNK_SHIFT] != 0) {
             release_between(space, segment, from, at);
             from = at + SPACE_CHUNK;
         }

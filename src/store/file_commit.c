@@ -35,6 +35,20 @@ static int extend(struct file_space *file_space, int fd, size_t end)
     return err;
 }
 
+static void lengthen_locked(struct file_space *file_space, int fd, size_t end)
+{
+    if (end > file_space->file_size && !file_space->in_memory)
+        (void)tmpfile_size(fd, &file_space->file_size);
+    (void)extend_locked(file_space, fd, end);
+}
+
+void file_space_lengthen(struct file_space *file_space, int fd, size_t end)
+{
+    lock_acquire(&file_space->extend_lock, LOCK_EXTEND);
+    lengthen_locked(file_space, fd, end);
+    lock_release(&file_space->extend_lock);
+}
+
 /* Whether the file turns out to hold more than has been accounted for: large pages. */
 static void detect_large_pages(struct file_space *file_space, int fd)
 {
@@ -148,12 +162,15 @@ static int commit_on_disk(struct file_space *file_space, int fd, void *addr, off
 int file_store_commit(struct space *space, void *addr, off_t offset, size_t size)
 {
     struct file_space *file_space = file_space_of(space);
-    int fd = file_space_fd(file_space);
+    int err = file_space_need_file(file_space);
 
+    if (err != 0)
+        return err;
+    int fd = file_space_fd(file_space);
     if (fd < 0)
         return commit_mapped(file_space, addr, offset, size);
-    int err = file_space->in_memory ? commit_in_memory(file_space, fd, addr, offset, size)
-                                    : commit_on_disk(file_space, fd, addr, offset, size);
+    err = file_space->in_memory ? commit_in_memory(file_space, fd, addr, offset, size)
+                                : commit_on_disk(file_space, fd, addr, offset, size);
 
     /* Space was the point: where only the page tables could not be filled, page faults do it. */
     if (err == 0 && space->prefault)

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copies of a space's file for the child of a fork; see space/snapshot.h. */
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "os/tmpfile.h"
 #include "space/region.h"
 #include "store/file_space.h"
-#include "util/errno_text.h"
 #include "util/lock.h"
-#include "util/log.h"
 
 /* Of a run of pages: first its space, since nothing may be missing when it is touched. */
 struct copy {
@@ -48,28 +45,9 @@ static int copy_regions(struct copy *copy)
     return err;
 }
 
-/* Whether no file can be made in the directory, however much space there is. */
-static bool is_closed_directory(int err)
-{
-    return err == -EACCES || err == -EPERM || err == -EROFS || err == -ENOENT || err == -ENOTDIR ||
-           err == -ESTALE;
-}
-
-/* Daemons give up privileges, and then fork: DRAM instead of nothing. */
-static int create_copy(const struct file_space *file_space)
-{
-    int fd = tmpfile_create(file_space->directory);
-
-    if (!is_closed_directory(fd))
-        return fd;
-    log_error("%s: a child's copy is in DRAM, no file can be made (%s)", file_space->space.path,
-              errno_text(-fd));
-    return tmpfile_create_in_memory();
-}
-
 static int make_copy(struct file_space *file_space)
 {
-    struct copy copy = {.of = file_space, .fd = create_copy(file_space)};
+    struct copy copy = {.of = file_space, .fd = file_space_create_like(file_space)};
 
     if (copy.fd < 0)
         return copy.fd;
@@ -86,39 +64,40 @@ static int make_copy(struct file_space *file_space)
 /* -- A number for the copy --------------------------------------------------------------------- */
 
 /*
- * Keeps a number for the copy: a program that has used up all others can fork nevertheless. Where
- * there is none to keep, one may be free when it is needed.
+ * Keeps a number for the fork: a program that has used up all others can fork nevertheless. Where
+ * there is none to keep, one may be free when it is needed. In a child without a file of its own,
+ * the number is one more of its parent's.
  */
-static void keep_spare(struct file_space *file_space)
+void file_store_keep_spare(struct space *space)
 {
+    struct file_space *file_space = file_space_of(space);
+    bool is_parents = atomic_load(&space->lacks_file) && space->file_number != 0;
+    int fd = is_parents ? file_space->older[space->file_number - 1].fd : space->fd;
+
     if (descriptor_is(file_space->spare_fd, &file_space->file))
         return;
-    int fd = file_space_known_fd(file_space);
-    file_space->spare_fd = fd >= 0 ? descriptor_duplicate(fd) : -1;
+    file_space->spare_fd = descriptor_is(fd, &file_space->file) ? descriptor_duplicate(fd) : -1;
 }
 
-static void close_spare(struct file_space *file_space)
+/* Whether there was one, which is free now. */
+bool file_store_use_spare(struct space *space)
 {
-    descriptor_close(file_space->spare_fd, &file_space->file);
-    file_space->spare_fd = -1;
+    struct file_space *file_space = file_space_of(space);
+
+    if (file_space->spare_fd < 0)
+        return false;
+    file_space_close_spare(file_space);
+    return true;
 }
 
 /* -- Operations -------------------------------------------------------------------------------- */
-
-void file_store_expect_copies(struct space *space)
-{
-    keep_spare(file_space_of(space));
-}
 
 int file_store_copy(struct space *space)
 {
     struct file_space *file_space = file_space_of(space);
     int err = make_copy(file_space);
 
-    if (err != -EMFILE || file_space->spare_fd < 0)
-        return err;
-    close_spare(file_space);
-    return make_copy(file_space);
+    return err == -EMFILE && file_store_use_spare(space) ? make_copy(file_space) : err;
 }
 
 void file_store_drop_copy(struct space *space)
@@ -127,7 +106,6 @@ void file_store_drop_copy(struct space *space)
 
     descriptor_close(file_space->copy_fd, &file_space->copy);
     file_space->copy_fd = -1;
-    keep_spare(file_space);
 }
 
 int file_store_adopt_copy(struct space *space)
@@ -143,7 +121,6 @@ int file_store_adopt_copy(struct space *space)
     if (err != 0)
         return err;
     atomic_store(&file_space->lost, false);
-    keep_spare(file_space);
     file_space_check_file_system(file_space, space->fd);
     /*
      * The copy may be in DRAM where the original was not: its length counts now, and so do large

@@ -64,6 +64,12 @@ void file_space_check_file_system(struct file_space *file_space, int fd)
     file_space->space.chunk_steps = !file_space->in_memory;
 }
 
+void file_space_close_spare(struct file_space *file_space)
+{
+    descriptor_close(file_space->spare_fd, &file_space->file);
+    file_space->spare_fd = -1;
+}
+
 void file_space_close(struct file_space *file_space)
 {
     descriptor_close(file_space->space.fd, &file_space->file);

@@ -14,6 +14,15 @@
 #include "os/descriptor.h"
 #include "space/space.h"
 
+/* A file of an ancestor's, over which chunks of the space are frozen. */
+struct older_file {
+    int fd; /* -1: none */
+    struct descriptor_file file;
+    void *pin;
+    size_t size; /* bytes that the file certainly has */
+    struct holders *holders;
+};
+
 struct file_space {
     struct space space;          /* fd: the file's */
     struct directory *directory; /* where the file was made; NULL while there is no file */
@@ -26,10 +35,11 @@ struct file_space {
     atomic_bool cannot_populate; /* memory does not come by populating the mapping */
     atomic_uint checks;          /* made for these two, so far */
     pthread_mutex_t extend_lock; /* guards file_size */
-    size_t file_size;            /* bytes; of a file in memory, else 0 */
-    int spare_fd;                /* another descriptor of the file for a copy, -1: none */
+    size_t file_size;            /* bytes; of a file in memory or with frozen chunks, else 0 */
+    int spare_fd;                /* another descriptor of the file for a fork, -1: none */
     int copy_fd;                 /* the copy's, during a fork; -1: none*/
     struct descriptor_file copy; /* what copy_fd stands for */
+    struct older_file older[SPACE_FILES_MOST]; /* by number; those before the space's own file */
 };
 
 static inline struct file_space *file_space_of(const struct space *space)
@@ -58,14 +68,40 @@ int file_space_pin(struct file_space *file_space, int fd);
 /* Records what the file system of fd does with files. */
 void file_space_check_file_system(struct file_space *file_space, int fd);
 
-/* Closes the descriptors. */
+/* Closes the descriptors, or the spare one. */
 void file_space_close(struct file_space *file_space);
+void file_space_close_spare(struct file_space *file_space);
+
+/* Makes the file so long, if it can be. */
+void file_space_lengthen(struct file_space *file_space, int fd, size_t end);
+
+/* A nameless file for a child of this process: its descriptor or -errno. */
+int file_space_create_like(const struct file_space *file_space);
+
+/*
+ * In the child of a fork: sees that the space has a file of its own, before anything is committed
+ * outside of frozen chunks. Until then, what is mapped there is an ancestor's, and must not be
+ * touched. 0 or -errno. Thread-safe.
+ */
+int file_space_need_file(struct file_space *file_space);
 
 /* The operations of the store that take space, in file_commit.c. */
 int file_store_commit(struct space *space, void *addr, off_t offset, size_t size);
 
+/* The operations of the store for frozen chunks, in file_freeze.c. */
+const void *file_store_known_page(const struct space *space);
+int file_store_descriptor(struct space *space);
+int file_store_freeze(struct space *space, void *addr, off_t offset, size_t size, int protection);
+int file_store_thaw(struct space *space, void *addr, off_t offset, size_t size, int protection);
+void file_store_leave_file(struct space *space);
+void file_store_forget_files(struct space *space);
+int file_store_commit_frozen(struct space *space, unsigned number, void *addr, off_t offset,
+                             size_t size);
+int file_store_thaw_unused(struct space *space, void *addr);
+
 /* The operations of the store for forks, in file_copy.c. */
-void file_store_expect_copies(struct space *space);
+void file_store_keep_spare(struct space *space);
+bool file_store_use_spare(struct space *space);
 int file_store_copy(struct space *space);
 void file_store_drop_copy(struct space *space);
 int file_store_adopt_copy(struct space *space);

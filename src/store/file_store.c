@@ -26,6 +26,9 @@ static int file_store_map(struct space *space, void *addr, size_t size, off_t of
 
     if (file_space->directory == NULL)
         return -EBADF;
+    int err = file_space_need_file(file_space);
+    if (err != 0)
+        return err;
     int fd = file_space_fd(file_space);
     return fd < 0 ? -ENOMEM : tmpfile_map(fd, addr, size, offset, file_space->in_memory);
 }
@@ -33,8 +36,10 @@ static int file_store_map(struct space *space, void *addr, size_t size, off_t of
 /* Through the mapping, which is the file's whatever becomes of the descriptor. */
 static int file_store_release(struct space *space, void *addr, off_t offset, size_t size)
 {
+    /* What is mapped there is an ancestor's, and nothing of it is committed here. */
+    if (atomic_load(&space->lacks_file))
+        return 0;
     int err = tmpfile_release_mapped(addr, size);
-
     if (err == 0)
         return 0;
     /* Pages that the program has locked or made read-only, or madvise(2) is forbidden. */
@@ -156,6 +161,7 @@ static void file_store_destroy(struct space *space)
     struct file_space *file_space = file_space_of(space);
 
     space_fini(space);
+    file_store_forget_files(space);
     file_space_close(file_space);
     if (file_space->pin != NULL)
         (void)vm_unmap(file_space->pin, space->page);
@@ -167,6 +173,7 @@ static void file_store_destroy(struct space *space)
 
 static void file_store_close(struct space *space)
 {
+    file_store_forget_files(space);
     file_space_close(file_space_of(space));
 }
 
@@ -183,7 +190,7 @@ static int open_like(struct space *fresh, const struct space *inherited)
     if (err != 0)
         directory_close(directory);
     else if (space_snapshot_is_enabled(inherited))
-        space_snapshot_enable(fresh);
+        space_snapshot_enable(fresh, inherited->always_copies);
     return err;
 }
 
@@ -211,7 +218,16 @@ static const struct store_ops file_store = {
     .kept = file_store_kept,
     .renew = file_store_renew,
     .close = file_store_close,
-    .expect_copies = file_store_expect_copies,
+    .known_page = file_store_known_page,
+    .descriptor = file_store_descriptor,
+    .freeze = file_store_freeze,
+    .thaw = file_store_thaw,
+    .leave_file = file_store_leave_file,
+    .forget_files = file_store_forget_files,
+    .commit_frozen = file_store_commit_frozen,
+    .thaw_unused = file_store_thaw_unused,
+    .keep_spare = file_store_keep_spare,
+    .use_spare = file_store_use_spare,
     .copy = file_store_copy,
     .drop_copy = file_store_drop_copy,
     .adopt_copy = file_store_adopt_copy,

@@ -44,10 +44,13 @@
     RANK(FORK_GATE, ONE)      /* the list of threads that enter jemalloc; held by a fork */   \
     RANK(JEMALLOC, ONE)       /* stands for all of jemalloc's own locks */                    \
     RANK(REGION_ROWS, ONE)    /* slots in the rows of regions of a heap */                    \
+    RANK(THAW, ONE)           /* the one moment at which chunks are thawed */                 \
     RANK(SPACE, MANY)         /* the regions of a space; many under REGISTRY, in a fork */    \
     RANK(REGION, MANY)        /* a region's bitmaps; many under SPACE, for a snapshot */      \
     RANK(RANGE_MAP, ONE)      /* changes of the map of ranges; a child initialises it anew */ \
     RANK(EXTEND, ONE)         /* the length of a file */                                      \
+    RANK(HOLDERS, ONE)        /* the sets of processes that share frozen files */             \
+    RANK(LATE_UNMAP, ONE)     /* page tables that forks have moved away */                    \
     RANK(MAPPING_CACHE, ONE)  /* spare mappings */                                            \
     RANK(LATE_KEY, ONE)       /* keys whose destructors run last */
 

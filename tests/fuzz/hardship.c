@@ -315,6 +315,14 @@ static void live(struct part *part, unsigned number)
     clear();
 }
 
+/* When the child is gone, what was frozen for it is in its file again, and the account is exact. */
+static void thaw_kinds(void)
+{
+    for (unsigned slot = 0; slot < MODEL_SLOTS; slot++)
+        if (world.kinds[slot].handle != NULL && world.kinds[slot].copied)
+            (void)memkind_purge(world.kinds[slot].handle);
+}
+
 unsigned long hardship_play(const uint8_t *records, size_t count, const char *dir, unsigned number)
 {
     struct part part = {.records = records, .count = count};
@@ -329,6 +337,7 @@ unsigned long hardship_play(const uint8_t *records, size_t count, const char *di
         _exit(0);
     }
     wait_for(child);
+    thaw_kinds();
     clear();
     return world.calls;
 }

@@ -68,25 +68,68 @@ static int setup(void **state)
 
 struct seen {
     unsigned count;
-    uintptr_t starts[MAPS];
+    struct process_map maps[MAPS];
 };
 
-static void see(void *arg, uintptr_t start)
+static void see(void *arg, const struct process_map *map)
 {
     struct seen *seen = arg;
 
     if (seen->count < MAPS)
-        seen->starts[seen->count] = start;
+        seen->maps[seen->count] = *map;
     seen->count++;
+}
+
+/* Two maps of one file, and two of others. */
+static void maps_of_a_file_are_known(void **state)
+{
+    static const char text[] = "1000-2000 rw-s 00000000 00:1b 12 /a\n"
+                               "3000-4000 rw-p 00000000 00:1b 12 /a (deleted)\n"
+                               "5000-6000 rw-p 00000000 00:1b 13 /a\n"
+                               "7000-8000 rw-p 00000000 00:1c 12 /a\n";
+    struct seen seen = {0};
+
+    (void)state;
+    piece_size = sizeof(text);
+    pretended = text;
+    assert_int_equal(process_maps_each(see, &seen), 0);
+    assert_true(seen.maps[0].file == seen.maps[1].file);
+    assert_true(seen.maps[0].file != seen.maps[2].file);
+    assert_true(seen.maps[0].file != seen.maps[3].file);
+    assert_false(process_map_is_for_transfers(&seen.maps[0]));
+}
+
+static void maps_for_transfers_are_known(void **state)
+{
+    static const char text[] = "1000-2000 rw-s 00000000 00:0e 12 anon_inode:[io_uring]\n"
+                               "3000-4000 rw-s 00000000 00:11 12 /[aio] (deleted)\n"
+                               "5000-6000 rw-s 00000000 00:06 13 /dev/infiniband/uverbs0\n"
+                               "7000-8000 rw-p 00000000 00:1c 12 anon_inode:[eventfd]\n";
+    struct seen seen = {0};
+
+    (void)state;
+    piece_size = sizeof(text);
+    pretended = text;
+    assert_int_equal(process_maps_each(see, &seen), 0);
+    for (unsigned i = 0; i < MAPS; i++)
+        assert_int_equal(process_map_is_for_transfers(&seen.maps[i]), i < MAPS - 1);
 }
 
 static void each_map_is_seen_once_in_pieces_of_any_size(void **state)
 {
     static const char text[] =
         "00400000-00452000 r-xp 00000000 08:02 173521      /usr/bin/a-b c\n"
-        "7f0a1b2c3000-7f0a1b2c4000 rw-p 00000000 00:00 0 \n"
-        "7fffb2c0d000-7fffb2c2e000 rw-p 00000000 00:00 0   [stack]\n"
+        "7f0a1b2c3000-7f0a1b2c4000 rw-s 00000000 00:00 0 \n"
+        "7fffb2c0d000-7fffb2c2e000 ---s 00000000 00:1b 14861      /dev/shm/memkind-test-D6aKrp "
+        "(deleted)\n"
         "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n";
+
+    static const struct process_map expected[MAPS] = {
+        {0x400000, 0x452000, PROT_READ | PROT_EXEC, false, 0, "/usr/bin/a-b c"},
+        {0x7f0a1b2c3000, 0x7f0a1b2c4000, PROT_READ | PROT_WRITE, true, 0, ""},
+        {0x7fffb2c0d000, 0x7fffb2c2e000, PROT_NONE, true, 0, "/dev/shm/memkind-test-D"},
+        {0xffffffffff600000, 0xffffffffff601000, PROT_EXEC, false, 0, "[vsyscall]"},
+    };
 
     (void)state;
     for (piece_size = 1; piece_size < sizeof(text); piece_size++) {
@@ -95,10 +138,13 @@ static void each_map_is_seen_once_in_pieces_of_any_size(void **state)
         pretended = text;
         assert_int_equal(process_maps_each(see, &seen), 0);
         assert_int_equal(seen.count, MAPS);
-        assert_true(seen.starts[0] == 0x400000);
-        assert_true(seen.starts[1] == 0x7f0a1b2c3000);
-        assert_true(seen.starts[2] == 0x7fffb2c0d000);
-        assert_true(seen.starts[3] == 0xffffffffff600000);
+        for (unsigned i = 0; i < MAPS; i++) {
+            assert_true(seen.maps[i].start == expected[i].start);
+            assert_true(seen.maps[i].end == expected[i].end);
+            assert_int_equal(seen.maps[i].protection, expected[i].protection);
+            assert_int_equal(seen.maps[i].is_shared, expected[i].is_shared);
+            assert_string_equal(seen.maps[i].path, expected[i].path);
+        }
     }
 }
 
@@ -107,11 +153,11 @@ struct wanted {
     unsigned count;
 };
 
-static void look_for(void *arg, uintptr_t start)
+static void look_for(void *arg, const struct process_map *map)
 {
     struct wanted *wanted = arg;
 
-    wanted->count += start == wanted->start;
+    wanted->count += map->start == wanted->start;
 }
 
 static void own_map_is_there(void **state)
@@ -156,6 +202,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(each_map_is_seen_once_in_pieces_of_any_size, setup),
+        cmocka_unit_test_setup(maps_of_a_file_are_known, setup),
+        cmocka_unit_test_setup(maps_for_transfers_are_known, setup),
         cmocka_unit_test_setup(own_map_is_there, setup),
         cmocka_unit_test_setup(failures_are_reported_and_leave_nothing, setup),
     };

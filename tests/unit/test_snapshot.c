@@ -166,6 +166,7 @@ static int setup(void **state)
     leftovers_take(&before, dir_path);
     space = file_store_create(OWNER);
     assert_non_null(space);
+    space->always_copies = true;
     assert_int_equal(directory_open(dir_path, &directory), 0);
     assert_int_equal(file_store_open(space, directory), 0);
     make_blocks();
@@ -439,7 +440,7 @@ static void spare_number_is_the_copys(void **state)
 {
     (void)state;
     assert_int_equal(file_space_of(space)->spare_fd, -1);
-    space_snapshot_enable(space);
+    space_snapshot_enable(space, true);
     int spare = file_space_of(space)->spare_fd;
     assert_true(spare > STDERR_FILENO && spare != space->fd);
     fault_set(&openat_fault, EMFILE, 1);

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a fork does to a space whose children get a copy. */
+#include "space/freeze.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include "os/holders.h"
+#include "os/late_unmap.h"
+#include "os/process_maps.h"
+#include "space/region.h"
+#include "space/segment.h"
+
+/* With more runs of chunks than that, what lies between them is frozen too, to have fewer maps. */
+#define RUNS_MOST 512u
+
+/* -- The maps of the process ------------------------------------------------------------------- */
+
+#define MAPS_MOST ((size_t)65536)
+#define MAPS_SIZE (MAPS_MOST * sizeof(struct process_map))
+
+/* The shared ones, read once for all spaces of a fork. One thread at a time forks. */
+static struct {
+    struct process_map *list; /* NULL: not read */
+    size_t count;
+    bool has_transfers; /* process_map_is_for_transfers() */
+} maps;
+
+static void note_map(void *arg, const struct process_map *map)
+{
+    (void)arg;
+    maps.has_transfers |= process_map_is_for_transfers(map);
+    if (map->is_shared && maps.count < MAPS_MOST)
+        maps.list[maps.count++] = *map;
+}
+
+void freeze_forget_maps(void)
+{
+    if (maps.list != NULL)
+        munmap(maps.list, MAPS_SIZE);
+    maps.list = NULL;
+    maps.count = 0;
+    maps.has_transfers = false;
+}
+
+static int read_maps(void)
+{
+    if (maps.list != NULL)
+        return 0;
+    void *list = mmap(NULL, MAPS_SIZE, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (list == MAP_FAILED)
+        return -errno;
+    maps.list = list;
+    int err = process_maps_each(note_map, NULL);
+    if (err == 0 && maps.count == MAPS_MOST)
+        err = -E2BIG;
+    /* Pages that the kernel holds would be written to in the file, and no longer be the process's.
+     */
+    if (err == 0 && maps.has_transfers)
+        err = -EOPNOTSUPP;
+    if (err != 0)
+        freeze_forget_maps();
+    return err;
+}
+
+/* The first of the list that ends behind the address; maps.count where there is none. */
+static size_t find_map(uintptr_t address)
+{
+    size_t first = 0;
+    size_t end = maps.count;
+
+    while (first < end) {
+        size_t middle = first + (end - first) / 2;
+
+        if (maps.list[middle].end > address)
+            end = middle;
+        else
+            first = middle + 1;
+    }
+    return first;
+}
+
+/* -- Freezing ---------------------------------------------------------------------------------- */
+
+/* Chunks in a row, [first, end), of one segment. */
+struct run {
+    struct segment *segment;
+    size_t first;
+    size_t end;
+};
+
+static bool must_freeze(const struct space *space, const struct segment *segment, size_t chunk)
+{
+    unsigned file = atomic_load_explicit(&segment->files[chunk], memory_order_relaxed);
+    const struct region *region = segment->regions[chunk];
+
+    if (file != 0)
+        return space->is_partly_frozen && file == space->file_number + 1;
+    return region != NULL && region_has_pages(region, segment->base + (chunk << SPACE_CHUNK_SHIFT));
+}
+
+static bool may_freeze(const struct segment *segment, size_t chunk)
+{
+    return atomic_load_explicit(&segment->files[chunk], memory_order_relaxed) == 0;
+}
+
+/* The next run from run->end on; with `widely`, those between which nothing else lies are one. */
+static bool next_run(const struct space *space, struct run *run, bool widely)
+{
+    size_t chunks = run->segment->taken >> SPACE_CHUNK_SHIFT;
+    size_t chunk = run->end;
+
+    while (chunk < chunks && !must_freeze(space, run->segment, chunk))
+        chunk++;
+    run->first = chunk;
+    run->end = chunk;
+    for (; chunk < chunks; chunk++)
+        if (must_freeze(space, run->segment, chunk))
+            run->end = chunk + 1;
+        else if (!widely || !may_freeze(run->segment, chunk))
+            break;
+    return run->first < run->end;
+}
+
+/* Calls `call`, if not NULL, for each run until it fails; the number of runs, or -errno. */
+static int for_each_run(struct space *space, bool widely,
+                        int (*call)(struct space *space, const struct run *run))
+{
+    int count = 0;
+
+    for (struct segment *segment = atomic_load(&space->segments); segment != NULL;
+         segment = segment->next) {
+        struct run run = {.segment = segment};
+
+        while (segment->size != 0 && next_run(space, &run, widely)) {
+            int err = call != NULL ? call(space, &run) : 0;
+            if (err != 0)
+                return err;
+            count++;
+        }
+    }
+    return count;
+}
+
+/* What the maps of the space's file have in common; 0 where its own map is not among them. */
+static uint64_t mapped_file(const struct space *space)
+{
+    uintptr_t page = (uintptr_t)space->store->known_page(space);
+    size_t i = find_map(page);
+
+    return i < maps.count && maps.list[i].start <= page ? maps.list[i].file : 0;
+}
+
+/*
+ * What of the run is mapped shared, with the protection that each part of it has. What the program
+ * has mapped there itself stays.
+ */
+static int freeze_maps(struct space *space, const struct run *run)
+{
+    const struct segment *segment = run->segment;
+    uintptr_t first = (uintptr_t)segment->base + (run->first << SPACE_CHUNK_SHIFT);
+    uintptr_t end = (uintptr_t)segment->base + (run->end << SPACE_CHUNK_SHIFT);
+    uint64_t file = mapped_file(space);
+    int err = file != 0 ? 0 : -ENOENT;
+
+    for (size_t i = find_map(first); i < maps.count && maps.list[i].start < end && err == 0; i++) {
+        const struct process_map *map = &maps.list[i];
+
+        if (map->file != file)
+            continue;
+        uintptr_t from = map->start > first ? map->start : first;
+        uintptr_t to = map->end < end ? map->end : end;
+        size_t at = from - (uintptr_t)segment->base;
+
+        err = space->store->freeze(space, segment->base + at, segment->offset + (off_t)at,
+                                   to - from, map->protection);
+    }
+    return err;
+}
+
+/*
+ * The chunks have their number first: where mapping them fails half-way, they are taken for frozen,
+ * and what is not is mapped anew at the next fork.
+ */
+static int freeze_run(struct space *space, const struct run *run)
+{
+    for (size_t chunk = run->first; chunk < run->end; chunk++)
+        if (may_freeze(run->segment, chunk)) {
+            atomic_store_explicit(&run->segment->files[chunk],
+                                  (unsigned char)(space->file_number + 1), memory_order_relaxed);
+            atomic_fetch_add_explicit(&space->frozen, SPACE_CHUNK, memory_order_relaxed);
+        }
+    return freeze_maps(space, run);
+}
+
+int freeze_begin(struct space *space)
+{
+    int err;
+
+    if (space->store->freeze == NULL || space->file_number >= SPACE_FILES_MOST)
+        return -EOPNOTSUPP;
+    /* What a child without a file of its own has is frozen already. */
+    if (atomic_load(&space->lacks_file))
+        return 0;
+    int runs = for_each_run(space, false, NULL);
+    if (runs == 0)
+        return 0;
+    err = read_maps();
+    if (err == 0 && space->holders == NULL)
+        space->holders = holders_get(&err);
+    if (err != 0)
+        return err;
+    err = for_each_run(space, (unsigned)runs > RUNS_MOST, freeze_run);
+    space->is_partly_frozen = err < 0;
+    return err < 0 ? err : 0;
+}
+
+/* -- Afterwards -------------------------------------------------------------------------------- */
+
+void freeze_leave(struct space *space)
+{
+    late_unmap_all();
+    if (space->holders != NULL)
+        holders_put(space->holders);
+    space->holders = NULL;
+}
+
+static void forget_segment(const struct segment *segment)
+{
+    for (size_t chunk = 0; chunk < segment->taken >> SPACE_CHUNK_SHIFT; chunk++)
+        atomic_store_explicit(&segment->files[chunk], 0, memory_order_relaxed);
+}
+
+void freeze_forget(struct space *space)
+{
+    freeze_leave(space);
+    if (space->store->forget_files != NULL)
+        space->store->forget_files(space);
+    for (const struct segment *segment = atomic_load(&space->segments); segment != NULL;
+         segment = segment->next)
+        forget_segment(segment);
+    space->file_number = 0;
+    space->is_partly_frozen = false;
+    atomic_store(&space->lacks_file, false);
+    atomic_store(&space->frozen, 0);
+}

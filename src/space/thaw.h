@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frozen chunks that become ordinary ones again.
+ *
+ * When no other process has the file any more, what this process has written to its frozen chunks
+ * is written to the file, and they are mapped over it as they were before the fork. Then DRAM is
+ * free again, and what is freed goes back to the file system.
+ *
+ * From the moment that a page is read for that until its chunk is mapped anew, nobody may write to
+ * it: see os/threads.h. So chunks are thawed a few at a time, at moments when no other thread of
+ * the program can run; where the kernel may write to the program's memory without a thread (see
+ * process_map_is_for_transfers()), never.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct space;
+
+/* Thaws as many chunks as it may. Takes as long as writing them does. Thread-safe. */
+void thaw_all(struct space *space);
+
+/*
+ * Thaws some chunks, in a few milliseconds, unless the last fork or the last such moment was just
+ * now. Cheap where there is nothing to do. No lock of the space is held. Thread-safe.
+ */
+void thaw_some(struct space *space);
+
+/* Before a fork: the process may fork again soon, and then chunks had better be frozen still. */
+void thaw_note_fork(void);
+
+/* In the child of a fork. */
+void thaw_after_fork(void);

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Files over which chunks are frozen, and the file of a child's own; see space/freeze.h. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "os/frozen_map.h"
+#include "os/holders.h"
+#include "os/tmpfile.h"
+#include "os/vm.h"
+#include "space/freeze.h"
+#include "space/segment.h"
+#include "store/file_space.h"
+#include "util/cancel.h"
+#include "util/errno_text.h"
+#include "util/invariant.h"
+#include "util/lock.h"
+#include "util/log.h"
+
+/* -- A file of the child's own ----------------------------------------------------------------- */
+
+/* Whether no file can be made in the directory, however much space there is. */
+static bool is_closed_directory(int err)
+{
+    return err == -EACCES || err == -EPERM || err == -EROFS || err == -ENOENT || err == -ENOTDIR ||
+           err == -ESTALE;
+}
+
+/* Daemons give up privileges, and then fork: DRAM instead of nothing. */
+int file_space_create_like(const struct file_space *file_space)
+{
+    int fd = tmpfile_create(file_space->directory);
+
+    if (!is_closed_directory(fd))
+        return fd;
+    log_error("%s: a child's memory is in DRAM, no file can be made (%s)", file_space->space.path,
+              errno_text(-fd));
+    return tmpfile_create_in_memory();
+}
+
+/* Where no other number is left, the file gets the one that was kept for that. */
+static int create_with_spare(struct file_space *file_space)
+{
+    int fd = file_space_create_like(file_space);
+
+    if (fd != -EMFILE || file_space->spare_fd < 0)
+        return fd;
+    file_space_close_spare(file_space);
+    return file_space_create_like(file_space);
+}
+
+/* Maps [from, to) of the segment, of which nothing is committed, over the file. */
+static int map_over(const struct segment *segment, int fd, size_t from, size_t to, bool in_memory)
+{
+    size_t open = atomic_load(&segment->open);
+
+    if (from == to)
+        return 0;
+    int err =
+        tmpfile_map(fd, segment->base + from, to - from, segment->offset + (off_t)from, in_memory);
+    if (err != 0 || from >= open)
+        return err;
+    return vm_protect(segment->base + from, (to < open ? to : open) - from, VM_WRITE);
+}
+
+/* The chunks of the segment that are not frozen. */
+static int map_unfrozen(const struct segment *segment, int fd, bool in_memory)
+{
+    size_t from = 0;
+    int err = 0;
+
+    for (size_t at = 0; at < segment->taken && err == 0; at += SPACE_CHUNK)
+        if (segment->files[at >> SPACE_CHUNK_SHIFT] != 0) {
+            err = map_over(segment, fd, from, at, in_memory);
+            from = at + SPACE_CHUNK;
+        }
+    return err == 0 ? map_over(segment, fd, from, segment->size, in_memory) : err;
+}
+
+/* Where that fails half-way, what is mapped already is not touched until it is mapped again. */
+static int map_segments(struct file_space *file_space, int fd, bool in_memory)
+{
+    const struct segment *segment = atomic_load(&file_space->space.segments);
+    int err = file_space_pin(file_space, fd);
+
+    for (; segment != NULL && err == 0; segment = segment->next)
+        if (segment->size != 0)
+            err = map_unfrozen(segment, fd, in_memory);
+    return err;
+}
+
+static void take_file(struct file_space *file_space, int fd, const struct descriptor_file *file)
+{
+    file_space_close_spare(file_space);
+    file_space->file = *file;
+    file_space->spare_fd = descriptor_duplicate(fd);
+    file_space_check_file_system(file_space, fd);
+    atomic_store(&file_space->checks, 0);
+    __atomic_store_n(&file_space->space.fd, fd, __ATOMIC_RELEASE);
+    atomic_store(&file_space->space.lacks_file, false);
+}
+
+static int make_file_locked(struct file_space *file_space)
+{
+    struct descriptor_file file;
+
+    if (!atomic_load(&file_space->space.lacks_file))
+        return 0;
+    int fd = create_with_spare(file_space);
+    if (fd < 0)
+        return fd;
+    int err = descriptor_identify(fd, &file);
+    if (err == 0)
+        err = map_segments(file_space, fd, tmpfile_in_memory(fd));
+    if (err == 0)
+        take_file(file_space, fd, &file);
+    else
+        close(fd);
+    return err;
+}
+
+int file_space_need_file(struct file_space *file_space)
+{
+    if (!atomic_load_explicit(&file_space->space.lacks_file, memory_order_acquire))
+        return 0;
+    int cancel = cancel_hold();
+    lock_acquire(&file_space->extend_lock, LOCK_EXTEND);
+    int err = make_file_locked(file_space);
+    lock_release(&file_space->extend_lock);
+    cancel_restore(cancel);
+    return err;
+}
+
+/* -- Freezing ---------------------------------------------------------------------------------- */
+
+const void *file_store_known_page(const struct space *space)
+{
+    return file_space_of(space)->pin;
+}
+
+int file_store_descriptor(struct space *space)
+{
+    return file_space_fd(file_space_of(space));
+}
+
+/*
+ * The file is lengthened now, so that this is never done for a chunk while several processes have
+ * it. Where it cannot be so long, nothing is committed behind its end.
+ */
+int file_store_freeze(struct space *space, void *addr, off_t offset, size_t size, int protection)
+{
+    struct file_space *file_space = file_space_of(space);
+    int fd = file_space_fd(file_space);
+
+    if (fd < 0)
+        return fd;
+    file_space_lengthen(file_space, fd, (size_t)offset + size);
+    return frozen_map_private(fd, addr, size, offset, protection, file_space->in_memory);
+}
+
+int file_store_thaw(struct space *space, void *addr, off_t offset, size_t size, int protection)
+{
+    struct file_space *file_space = file_space_of(space);
+    int fd = file_space_fd(file_space);
+
+    return fd < 0 ? fd
+                  : frozen_map_shared(fd, addr, size, offset, protection, file_space->in_memory);
+}
+
+void file_store_leave_file(struct space *space)
+{
+    struct file_space *file_space = file_space_of(space);
+
+    (void)lock_init(&file_space->extend_lock);
+    if (atomic_load(&space->lacks_file))
+        return;
+    if (space->holders == NULL) {
+        /* Nothing lies in the parent's file. */
+        descriptor_close(space->fd, &file_space->file);
+    } else {
+        INVARIANT(space->file_number < SPACE_FILES_MOST);
+        file_space->older[space->file_number++] = (struct older_file){
+            .fd = space->fd,
+            .file = file_space->file,
+            .pin = file_space->pin,
+            .size = file_space->file_size,
+            .holders = space->holders,
+        };
+        space->holders = NULL;
+        file_space->pin = NULL;
+    }
+    __atomic_store_n(&space->fd, -1, __ATOMIC_RELEASE);
+    file_space->file_size = 0;
+    atomic_store(&file_space->lost, false);
+    atomic_store(&space->lacks_file, true);
+}
+
+static void leave(struct older_file *older, size_t page)
+{
+    if (older->holders == NULL)
+        return;
+    descriptor_close(older->fd, &older->file);
+    if (older->pin != NULL)
+        (void)vm_unmap(older->pin, page);
+    holders_put(older->holders);
+    *older = (struct older_file){.fd = -1};
+}
+
+void file_store_forget_files(struct space *space)
+{
+    for (unsigned i = 0; i < space->file_number; i++)
+        leave(&file_space_of(space)->older[i], space->page);
+}
+
+/* -- Frozen chunks ----------------------------------------------------------------------------- */
+
+/* The descriptor of a file that chunks are frozen over, if it is still there. */
+static int frozen_file(struct file_space *file_space, unsigned number, size_t *file_size)
+{
+    const struct older_file *older = &file_space->older[number];
+
+    if (number == file_space->space.file_number) {
+        *file_size = file_space->file_size;
+        return file_space_fd(file_space);
+    }
+    *file_size = older->size;
+    return descriptor_is(older->fd, &older->file) ? older->fd : -EBADF;
+}
+
+/*
+ * Space in the file, so that reading there is no SIGBUS; or else the pages themselves, in DRAM, by
+ * writing to each.
+ */
+int file_store_commit_frozen(struct space *space, unsigned number, void *addr, off_t offset,
+                             size_t size)
+{
+    size_t file_size;
+    int fd = frozen_file(file_space_of(space), number, &file_size);
+
+    if ((size_t)offset + size > file_size)
+        return -EFBIG;
+    int err = segment_open(space, addr, size);
+    if (err != 0)
+        return err;
+    err = fd >= 0 ? frozen_map_reserve(fd, offset, size) : -EOPNOTSUPP;
+    if (err == -EOPNOTSUPP || (err == 0 && space->prefault))
+        err = tmpfile_populate(-1, addr, size);
+    return err;
+}
+
+static int thaw_unused_locked(struct file_space *file_space, struct segment *segment, char *addr)
+{
+    size_t at = (size_t)(addr - segment->base);
+    int err = 0;
+
+    /* Where there is no file yet, the chunk is mapped with the others that are not frozen. */
+    if (atomic_load(&file_space->space.lacks_file))
+        (void)vm_discard(addr, SPACE_CHUNK);
+    else
+        err = map_over(segment, file_space_fd(file_space), at, at + SPACE_CHUNK,
+                       file_space->in_memory);
+    if (err == 0) {
+        segment->files[at >> SPACE_CHUNK_SHIFT] = 0;
+        atomic_fetch_sub(&file_space->space.frozen, SPACE_CHUNK);
+    }
+    return err;
+}
+
+int file_store_thaw_unused(struct space *space, void *addr)
+{
+    struct file_space *file_space = file_space_of(space);
+
+    lock_acquire(&file_space->extend_lock, LOCK_EXTEND);
+    int err = thaw_unused_locked(file_space, segment_of(space, addr), addr);
+    lock_release(&file_space->extend_lock);
+    return err;
+}
