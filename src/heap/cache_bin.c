@@ -15,6 +15,7 @@
 static struct places {
     size_t few;
     size_t many;
+    size_t first; /* blocks of a bin at first */
 } places[SIZE_CLASS_LIMIT];
 
 static size_t slots_of_all;
@@ -36,6 +37,7 @@ void cache_bin_lay_out(void)
 
     for (unsigned c = 1; c <= size_class_count; c++) {
         places[c].few = used;
+        places[c].first = smaller(capacity_of(c), FIRST_BLOCKS);
         used += smaller(capacity_of(c), FEW_BLOCKS);
     }
     for (unsigned c = 1; c <= size_class_count; c++)
@@ -70,7 +72,7 @@ static void place(struct cache_bin *bin, void **slots, size_t size, size_t count
 
 void cache_bin_reset(struct cache_bin *bin, unsigned size_class, void **slots)
 {
-    place(bin, slots + places[size_class].few, smaller(capacity_of(size_class), FIRST_BLOCKS), 0);
+    place(bin, slots + places[size_class].few, places[size_class].first, 0);
 }
 
 void cache_bin_grow(struct cache_bin *bin, unsigned size_class, void **slots)

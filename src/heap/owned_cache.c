@@ -15,6 +15,7 @@
 /* A thread's table, with a closed cache of its own, so that threads write to no common line. */
 struct thread_table {
     struct thread_cache *entries[THREAD_CACHE_HEAPS];
+    struct owned_cache *caches; /* the list of the thread's caches */
     struct thread_cache closed;
 };
 
@@ -98,6 +99,9 @@ static void unlink_cache_locked(struct owned_cache *owned)
     *owned->link = owned->next;
     if (owned->next != NULL)
         owned->next->link = owned->link;
+    *owned->sibling_link = owned->sibling;
+    if (owned->sibling != NULL)
+        owned->sibling->sibling_link = owned->sibling_link;
     atomic_fetch_sub_explicit(&owned->caches->count, 1, memory_order_relaxed);
 }
 
@@ -129,7 +133,8 @@ void owned_cache_empty(struct owned_cache *owned)
     for (unsigned c = 1; c <= size_class_count; c++) {
         struct cache_bin *bin = &owned->cache.bins[c];
 
-        source->flush(source, bin->base, cache_bin_count(bin));
+        if (cache_bin_count(bin) != 0)
+            source->flush(source, bin->base, cache_bin_count(bin));
         cache_bin_reset(bin, c, owned->slots);
     }
 }
@@ -140,6 +145,8 @@ static void close_table(struct thread_table *table)
 {
     for (size_t i = 0; i < THREAD_CACHE_HEAPS; i++)
         table->entries[i] = &table->closed;
+    table->caches = NULL;
+    atomic_init(&table->closed.closed, true);
 }
 
 static struct thread_table *own_table(void)
@@ -153,27 +160,37 @@ static struct thread_table *own_table(void)
         (void)vm_unmap(table, sizeof(*table));
         return NULL;
     }
-    atomic_init(&table->closed.closed, true);
-    close_table(table);
+    /* The table of a thread that has ended has no caches. */
+    if (!atomic_load_explicit(&table->closed.closed, memory_order_relaxed))
+        close_table(table);
     thread_own.caches = table->entries;
     return table;
 }
 
-/* Leaves the cache's blocks to other threads, and to the source what those have no room for. */
+/* Leaves the bin's blocks to other threads, and to the source what those have no room for. */
+static void hand_over_bin(struct thread_caches *caches, unsigned size_class, struct cache_bin *bin)
+{
+    size_t count = cache_bin_count(bin);
+
+    if (count == 0)
+        return;
+    size_t taken = transfer_cache_insert(caches->transfer_cache, size_class, bin->base, count);
+    if (taken < count)
+        caches->source->flush(caches->source, bin->base + taken, count - taken);
+}
+
+/* The bins are not used again before they are reset. */
 static void hand_over(struct owned_cache *owned)
 {
     struct thread_caches *caches = owned->caches;
 
-    for (unsigned c = 1; c <= size_class_count && atomic_load(&caches->off) == 0; c++) {
-        struct cache_bin *bin = &owned->cache.bins[c];
-        size_t count = cache_bin_count(bin);
-        size_t taken = transfer_cache_insert(caches->transfer_cache, c, bin->base, count);
-
-        caches->source->flush(caches->source, bin->base + taken, count - taken);
-        cache_bin_reset(bin, c, owned->slots);
+    if (atomic_load(&caches->off) != 0) {
+        owned_cache_empty(owned);
+        return;
     }
-    /* If a thread turned the caches off meanwhile. */
-    owned_cache_empty(owned);
+    for (unsigned c = 1; c <= size_class_count; c++)
+        hand_over_bin(caches, c, &owned->cache.bins[c]);
+    /* If a thread turned the caches off and flushed the transfer cache before an insertion. */
     if (atomic_load(&caches->off) != 0)
         transfer_cache_flush(caches->transfer_cache, caches->source);
 }
@@ -186,30 +203,34 @@ static void end_thread(void *ended)
 
     thread_own.caches = first_table;
     lock_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST);
-    for (size_t i = 0; i < THREAD_CACHE_HEAPS; i++)
-        if (table->entries[i] != &table->closed) {
-            struct owned_cache *owned = (struct owned_cache *)table->entries[i];
+    while (table->caches != NULL) {
+        struct owned_cache *owned = table->caches;
 
-            unlink_cache_locked(owned);
-            hand_over(owned);
-            free_cache(owned);
-        }
+        unlink_cache_locked(owned);
+        hand_over(owned);
+        free_cache(owned);
+    }
     mapping_cache_put(&spare_tables, table, sizeof(*table));
     lock_release(&owned_cache_list_lock);
 }
 
-static void link_cache_locked(struct owned_cache *owned, struct thread_cache **entry)
+static void link_cache_locked(struct owned_cache *owned, struct thread_table *table)
 {
     struct thread_caches *caches = owned->caches;
 
-    owned->entry = entry;
+    owned->entry = &table->entries[caches->number];
+    owned->sibling = table->caches;
+    owned->sibling_link = &table->caches;
+    if (owned->sibling != NULL)
+        owned->sibling->sibling_link = &owned->sibling;
+    table->caches = owned;
     owned->next = caches->list;
     owned->link = &caches->list;
     if (owned->next != NULL)
         owned->next->link = &owned->next;
     caches->list = owned;
     atomic_fetch_add_explicit(&caches->count, 1, memory_order_relaxed);
-    *entry = &owned->cache;
+    *owned->entry = &owned->cache;
 }
 
 static struct owned_cache *find_or_create(struct thread_caches *caches)
@@ -227,7 +248,7 @@ static struct owned_cache *find_or_create(struct thread_caches *caches)
     struct owned_cache *owned = create_cache(caches);
     if (owned != NULL) {
         lock_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST);
-        link_cache_locked(owned, entry);
+        link_cache_locked(owned, table);
         lock_release(&owned_cache_list_lock);
     }
     return owned;

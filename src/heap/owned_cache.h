@@ -20,6 +20,8 @@ struct owned_cache {
     struct thread_cache **entry; /* of the owner's table */
     struct owned_cache *next;    /* of the heap's list, as is `link` */
     struct owned_cache **link;
+    struct owned_cache *sibling; /* of the owner's list, as is `sibling_link` */
+    struct owned_cache **sibling_link;
     size_t seen;   /* bytes in the cache at the last maintenance */
     bool claimed;  /* is being emptied by another thread */
     void *slots[]; /* of all bins */
