@@ -51,11 +51,14 @@ struct thread_own_near {
 
 extern struct thread_own_near thread_own_near THREAD_OWN_HIDDEN;
 
-/* A thread sanitizer does not see accesses by the thread pointer. */
-#ifdef __SANITIZE_THREAD__
+/*
+ * A thread sanitizer does not see accesses by the thread pointer, and an address sanitizer takes
+ * the offset for an address.
+ */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #    define THREAD_OWN_SANITIZED 1
 #elif defined(__has_feature)
-#    if __has_feature(thread_sanitizer)
+#    if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
 #        define THREAD_OWN_SANITIZED 1
 #    endif
 #endif
