@@ -111,7 +111,7 @@ static int attach(struct memkind *kind, struct arena_kind *arena_kind, struct sp
     }
     if (space == NULL)
         kind_registry_count_mixed(1);
-    /* The fast paths (memkind_arena_fast.h) call no operations: the program's own must be called.
+    /* Fast paths (memkind_arena_fast.h) call no operations, but the program's own must be called.
      */
     if (kind->ops->malloc != memkind_arena_malloc || kind->ops->free != memkind_arena_free)
         thread_own_close();

@@ -65,8 +65,7 @@ static inline struct heap *arena_kind_heap(struct memkind *kind)
     return __builtin_expect(arena_kind_is_usable(heap), 1) ? heap : arena_kind_make_heap(kind);
 }
 
-/* A block of at least a byte, from the kind's heap; alignment is a power of two. NULL with errno.
- */
+/* A block of the kind, for size 0 the smallest; alignment is a power of two. NULL with errno. */
 void *memkind_arena_aligned_alloc(struct memkind *kind, size_t size, size_t alignment);
 
 /* Makes the kind's heap, if it has none to allocate from. errno is kept. Thread-safe. */

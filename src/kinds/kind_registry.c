@@ -24,13 +24,8 @@ static _Atomic(struct memkind *) kinds[PARTITIONS] = {
 
 /* NULL: kind_class_bound. Written before the entry of `kinds`. */
 static const struct kind_class *classes[PARTITIONS] = {
-    [MEMKIND_PARTITION_DEFAULT] = &kind_class_all_memory,
-    [MEMKIND_PARTITION_INTERLEAVE] = &kind_class_all_memory,
-    [MEMKIND_PARTITION_REGULAR] = &kind_class_regular,
-    [MEMKIND_PARTITION_HUGETLB] = &kind_class_hugetlb,
-    [MEMKIND_PARTITION_GBTLB] = &kind_class_gbtlb,
-    [MEMKIND_PARTITION_HBW_GBTLB] = &kind_class_gbtlb,
-};
+#define ENTER_CLASS(NAME, LOWER, CLASS) [MEMKIND_PARTITION_##NAME] = &kind_class_##CLASS,
+    STATIC_OTHER_KINDS(ENTER_CLASS)};
 
 /* Number of kinds with memory from hooks of the program: the address map does not tell their blocks
  * from those of the default heap. */
@@ -232,8 +227,7 @@ static __attribute__((noinline)) struct memkind *detect_in_mixed(const void *ptr
 
     if (owner >= ADDRESS_MAP_FIRST_OWNER)
         return kind_registry_get(owner - ADDRESS_MAP_FIRST_OWNER);
-    /* jemalloc_ctl_arena_of() crashes for an address in a GiB in which jemalloc never had memory.
-     */
+    /* jemalloc_ctl_arena_of() crashes for an address in a GiB where jemalloc never had memory. */
     if (owner == ADDRESS_MAP_NONE || jemalloc_ctl_arena_of(ptr, &arena) != 0)
         return NULL;
     return kind_of_arena(arena);

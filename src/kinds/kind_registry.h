@@ -31,8 +31,7 @@ int kind_registry_add(struct memkind *kind, const struct kind_class *class);
  */
 int kind_registry_add_part(struct memkind *part, struct memkind *kind);
 
-/* Frees the partition of a kind that has no heap; no effect on a kind of the library. Thread-safe.
- */
+/* Frees the partition of a kind without a heap; no effect on the library's kinds. Thread-safe. */
 void kind_registry_remove(struct memkind *kind);
 
 /* The kind's class; kind_class_bound for a kind that holds no partition. */

@@ -103,8 +103,7 @@ static int highest_capacity_local(const struct memory_nodes *nodes, unsigned fro
     return result(set, MEMKIND_ERROR_UNAVAILABLE);
 }
 
-/* Of the nodes that are local to `from`, those with the most bandwidth; of several, the smallest.
- */
+/* Of the nodes that are local to `from`, that with the most bandwidth; of several, the smallest. */
 static int highest_bandwidth_local(const struct memory_nodes *nodes, unsigned from,
                                    struct node_set *set)
 {

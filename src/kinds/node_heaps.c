@@ -61,8 +61,7 @@ static void describe(struct part *part, const struct memkind *kind, const struct
 {
     part->ops = *kind->ops;
     part->ops.get_mbind_nodemask = nodes_of_part;
-    /* The library finds the part by its blocks, and then uses the part like any kind with arenas.
-     */
+    /* The library finds the part by a block, and uses the part like any kind with arenas. */
     part->ops.malloc = memkind_arena_malloc;
     part->ops.calloc = memkind_arena_calloc;
     part->ops.posix_memalign = memkind_arena_posix_memalign;

@@ -27,8 +27,7 @@
  */
 struct memkind *node_heaps_here(struct memkind *kind);
 
-/* Calls visit() for each part of the kind, until a call returns an error. Returns the last status.
- */
+/* Calls visit() for each part of the kind, up to the first error. Returns the last status. */
 int node_heaps_each(struct memkind *kind, int (*visit)(struct memkind *part, void *arg), void *arg);
 
 /* Sets the policy of parts that are created later. */

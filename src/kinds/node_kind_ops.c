@@ -32,5 +32,5 @@ NODE_CHOICES(DEFINE_NODEMASK)
     struct memkind_ops MEMKIND_##NAME##_OPS = ANONYMOUS_KIND_OPS(                 \
         node_kind, .destroy = memkind_default_destroy, .mbind = node_kind_mbind,  \
         .get_mbind_nodemask = nodes_of_##NODES, .get_arena = node_kind_get_arena, \
-        .init_once = INIT, NODE_MODE_##MODE, NODE_PAGES_##PAGES);
+        .init_once = (INIT), NODE_MODE_##MODE, NODE_PAGES_##PAGES);
 STATIC_NODE_KINDS(DEFINE_NODE_KIND_OPS)

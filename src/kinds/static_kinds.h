@@ -45,15 +45,17 @@
       memkind_hbw_preferred_hugetlb_init_once)                                                    \
     X(HBW_INTERLEAVE, hbw_interleave, hbw_all, INTERLEAVE, SMALL, memkind_hbw_interleave_init_once)
 
-#define STATIC_KINDS(X)                         \
-    X(DEFAULT, default)                         \
-    X(REGULAR, regular)                         \
-    X(HUGETLB, hugetlb)                         \
-    X(INTERLEAVE, interleave)                   \
-    X(GBTLB, gbtlb)                             \
-    X(HBW_GBTLB, hbw_gbtlb)                     \
-    X(HBW_PREFERRED_GBTLB, hbw_preferred_gbtlb) \
-    STATIC_NODE_KINDS(X)
+/* All others. Further column: the class (kind_class.h). */
+#define STATIC_OTHER_KINDS(X)             \
+    X(DEFAULT, default, all_memory)       \
+    X(REGULAR, regular, regular)          \
+    X(HUGETLB, hugetlb, hugetlb)          \
+    X(INTERLEAVE, interleave, all_memory) \
+    X(GBTLB, gbtlb, gbtlb)                \
+    X(HBW_GBTLB, hbw_gbtlb, gbtlb)        \
+    X(HBW_PREFERRED_GBTLB, hbw_preferred_gbtlb, bound)
+
+#define STATIC_KINDS(X) STATIC_OTHER_KINDS(X) STATIC_NODE_KINDS(X)
 
 /* All tables of operations are exported, also those that no header of memkind/internal declares. */
 #pragma GCC visibility push(default)
