@@ -11,11 +11,8 @@
 #include "os/vm.h"
 #include "util/align.h"
 
-/*
- * The size and alignment of an arena's first block, and how much of the block the arena writes to
- * when it is created, in whole pages of each kernel that jemalloc works on.
- */
-#define BLOCK_SIZE LARGE_PAGE
+/* How much of its first block an arena writes to when it is created, in whole pages of each kernel
+ * that jemalloc works on. */
 #if MEMKIND_JEMALLOC_LG_PAGE > 12
 #    define ARENA_SIZE ((size_t)128 << 10)
 #else
@@ -33,7 +30,7 @@ static char *map_for_metadata(size_t size, size_t alignment)
 {
     char *mapped = vm_alloc_aligned(size, alignment);
 
-    if (mapped != NULL && size >= BLOCK_SIZE)
+    if (mapped != NULL && size >= METADATA_HOOKS_BLOCK)
         (void)vm_use_small_pages(mapped, size);
     return mapped;
 }
@@ -43,7 +40,7 @@ static char *new_block(void)
     char *block = mapping_cache_find(&spare_blocks);
 
     if (block == NULL) {
-        block = map_for_metadata(BLOCK_SIZE, BLOCK_SIZE);
+        block = map_for_metadata(METADATA_HOOKS_BLOCK, METADATA_HOOKS_BLOCK);
         /* One call is cheaper than a page fault for each page. */
         if (block != NULL)
             (void)vm_populate(block, ARENA_SIZE);
@@ -60,8 +57,9 @@ static void *alloc_hook(extent_hooks_t *table, void *new_addr, size_t size, size
     (void)table;
     (void)arena;
     if (new_addr == NULL)
-        mapped = size == BLOCK_SIZE && alignment == BLOCK_SIZE ? new_block()
-                                                               : map_for_metadata(size, alignment);
+        mapped = size == METADATA_HOOKS_BLOCK && alignment == METADATA_HOOKS_BLOCK
+                     ? new_block()
+                     : map_for_metadata(size, alignment);
     if (mapped != NULL) {
         *zero = true;
         *commit = true;
@@ -76,8 +74,8 @@ static bool dalloc_hook(extent_hooks_t *table, void *addr, size_t size, bool com
     (void)table;
     (void)committed;
     (void)arena;
-    if (size != BLOCK_SIZE || !is_aligned_ptr(addr, BLOCK_SIZE) ||
-        vm_discard((char *)addr + ARENA_SIZE, BLOCK_SIZE - ARENA_SIZE) != 0)
+    if (size != METADATA_HOOKS_BLOCK || !is_aligned_ptr(addr, METADATA_HOOKS_BLOCK) ||
+        vm_discard((char *)addr + ARENA_SIZE, METADATA_HOOKS_BLOCK - ARENA_SIZE) != 0)
         return vm_unmap(addr, size) != 0;
     memset(addr, 0, ARENA_SIZE);
     mapping_cache_put(&spare_blocks, addr, size);

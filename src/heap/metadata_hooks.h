@@ -7,6 +7,11 @@
 
 #include <jemalloc/jemalloc.h>
 
+#include "util/align.h"
+
+/* The size and alignment of an arena's first block. */
+#define METADATA_HOOKS_BLOCK LARGE_PAGE
+
 extern extent_hooks_t metadata_hooks;
 
 /* In the child of a fork: forgets the kept blocks. */

@@ -12,9 +12,6 @@
 
 #include "util/cancel.h"
 
-/* Larger numbers would make the kernel's table longer, which each fork copies. */
-#define DESCRIPTOR_CEILING 1024
-
 /* The first number that is no standard stream's. */
 #define DESCRIPTOR_LEAST (STDERR_FILENO + 1)
 

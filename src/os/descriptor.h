@@ -20,6 +20,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* No larger number is used: the kernel's table, which each fork copies, would be longer. */
+#define DESCRIPTOR_CEILING 1024
+
 /* Which file a descriptor stands for. No other file is equal while the file is open or mapped. */
 struct descriptor_file {
     dev_t device;

@@ -15,13 +15,13 @@
 #include "os/descriptor.h"
 #include "os/directory.h"
 #include "os/tmpfile.h"
+#include "os/tmpfile_internal.h"
 #include "util/cancel.h"
 #include "util/log.h"
 
 #define TMPFILE_MODE        0600
 #define TMPFILE_NAME_FORMAT ".memkind-%016" PRIx64
 #define TMPFILE_NAME_SIZE   sizeof(".memkind-0123456789abcdef")
-#define TMPFILE_NAME_TRIES  16
 #define TMPFILE_MEMORY_NAME "memkind" /* in /proc */
 
 /* Whether O_TMPFILE failed because the file system or the kernel does not have it. */

@@ -8,6 +8,9 @@
 /* From this size on, a query of the free space costs little beside an attempt. */
 #define TMPFILE_LARGE ((size_t)64 << 20)
 
+/* Names that are tried, where O_TMPFILE cannot be had, before the file cannot be made. */
+#define TMPFILE_NAME_TRIES 16
+
 /* Whether an error means that the kernel, the file system or a filter of system calls has not got
  * the call at all. */
 bool tmpfile_is_unsupported(int error);

@@ -9,9 +9,6 @@
 #include "os/vm.h"
 #include "util/align.h"
 
-#define BLOCK_SIZE ((size_t)64 * 1024)
-#define ALIGNMENT  ((size_t)16)
-
 /* Most spaces take one block. */
 static struct mapping_cache spare_blocks = MAPPING_CACHE_INITIALIZER;
 
@@ -22,10 +19,10 @@ struct metadata_block {
 
 static struct metadata_block *new_block(size_t payload)
 {
-    size_t header = align_up(sizeof(struct metadata_block), ALIGNMENT);
-    size_t size = align_up(header + payload, BLOCK_SIZE);
+    size_t header = align_up(sizeof(struct metadata_block), METADATA_ALIGNMENT);
+    size_t size = align_up(header + payload, METADATA_BLOCK);
     struct metadata_block *block =
-        size == BLOCK_SIZE ? mapping_cache_take(&spare_blocks, size) : vm_alloc(size);
+        size == METADATA_BLOCK ? mapping_cache_take(&spare_blocks, size) : vm_alloc(size);
 
     if (block != NULL)
         block->size = size;
@@ -37,7 +34,7 @@ static void free_block(struct metadata_block *block, size_t used)
 {
     size_t size = block->size;
 
-    if (size == BLOCK_SIZE) {
+    if (size == METADATA_BLOCK) {
         memset(block, 0, used);
         mapping_cache_put(&spare_blocks, block, size);
     } else {
@@ -47,11 +44,11 @@ static void free_block(struct metadata_block *block, size_t used)
 
 void *metadata_take(struct metadata *metadata, size_t size)
 {
-    size_t header = align_up(sizeof(struct metadata_block), ALIGNMENT);
+    size_t header = align_up(sizeof(struct metadata_block), METADATA_ALIGNMENT);
 
     if (size > SIZE_MAX / 2)
         return NULL;
-    size = align_up(size, ALIGNMENT);
+    size = align_up(size, METADATA_ALIGNMENT);
     if (metadata->blocks == NULL || metadata->blocks->size - metadata->used < size) {
         struct metadata_block *block = new_block(size);
 
@@ -73,7 +70,7 @@ void metadata_release(struct metadata *metadata)
 
         metadata->blocks = block->next;
         free_block(block, metadata->used);
-        metadata->used = BLOCK_SIZE;
+        metadata->used = METADATA_BLOCK;
     }
     metadata->used = 0;
 }

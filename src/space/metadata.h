@@ -9,12 +9,18 @@
 
 #include <stddef.h>
 
+/* Pieces come from blocks of so many bytes, larger pieces from blocks of their own. */
+#define METADATA_BLOCK ((size_t)64 << 10)
+
+#define METADATA_ALIGNMENT ((size_t)16)
+
 struct metadata {
     struct metadata_block *blocks; /* newest first */
     size_t used;                   /* bytes of the newest block that are taken */
 };
 
-/* Returns size bytes of zero, aligned to 16; NULL where there is no memory. The caller locks. */
+/* Returns size bytes of zero, aligned to METADATA_ALIGNMENT; NULL where there is no memory. The
+ * caller locks. */
 void *metadata_take(struct metadata *metadata, size_t size);
 
 /* Call in the child of a fork. */

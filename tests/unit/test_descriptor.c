@@ -21,10 +21,9 @@
 #include "support/faults.h"
 #include "support/leftovers.h"
 
-#define CEILING 1024
-#define SMALL   20 /* a limit of descriptors */
-#define MANY    256
-#define PAGE    ((size_t)4096)
+#define SMALL 20 /* a limit of descriptors */
+#define MANY  256
+#define PAGE  ((size_t)4096)
 
 static struct leftovers before;
 static struct fault fcntl_fault;
@@ -114,7 +113,7 @@ static void raised_number_is_high(void **state)
     (void)state;
     assert_int_equal(descriptor_identify(fd, &file), 0);
     int raised = descriptor_raise(fd);
-    assert_in_range(raised, CEILING / 2, CEILING - 1);
+    assert_in_range(raised, DESCRIPTOR_CEILING / 2, DESCRIPTOR_CEILING - 1);
     assert_false(is_open(fd));
     assert_true(descriptor_is(raised, &file));
     assert_int_equal(__real_fcntl(raised, F_GETFD), FD_CLOEXEC);
@@ -140,10 +139,10 @@ static void number_is_below_the_limit_and_the_ceiling(void **state)
     struct rlimit limit;
 
     (void)state;
-    raise_with_limit(1000000000, CEILING / 2, CEILING - 1);
-    raise_with_limit(RLIM_INFINITY, CEILING / 2, CEILING - 1);
+    raise_with_limit(1000000000, DESCRIPTOR_CEILING / 2, DESCRIPTOR_CEILING - 1);
+    raise_with_limit(RLIM_INFINITY, DESCRIPTOR_CEILING / 2, DESCRIPTOR_CEILING - 1);
     fault_set(&getrlimit_fault, EPERM, 1);
-    raise_with_limit(RLIM_INFINITY, CEILING / 2, CEILING - 1);
+    raise_with_limit(RLIM_INFINITY, DESCRIPTOR_CEILING / 2, DESCRIPTOR_CEILING - 1);
     assert_int_equal(__real_getrlimit(RLIMIT_NOFILE, &limit), 0);
     struct rlimit small = {.rlim_cur = SMALL, .rlim_max = limit.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
@@ -159,7 +158,7 @@ static void many_find_their_numbers(void **state)
     (void)state;
     for (int i = 0; i < MANY; i++) {
         raised[i] = descriptor_raise(new_file());
-        assert_in_range(raised[i], CEILING / 2, CEILING + MANY);
+        assert_in_range(raised[i], DESCRIPTOR_CEILING / 2, DESCRIPTOR_CEILING + MANY);
     }
     for (int i = 0; i < MANY; i++)
         close(raised[i]);
@@ -280,7 +279,7 @@ static void file_is_opened_again_through_its_mapping(void **state)
         munmap(page, PAGE);
         skip();
     }
-    assert_in_range(fd, CEILING / 2, CEILING - 1);
+    assert_in_range(fd, DESCRIPTOR_CEILING / 2, DESCRIPTOR_CEILING - 1);
     assert_true(descriptor_is(fd, &file));
     assert_int_equal(ftruncate(fd, (off_t)PAGE), 0);
     close(fd);

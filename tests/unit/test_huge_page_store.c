@@ -22,12 +22,11 @@
 #include "store/huge_page_store.h"
 #include "support/faults.h"
 
-#define PAGE     ((size_t)4096)
-#define CHUNK    SPACE_CHUNK
-#define CHUNKS   16
-#define OWNER    (ADDRESS_MAP_FIRST_OWNER + 2u)
-#define POPULATE 23 /* MADV_POPULATE_WRITE, which the headers may not have */
-#define DIRT     0x5a
+#define PAGE   ((size_t)4096)
+#define CHUNK  SPACE_CHUNK
+#define CHUNKS 16
+#define OWNER  (ADDRESS_MAP_FIRST_OWNER + 2u)
+#define DIRT   0x5a
 
 static struct space space;
 static struct fault populate_fault;
@@ -60,22 +59,22 @@ int __wrap_madvise(void *addr, size_t size, int advice)
     size_t first = (size_t)((char *)addr - base) / CHUNK;
 
     if (claimed != NULL && addr == claimed) {
-        assert_int_equal(advice, POPULATE);
+        assert_int_equal(advice, MADV_POPULATE_WRITE);
         assert_int_equal(size, claimed_size);
         return fault_hits(&claim_populate_fault) ? -1 : 0;
     }
-    assert_true(advice == POPULATE || advice == MADV_DONTNEED);
+    assert_true(advice == MADV_POPULATE_WRITE || advice == MADV_DONTNEED);
     assert_int_equal((uintptr_t)addr % CHUNK, 0);
     assert_int_equal(size % CHUNK, 0);
-    if (advice == POPULATE && populates_in_vain)
+    if (advice == MADV_POPULATE_WRITE && populates_in_vain)
         return 0;
     for (size_t i = first; i < first + size / CHUNK; i++) {
         assert_true(i < CHUNKS);
-        if (fault_hits(advice == POPULATE ? &populate_fault : &release_fault))
+        if (fault_hits(advice == MADV_POPULATE_WRITE ? &populate_fault : &release_fault))
             return -1;
         if (advice == MADV_DONTNEED && is_there[i])
             memset(base + i * CHUNK, 0, CHUNK);
-        protect(i, advice == POPULATE);
+        protect(i, advice == MADV_POPULATE_WRITE);
     }
     return 0;
 }

@@ -21,10 +21,8 @@
 #include "support/faults.h"
 #include "support/no_mapping_cache.h"
 
-#define ALIGNMENT 16
-#define BLOCK     ((size_t)64 << 10)
-#define PIECES    ((size_t)1000)
-#define FILLER    0x5a
+#define PIECES ((size_t)1000)
+#define FILLER 0x5a
 
 static struct fault mmap_fault;
 static size_t mapped; /* bytes that are mapped and not unmapped */
@@ -95,7 +93,7 @@ static void pieces_are_zero_aligned_and_apart(void **state)
     for (size_t i = 0; i < PIECES; i++) {
         pieces[i] = metadata_take(&metadata, i);
         assert_non_null(pieces[i]);
-        assert_int_equal((uintptr_t)pieces[i] % ALIGNMENT, 0);
+        assert_int_equal((uintptr_t)pieces[i] % METADATA_ALIGNMENT, 0);
         assert_true(is_zero(pieces[i], i));
         memset(pieces[i], FILLER, i);
     }
@@ -115,7 +113,7 @@ static void small_pieces_share_a_block(void **state)
 
     (void)state;
     for (size_t i = 0; i < PIECES; i++)
-        assert_non_null(metadata_take(&metadata, ALIGNMENT));
+        assert_non_null(metadata_take(&metadata, METADATA_ALIGNMENT));
     assert_int_equal(maps, 1);
     metadata_release(&metadata);
     assert_int_equal(mapped, 0);
@@ -123,7 +121,9 @@ static void small_pieces_share_a_block(void **state)
 
 static void piece_of_any_size_fits(void **state)
 {
-    const size_t sizes[] = {BLOCK - 64, BLOCK - ALIGNMENT, BLOCK, BLOCK + 1, 16 * BLOCK, 1};
+    const size_t sizes[] = {METADATA_BLOCK - 64, METADATA_BLOCK - METADATA_ALIGNMENT,
+                            METADATA_BLOCK,      METADATA_BLOCK + 1,
+                            16 * METADATA_BLOCK, 1};
     struct metadata metadata = {0};
 
     (void)state;
@@ -144,9 +144,9 @@ static void last_byte_of_a_block_is_used(void **state)
 
     (void)state;
     while (maps < 2)
-        assert_non_null(metadata_take(&metadata, ALIGNMENT));
+        assert_non_null(metadata_take(&metadata, METADATA_ALIGNMENT));
     /* All but the record at its start was used for pieces. The last one needed the second block. */
-    assert_int_equal(mapped, 2 * BLOCK);
+    assert_int_equal(mapped, 2 * METADATA_BLOCK);
     metadata_release(&metadata);
     assert_int_equal(mapped, 0);
 }
@@ -163,8 +163,8 @@ static void no_memory_is_null(void **state)
     char *piece = metadata_take(&metadata, 1);
     assert_non_null(piece);
     fault_set(&mmap_fault, ENOMEM, 1);
-    assert_null(metadata_take(&metadata, 2 * BLOCK));
-    assert_ptr_equal(metadata_take(&metadata, 1), piece + ALIGNMENT);
+    assert_null(metadata_take(&metadata, 2 * METADATA_BLOCK));
+    assert_ptr_equal(metadata_take(&metadata, 1), piece + METADATA_ALIGNMENT);
     metadata_release(&metadata);
     assert_int_equal(mapped, 0);
 }
@@ -175,7 +175,7 @@ static void impossible_size_is_null(void **state)
 
     (void)state;
     assert_null(metadata_take(&metadata, SIZE_MAX));
-    assert_null(metadata_take(&metadata, SIZE_MAX - ALIGNMENT));
+    assert_null(metadata_take(&metadata, SIZE_MAX - METADATA_ALIGNMENT));
     assert_null(metadata_take(&metadata, SIZE_MAX / 2));
     assert_int_equal(mapped, 0);
     metadata_release(&metadata);

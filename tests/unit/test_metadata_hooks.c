@@ -25,7 +25,7 @@
 #include "support/faults.h"
 
 #define PAGE       ((size_t)4096)
-#define BLOCK      ((size_t)2 << 20)
+#define BLOCK      METADATA_HOOKS_BLOCK
 #define LINE_SIZE  1024
 #define SOME_ERRNO 1234
 

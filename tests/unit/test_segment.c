@@ -30,7 +30,6 @@
 #define OWNER    (ADDRESS_MAP_FIRST_OWNER + 3u)
 #define SEGMENTS 8
 #define RETRIES  100
-#define RECORDS  ((size_t)64 << 10) /* a block of metadata */
 
 static struct space space;
 static struct fault map_fault;
@@ -317,7 +316,7 @@ static void store_that_cannot_be_mapped_leaves_nothing(void **state)
     assert_non_null(map_addr);
     check_owner(map_addr, map_size, ADDRESS_MAP_NONE);
     /* At most the block of records that the next segment will use. */
-    assert_true(mapped <= RECORDS);
+    assert_true(mapped <= METADATA_BLOCK);
     segment_unmap(&space, segment(1));
 }
 

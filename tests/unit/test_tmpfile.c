@@ -23,15 +23,14 @@
 
 #include "os/directory.h"
 #include "os/tmpfile.h"
+#include "os/tmpfile_internal.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 
-#define KIB        ((size_t)1 << 10)
-#define MIB        ((size_t)1 << 20)
-#define CHUNK      (2 * MIB)
-#define LARGE      (64 * MIB) /* longer ranges are checked against the free space */
-#define NAME_TRIES 16
-#define STORM      50
+#define KIB   ((size_t)1 << 10)
+#define MIB   ((size_t)1 << 20)
+#define CHUNK (2 * MIB)
+#define STORM 50
 
 static struct leftovers before;
 static char dir_path[TEST_DIR_PATH_SIZE];
@@ -350,12 +349,12 @@ static void test_create_tries_other_names(void **state)
 {
     (void)state;
     fault_set(&nameless_fault, EOPNOTSUPP, 1);
-    fault_set(&named_fault, EEXIST, NAME_TRIES - 1);
+    fault_set(&named_fault, EEXIST, TMPFILE_NAME_TRIES - 1);
     check_created(tmpfile_create(dir), 0600);
     fault_set(&nameless_fault, EOPNOTSUPP, 1);
     fault_set(&named_fault, EEXIST, FAULT_ALWAYS);
     check_not_created(-EEXIST);
-    assert_int_equal(named_fault.calls, NAME_TRIES);
+    assert_int_equal(named_fault.calls, TMPFILE_NAME_TRIES);
 }
 
 static void test_create_without_random_numbers(void **state)
@@ -505,7 +504,7 @@ static void test_allocate_fails_at_once(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         fault_set(&fallocate_fault, errors[i], FAULT_ALWAYS);
-        assert_int_equal(tmpfile_allocate(file, 0, LARGE), -errors[i]);
+        assert_int_equal(tmpfile_allocate(file, 0, TMPFILE_LARGE), -errors[i]);
         assert_int_equal(fallocate_fault.calls, 1);
     }
     assert_int_equal(pwrite_fault.calls, 0);
@@ -518,8 +517,8 @@ static void test_allocate_fails_in_the_middle(void **state)
     largest_piece = CHUNK;
     large_error = EIO;
     fallocate_fault = (struct fault){.error = ENOSPC, .skip = 10, .times = FAULT_ALWAYS};
-    assert_int_equal(tmpfile_allocate(file, 0, LARGE), -ENOSPC);
-    assert_in_range(pretended_end, CHUNK, LARGE - CHUNK);
+    assert_int_equal(tmpfile_allocate(file, 0, TMPFILE_LARGE), -ENOSPC);
+    assert_in_range(pretended_end, CHUNK, TMPFILE_LARGE - CHUNK);
 }
 
 static void test_allocate_goes_on_when_interrupted(void **state)
@@ -529,8 +528,8 @@ static void test_allocate_goes_on_when_interrupted(void **state)
         clear_faults();
         fallocate_pretends = true;
         fault_set(&fallocate_fault, EINTR, times);
-        assert_int_equal(tmpfile_allocate(file, 0, LARGE), 0);
-        assert_int_equal(pretended_end, LARGE);
+        assert_int_equal(tmpfile_allocate(file, 0, TMPFILE_LARGE), 0);
+        assert_int_equal(pretended_end, TMPFILE_LARGE);
     }
     assert_int_equal(smallest_piece, 4 * KIB);
 }
@@ -557,12 +556,12 @@ static void test_allocate_is_not_starved_by_a_timer(void **state)
     (void)state;
     fallocate_pretends = true;
     large_error = EINTR;
-    for (largest_piece = 4 * KIB; largest_piece < LARGE; largest_piece *= 4) {
+    for (largest_piece = 4 * KIB; largest_piece < TMPFILE_LARGE; largest_piece *= 4) {
         pretended_end = 0;
         fault_set(&fallocate_fault, 0, 0);
-        assert_int_equal(tmpfile_allocate(file, 0, LARGE), 0);
-        assert_int_equal(pretended_end, LARGE);
-        assert_in_range(fallocate_fault.calls, 1, 3 * LARGE / largest_piece + 30);
+        assert_int_equal(tmpfile_allocate(file, 0, TMPFILE_LARGE), 0);
+        assert_int_equal(pretended_end, TMPFILE_LARGE);
+        assert_in_range(fallocate_fault.calls, 1, 3 * TMPFILE_LARGE / largest_piece + 30);
     }
 }
 
@@ -574,12 +573,12 @@ static void test_allocate_where_large_pieces_are_refused(void **state)
     fallocate_pretends = true;
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         large_error = errors[i];
-        for (largest_piece = CHUNK; largest_piece < LARGE; largest_piece *= 2) {
+        for (largest_piece = CHUNK; largest_piece < TMPFILE_LARGE; largest_piece *= 2) {
             pretended_end = 0;
             fault_set(&fallocate_fault, 0, 0);
-            assert_int_equal(tmpfile_allocate(file, 0, LARGE), 0);
-            assert_int_equal(pretended_end, LARGE);
-            assert_in_range(fallocate_fault.calls, 1, LARGE / CHUNK + 10);
+            assert_int_equal(tmpfile_allocate(file, 0, TMPFILE_LARGE), 0);
+            assert_int_equal(pretended_end, TMPFILE_LARGE);
+            assert_in_range(fallocate_fault.calls, 1, TMPFILE_LARGE / CHUNK + 10);
         }
     }
     assert_int_equal(smallest_piece, CHUNK);
@@ -629,14 +628,14 @@ static void check_free_space(fsblkcnt_t blocks, fsblkcnt_t free, unsigned long b
 
     fake_statvfs = &fs;
     pretended_end = 0;
-    assert_int_equal(tmpfile_allocate(file, 0, LARGE + 1), error);
-    assert_int_equal(pretended_end, error == 0 ? LARGE + 1 : 0);
+    assert_int_equal(tmpfile_allocate(file, 0, TMPFILE_LARGE + 1), error);
+    assert_int_equal(pretended_end, error == 0 ? TMPFILE_LARGE + 1 : 0);
     fake_statvfs = NULL;
 }
 
 static void test_allocate_asks_for_free_space_first(void **state)
 {
-    const fsblkcnt_t enough = LARGE / (4 * KIB) + 1;
+    const fsblkcnt_t enough = TMPFILE_LARGE / (4 * KIB) + 1;
 
     (void)state;
     fallocate_pretends = true;
@@ -649,7 +648,7 @@ static void test_allocate_asks_for_free_space_first(void **state)
 
     fault_set(&fstatvfs_fault, ENOSYS, 1);
     pretended_end = 0;
-    assert_int_equal(tmpfile_allocate(file, 0, LARGE + 1), 0);
+    assert_int_equal(tmpfile_allocate(file, 0, TMPFILE_LARGE + 1), 0);
 }
 
 static void test_allocate_more_than_the_file_system_has(void **state)
@@ -660,7 +659,8 @@ static void test_allocate_more_than_the_file_system_has(void **state)
     assert_int_equal(__real_fstatvfs(file, &fs), 0);
     if (fs.f_blocks == 0)
         skip();
-    assert_int_equal(tmpfile_allocate(file, 0, (fs.f_blocks + 1) * fs.f_frsize + LARGE), -ENOSPC);
+    assert_int_equal(tmpfile_allocate(file, 0, (fs.f_blocks + 1) * fs.f_frsize + TMPFILE_LARGE),
+                     -ENOSPC);
     assert_int_equal(fallocate_fault.calls, 0);
     assert_int_equal(file_space_held(file), 0);
 }
