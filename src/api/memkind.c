@@ -12,6 +12,7 @@
 #include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
 #include "kinds/memkind_arena_fast.h"
+#include "kinds/memkind_default_internal.h"
 #include "kinds/memkind_fixed_internal.h"
 #include "kinds/node_kind.h"
 #include "kinds/pmem_create.h"
@@ -246,6 +247,6 @@ memkind_snapshot memkind_get_snapshot(memkind_t kind)
 
 int memkind_set_bg_threads(bool state)
 {
-    return jemalloc_ctl_set_background_threads(state) == 0 ? MEMKIND_SUCCESS
-                                                           : MEMKIND_ERROR_OPERATION_FAILED;
+    return memkind_default_set_background_threads(state) == 0 ? MEMKIND_SUCCESS
+                                                              : MEMKIND_ERROR_OPERATION_FAILED;
 }

@@ -40,11 +40,16 @@ int memkind_default_destroy(struct memkind *kind)
     return MEMKIND_SUCCESS;
 }
 
-static void start_background_threads(void)
+/* -- Background threads ------------------------------------------------------------------------ */
+
+static unsigned background_limit; /* read once, when the library is loaded */
+
+/* 0, or that of env_uint() where the environment does not ask for background threads. */
+static int read_background_limit(void)
 {
+    unsigned cpus = cpus_usable();
     unsigned limit = 0;
     int err = env_uint("MEMKIND_BACKGROUND_THREAD_LIMIT", 0, INT_MAX, &limit);
-    unsigned cpus = cpus_usable();
 
     if (err == -EINVAL || limit > cpus) {
         log_error("MEMKIND_BACKGROUND_THREAD_LIMIT is not a number from 0 to %u and is ignored",
@@ -52,11 +57,29 @@ static void start_background_threads(void)
         err = -EINVAL;
     }
     /* 0 and invalid values: one for each processor. */
-    if (limit == 0 || err != 0)
-        limit = cpus;
-    if (jemalloc_ctl_limit_background_threads(limit) != 0)
-        log_error("the number of background threads could not be limited to %u", limit);
-    if (err == 0 && jemalloc_ctl_set_background_threads(true) != 0)
+    background_limit = limit == 0 || err != 0 ? cpus : limit;
+    return err;
+}
+
+static void limit_background_threads(void)
+{
+    if (jemalloc_ctl_limit_background_threads(background_limit) != 0)
+        log_error("the number of background threads could not be limited to %u", background_limit);
+}
+
+int memkind_default_set_background_threads(bool on)
+{
+    static pthread_once_t limited = PTHREAD_ONCE_INIT;
+
+    if (on)
+        pthread_once(&limited, limit_background_threads);
+    return jemalloc_ctl_set_background_threads(on);
+}
+
+/* jemalloc takes some 60 pages for its controls, so the limit waits for the first threads. */
+static void start(void)
+{
+    if (read_background_limit() == 0 && memkind_default_set_background_threads(true) != 0)
         log_error("background threads could not be started");
 }
 
@@ -64,7 +87,7 @@ void memkind_default_init_once(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    pthread_once(&once, start_background_threads);
+    pthread_once(&once, start);
 }
 
 /* -- The default heap -------------------------------------------------------------------------- */
