@@ -9,6 +9,7 @@
 
 #include "kinds/kind_class.h"
 #include "kinds/kind_registry.h"
+#include "kinds/node_kind.h"
 #include "os/huge_pages_pool.h"
 #include "os/memory_nodes.h"
 
@@ -54,14 +55,18 @@ static ssize_t memory_of_nodes(struct memkind *kind)
                : unknown(ENODEV);
 }
 
-/* A kind that only prefers its nodes may have any memory. As in memkind, that is unknown. */
+/*
+ * A kind that only prefers its nodes may have any memory. As in memkind, that is unknown, and so is
+ * the capacity of a kind of the program that binds its memory by another operation.
+ */
 static bool is_bound(struct memkind *kind)
 {
     const struct memkind_ops *ops = kind->ops;
     int mode = MPOL_BIND;
 
-    return ops->mbind != NULL && ops->get_mbind_nodemask != NULL && ops->get_mbind_mode != NULL &&
-           ops->get_mbind_mode(kind, &mode) == MEMKIND_SUCCESS && mode != MPOL_PREFERRED;
+    return ops->mbind == node_kind_mbind && ops->get_mbind_nodemask != NULL &&
+           ops->get_mbind_mode != NULL && ops->get_mbind_mode(kind, &mode) == MEMKIND_SUCCESS &&
+           mode != MPOL_PREFERRED;
 }
 
 static ssize_t memory_of_bound(struct memkind *kind)

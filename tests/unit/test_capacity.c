@@ -14,6 +14,7 @@
 #include "kinds/capacity.h"
 #include "kinds/kind_class.h"
 #include "kinds/kind_registry.h"
+#include "kinds/node_kind.h"
 #include "memkind.h"
 #include "memkind/internal/memkind_default.h"
 
@@ -115,6 +116,7 @@ static void kind_has_the_memory_of_the_nodes_that_it_is_bound_to(void **state)
 
     (void)state;
     nodes = 1ul << 1;
+    ops.mbind = node_kind_mbind;
     assert_int_equal(kind_registry_add(&kind, NULL), 0);
     assert_int_equal(capacity_of_kind(&kind), NODE_SIZE * 2);
     ops.get_mbind_mode = memkind_interleave_get_mbind_mode;
@@ -129,12 +131,11 @@ static void kind_that_is_bound_to_no_node_is_an_error(void **state)
     struct memkind_ops ops = MEMKIND_REGULAR_OPS;
 
     (void)state;
+    check_unknown(&ops, EINVAL);
+    ops.mbind = node_kind_mbind;
     ops.get_mbind_mode = memkind_preferred_get_mbind_mode;
     check_unknown(&ops, EINVAL);
-    ops = MEMKIND_REGULAR_OPS;
-    ops.mbind = NULL;
-    check_unknown(&ops, EINVAL);
-    ops = MEMKIND_REGULAR_OPS;
+    ops.get_mbind_mode = memkind_default_get_mbind_mode;
     ops.get_mbind_nodemask = NULL;
     check_unknown(&ops, EINVAL);
 }
