@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether libautohbw.so puts new blocks of the process into high bandwidth memory: autohbw(7). Link
- * with -lautohbw. Both functions are thread-safe and have their effect on all threads.
+ * Turns libautohbw.so on and off: whether new blocks of the process lie in high bandwidth memory;
+ * see autohbw(7). Link with -lautohbw. Both functions are thread-safe and affect all threads.
  */
 #pragma once
 
@@ -10,10 +10,10 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* As at the start of the process. */
+/* The state at the start of the process. */
 void enableAutoHBW(void);
 
-/* New blocks are libc's; those that are in high bandwidth memory stay there. */
+/* New blocks come from libc. Existing blocks in high bandwidth memory stay there. */
 void disableAutoHBW(void);
 
 #pragma GCC visibility pop

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An allocator for containers of the C++ standard library whose memory is an area that the program
- * brings along: a fixed kind of memkind(3). Described in fixedallocator(3). C++11 or later; calls
- * the functions of memkind.h only.
+ * An allocator for containers of the C++ standard library in an area that the program provides: a
+ * fixed kind of memkind(3). Described in fixedallocator(3). C++11 or later; calls only functions of
+ * memkind.h.
  *
- * Every copy of an allocator, whatever its value type, shares the kind that the first one made. The
- * kind is destroyed when the last copy dies; then the area is the program's again.
+ * Every copy of an allocator, whatever its value type, shares the kind that the first one created.
+ * The destruction of the last copy destroys the kind. Then the program may use the area again.
  */
 #pragma once
 
@@ -55,8 +55,8 @@ using fixed_holder = libmemkind::internal::kind_holder<fixed_kind>;
 } // namespace internal
 
 /*
- * The allocator. Copies, also those for other value types, may be used by any number of threads at
- * once; one object may be read by many.
+ * The allocator. Copies, including those for other value types, may be used by any number of
+ * threads at once. Several threads may read one object.
  */
 template <typename T>
 class allocator : public libmemkind::internal::basic_allocator<allocator, T, internal::fixed_holder>
@@ -69,7 +69,7 @@ class allocator : public libmemkind::internal::basic_allocator<allocator, T, int
     using body::operator=;
 
     /*
-     * Makes a fixed kind: as memkind_create_fixed(). Throws std::invalid_argument for
+     * Creates a fixed kind as memkind_create_fixed() does. Throws std::invalid_argument for
      * MEMKIND_ERROR_INVALID, std::runtime_error for other errors, std::bad_alloc without DRAM.
      */
     explicit allocator(void *addr, std::size_t size)

@@ -47,12 +47,12 @@ template <class T> class allocator
         return &x;
     }
 
-    // Throws std::bad_alloc where there is no memory.
+    // Throws std::bad_alloc if there is no memory.
     pointer allocate(size_type n, const void * = 0)
     {
         if (n > max_size())
             throw std::bad_alloc();
-        // For no element, a block nevertheless: hbw_malloc() has none of size 0.
+        // A block of 1 byte for 0 elements, because hbw_malloc(0) returns NULL.
         void *block = hbw_malloc(n != 0 ? n * sizeof(T) : 1);
         if (block == 0)
             throw std::bad_alloc();

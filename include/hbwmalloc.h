@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The interface of memkind 1.14 to memory of high bandwidth, described in hbwmalloc(3): blocks by a
+ * memkind 1.14's interface to memory of high bandwidth, described in hbwmalloc(3): blocks by a
  * policy of the process instead of by kinds.
  */
 #pragma once
@@ -13,12 +13,12 @@ extern "C" {
 
 #pragma GCC visibility push(default)
 
-/* Where blocks lie. */
+/* The policy for new blocks. */
 typedef enum {
     HBW_POLICY_BIND = 1,       /* on the nodes of high bandwidth that are nearest to the thread */
-    HBW_POLICY_PREFERRED = 2,  /* the same, or elsewhere where there is no room; the default */
+    HBW_POLICY_PREFERRED = 2,  /* the same, or elsewhere if there is no room; the default */
     HBW_POLICY_INTERLEAVE = 3, /* on all nodes of high bandwidth in turn, page by page */
-    HBW_POLICY_BIND_ALL = 4,   /* on any of them; the kernel takes the nearest at the first touch */
+    HBW_POLICY_BIND_ALL = 4, /* on any of them; the kernel chooses the nearest at the first touch */
 } hbw_policy_t;
 
 typedef enum {
@@ -29,22 +29,22 @@ typedef enum {
     HBW_PAGESIZE_MAX_VALUE
 } hbw_pagesize_t;
 
-/* For hbw_verify_memory_region(). */
+/* Flags of hbw_verify_memory_region(). */
 enum {
-    HBW_TOUCH_PAGES = (1 << 0), /* have all pages first */
+    HBW_TOUCH_PAGES = (1 << 0), /* allocate missing pages first */
 };
 
-/* Can be set once, before the first block is asked for. 0, EPERM, or EINVAL. */
+/* The policy can be set once, before the first block is requested. 0, EPERM, or EINVAL. */
 hbw_policy_t hbw_get_policy(void);
 int hbw_set_policy(hbw_policy_t mode);
 
-/* 0, or ENODEV where there is no memory of high bandwidth. */
+/* 0, or ENODEV: there is no memory of high bandwidth. */
 int hbw_check_available(void);
 
-/* 0 where all pages are on nodes of high bandwidth; -1 where one is not; EINVAL or EFAULT. */
+/* 0: all pages are on nodes of high bandwidth. -1: a page is not. EINVAL or EFAULT. */
 int hbw_verify_memory_region(void *addr, size_t size, int flags);
 
-/* As the functions of malloc(3), for no size too: then NULL. */
+/* As the functions of malloc(3). A size of 0 results in NULL. */
 void *hbw_malloc(size_t size);
 void *hbw_calloc(size_t num, size_t size);
 int hbw_posix_memalign(void **memptr, size_t alignment, size_t size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An allocator for containers of the C++ standard library whose memory is one of the library's
- * kinds; described in memkindallocator(3). C++11 or later; calls the functions of memkind.h only.
+ * An allocator for containers of the C++ standard library in one of the library's kinds, described
+ * in memkindallocator(3). C++11 or later; calls only functions of memkind.h.
  */
 #pragma once
 
@@ -57,7 +57,7 @@ inline namespace plain
 namespace internal
 {
 
-/* Throws std::runtime_error for a number that is no kind. */
+/* Throws std::runtime_error for an invalid value. */
 inline memkind_t kind_of(kinds kind)
 {
     switch (kind) {
@@ -125,7 +125,7 @@ class allocator : public libmemkind::internal::basic_allocator<allocator, T,
     using body::body;
     using body::operator=;
 
-    /* Throws std::runtime_error for a number that is no kind. */
+    /* Throws std::runtime_error for an invalid value. */
     explicit allocator(libmemkind::kinds kind) : body(handle(internal::kind_of(kind)))
     {
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What memkind.h keeps for old programs only. Included by memkind.h; see memkind(3). */
+/* Declarations that memkind.h keeps for old programs. Included by memkind.h; see memkind(3). */
 #pragma once
 
 #include "memkind.h"
@@ -18,7 +18,7 @@ extern "C" {
 #    endif
 #endif
 
-/* Partitions of the kinds that memkind 1.14 knows from the start. */
+/* Partitions of the kinds of memkind 1.14. */
 enum memkind_base_partition {
     MEMKIND_PARTITION_DEFAULT = 0,
     MEMKIND_PARTITION_HBW = 1,
@@ -49,14 +49,14 @@ enum memkind_base_partition {
     MEMKIND_NUM_BASE_KIND
 };
 
-/* Huge pages of 1 GiB, of which each block has its own. */
+/* Kinds of huge pages of 1 GiB. Each block has pages of its own. */
 extern memkind_t MEMKIND_GBTLB;
 extern memkind_t MEMKIND_HBW_GBTLB;
 extern memkind_t MEMKIND_HBW_PREFERRED_GBTLB;
 
 /*
- * The kind in slot `partition`, stored in *kind. MEMKIND_ERROR_UNAVAILABLE where the slot is empty,
- * MEMKIND_ERROR_INVALID where there is no such slot or kind is NULL. Thread-safe.
+ * Stores the kind in slot `partition` in *kind. MEMKIND_ERROR_UNAVAILABLE: the slot is empty.
+ * MEMKIND_ERROR_INVALID: no such slot, or kind is NULL. Thread-safe.
  */
 int MEMKIND_DEPRECATED(memkind_get_kind_by_partition(int partition, memkind_t *kind));
 

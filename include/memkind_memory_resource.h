@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Containers of the C++ standard library in any kind of memkind(3), which the program makes and
- * destroys itself: an allocator, and, from C++17 on, a std::pmr::memory_resource. memkind 1.14 does
- * not have this header. Described in memkindallocator(3).
+ * Containers of the C++ standard library in any kind of memkind(3), which the program creates and
+ * destroys: an allocator, and, from C++17 on, a std::pmr::memory_resource. memkind 1.14 does not
+ * have this header. Described in memkindallocator(3).
  */
 #pragma once
 
@@ -20,7 +20,7 @@ namespace libmemkind
 {
 
 /*
- * An allocator that borrows a kind: the kind lives as long as anything that was allocated from it.
+ * An allocator that borrows a kind: the kind must outlive everything that was allocated from it.
  * Allocators of one kind compare equal, whatever their value types.
  */
 template <typename T>
@@ -33,7 +33,7 @@ class kind_allocator : public internal::basic_allocator<kind_allocator, T, inter
     using body::operator=;
     using body::kind;
 
-    /* borrowed is not NULL. */
+    /* borrowed must not be NULL. */
     explicit kind_allocator(memkind_t borrowed) noexcept : body(internal::borrowed_kind(borrowed))
     {
     }
@@ -41,13 +41,13 @@ class kind_allocator : public internal::basic_allocator<kind_allocator, T, inter
 
 #ifdef LIBMEMKIND_HAS_MEMORY_RESOURCE
 /*
- * A memory resource that borrows a kind, which outlives it. Resources of one kind are equal. 0
- * bytes are a block of the least size, as the standard wants.
+ * A memory resource that borrows a kind, which must outlive it. Resources of one kind are equal. 0
+ * bytes result in a block of the smallest size, as the standard requires.
  */
 class memory_resource : public std::pmr::memory_resource
 {
   public:
-    /* kind is not NULL. */
+    /* kind must not be NULL. */
     explicit memory_resource(memkind_t kind) noexcept : kind_(kind)
     {
     }
@@ -63,7 +63,7 @@ class memory_resource : public std::pmr::memory_resource
   private:
     void *do_allocate(std::size_t bytes, std::size_t alignment) override
     {
-        /* Blocks are aligned to their size, up to what the greatest fundamental type needs. */
+        /* Blocks are aligned to their size, up to the largest fundamental alignment. */
         return internal::allocate_block(kind_, bytes < alignment ? alignment : bytes, alignment);
     }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An allocator for containers of the C++ standard library whose memory is a PMEM kind of
- * memkind(3); described in pmemallocator(3). C++11 or later; calls the functions of memkind.h only.
+ * An allocator for containers of the C++ standard library in a PMEM kind of memkind(3), described
+ * in pmemallocator(3). C++11 or later; calls only functions of memkind.h.
  *
- * Every copy of an allocator, whatever its value type, shares the kind that the first one made. The
- * kind is destroyed when the last copy dies. Containers copy their allocator all the time, so the
- * count of copies is spread over many cache lines: see internal::shared_by_stripes.
+ * Every copy of an allocator, whatever its value type, shares the kind that the first one created.
+ * The destruction of the last copy destroys the kind. Containers copy their allocator very often,
+ * so the count of copies is spread over many cache lines: see internal::shared_by_stripes.
  */
 #pragma once
 
@@ -71,8 +71,8 @@ using pmem_holder = libmemkind::internal::kind_holder<pmem_kind>;
 } // namespace internal
 
 /*
- * The allocator. Copies, also those for other value types, may be used by any number of threads at
- * once; one object may be read by many.
+ * The allocator. Copies, including those for other value types, may be used by any number of
+ * threads at once. Several threads may read one object.
  */
 template <typename T>
 class allocator : public libmemkind::internal::basic_allocator<allocator, T, internal::pmem_holder>
@@ -85,8 +85,8 @@ class allocator : public libmemkind::internal::basic_allocator<allocator, T, int
     using body::operator=;
 
     /*
-     * Makes a PMEM kind: as memkind_create_pmem_with_config(). Throws std::invalid_argument for
-     * MEMKIND_ERROR_INVALID, std::runtime_error for other errors, std::bad_alloc without DRAM.
+     * Creates a PMEM kind as memkind_create_pmem_with_config() does. Throws std::invalid_argument
+     * for MEMKIND_ERROR_INVALID, std::runtime_error for other errors, std::bad_alloc without DRAM.
      */
     explicit allocator(const char *dir, std::size_t max_size,
                        allocation_policy policy = allocation_policy::DEFAULT)

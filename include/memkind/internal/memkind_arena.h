@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations of kinds that allocate from jemalloc arenas of their own, as in memkind_arena(3). */
+/* Operations of kinds with jemalloc arenas of their own: memkind_arena(3). */
 #pragma once
 
 #include <stdint.h>
@@ -14,18 +14,18 @@ extern "C" {
 
 typedef struct extent_hooks_s extent_hooks_t;
 
-/* memkind_default_create(), then memkind_arena_create_map() with no hooks. */
+/* Calls memkind_default_create(), then memkind_arena_create_map() without hooks. */
 int memkind_arena_create(struct memkind *kind, struct memkind_ops *ops, const char *name);
 
 /*
- * Gives the kind its first arena and room for more, made when threads need them: one for all
- * threads where get_arena is memkind_bijective_get_arena(), else up to
- * memkind_set_arena_map_len()'s number. Memory comes from hooks, which must outlive the kind, or,
- * where hooks is NULL, from mmap(2) with the kind's get_mmap_flags, mbind and madvise operations.
+ * Creates the kind's first arena. More are created when threads need them, up to the number of
+ * memkind_set_arena_map_len(); a kind with memkind_bijective_get_arena() has one. Memory comes from
+ * hooks, which must outlive the kind, or, if hooks is NULL, from mmap(2) with the kind's
+ * get_mmap_flags, mbind and madvise operations.
  */
 int memkind_arena_create_map(struct memkind *kind, extent_hooks_t *hooks);
 
-/* Destroys the kind's arenas with all their memory, then does memkind_default_destroy(). */
+/* Destroys the kind's arenas with all their memory, then calls memkind_default_destroy(). */
 int memkind_arena_destroy(struct memkind *kind);
 
 /* As the functions of memkind(3). */
@@ -39,7 +39,7 @@ void *memkind_arena_defrag_reallocate(struct memkind *kind, void *ptr);
 int memkind_arena_update_memory_usage_policy(struct memkind *kind, memkind_mem_usage_policy policy);
 int memkind_arena_get_stat(memkind_t kind, memkind_stat_type stat, size_t *value);
 
-/* The same for a block whose kind is not known. */
+/* The same for a block of an unknown kind. */
 void *memkind_arena_realloc_with_kind_detect(void *ptr, size_t size);
 void memkind_arena_free_with_kind_detect(void *ptr);
 struct memkind *memkind_arena_detect_kind(void *ptr);
@@ -55,51 +55,51 @@ int memkind_set_arena_map_len(struct memkind *kind);
 /* -- For interfaces of other allocators, on a kind: not in memkind 1.14 ------------------------ */
 
 /*
- * As memkind_arena_malloc() and memkind_arena_free(), but past what threads keep in caches: a block
- * comes from a slab that is partly used, if there is one, and goes back to its slab at once. Memory
- * that is scattered over many slabs becomes less by moving blocks so. Slower than those.
+ * As memkind_arena_malloc() and memkind_arena_free(), but bypass the threads' caches: a block comes
+ * from a partly used slab, if there is one, and goes back to its slab at once. Moving scattered
+ * blocks in this way reduces the memory that they hold. Slower than the cached functions.
  */
 void *memkind_arena_malloc_uncached(struct memkind *kind, size_t size);
 void memkind_arena_free_uncached(struct memkind *kind, void *ptr);
 
 /*
- * The fast ways alone, for a library that stands in for malloc(3) and has to do more where they
- * fail: a block that the calling thread keeps for the kind, or what otherwise(kind, size) returns;
- * and a block of any kind, for the calling thread to keep, or else otherwise(ptr). Any ptr is
- * allowed, of this library or not.
+ * The fast paths alone, for a library that replaces malloc(3) and must do more if they fail.
+ * Allocation takes a block from the calling thread's cache, or returns otherwise(kind, size). Free
+ * puts a block of any kind into the calling thread's cache, or calls otherwise(ptr). ptr may be any
+ * address.
  */
 void *memkind_arena_malloc_or(struct memkind *kind, size_t size,
                               void *(*otherwise)(struct memkind *kind, size_t size));
 void memkind_arena_free_or(void *ptr, void (*otherwise)(void *ptr));
 
-/* How a slab, in which blocks of one size lie, is used, and all slabs of that size in its arena. */
+/* The use of a slab, whose blocks have one size, and of all slabs of that size in its arena. */
 struct memkind_arena_slab {
-    void *being_filled; /* the slab that new blocks come from; NULL where there is none */
-    size_t free;        /* blocks of the slab that are neither in use nor kept by threads, */
+    void *being_filled; /* the slab from which new blocks come; NULL: none */
+    size_t free;        /* blocks of the slab that are neither in use nor cached by threads, */
     size_t blocks;      /* of so many; 1 for a large block */
     size_t size;        /* in bytes */
     size_t all_free, all_blocks;
 };
 
 /*
- * Of the slab that the block at ptr is in. MEMKIND_ERROR_INVALID where that is no block of the
- * kind; all is 0 then.
+ * Describes the slab of the block at ptr. MEMKIND_ERROR_INVALID: not a block of the kind, and all
+ * fields are 0.
  */
 int memkind_arena_get_slab(struct memkind *kind, const void *ptr, struct memkind_arena_slab *slab);
 
 /*
- * A number of jemalloc(3) by its name, "arenas.bin.3.size". In a name with an arena,
- * "stats.arenas.0.bins.3.curslabs", that stands for all of the kind's: the number is their sum, as
- * of the last memkind_update_cached_stats(). *size is how many bytes its type has in jemalloc.
- * MEMKIND_ERROR_INVALID where there is no number of that name.
+ * Stores jemalloc(3)'s number of that name, such as "arenas.bin.3.size". In a name with an arena,
+ * such as "stats.arenas.0.bins.3.curslabs", the arena stands for all of the kind's: the number is
+ * their sum, as of the last memkind_update_cached_stats(). *size is the size of jemalloc's type.
+ * MEMKIND_ERROR_INVALID: no such number.
  */
 int memkind_arena_get_number(struct memkind *kind, const char *name, uint64_t *value, size_t *size);
 
 /*
- * The caller has other memory for what the kind has no room for. Then a request that finds no room
- * looks for what is unused everywhere, as in the caches of other threads, only if that was not done
- * in the last milliseconds; else it is refused at once. MEMKIND_ERROR_RUNTIME where the kind has no
- * arena.
+ * Tells the kind whether the caller allocates elsewhere when the kind has no room. If so, a request
+ * without room searches the unused memory of other threads and arenas only if no such search was
+ * done in the last milliseconds, and otherwise fails at once. MEMKIND_ERROR_RUNTIME: the kind has
+ * no arena.
  */
 int memkind_arena_set_fallback(struct memkind *kind, bool has_fallback);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The body of the allocators of pmem_allocator.h, fixed_allocator.h, memkind_allocator.h and
+ * The body of the allocators in pmem_allocator.h, fixed_allocator.h, memkind_allocator.h and
  * memkind_memory_resource.h. Not an interface for programs. C++11 or later.
  */
 #pragma once
@@ -18,7 +18,7 @@ namespace libmemkind
 namespace internal
 {
 
-/* A block of the kind. Throws std::bad_alloc. */
+/* Returns a block of the kind. Throws std::bad_alloc. */
 inline void *allocate_block(memkind_t kind, std::size_t bytes, std::size_t alignment)
 {
     void *block = nullptr;
@@ -32,7 +32,7 @@ inline void *allocate_block(memkind_t kind, std::size_t bytes, std::size_t align
     return block;
 }
 
-/* The handle of an allocator whose kind lives at least as long as its blocks. */
+/* The handle of an allocator whose kind outlives its blocks. */
 class borrowed_kind
 {
   public:
@@ -50,12 +50,12 @@ class borrowed_kind
 };
 
 /*
- * All of the class template Allocator but its constructors. Satisfies the standard's
- * Cpp17Allocator. A Handle is copied and swapped without exceptions, and its get() returns the
- * kind. Allocators of one kind compare equal, whatever their value types.
+ * The class template Allocator without its constructors. Satisfies the standard's Cpp17Allocator. A
+ * Handle is copied and swapped without exceptions, and its get() returns the kind. Allocators of
+ * one kind compare equal, whatever their value types.
  *
- * Different allocators may be used by any number of threads at once, and one may be read by many,
- * where Handle allows it.
+ * Different allocators may be used by any number of threads at once. Several threads may read one
+ * allocator, if Handle allows this.
  */
 template <template <typename> class Allocator, typename T, class Handle> class basic_allocator
 {
@@ -68,7 +68,7 @@ template <template <typename> class Allocator, typename T, class Handle> class b
     using size_type = std::size_t;
     using difference_type = std::ptrdiff_t;
 
-    /* Elements stay in the kind that their container was made with; a swap takes the kind along. */
+    /* Elements stay in their container's kind, except that a swap swaps the kinds. */
     using propagate_on_container_copy_assignment = std::false_type;
     using propagate_on_container_move_assignment = std::false_type;
     using propagate_on_container_swap = std::true_type;
@@ -96,8 +96,8 @@ template <template <typename> class Allocator, typename T, class Handle> class b
     }
 
     /*
-     * Returns memory for n objects, aligned for them. Throws std::bad_alloc where there is no space
-     * or n is 0, std::bad_array_new_length where no address space could hold them.
+     * Returns memory for n objects, aligned for them. Throws std::bad_alloc if there is no space or
+     * n is 0, std::bad_array_new_length if no address space could hold the objects.
      */
     T *allocate(std::size_t n) const
     {
@@ -147,7 +147,7 @@ template <template <typename> class Allocator, typename T, class Handle> class b
     Handle handle_;
 };
 
-/* Returns true where memory from one allocator can be freed by the other. */
+/* Returns whether memory of one allocator can be freed by the other. */
 template <template <typename> class A, typename U, typename V, class H>
 bool operator==(const basic_allocator<A, U, H> &left,
                 const basic_allocator<A, V, H> &right) noexcept

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A kind that lives as long as any of its holders: for the allocators of pmem_allocator.h and
+ * A kind that lives as long as any of its holders, for the allocators of pmem_allocator.h and
  * fixed_allocator.h. Not an interface for programs. C++11 or later.
  */
 #pragma once
@@ -29,7 +29,7 @@ namespace libmemkind
 namespace internal
 {
 
-/* Throws std::invalid_argument for MEMKIND_ERROR_INVALID, else std::runtime_error. */
+/* Throws std::invalid_argument for MEMKIND_ERROR_INVALID, otherwise std::runtime_error. */
 [[noreturn]] inline void fail_to_create(const char *allocator, int error)
 {
     char reason[MEMKIND_ERROR_MESSAGE_SIZE];
@@ -133,7 +133,7 @@ template <class Resource, std::size_t STRIPES> class shared_by_stripes
     static constexpr std::uintptr_t HOLDER = 2;  /* each holder in a stripe's state */
 
   public:
-    /* What a holder has: a stripe, where it is counted. */
+    /* The state of a holder: the stripe in which it is counted. */
     class stripe
     {
       public:
@@ -142,7 +142,7 @@ template <class Resource, std::size_t STRIPES> class shared_by_stripes
             return owner_->resource_;
         }
 
-        /* Counts one more holder beside the one that has `held`: what the new one has. */
+        /* Counts one more holder beside the one with `held`. Returns the new holder's stripe. */
         static stripe *acquire(stripe *held) noexcept
         {
             stripe *own = &held->owner_->stripes_[thread_number() % STRIPES];
@@ -162,7 +162,7 @@ template <class Resource, std::size_t STRIPES> class shared_by_stripes
             }
         }
 
-        /* Counts one holder less, the one that has `held`. */
+        /* Removes the holder with `held` from the count. */
         static void release(stripe *held) noexcept
         {
             std::uintptr_t before;
@@ -186,7 +186,7 @@ template <class Resource, std::size_t STRIPES> class shared_by_stripes
         char apart_too_[CACHE_LINE - sizeof(void *)];
     };
 
-    /* Makes the resource from the arguments: what its first holder has. */
+    /* Creates the resource from the arguments. Returns the first holder's stripe. */
     template <class... Args> static stripe *make(Args &&...args)
     {
         shared_by_stripes *shared = new shared_by_stripes(std::forward<Args>(args)...);
@@ -209,7 +209,7 @@ template <class Resource, std::size_t STRIPES> class shared_by_stripes
 
     ~shared_by_stripes() = default;
 
-    /* Counts the first holder in `own`, unless that is no longer watched and empty. */
+    /* Counts the first holder in `own`. False: `own` is no longer watched and empty. */
     __attribute__((noinline)) bool join(stripe *held, stripe *own) noexcept
     {
         std::uintptr_t expected = WATCHED;
@@ -223,7 +223,10 @@ template <class Resource, std::size_t STRIPES> class shared_by_stripes
         return false;
     }
 
-    /* Finds a stripe to watch instead of one that has lost its last holder, whose unit it drops. */
+    /*
+     * Finds a stripe to watch instead of the one that has lost its last holder, and drops that
+     * one's unit.
+     */
     __attribute__((noinline)) void leave() noexcept
     {
         for (stripe &each : stripes_) {
@@ -234,7 +237,7 @@ template <class Resource, std::size_t STRIPES> class shared_by_stripes
             delete this;
     }
 
-    /* Makes a stripe a watched one; whether it has holders. */
+    /* Makes a stripe watched. Returns whether it has holders. */
     bool watch(stripe &candidate) noexcept
     {
         if (candidate.state_.load() == WATCHED)
@@ -245,15 +248,16 @@ template <class Resource, std::size_t STRIPES> class shared_by_stripes
         return before >= HOLDER;
     }
 
-    const Resource resource_; /* read by all threads, so not beside the first stripe */
+    const Resource
+        resource_; /* read by all threads, so on another cache line than the first stripe */
     char apart_[CACHE_LINE];
     stripe stripes_[STRIPES];
     std::atomic<std::size_t> units_{1};
 };
 
 /*
- * One holder of a Kind, which lives as long as any of them. A copy shares the kind, and so does the
- * source of a move: the standard wants it unchanged.
+ * One holder of a Kind, which lives as long as any of them. A copy shares the kind, and so does a
+ * moved-from object, which the standard requires to be unchanged.
  */
 template <class Kind> class kind_holder
 {
@@ -293,7 +297,7 @@ template <class Kind> class kind_holder
     }
 
   private:
-    /* With one thread on each, enough for the largest machines that have PMEM or CXL memory. */
+    /* With a thread on each, enough for the largest machines with PMEM or CXL memory. */
     static constexpr std::size_t STRIPES = 128;
 
     using shared = shared_by_stripes<Kind, STRIPES>;

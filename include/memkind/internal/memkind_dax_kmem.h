@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Operations of kinds in the memory of DAX devices in system-ram mode, as in memkind_dax_kmem(3).
- */
+/* Operations of kinds in the memory of DAX devices in system-ram mode: memkind_dax_kmem(3). */
 #pragma once
 
 #include "memkind/internal/memkind_private.h"
@@ -13,9 +11,9 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /*
- * The nodes of such memory: those that MEMKIND_DAX_KMEM_NODES lists, or else those of devices in
- * system-ram mode. MEMKIND_ERROR_UNAVAILABLE where there are none, MEMKIND_ERROR_ENVIRON where the
- * list is wrong, MEMKIND_ERROR_INVALID where nodemask is NULL or a node is not below maxnode.
+ * Stores the nodes of such memory: those that MEMKIND_DAX_KMEM_NODES lists, or those of devices in
+ * system-ram mode. MEMKIND_ERROR_UNAVAILABLE: there are none. MEMKIND_ERROR_ENVIRON: the list is
+ * invalid. MEMKIND_ERROR_INVALID: nodemask is NULL, or a node is not below maxnode.
  */
 int memkind_dax_kmem_all_get_mbind_nodemask(struct memkind *kind, unsigned long *nodemask,
                                             unsigned long maxnode);

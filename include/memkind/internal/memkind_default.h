@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations of the default heap, and pieces for other kinds, as in memkind_default(3). */
+/* Operations of the default heap, and operations for other kinds: memkind_default(3). */
 #pragma once
 
 #include "memkind/internal/memkind_private.h"
@@ -10,12 +10,14 @@ extern "C" {
 
 #pragma GCC visibility push(default)
 
-/* Start and end of every kind's life: ops and name (cut to 63 bytes), zero allocations not allowed.
+/*
+ * Start and end of every kind's life. create sets ops and the name (truncated to 63 bytes), and
+ * disallows requests of size 0.
  */
 int memkind_default_create(struct memkind *kind, struct memkind_ops *ops, const char *name);
 int memkind_default_destroy(struct memkind *kind);
 
-/* The default heap. As the functions of memkind(3); free takes any block of this library. */
+/* The default heap. As the functions of memkind(3); free accepts any block of this library. */
 void *memkind_default_malloc(struct memkind *kind, size_t size);
 void *memkind_default_calloc(struct memkind *kind, size_t num, size_t size);
 int memkind_default_posix_memalign(struct memkind *kind, void **memptr, size_t alignment,
@@ -39,21 +41,24 @@ int memkind_default_get_mbind_mode(struct memkind *kind, int *mode);
 int memkind_preferred_get_mbind_mode(struct memkind *kind, int *mode);
 int memkind_interleave_get_mbind_mode(struct memkind *kind, int *mode);
 
-/* All nodes that the process may use. */
+/* Stores all nodes that the process may use. */
 int memkind_default_get_mbind_nodemask(struct memkind *kind, unsigned long *nodemask,
                                        unsigned long maxnode);
 
-/* The nodes that have processors. */
+/* Stores the nodes that have processors. */
 int memkind_regular_all_get_mbind_nodemask(struct memkind *kind, unsigned long *nodemask,
                                            unsigned long maxnode);
 
 /* madvise(2) with MADV_NOHUGEPAGE. MEMKIND_ERROR_OPERATION_FAILED with errno. */
 int memkind_nohugepage_madvise(struct memkind *kind, void *addr, size_t size);
 
-/* 0, or EINVAL where the alignment is not a power of two or is less than sizeof(void *). */
+/* Returns 0, or EINVAL: the alignment is not a power of two, or is less than sizeof(void *). */
 int memkind_posix_check_alignment(struct memkind *kind, size_t alignment);
 
-/* Readies the library. Done by every function that needs it; calling it again does nothing. */
+/*
+ * Initializes the library, and starts background threads if MEMKIND_BACKGROUND_THREAD_LIMIT is set.
+ * Every function that needs this calls it. Further calls have no effect.
+ */
 void memkind_default_init_once(void);
 
 extern struct memkind_ops MEMKIND_DEFAULT_OPS;

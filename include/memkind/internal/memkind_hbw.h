@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations of kinds in memory of high bandwidth, as in memkind_hbw(3). */
+/* Operations of kinds in memory of high bandwidth: memkind_hbw(3). */
 #pragma once
 
 #include "memkind/internal/memkind_private.h"
@@ -11,19 +11,19 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /*
- * Whether there are nodes of high bandwidth, and huge pages on those that are nearest.
+ * Check for nodes of high bandwidth, and for huge pages on the nearest ones.
  * MEMKIND_ERROR_MEMTYPE_NOT_AVAILABLE, MEMKIND_ERROR_ENVIRON, MEMKIND_ERROR_HUGETLB.
  */
 int memkind_hbw_check_available(struct memkind *kind);
 int memkind_hbw_hugetlb_check_available(struct memkind *kind);
 
-/* The nodes that are nearest to the calling thread's processor, and all of them. */
+/* Store the nodes that are nearest to the calling thread's processor, and all of them. */
 int memkind_hbw_get_mbind_nodemask(struct memkind *kind, unsigned long *nodemask,
                                    unsigned long maxnode);
 int memkind_hbw_all_get_mbind_nodemask(struct memkind *kind, unsigned long *nodemask,
                                        unsigned long maxnode);
 
-/* Make the library's kinds ready. They are made ready when they are first used, at the latest. */
+/* Initialize the library's kinds, as their first use does. */
 void memkind_hbw_init_once(void);
 void memkind_hbw_all_init_once(void);
 void memkind_hbw_hugetlb_init_once(void);

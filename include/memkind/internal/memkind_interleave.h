@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations of the kind whose pages are spread over all nodes, as in memkind_interleave(3). */
+/* Operations of the kind whose pages are spread over all nodes: memkind_interleave(3). */
 #pragma once
 
 #include "memkind/internal/memkind_private.h"
@@ -10,7 +10,7 @@ extern "C" {
 
 #pragma GCC visibility push(default)
 
-/* Readies MEMKIND_INTERLEAVE, as its first allocation does; calling it again does nothing. */
+/* Initializes MEMKIND_INTERLEAVE, as its first allocation does. Further calls have no effect. */
 void memkind_interleave_init_once(void);
 
 extern struct memkind_ops MEMKIND_INTERLEAVE_OPS;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The layout of a kind and of its operations, for code that builds kinds of its own out of the
+ * The layout of a kind and of its operations, for programs that build their own kinds from the
  * operations of memkind_arena(3), memkind_default(3) and memkind_pmem(3).
  *
- * The layout is memkind 1.14's; members that it does not have stand at the end. A struct memkind
- * that is not made by memkind_create_*() must be zeroed before its create operation is called.
+ * The layout is memkind 1.14's, with additional members at the end. A struct memkind that is not
+ * created by memkind_create_*() must be zeroed before its create operation is called.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 enum {
-    MEMKIND_NAME_LENGTH_PRIV = 64 /* bytes of a kind's name, with its terminator */
+    MEMKIND_NAME_LENGTH_PRIV = 64 /* size of a kind's name, with its terminator */
 };
 
 struct memkind_ops {
@@ -55,11 +55,11 @@ struct memkind {
     pthread_once_t init_once;
     unsigned int arena_map_len;  /* entries of arena_map; a power of two */
     unsigned int *arena_map;     /* jemalloc arena of each entry */
-    pthread_key_t arena_key;     /* not used */
-    void *priv;                  /* what the kind's own operations keep */
+    pthread_key_t arena_key;     /* unused */
+    void *priv;                  /* state of the kind's own operations */
     unsigned int arena_map_mask; /* arena_map_len - 1 */
     unsigned int arena_zero;     /* the first arena of the kind */
-    struct heap *heap;           /* NULL for a kind without arenas of its own */
+    struct heap *heap;           /* NULL: the kind has no arenas of its own */
     bool allow_zero_allocs;
 };
 
@@ -68,7 +68,7 @@ struct memkind_config {
     size_t pmem_size;
     memkind_mem_usage_policy policy;
     bool prefault; /* this and what follows: additions of this library */
-    bool has_fork; /* otherwise the environment says it */
+    bool has_fork; /* false: the environment decides */
     memkind_fork_mode fork;
 };
 
