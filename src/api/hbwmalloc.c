@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The functions of hbwmalloc(3): blocks of the kind that the process's policy says. */
+/* The functions of hbwmalloc(3): blocks of the kind of the process's policy. */
 #include "hbwmalloc.h"
 
 #include <errno.h>
@@ -75,7 +75,7 @@ int hbw_check_available(void)
 
 /* -- Kinds ------------------------------------------------------------------------------------- */
 
-/* Of a policy that only prefers such memory: found once, and the same for all blocks. */
+/* The kind of a policy that prefers such memory: chosen once, the same for all blocks. */
 static memkind_t preferred;
 
 static void find_preferred(void)
@@ -126,7 +126,7 @@ static memkind_t gigantic_kind(void)
     }
 }
 
-/* The kind with pages of this size; NULL where the policy has none, or there is no such size. */
+/* Returns the kind with pages of this size; NULL: the policy has none, or the size is invalid. */
 static memkind_t kind_with(hbw_pagesize_t pagesize, size_t size)
 {
     switch (pagesize) {
@@ -186,7 +186,7 @@ size_t hbw_malloc_usable_size(void *ptr)
 /* -- Verifying --------------------------------------------------------------------------------- */
 
 /*
- * Whether the nodes of all pages from `page` on, at most PAGES_AT_ONCE, are in the set: 0, -1,
+ * Checks that the nodes of all pages from `page` on, at most PAGES_AT_ONCE, are in the set: 0, -1,
  * EFAULT.
  */
 static int verify_pages(uintptr_t page, size_t count, size_t page_size, const struct node_set *set)
@@ -195,11 +195,11 @@ static int verify_pages(uintptr_t page, size_t count, size_t page_size, const st
     int nodes[PAGES_AT_ONCE];
 
     for (size_t i = 0; i < count; i++) {
-        /* Addresses in a range that the caller named. NOLINTNEXTLINE(performance-no-int-to-ptr) */
+        /* Addresses in a range of the caller. NOLINTNEXTLINE(performance-no-int-to-ptr) */
         pages[i] = (void *)(page + i * page_size);
         nodes[i] = UNKNOWN_NODE;
     }
-    /* Without nodes to move to, this tells where pages are. */
+    /* Without target nodes, the call returns where the pages are. */
     if (syscall(SYS_move_pages, 0, count, pages, NULL, nodes, 0) < 0)
         return EFAULT;
     for (size_t i = 0; i < count; i++)
@@ -209,9 +209,9 @@ static int verify_pages(uintptr_t page, size_t count, size_t page_size, const st
 }
 
 /*
- * Has pages as a write would, without changing what another thread writes. The kernel says where
- * that cannot be; before Linux 5.14, and where a container's filter forbids the call, it is a
- * signal.
+ * Allocates pages as a write would, without changing what another thread writes. The kernel reports
+ * addresses where that is not possible. Before Linux 5.14, and if a filter of system calls forbids
+ * the call, such an address raises a signal.
  */
 static int touch(uintptr_t page, size_t count, size_t page_size)
 {

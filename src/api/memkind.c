@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The functions of memkind(3): arguments are checked, and the kind's operations called. */
+/* The functions of memkind(3): they check arguments and call the kind's operations. */
 #include "memkind.h"
 
 #include <errno.h>
@@ -131,7 +131,7 @@ void memkind_set_allow_zero_allocs(memkind_t kind, bool allow_zero_allocs)
 
 /* -- Heap -------------------------------------------------------------------------------------- */
 
-/* NULL where the kind is missing and cannot be found from ptr. */
+/* Returns the kind, or the kind of ptr. NULL: neither is known. */
 static inline struct memkind *kind_or_found(struct memkind *kind, const void *ptr)
 {
     if (__builtin_expect(kind != NULL, 1))

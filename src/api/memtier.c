@@ -23,7 +23,7 @@
 
 /* -- Builders ---------------------------------------------------------------------------------- */
 
-/* What is 0 or -errno inside is 0 or -1 with errno for the program. */
+/* Converts 0 or -errno to 0 or -1 with errno. */
 static int answer(int err)
 {
     if (err == 0)
@@ -68,7 +68,7 @@ void memtier_delete_memtier_memory(struct memtier_memory *memory)
 
 /* -- One kind ---------------------------------------------------------------------------------- */
 
-/* The usable size of a block that is not NULL. */
+/* Returns the usable size of a block that is not NULL. */
 static size_t usable_size(struct memkind *kind, void *ptr)
 {
     unsigned size_class = page_map_get(ptr);
@@ -77,7 +77,7 @@ static size_t usable_size(struct memkind *kind, void *ptr)
                                    : kind->ops->malloc_usable_size(kind, ptr);
 }
 
-/* A block of a part counts as one of the kind that programs name. */
+/* Counts a block of a part for the kind that programs name. */
 static void count(struct memkind *kind, long bytes)
 {
     tier_counts_add(kind_registry_whole(kind)->partition, bytes);
@@ -100,8 +100,9 @@ static void *no_kind(void)
 }
 
 /*
- * A block from this thread's cache, counted; NULL where there is more to do. A program's decorator
- * must not be passed over. Kinds with operations of their own are not: see memkind_arena_fast.h.
+ * Returns a block from this thread's cache, counted; NULL: take the slow path. A program's
+ * decorator must be called. Kinds with operations of their own are not served here: see
+ * memkind_arena_fast.h.
  */
 static inline void *pop_counted(const struct memkind *kind, size_t size)
 {
@@ -161,9 +162,7 @@ int memtier_kind_posix_memalign(memkind_t kind, void **memptr, size_t alignment,
     return err;
 }
 
-/*
- * A block that grows may be another's afterwards where it was inherited from the parent of a fork.
- */
+/* A growing block may move to another kind if it was inherited from the parent of a fork. */
 static void *realloc_counted(struct memkind *kind, void *ptr, size_t size)
 {
     struct memkind *owner = kind_registry_kind_of(ptr);
@@ -207,10 +206,7 @@ static __attribute__((noinline)) void free_slowly(struct memkind *kind, void *pt
     kind->ops->free(kind, ptr);
 }
 
-/*
- * Puts a block into this thread's cache; false where there is more to do. The kind is NULL where it
- * is not named.
- */
+/* Puts a block into this thread's cache. False: take the slow path. kind may be NULL. */
 static inline bool push_counted(const struct memkind *kind, void *ptr)
 {
     if (UNLIKELY((uintptr_t)ptr >= thread_own_near.blocks || memtier_kind_free_pre != NULL))
@@ -221,7 +217,7 @@ static inline bool push_counted(const struct memkind *kind, void *ptr)
         return false;
     unsigned size_class = page_map_read(byte);
     size_t owner = address_map_owner_known(ptr);
-    /* A part's count is not its own. */
+    /* A part has no count of its own. */
     if (UNLIKELY(owner >= ADDRESS_MAP_FIRST_OWNER + KIND_REGISTRY_FIRST_PART) ||
         UNLIKELY(kind != NULL && kind_registry_owner(kind) != owner) ||
         UNLIKELY(!thread_cache_push_to(thread_own_near_caches()[owner], size_class, ptr)))
@@ -258,7 +254,7 @@ static __attribute__((noinline)) void *malloc_slowly(struct memtier_memory *memo
     return memtier_kind_malloc(tier_memory_choose(memory, size), size);
 }
 
-/* What a thread does between two looks at the ratio, where the size decides. */
+/* Serves a thread between two checks of the ratio, where the size decides. */
 static __attribute__((noinline)) void *malloc_by_size(struct memtier_memory *memory, size_t size,
                                                       struct tier_turn *turn)
 {
@@ -271,7 +267,7 @@ static __attribute__((noinline)) void *malloc_by_size(struct memtier_memory *mem
 }
 
 /*
- * A block from this thread's cache for the kind whose turn it is; NULL where there is more to do.
+ * Returns a block from this thread's cache of the kind whose turn it is; NULL: take the slow path.
  */
 static inline void *pop_in_turn(const struct tier_turn *turn, size_t size)
 {

@@ -18,7 +18,7 @@
 #include "tool/preloading.h"
 
 #define LIBRARY       "libmemtier.so.0"
-#define LARGEST_SHARE 16u /* of a ratio that nobody gave */
+#define LARGEST_SHARE 16u /* of the default ratio */
 
 static const char help[] =
     "memtier runs an unmodified program with its malloc on tiers of memory. Use it as a prefix:\n"
@@ -67,7 +67,7 @@ static bool read_ratio(const char *text, struct ratio *ratio)
     return *end == '\0' || fail("--ratio must have exactly two values in this version of memtier.");
 }
 
-/* Of two sizes, in small numbers: the smaller one's share is that which comes closest. */
+/* Approximates the ratio of two sizes by small numbers. */
 static struct ratio ratio_of(double dram, double far)
 {
     double larger = dram > far ? dram : far;

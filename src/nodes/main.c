@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * memkind-hbw-nodes and memkind-auto-dax-kmem-nodes: print NUMA nodes for numactl --membind, with
- * the options and exit statuses of memkind 1.14's. Which of the two it is, the build says
- * (NODES_*).
+ * memkind 1.14's options and exit statuses. The build selects the program (NODES_*).
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Puts libmemkind's fork handlers before all others, as a malloc's must be: what is done before a
- * fork is done in the reverse order of registration, and afterwards in that order. Libraries that a
- * program is linked with start before this one. Were their handlers to stay in front, they would
- * free blocks while the allocator's locks are held, and write to their parent's blocks before the
- * child has its own.
+ * Puts libmemkind's fork handlers before all others, as a malloc requires: handlers before a fork
+ * run in the reverse order of registration, handlers after it in that order. Libraries with which a
+ * program is linked start before this one. If their handlers stayed first, they would free blocks
+ * while the allocator's locks are held, and write to their parent's blocks before the child has its
+ * own.
  *
- * So the handlers of others wait until libmemkind has registered its own. A fork in between, in a
- * library's constructor, does without them.
+ * Therefore the handlers of others wait until libmemkind has registered its own. A fork in between,
+ * in a library's constructor, runs without them.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,9 +20,9 @@
 
 #include "util/lock.h"
 
-#define ATFORK_MOST 256 /* that can wait */
+#define ATFORK_MOST 256 /* most handlers that can wait */
 
-/* What pthread_atfork(3) calls, with what tells the library that it was called from. */
+/* The function behind pthread_atfork(3), with a handle of the calling library. */
 EXPORT int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
                              void *library);
 
@@ -52,7 +52,7 @@ static int register_now(const struct atfork *handlers)
     return function(handlers->prepare, handlers->parent, handlers->child, handlers->library);
 }
 
-/* Whether the address is in libmemkind or in this library. */
+/* Returns whether the address is in libmemkind or in this library. */
 static bool is_ours(void *library)
 {
     Dl_info theirs, memkind;
@@ -79,7 +79,7 @@ int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)
 {
     const struct atfork handlers = {prepare, parent, child, library};
 
-    /* A fork may leave the lock held: once all are released, nobody takes it. */
+    /* A fork may leave the lock held. After all handlers are released, no thread acquires it. */
     if (atomic_load(&released) || is_ours(library))
         return register_now(&handlers);
     lock_acquire(&lock, LOCK_ATFORK);

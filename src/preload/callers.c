@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who calls malloc: the code of an object. */
+/* The callers of malloc: the code of an object. */
 #include "preload/callers.h"
 
 #include <link.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions of libc that are made of malloc, realloc and free: those of the process, whoever
- * provides them. A program that has an allocator of its own frees with it what strdup(3) returns.
+ * Functions of libc that use malloc, realloc and free, based on the functions of the process,
+ * whoever provides them: a program with an allocator of its own frees the result of strdup(3) with
+ * that allocator.
  *
- * libc's own versions would not do, since the blocks that libc asks for are libc's. They are not in
- * the file with malloc, where a compiler might call that one directly.
+ * libc's own versions do not serve, because blocks that libc requests come from libc's heap. The
+ * functions are not in the file with malloc, where a compiler might call that one directly.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -16,11 +17,11 @@
 
 #include "preload/preload.h"
 
-/* C23; not yet in every libc's headers. */
+/* From C23; missing in some libcs' headers. */
 EXPORT void free_sized(void *ptr, size_t size);
 EXPORT void free_aligned_sized(void *ptr, size_t alignment, size_t size);
 
-/* Not in headers any more: what older ones make of strdup and strndup. */
+/* Names that older headers use for strdup and strndup. */
 EXPORT char *__strdup(const char *text);
 EXPORT char *__strndup(const char *text, size_t most);
 
@@ -101,7 +102,10 @@ void *preload_calloc_derived(size_t num, size_t size)
     return block != NULL ? memset(block, 0, bytes) : NULL;
 }
 
-/* Copies bytes of a page, unless there is none; the kernel copies, so that this is no SIGSEGV. */
+/*
+ * Copies bytes of a page, if the page is mapped. The kernel copies, so that a missing page raises
+ * no SIGSEGV.
+ */
 static bool copy_if_there(void *to, const void *from, size_t bytes)
 {
     const struct iovec there = {.iov_base = (void *)(uintptr_t)from, .iov_len = bytes};
@@ -111,14 +115,14 @@ static bool copy_if_there(void *to, const void *from, size_t bytes)
         return true;
     if (errno == EFAULT)
         return false;
-    /* Where a filter refuses the call, nearly always there is one. */
+    /* A filter refuses the call. The page nearly always exists. */
     memcpy(to, from, bytes);
     return true;
 }
 
 /*
- * Copies a block of unknown size, and what lies behind it, up to the size of the new one. At its
- * end there may be no page any more.
+ * Copies a block of unknown size, and what follows it, up to the size of the new block. The next
+ * page may not be mapped.
  */
 static void copy_block(char *to, const char *from, size_t size)
 {

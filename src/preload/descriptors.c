@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The descriptors of the preload library in the program's way.
+ * The preload library's descriptors in a program that closes or replaces descriptors.
  *
  * All of this may run in a signal handler, and in a child of vfork(2), which has its parent's
- * memory and a table of descriptors of its own: what happens to that table is not noted. The
- * functions that come next in line may be those of another library that is preloaded.
+ * memory and a table of descriptors of its own: changes of that table are not recorded. The
+ * functions that are called next may belong to another preloaded library.
  */
 #include "preload/descriptors.h"
 
@@ -26,7 +26,7 @@
 #define OWN_MOST  (SERVING_MOST_KINDS + 1)
 #define LIST_SIZE 4096 /* of a part of a directory's list */
 
-/* Not in every libc's headers. */
+/* Missing in some libcs' headers. */
 EXPORT int close_range(unsigned first, unsigned last, int flags);
 EXPORT void closefrom(int first);
 
@@ -66,7 +66,7 @@ static int system_close_range(unsigned first, unsigned last, int flags)
     return (int)syscall(SYS_close_range, first, last, flags);
 }
 
-/* Sooner, where another library's constructor closes something. */
+/* Earlier, if the constructor of another library closes a descriptor. */
 __attribute__((constructor(101))) static void find_next(void)
 {
 #define FIND(name)                                      \
@@ -98,7 +98,7 @@ void descriptors_begin_child(void)
 
 /* -- What is ours ------------------------------------------------------------------------------ */
 
-/* Where the number of each of our descriptors stands; NULL where there is none. */
+/* Returns where the number of each of our descriptors is stored; NULL: there is none. */
 static int *number_at(unsigned i)
 {
     if (i == 0)
@@ -109,13 +109,13 @@ static int *number_at(unsigned i)
     return pmem != NULL ? &pmem->fd : NULL;
 }
 
-/* Another thread may change it. */
+/* Atomic: another thread may change it. */
 static inline int number_in(const int *own)
 {
     return __atomic_load_n(own, __ATOMIC_RELAXED);
 }
 
-/* Whether the number is still what it was: a nameless file, or a device. */
+/* Returns whether the number still refers to a nameless file or a device. */
 static bool is_still_there(int fd)
 {
     struct stat status;
@@ -129,11 +129,11 @@ static bool is_still_there(int fd)
 
 static __attribute__((noinline)) bool is_in_this_process(int fd)
 {
-    /* libmemkind closes what it has to. */
+    /* libmemkind's own calls of close() must succeed. */
     return preload_self.state != PRELOAD_BUSY && getpid() == process && is_still_there(fd);
 }
 
-/* Where the number stands if it is one of ours, else NULL. */
+/* Returns where the number is stored if it is one of ours, otherwise NULL. */
 static inline int *find_own(int fd)
 {
     for (unsigned i = 0; i < OWN_MOST; i++) {
@@ -145,7 +145,7 @@ static inline int *find_own(int fd)
     return NULL;
 }
 
-/* The lowest of our numbers from `first` to `last`, or -1. */
+/* Returns the lowest of our numbers from `first` to `last`, or -1. */
 static int lowest_own(unsigned first, unsigned last)
 {
     int lowest = -1;
@@ -162,8 +162,8 @@ static int lowest_own(unsigned first, unsigned last)
 }
 
 /*
- * Gives one of our descriptors another number beside the one that it has. 0; -1 with EMFILE where
- * there is none: then the program has no number to spare either.
+ * Moves one of our descriptors to another number. 0; -1 with EMFILE if no number is free: then the
+ * program has none to spare either.
  */
 static int move_away(int *own)
 {
@@ -189,7 +189,10 @@ EXPORT int close(int fd)
     return next.close(fd);
 }
 
-/* What a call that was to replace the number of a descriptor that has moved away returned. */
+/*
+ * Ends a call that was to replace the number of a descriptor that has moved. `result` is the
+ * call's.
+ */
 static int finish_move(int result, int old)
 {
     int saved_errno = errno;
@@ -223,7 +226,7 @@ EXPORT int close_range(unsigned first, unsigned last, int flags)
     int own;
 
     need_next();
-    /* Around each of ours; what else is wrong with the range, the call says. */
+    /* Skips each of ours. Invalid ranges are reported by the call itself. */
     while ((own = lowest_own(first, last)) >= 0) {
         if ((unsigned)own > first && next.close_range(first, (unsigned)own - 1, flags) != 0)
             return -1;
@@ -245,7 +248,10 @@ struct entry {
     char name[];
 };
 
-/* Closes the descriptors that a part of the list names, from `first` on; whether there were any. */
+/*
+ * Closes the descriptors that a part of the list names, from `first` on. Returns whether there were
+ * any.
+ */
 static bool close_listed(const char *list, long size, int first, int directory)
 {
     bool any = false;
@@ -262,7 +268,7 @@ static bool close_listed(const char *list, long size, int first, int directory)
     return any;
 }
 
-/* Looks at the list again until there is nothing left: it may change while it is read. */
+/* Reads the list again until nothing is left, because it may change while it is read. */
 static bool close_all_listed(int first)
 {
     _Alignas(struct entry) char list[LIST_SIZE];

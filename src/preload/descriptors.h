@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The descriptors of the preload library in the program's way.
+ * The preload library's descriptors in a program that closes or replaces descriptors.
  *
- * libmemkind looks at a descriptor before it uses it, and goes on without it where it is gone
- * (os/descriptor.h). But a heap that cannot grow is the end of most programs. So for calls of
- * libc that close or replace a number, the heap's file and the page of numbers are not there: to
- * close them is an error, as it is for a number that is not open, and whoever wants their number
- * gets it, since they move away.
+ * libmemkind checks a descriptor before use, and goes on without it if it is gone
+ * (os/descriptor.h). But most programs fail if their heap cannot grow. Therefore libc's calls that
+ * close or replace a number do not find the heap's file and the page of numbers: closing them is an
+ * error, as for a number that is not open. If a program requests their number, they move to another
+ * one.
  */
 #pragma once
 
-/* That of the page of numbers; -1 where there is none. */
+/* The descriptor of the page of numbers; -1: there is none. */
 extern int descriptors_page;
 
-/* In the child of a fork, where the numbers are its own. */
+/* In the child of a fork, whose numbers are its own. */
 void descriptors_begin_child(void);

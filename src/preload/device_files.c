@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What sysfs says of a device. */
+/* Properties of a device, from sysfs. */
 #include "preload/device_files.h"
 
 #include <stdio.h>
@@ -25,7 +25,7 @@ bool device_files_number(const char *kind, dev_t device, const char *name, long 
     return end != text;
 }
 
-/* Where the kernel has one node, all memory is on it. */
+/* On a kernel with one node, all memory is on it. */
 static int only_node(void)
 {
     char text[SYSFS_PATH_SIZE] = "";

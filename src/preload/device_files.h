@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What sysfs says of a device: for the preload library, and for memkind-pmem(1). */
+/* Properties of a device, from sysfs: for the preload library, and for memkind-pmem(1). */
 #pragma once
 
 #include <stdbool.h>
@@ -7,11 +7,11 @@
 
 #define DEVICE_FILES_NO_NODE (-1)
 
-/* A number in a file of /sys/dev/<kind>/<device>/; false where there is none. */
+/* Reads a number from a file in /sys/dev/<kind>/<device>/. False: there is none. */
 bool device_files_number(const char *kind, dev_t device, const char *name, long long *number);
 
 /*
- * The NUMA node of the memory of a device, "block" or "char"; of a partition, that of the whole.
- * Where the kernel has one node, all memory is on it. DEVICE_FILES_NO_NODE where nothing tells.
+ * Returns the NUMA node of a device's memory, "block" or "char"; for a partition, that of the whole
+ * device. On a kernel with one node, all memory is on it. DEVICE_FILES_NO_NODE: unknown.
  */
 int device_files_node(const char *kind, dev_t device);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * dlopen(3) without RTLD_DEEPBIND. A library that is loaded with it calls libc's malloc and free
- * whatever the process has: libc's free would get the blocks of its host, and end the process.
+ * dlopen(3) without RTLD_DEEPBIND. A library that is loaded with the flag calls libc's malloc and
+ * free, whatever the process uses: it would pass blocks of its host to libc's free, which ends the
+ * process.
  *
- * libc looks for the library where the caller's run path says, and knows the caller by the address
- * that the call returns to. So the last call here must be a jump: this file is always optimized.
+ * libc searches the library by the caller's run path, and identifies the caller by the return
+ * address. Therefore the last call here must be a jump: this file is always optimized.
  */
 #include <dlfcn.h>
 

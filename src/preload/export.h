@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Marks functions that stand in for those of libc and of other allocators. */
+/* Marks functions that replace those of libc and of other allocators. */
 #pragma once
 
 #define EXPORT __attribute__((visibility("default")))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Kinds in a file or on a device, as the process's malloc needs them. */
+/* Kinds in a file or on a device, for the process's malloc. */
 #include "preload/file_kind.h"
 
 #include <errno.h>

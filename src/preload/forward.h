@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Definitions of another allocator's functions, for programs that are linked with it. Each calls
- * the next library's function of that name, or serves the call by the process's malloc(3).
+ * the next library's function of that name, or uses the process's malloc(3).
  *
- * A macro gets the parameters and the arguments in parentheses, and the expression of this library
- * that serves the call.
+ * A macro gets the parameters and the arguments in parentheses, and this library's expression for
+ * the call.
  */
 #pragma once
 
@@ -35,14 +35,14 @@ static inline size_t forward_usable_size(const void *ptr)
         return next != NULL ? next arguments : (ours);                    \
     }
 
-/* Forwards the call where the program keeps the allocator: for functions that return new blocks. */
+/* Forwards the call if the program keeps the allocator: for functions that return new blocks. */
 #define FORWARD_ALLOCATION(type, name, parameters, arguments, ours) \
     FORWARD_DEFINE(type, name, parameters, arguments, PRELOAD_NEXT(name), ours)
 
-/* The next library's function, NULL where the block `ptr` is in a kind. */
+/* The next library's function; NULL: the block `ptr` is in a kind. */
 #define FORWARD_BLOCK(name) (forward_is_in_kind(ptr) ? NULL : PRELOAD_BEHIND(name))
 
-/* Forwards the call where the block, a parameter called ptr, is in no kind. */
+/* Forwards the call if the block, a parameter called ptr, is in no kind. */
 #define FORWARD_QUERY(type, name, parameters, arguments, ours) \
     FORWARD_DEFINE(type, name, parameters, arguments, FORWARD_BLOCK(name), ours)
 

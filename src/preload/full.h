@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a thread remembers of a kind that had no room, where libc serves instead.
+ * What a thread remembers of a kind without room, if libc serves requests instead.
  *
- * To find out that there is no room, the library empties the caches of all threads and gives back
- * all that is unused. So a thread that was told so does not ask for as much again until it has
- * freed some of the kind's blocks, or libc has served many requests, since other threads may have
- * freed as well. Where room is short, sizes come to their end one by one: after a few, the thread
- * asks for no size any more until then.
+ * To find out that there is no room, the library empties the caches of all threads and releases all
+ * unused memory. After such a failure, a thread does not request as much again until it has freed
+ * some of the kind's blocks, or libc has served many requests, because other threads may have freed
+ * as well. When room becomes short, one size after another fails. After a few, the thread requests
+ * no size any more until then.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ struct full {
     size_t from;      /* there was no room for so many bytes; SIZE_MAX: there is room */
     size_t freed;     /* bytes of the kind that were freed since */
     unsigned refused; /* requests that were not passed on since */
-    unsigned sizes;   /* for which there was no room, since the thread last found some again */
+    unsigned sizes;   /* sizes without room, since the thread last found some */
 };
 
 extern _Thread_local struct full preload_full;
@@ -32,7 +32,7 @@ static inline bool full_is_remembered(void)
     return preload_full.from != SIZE_MAX;
 }
 
-/* Whether a request of this size is not to be passed on to the kind. */
+/* Returns whether a request of this size is not to be passed on to the kind. */
 static inline bool full_keeps_away(size_t size)
 {
     struct full *full = &preload_full;
@@ -42,7 +42,7 @@ static inline bool full_keeps_away(size_t size)
            ++full->refused < FULL_CHECK_AFTER_REQUESTS;
 }
 
-/* The kind has given a block of this size, or had no room for it. */
+/* Records that the kind has returned a block of this size, or had no room for it. */
 static inline void full_note(size_t size, bool requested)
 {
     struct full *full = &preload_full;

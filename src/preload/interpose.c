@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The functions of libc that the interposer stands in for. */
+/* The functions of libc that the interposer replaces. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <gnu/lib-names.h>
@@ -18,7 +18,7 @@
 #define LIKELY(c)   __builtin_expect((c), 1)
 #define UNLIKELY(c) __builtin_expect((c), 0)
 
-/* libc's heap: it exports these too, beside __libc_malloc(). */
+/* Names of libc's heap functions, which libc exports like __libc_malloc(). */
 extern void *__libc_calloc(size_t num, size_t size);
 extern void *__libc_realloc(void *ptr, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
@@ -31,7 +31,7 @@ _Thread_local struct full preload_full = {.from = SIZE_MAX};
 
 /* -- Which heap -------------------------------------------------------------------------------- */
 
-/* The kind of ours that the block is of; NULL where it is libc's, or of a kind of the program. */
+/* Returns our kind of the block; NULL: the block is libc's, or of a kind of the program. */
 static inline memkind_t kind_of(void *ptr)
 {
     memkind_t kind = memkind_detect_kind(ptr);
@@ -39,7 +39,7 @@ static inline memkind_t kind_of(void *ptr)
     return preload_has(kind) ? kind : NULL;
 }
 
-/* Whether the kinds may have a block of this size, for that caller. */
+/* Returns whether the kinds may serve this size for that caller. */
 static bool may_be_kinds(size_t size, const void *caller)
 {
     return preload_kind() != NULL && preload_self.state != PRELOAD_BUSY &&
@@ -47,7 +47,7 @@ static bool may_be_kinds(size_t size, const void *caller)
            !callers_include(&preload.libnuma, caller);
 }
 
-/* Whether the kinds are to have it, if there is room. */
+/* Returns whether the kinds are to serve the request, if they have room. */
 static bool goes_to_kind(size_t size, const void *caller)
 {
     return (!preload.counted || size >= ratio_threshold()) && may_be_kinds(size, caller) &&
@@ -62,8 +62,8 @@ void *preload_find_in_libc(const char *name)
 }
 
 /*
- * The function of that name in the library that has __libc_malloc(). That is libc, or an allocator
- * that stands in for libc's under its other names too, as tcmalloc and mimalloc do.
+ * Returns the function of that name in the library that defines __libc_malloc(). That is libc, or
+ * an allocator that also replaces libc's other names, as tcmalloc and mimalloc do.
  */
 static void *find_beside_libc_malloc(const char *name)
 {
@@ -81,9 +81,7 @@ size_t preload_libc_usable_size(void *ptr)
     static size_t (*_Atomic found)(void *);
     size_t (*function)(void *) = atomic_load_explicit(&found, memory_order_relaxed);
 
-    /*
-     * It is the one function of which libc has no second name. To look it up may allocate and free.
-     */
+    /* The only function for which libc has no second name. Finding it may allocate and free. */
     if (UNLIKELY(function == NULL)) {
         *(void **)&function = find_beside_libc_malloc("malloc_usable_size");
         atomic_store_explicit(&found, function, memory_order_relaxed);
@@ -110,7 +108,7 @@ struct request {
     size_t size;
     size_t alignment; /* a power of two, or 0 */
     bool zero;
-    bool uncached; /* for a block that another one is moved to; neither aligned nor zero */
+    bool uncached; /* for a block to which another one is moved; neither aligned nor zero */
 };
 
 static void *from_libc(const struct request *request)
@@ -125,7 +123,7 @@ static size_t block_size(size_t size)
     return size < PRELOAD_LEAST_BLOCK ? PRELOAD_LEAST_BLOCK : size;
 }
 
-/* A thread that is not to ask for all sizes takes the slow way. */
+/* A thread that is not to request all sizes takes the slow path. */
 static void remember(size_t size, bool requested)
 {
     if (!preload.fall_back)
@@ -158,7 +156,7 @@ static void *from_kind(const struct request *request)
     return block;
 }
 
-/* The kind has no room: whether libc is to serve the request; else errno is ENOMEM. */
+/* The kind has no room. Returns whether libc serves the request; otherwise errno is ENOMEM. */
 static bool falls_back(void)
 {
     atomic_fetch_add_explicit(preload.fall_back ? &preload.fallen : &preload.refused, 1,
@@ -239,11 +237,11 @@ void preload_free_uncached(void *ptr)
 /* -- malloc and free --------------------------------------------------------------------------- */
 
 /*
- * A thread is FAST only where there is a kind; its operations are called without a detour. By then
- * libmemkind needs nothing from the kind that it would not get.
+ * A thread is FAST only if there is a kind; its operations are called directly. By then libmemkind
+ * needs nothing from the kind that it would not get.
  */
 
-/* Where the fast way has no block. */
+/* The fast path has no block. */
 static __attribute__((noinline)) void *malloc_again(memkind_t own, size_t size)
 {
     void *block = preload.serving.fast_malloc(own, size);
@@ -307,7 +305,7 @@ EXPORT size_t malloc_usable_size(void *ptr)
 
 /* -- realloc ----------------------------------------------------------------------------------- */
 
-/* In the heap that the block is in; NULL where that has no room. */
+/* Resizes in the block's own heap. NULL: no room. */
 static void *resize(void *ptr, memkind_t kind, size_t size)
 {
     if (kind == NULL)
@@ -325,14 +323,14 @@ static void *resize_counted(void *ptr, memkind_t kind, size_t size)
     size_t before = counted ? usable_size(ptr, kind) : 0;
     void *block = resize(ptr, kind, size);
 
-    /* In one step, or the block would seem to be gone for a moment. */
+    /* In one step, because otherwise the block would seem to be gone for a moment. */
     if (counted && block != NULL)
         ratio_count(kind != NULL ? RATIO_PMEM : RATIO_DRAM,
                     (ssize_t)usable_size(block, kind) - (ssize_t)before);
     return block;
 }
 
-/* To a block in another heap. */
+/* Moves the contents to a block in another heap. */
 static void *move(void *ptr, memkind_t kind, void *block, size_t size)
 {
     size_t usable = usable_size(ptr, kind);
@@ -342,7 +340,10 @@ static void *move(void *ptr, memkind_t kind, void *block, size_t size)
     return block;
 }
 
-/* A block of libc that belongs to a kind by its new size; it stays where those have no room. */
+/*
+ * A block of libc that belongs in a kind by its new size. It stays in libc's heap if the kinds have
+ * no room.
+ */
 static void *realloc_to_kind(void *ptr, const struct request *request)
 {
     void *block = from_kind(request);
@@ -355,7 +356,7 @@ static void *realloc_to_kind(void *ptr, const struct request *request)
     return falls_back() || shrinks ? resize_counted(ptr, NULL, request->size) : NULL;
 }
 
-/* A block of a kind that belongs to libc by its new size, or cannot grow where it is. */
+/* A block of a kind that belongs in libc's heap by its new size, or cannot grow in its kind. */
 static void *realloc_from_kind(void *ptr, memkind_t kind, const struct request *request)
 {
     void *block = alloc(request);
@@ -366,9 +367,8 @@ static void *realloc_from_kind(void *ptr, memkind_t kind, const struct request *
 }
 
 /*
- * Whether a block of libc goes to a kind by its new size. The ratio alone is no reason: a block
- * that grows would be copied from one heap to the other and back, so the ratio decides about new
- * blocks.
+ * Returns whether a block of libc moves to a kind by its new size. The ratio only decides about new
+ * blocks: otherwise a growing block would be copied from one heap to the other and back.
  */
 static bool moves_to_kind(void *ptr, const struct request *request)
 {
@@ -406,7 +406,7 @@ EXPORT void *realloc(void *ptr, size_t size)
 
 static void *alloc_aligned(size_t alignment, size_t size, const void *caller)
 {
-    /* What libc makes of other numbers has changed from version to version: let it. */
+    /* libc's treatment of other numbers differs between versions: leave them to libc. */
     if ((alignment & (alignment - 1)) != 0 || alignment < sizeof(void *))
         return __libc_memalign(alignment, size);
     return alloc(&(struct request){.caller = caller, .size = size, .alignment = alignment});

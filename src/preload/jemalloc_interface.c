@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * jemalloc's own functions for blocks, for programs that are linked with a libjemalloc of their
- * system: their malloc(3) is this library's, so these have to be. Arenas and thread caches of the
- * caller's choice are left to the heap: flags that name them ask for nothing that changes a result.
- * But whoever wants no cache moves blocks to where memory becomes less: see utilization.c.
- * mallctl(3) is in mallctl.c.
+ * jemalloc's own functions for blocks, for programs that are linked with their system's
+ * libjemalloc: since malloc(3) is this library's, these must be too. The heap chooses arenas and
+ * thread caches: flags that select them have no effect. But a caller that excludes the cache moves
+ * blocks to reduce memory: see utilization.c. mallctl(3) is in mallctl.c.
  *
- * A program that keeps an allocator of its own keeps that one's functions too: then the next
- * library's are called.
+ * A program that keeps its allocator also keeps that one's functions: then the next library's are
+ * called.
  */
 #include <malloc.h>
 #include <stdbool.h>
@@ -17,10 +16,10 @@
 
 #include "preload/preload.h"
 
-/* Of jemalloc(3): the alignment's logarithm, and whether bytes are to be zero. */
+/* From jemalloc(3): the logarithm of the alignment, and whether bytes must be zero. */
 #define FLAG_LG_ALIGN_MASK 0x3f
 #define FLAG_ZERO          0x40
-#define FLAG_CACHE_MASK    0xfff00 /* the number of a cache and two, */
+#define FLAG_CACHE_MASK    0xfff00 /* the index of a cache plus two, */
 #define FLAG_NO_CACHE      0x100   /* or none */
 
 EXPORT void *mallocx(size_t size, int flags);
@@ -57,7 +56,7 @@ void *mallocx(size_t size, int flags)
     return zero && block != NULL ? memset(block, 0, size) : block;
 }
 
-/* A block in another size whose alignment realloc(3) would not keep. */
+/* Moves a block to another size, with an alignment that realloc(3) would not keep. */
 static void *move_aligned(void *ptr, size_t size, size_t alignment)
 {
     size_t before = malloc_usable_size(ptr);
@@ -85,7 +84,7 @@ void *rallocx(void *ptr, size_t size, int flags)
     return block;
 }
 
-/* No block is resized where it is: the answer is the size that it keeps. */
+/* No block is resized in place: returns the size that the block keeps. */
 size_t xallocx(void *ptr, size_t size, size_t extra, int flags)
 {
     __typeof__(xallocx) *next = PRELOAD_NEXT(xallocx);
@@ -105,8 +104,8 @@ size_t sallocx(const void *ptr, int flags)
 }
 
 /*
- * The size of the class that a request falls in: multiples of the least block up to eight of them,
- * and four classes in each doubling from there on. 0 for more than can be had.
+ * Returns the size of a request's class: multiples of the least block up to eight of them, then
+ * four classes in each doubling. 0: too large.
  */
 static size_t class_size(size_t size)
 {
@@ -116,7 +115,8 @@ static size_t class_size(size_t size)
         return PRELOAD_LEAST_BLOCK;
     if (size > PTRDIFF_MAX)
         return 0;
-    size_t power = (size_t)1 << (63 - __builtin_clzll(size - 1)); /* the largest below the size */
+    size_t power =
+        (size_t)1 << (63 - __builtin_clzll(size - 1)); /* the largest power of two below the size */
     size_t step = power >> CLASSES_LOG2;
     if (step < PRELOAD_LEAST_BLOCK)
         step = PRELOAD_LEAST_BLOCK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* MEMKIND_PRELOAD_EXCEPT: programs that are left out, with what they start. */
+/* MEMKIND_PRELOAD_EXCEPT: excluded programs, and the programs that they start. */
 #include "preload/leave_out.h"
 
 #include <dlfcn.h>
@@ -17,7 +17,7 @@ static const char *last_part(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
-/* The list without the libraries whose file has this name; in place. */
+/* Removes the libraries with this file name from the list, in place. */
 static void take_out(char *list, const char *name)
 {
     char *write = list;
@@ -38,14 +38,14 @@ static void take_out(char *list, const char *name)
 }
 
 /*
- * What the program starts must not load the library either: a filter of system calls is for all
- * programs that are executed from then on, and kills them where the loader or a library asks too
- * much.
+ * Programs that this one starts must not load the library either: a filter of system calls applies
+ * to all programs that are executed later, and kills them if the loader or a library makes a
+ * filtered call.
  */
 static void forget_library(void)
 {
     static const char here[] = "";
-    /* The program has not begun. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+    /* The program has not started yet. NOLINTNEXTLINE(concurrency-mt-unsafe) */
     const char *before = getenv("LD_PRELOAD");
     Dl_info own;
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* MEMKIND_PRELOAD_EXCEPT: programs that are left out, with what they start. */
+/* MEMKIND_PRELOAD_EXCEPT: excluded programs, and the programs that they start. */
 #pragma once
 
 #include <stdbool.h>
 
 /*
- * Whether the program is one of them; then the library is out of LD_PRELOAD. Before threads begin.
+ * Returns whether the program is excluded, and then removes the library from LD_PRELOAD. Before
+ * threads start.
  */
 bool leave_out(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the libraries that are made of the interposer differ in. Each of them has one `library`:
+ * The differences of the libraries that are made of the interposer. Each defines one `library`:
  *
  *    libmemkind-preload.so   memkind_preload/   MEMKIND_PRELOAD_*, see memkind-pmem(1)
  *    libmemtier.so.0         memtier/           MEMKIND_MEM_TIERS, see libmemtier(7)
@@ -13,19 +13,20 @@
 #include "preload/settings.h"
 
 struct library {
-    const char *name; /* before messages */
+    const char *name; /* the prefix of messages */
 
     /*
-     * Reads the library's own variables. False where something in them is wrong, with a message as
-     * of settings_read(). Called once, before the next one.
+     * Reads the library's own variables. False: one is invalid, with a message as of
+     * settings_read(). Called once, before `make`.
      */
     bool (*read)(struct settings *settings, char *message);
 
-    /* Makes the kinds and says how they serve; what else there is in *settings is the library's. */
+    /* Creates the kinds and fills in how they serve. The library may use the rest of *settings. */
     bool (*make)(struct settings *settings, struct serving *serving, char *message);
 
     /*
-     * Says that it cannot serve as it was told, or, `serving`, that something beside that failed.
+     * Reports that the library cannot serve as configured, or, if `serving`, that something else
+     * failed.
      */
     void (*complain)(const struct settings *settings, const char *message, bool serving);
 };

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * mallctl(3) and its relatives of jemalloc, for programs that ask what their heap holds, or have it
- * purged. Names that mean something for this heap are served; ENOENT is the answer for others, as
- * for a name that jemalloc does not have.
+ * jemalloc's mallctl(3) and its relatives, for programs that query or purge their heap. Names that
+ * are meaningful for this heap are supported. Others result in ENOENT, as names that jemalloc does
+ * not have.
  *
- * The heap is one arena, number 0. Numbers are those of the kind and of libc's heap together, as of
- * the last time that "epoch" was written. Numbers of size classes, and of the arena beyond what it
- * maps, are the kind's, which libmemkind knows by the same names.
+ * The heap is one arena with index 0. Numbers are those of the kind and of libc's heap together, as
+ * of the last write to "epoch". Numbers of size classes, and of the arena beyond what it maps, are
+ * the kind's, which libmemkind has by the same names.
  *
- * A MIB is the number of a control, and behind it a number for each further part of the name. Where
- * that is a number itself, it is the arena's; else it is 0.
+ * A MIB is the index of a control, followed by a number for each further part of the name. A part
+ * that is a number is the arena's index; other parts are 0.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -32,13 +32,13 @@ EXPORT void malloc_stats_print(void (*write_cb)(void *, const char *), void *opa
 #define VERSION    "5.3.0-0-memkind" /* the jemalloc behind the heap */
 #define ARENAS     1u
 #define ALL_ARENAS 4096u /* MALLCTL_ARENAS_ALL of jemalloc/jemalloc.h */
-#define PARTS      6     /* of a name, at most, */
-#define NAME_SIZE  96    /* which is shorter, with all numbers in it */
+#define PARTS      6     /* most parts of a name, */
+#define NAME_SIZE  96    /* and its size with all numbers */
 #define DECAY_MS   ((ssize_t)10000)
 
 /* -- What is read ------------------------------------------------------------------------------ */
 
-/* The value of a control, of the type that it has in jemalloc. */
+/* The value of a control, of jemalloc's type. */
 union value {
     const char *text;
     uint64_t number64;
@@ -129,7 +129,7 @@ static int purge(const union value *value)
     return 0;
 }
 
-/* What happens by itself, at a time that the heap chooses. */
+/* For actions that the heap takes by itself, at a time that it chooses. */
 static int leave_to_heap(const union value *value)
 {
     (void)value;
@@ -144,8 +144,8 @@ static void get_background(union value *value)
 }
 
 /*
- * What the threads would do, libmemkind's idle thread does already. With jemalloc's threads beside
- * it, each fork would wait for all of their locks.
+ * libmemkind's idle thread already does what jemalloc's background threads would do. With these,
+ * each fork would wait for all of their locks.
  */
 static int set_background(const union value *value)
 {
@@ -174,14 +174,15 @@ static int set_background(const union value *value)
         .name = (text), .kinds = true \
     }
 
-/* A part "#" is an arena's number, and "%" that of a size class. */
+/* A part "#" is an arena's index, and "%" that of a size class. */
 static const struct control {
     const char *name;
-    size_t size; /* of its value; 0: there is none */
+    size_t size; /* of the value; 0: no value */
     void (*get)(union value *value);
-    int (*set)(const union value *value); /* 0 or an error number; without a value, it acts */
+    int (*set)(
+        const union value *value); /* 0 or an error number; without a value, performs the action */
     int (*query_membarrier)(void *old, const size_t *old_size, const void *new, size_t new_size);
-    bool kinds; /* a number that libmemkind has */
+    bool kinds; /* the number is libmemkind's */
 } controls[] = {
     CONTROL("version", text, get_version, NULL),
     CONTROL("epoch", number64, get_epoch, set_epoch),
@@ -243,15 +244,18 @@ static const struct control {
 
 #define CONTROLS (sizeof(controls) / sizeof(controls[0]))
 
-/* An arena, all of them, or, as older jemallocs have it, the number behind the last one for all. */
+/*
+ * Returns whether the index is an arena, or stands for all: ALL_ARENAS or, as in older jemallocs,
+ * the index after the last one.
+ */
 static bool is_arena(size_t arena)
 {
     return arena <= ARENAS || arena == ALL_ARENAS;
 }
 
 /*
- * Compares a part of the name, which *name points to, with one of a control's. Where they are
- * alike, *name is behind it and its separator, and *number is the part of the MIB.
+ * Compares a part of the name at *name with one of a control's. If they match, advances *name past
+ * the part and its separator, and *number is the part of the MIB.
  */
 static bool is_part(const char **name, const char *part, size_t length, size_t *number)
 {
@@ -272,7 +276,7 @@ static bool is_part(const char **name, const char *part, size_t length, size_t *
     return true;
 }
 
-/* How many parts the MIB has; 0 where the name is not the control's. */
+/* Returns the number of parts of the MIB; 0: not this control's name. */
 static size_t match(const char *name, size_t index, size_t mib[PARTS])
 {
     const char *part = controls[index].name;
@@ -297,7 +301,7 @@ static size_t find(const char *name, size_t mib[PARTS])
     return parts;
 }
 
-/* Whether the arena that the MIB names, if it does, is one. */
+/* Returns whether the arena that the MIB names, if any, exists. */
 static bool has_arena(const size_t *mib, size_t parts)
 {
     const char *part = controls[mib[0]].name;
@@ -313,7 +317,7 @@ static bool has_arena(const size_t *mib, size_t parts)
 
 /* -- Calls ------------------------------------------------------------------------------------- */
 
-/* Hands the value out, or as much of it as there is room for. */
+/* Copies the value, or as much of it as there is room for. */
 static int hand_out(const void *value, size_t value_size, void *old, size_t *old_size)
 {
     size_t size = *old_size < value_size ? *old_size : value_size;
@@ -334,7 +338,7 @@ static int read_control(const struct control *control, void *old, size_t *old_si
     return hand_out(&value, control->size, old, old_size);
 }
 
-/* The name that the MIB stands for. */
+/* Writes the name of the MIB. */
 static void spell(const size_t *mib, size_t parts, char name[NAME_SIZE])
 {
     const char *part = controls[mib[0]].name;
@@ -344,7 +348,7 @@ static void spell(const size_t *mib, size_t parts, char name[NAME_SIZE])
         size_t length = strcspn(part, ".");
         const char *dot = i + 1 < parts ? "." : "";
 
-        if (*part == '#') /* the arena is the only one, or all are meant */
+        if (*part == '#') /* the index of the only arena, or of all */
             used += (size_t)snprintf(name + used, NAME_SIZE - used, "0%s", dot);
         else if (*part == '%')
             used += (size_t)snprintf(name + used, NAME_SIZE - used, "%zu%s", mib[i], dot);
@@ -355,7 +359,7 @@ static void spell(const size_t *mib, size_t parts, char name[NAME_SIZE])
     }
 }
 
-/* Of an arena, and so of all kinds together; else the number is the same for all of them. */
+/* Of an arena: the sum over all kinds. Otherwise the number is the same for all kinds. */
 static int number_of_kinds(const char *name, uint64_t *value, size_t *size)
 {
     bool of_arena = strncmp(name, "stats.arenas.", sizeof("stats.arenas.") - 1) == 0;
@@ -369,7 +373,7 @@ static int number_of_kinds(const char *name, uint64_t *value, size_t *size)
     return err;
 }
 
-/* Numbers of the kinds are as old as those of the whole heap. */
+/* Refreshes the kinds' numbers when those of the whole heap are refreshed. */
 static int read_number(const size_t *mib, size_t parts, void *old, size_t *old_size)
 {
     char name[NAME_SIZE];
@@ -416,7 +420,9 @@ static int call(const size_t *mib, size_t parts, void *old, size_t *old_size, vo
         return EPERM;
     if (control->kinds)
         return old != NULL && old_size != NULL ? read_number(mib, parts, old, old_size) : 0;
-    /* The new value is set first, as jemalloc does: whoever writes the epoch reads the new one. */
+    /*
+     * The new value is set first, as in jemalloc: a caller that writes the epoch reads the new one.
+     */
     if (control->size == 0)
         return old == NULL && new == NULL ? control->set(NULL) : EPERM;
     if (new != NULL)
@@ -454,7 +460,7 @@ int mallctlnametomib(const char *name, size_t *mib, size_t *mib_length)
     return 0;
 }
 
-/* How many parts a control's name has. */
+/* Returns the number of parts of a control's name. */
 static size_t count_parts(const char *name)
 {
     size_t parts = 1;
@@ -482,7 +488,7 @@ static void print_to_stderr(void *unused, const char *text)
     (void)!write(STDERR_FILENO, text, strlen(text));
 }
 
-/* The letters of jemalloc(3) and memkind(3)'s bits. */
+/* Maps the letters of jemalloc(3) to memkind(3)'s bits. */
 static memkind_stat_print_opt print_options(const char *letters)
 {
     static const char known[] = "Jgmdablxe";

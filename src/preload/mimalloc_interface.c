@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * mimalloc's own functions, for programs that are linked with a libmimalloc of their system. Blocks
- * of this library's malloc(3), which are in a kind, are served here, others by the library behind.
+ * mimalloc's own functions, for programs that are linked with their system's libmimalloc. They
+ * handle blocks of this library's malloc(3) that are in a kind, and pass others to the next
+ * library.
  *
- * Heaps of the program's own (mi_heap_new) stay mimalloc's, with their blocks. A block of a kind
- * that is to grow in one of them stays in the kind. Blocks whose address plus an offset is aligned
- * are mimalloc's too.
+ * Heaps that the program creates (mi_heap_new) stay mimalloc's, with their blocks. A block of a
+ * kind that is to grow in one of them stays in the kind. Blocks whose address plus an offset is
+ * aligned are mimalloc's too.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -64,7 +65,7 @@ FORWARD_ALLOCATION(void *, mi_aligned_alloc, (size_t alignment, size_t size), (a
                    aligned_alloc(alignment, size))
 FORWARD_ALLOCATION(int, mi_posix_memalign, (void **memptr, size_t alignment, size_t size),
                    (memptr, alignment, size), posix_memalign(memptr, alignment, size))
-/* The page size that it reads never changes. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+/* The page size never changes. NOLINTNEXTLINE(concurrency-mt-unsafe) */
 FORWARD_ALLOCATION(void *, mi_valloc, (size_t size), (size), valloc(size))
 FORWARD_ALLOCATION(void *, mi_pvalloc, (size_t size), (size), pvalloc(size))
 FORWARD_ALLOCATION(char *, mi_strdup, (const char *text), (text),
@@ -95,8 +96,8 @@ struct request {
     size_t size;
     size_t alignment; /* 0: that of malloc(3) */
     size_t offset;    /* the block's address plus this one is aligned */
-    bool zero;        /* what is new is zero */
-    bool free_failed; /* where there is no room, the old block is freed */
+    bool zero;        /* new bytes are zero */
+    bool free_failed; /* without room, the old block is freed */
 };
 
 extern void *mi_malloc_aligned_at(size_t size, size_t alignment, size_t offset)
@@ -116,7 +117,7 @@ static void *move(void *ptr, const struct request *request, size_t before)
     return block;
 }
 
-/* Of a block in a kind, or of a new one. */
+/* Resizes a block in a kind, or allocates a new one. */
 static void *resize(void *ptr, const struct request *request)
 {
     size_t before = ptr != NULL ? forward_usable_size(ptr) : 0;
@@ -131,7 +132,7 @@ static void *resize(void *ptr, const struct request *request)
     return block;
 }
 
-/* The same for an array: of no size that overflows. */
+/* The same for an array. Fails if the size overflows. */
 static void *resize_array(void *ptr, size_t num, struct request request)
 {
     if (!__builtin_mul_overflow(num, request.size, &request.size))
@@ -143,7 +144,7 @@ static void *resize_array(void *ptr, size_t num, struct request request)
 #define REQUEST(...) (&(struct request){__VA_ARGS__})
 #define ARRAY(...)   ((struct request){__VA_ARGS__})
 
-/* Each has a twin for a heap of the program's. */
+/* Each has a twin with a heap of the program. */
 #define RESIZES(name, parameters, arguments, ours) \
     FORWARD_QUERY(void *, mi_##name, parameters, arguments, ours)
 
@@ -216,7 +217,7 @@ RESIZES(heap_recalloc_aligned_at,
         resize_array(ptr, num,
                      ARRAY(.size = size, .alignment = alignment, .offset = offset, .zero = true)))
 
-/* In its place, or not at all. */
+/* In place, or not at all. */
 RESIZES(expand, (void *ptr, size_t size), (ptr, size),
         size <= forward_usable_size(ptr) ? ptr : NULL)
 RESIZES(_expand, (void *ptr, size_t size), (ptr, size),

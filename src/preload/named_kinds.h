@@ -4,8 +4,8 @@
 
 #include "memkind.h"
 
-/* By the name that programs know: "MEMKIND_HBW_ALL". NULL: there is none. */
+/* Finds a kind by its name in programs, "MEMKIND_HBW_ALL". NULL: there is none. */
 memkind_t named_kinds_find(const char *name);
 
-/* By the name for command lines: "hbw-all". */
+/* Finds a kind by its name on command lines, "hbw-all". */
 memkind_t named_kinds_find_short(const char *name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The numbers about the kinds and libc's heap. */
+/* Statistics of the kinds and libc's heap. */
 #include "preload/numbers.h"
 
 #include <malloc.h>
@@ -16,12 +16,12 @@ static size_t stat_of(memkind_t kind, memkind_stat_type type)
     return value;
 }
 
-/* What is about the file. */
+/* Reads the figures of the file. */
 static void take_file(struct numbers *numbers, const struct memkind_pmem *pmem)
 {
     struct stat file = {0};
     uint64_t held = __atomic_load_n(&pmem->current_size, __ATOMIC_RELAXED);
-    /* The file is as long as its pages lie apart, so no more than that was ever held. */
+    /* The file's length is an upper bound of the space that was ever held. */
     uint64_t peak = fstat(pmem->fd, &file) == 0 ? (uint64_t)file.st_size : 0;
 
     if (pmem->max_size != 0 && peak > pmem->max_size)

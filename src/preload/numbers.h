@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The numbers about the kinds and libc's heap, and the memory in which memkind-pmem(1) finds them.
- */
+/* Statistics of the kinds and libc's heap, and the memory in which memkind-pmem(1) finds them. */
 #pragma once
 
 #include <stdatomic.h>
@@ -11,7 +9,7 @@
 
 #define NUMBERS_DIRECTORY_SIZE 1024
 
-/* Bytes, but for the last two. Without a file, what is about file space is 0. */
+/* Bytes, except the last two. Without a file, the figures of file space are 0. */
 struct numbers {
     uint64_t max_size;
     uint64_t file_space, file_space_peak;
@@ -20,24 +18,33 @@ struct numbers {
     uint64_t fallbacks, refused;
 };
 
-/* Of the process: the kinds are there. max_size is 0 where one of them has no limit. */
+/*
+ * Reads the figures of the process. The kinds must exist. max_size is 0 if one of them has no
+ * limit.
+ */
 void numbers_take(struct numbers *numbers);
 
-/* Of one kind, as of the last numbers_take(); those of libc and of requests are 0. */
+/*
+ * Returns the figures of one kind, as of the last numbers_take(). Those of libc and of requests are
+ * 0.
+ */
 void numbers_take_kind(struct numbers *numbers, memkind_t kind);
 
 /* -- Published --------------------------------------------------------------------------------- */
 
-/* The nameless memory file; in /proc/PID/fd, "/memfd:" comes before and " (deleted)" behind. */
+/*
+ * The nameless memory file. In /proc/PID/fd, "/memfd:" precedes the name and " (deleted)" follows.
+ */
 #define NUMBERS_FILE    "memkind-stats"
 #define NUMBERS_VERSION 1u
 
 /*
- * What lies in it. The sequence is odd while numbers change: who reads them looks before and after.
+ * The contents of the file. The sequence is odd while numbers change: readers compare it before and
+ * after.
  */
 struct numbers_page {
     uint32_t version;
-    int32_t process; /* a child has its parent's page, which is not about it */
+    int32_t process; /* a child has its parent's page, which does not describe the child */
     atomic_uint sequence;
     struct numbers numbers;
     char directory[NUMBERS_DIRECTORY_SIZE];

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * C++'s operators new and delete, of every form. The C++ runtime's own call malloc and free too,
- * but an allocator that the program is linked with may bring operators which do not.
+ * All forms of C++'s operators new and delete. The C++ runtime's own operators call malloc and free
+ * too, but an allocator with which the program is linked may define operators that do not.
  *
- * A program may replace some of them. The others then call the ones that it has, as the standard
- * says: so all calls of one by another, of malloc and of free, are calls of what the process has.
+ * A program may replace some of them. The others then call the program's, as the standard requires:
+ * so every call of one operator by another, of malloc and of free, goes through the symbol table.
  *
- * Where malloc has no block, the runtime's own operator takes over: it tries again, calls the
- * handler of std::set_new_handler() and throws, or catches, which C cannot. Exceptions pass through
- * this file, which therefore is compiled with -fexceptions.
+ * If malloc has no block, the runtime's own operator takes over: it tries again, calls the handler
+ * of std::set_new_handler() and throws, or catches, which C cannot. Exceptions pass through this
+ * file, which is therefore compiled with -fexceptions.
  */
 #include <dlfcn.h>
 #include <stdatomic.h>
@@ -20,7 +20,10 @@
 typedef size_t align_val;
 typedef const void *nothrow; /* a reference to std::nothrow */
 
-/* A function of this file under its name in the C++ ABI: nw is new, na new[], m a size; dl, da. */
+/*
+ * A function of this file under its name in the C++ ABI: nw is new, na new[], m a size; dl and da
+ * are delete.
+ */
 #define OPERATOR(symbol) __asm__(symbol) __attribute__((visibility("default")))
 
 void *new_one(size_t size) OPERATOR("_Znwm");
@@ -55,7 +58,7 @@ void delete_aligned_array_nothrow(void *ptr, align_val alignment, nothrow tag)
 
 /* -- What the process has ---------------------------------------------------------------------- */
 
-/* The linker fills these in. Volatile, since a compiler might think that it knows. */
+/* The linker fills these in. Volatile, because a compiler might assume the values. */
 static const volatile struct {
     __typeof__(new_one) *one, *array;
     __typeof__(new_aligned) *aligned, *aligned_array;
@@ -64,7 +67,7 @@ static const volatile struct {
 } process = {new_one,    new_array,    new_aligned,    new_aligned_array,
              delete_one, delete_array, delete_aligned, delete_aligned_array};
 
-/* This library's, whatever the process has. */
+/* This library's functions, whatever the process uses. */
 static __typeof__(new_one) own_one __attribute__((alias("_Znwm")));
 static __typeof__(new_array) own_array __attribute__((alias("_Znam")));
 static __typeof__(new_aligned) own_aligned __attribute__((alias("_ZnwmSt11align_val_t")));
@@ -79,14 +82,14 @@ static void *find_in_library(const char *library, const char *name)
     if (handle == NULL)
         return NULL;
     void *found = dlsym(handle, name);
-    /* Whoever calls an operator needs the library himself. */
+    /* The caller of an operator keeps the library loaded. */
     dlclose(handle);
     return found;
 }
 
 /*
- * Not the next function in line, which may be that of the allocator that the program is linked
- * with.
+ * Not the next function in line, which may belong to the allocator with which the program is
+ * linked.
  */
 static void *find_in_runtime(const char *name)
 {
@@ -98,7 +101,9 @@ static void *find_in_runtime(const char *name)
     return found != NULL ? found : dlsym(RTLD_NEXT, name);
 }
 
-/* The runtime's function of that name, which is looked up once. NULL where there is no runtime. */
+/*
+ * Returns the runtime's function of that name, which is searched once. NULL: there is no runtime.
+ */
 static void *in_runtime(_Atomic(void *) *cache, const char *name)
 {
     void *found = atomic_load_explicit(cache, memory_order_relaxed);
@@ -110,7 +115,7 @@ static void *in_runtime(_Atomic(void *) *cache, const char *name)
     return found;
 }
 
-/* Calls it as the function that this is written in: RUNTIME(new_one, "_Znwm", (size)). */
+/* Calls it as the function that contains this: RUNTIME(new_one, "_Znwm", (size)). */
 #define RUNTIME(function, name, arguments)                \
     __extension__({                                       \
         static _Atomic(void *) cache;                     \
@@ -126,7 +131,7 @@ static inline void *get(size_t size)
     return malloc(size != 0 ? size : 1);
 }
 
-/* What is no alignment is the runtime's concern. */
+/* An invalid alignment is left to the runtime. */
 static void *get_aligned(size_t size, align_val alignment)
 {
     size_t rounded;
@@ -164,7 +169,7 @@ void *new_aligned_array(size_t size, align_val alignment)
     return process.aligned(size, alignment);
 }
 
-/* Those of the program may throw, which the runtime catches. */
+/* The program's operators may throw, and the runtime catches. */
 
 void *new_nothrow(size_t size, nothrow tag)
 {

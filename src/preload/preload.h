@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A process's own malloc on kinds of memory: what the parts of the interposer share. Three
- * libraries are made of these parts, each with a setting of its own (library.h), which says what
- * kinds there are and which of them serves a request.
+ * libraries are made of these parts, each with its own setting (library.h), which determines the
+ * kinds and which of them serves a request.
  *
- * Every block is either of one of the kinds or of libc's heap, and its address tells which
- * (memkind_detect_kind), so blocks from before the kinds were there, and those that go to DRAM on
- * purpose, need no mark. libc's heap is called by the names under which libc exports it besides
- * malloc, so nothing has to be looked up before the first allocation.
+ * Every block belongs to one of the kinds or to libc's heap, and its address tells which
+ * (memkind_detect_kind). So blocks from before the kinds existed, and those that go to DRAM on
+ * purpose, need no mark. libc's heap is called by libc's second names of malloc and its family, so
+ * no function has to be found before the first allocation.
  *
- * libc and others may themselves call malloc for libmemkind while it serves a call of ours; its own
- * data is always libc's. Such a call must get libc's memory, or it would come back to a lock that
- * is held. That happens only at certain moments: when a kind is made, when a thread first uses it,
- * around a fork. So each thread has a state, and a thread on its fast way needs to look at
- * nothing else:
+ * libc and others may themselves call malloc for libmemkind while it serves a call of this library;
+ * libmemkind's own data is always libc's. Such a call must get libc's memory, because it would
+ * otherwise wait for a lock that is held. That happens only at certain moments: when a kind is
+ * created, when a thread first uses it, around a fork. Therefore each thread has a state, and a
+ * thread on its fast path checks nothing else:
  *
- *    COLD      has not used a kind in this process, or there is none; first call: slow way
- *    BUSY      is in a call of libmemkind that may allocate: all that it asks for is libc's
+ *    COLD      has not used a kind in this process, or there is none; first call: slow path
+ *    BUSY      is in a call of libmemkind that may allocate: all its requests go to libc
  *    FAST      uses one kind, for blocks of all sizes
- *    CHOOSY    uses kinds in turn, or for some sizes, or all blocks are counted: slow way
+ *    FILTERED  uses kinds in turn, or for some sizes, or all blocks are counted: slow path
  */
 #pragma once
 
@@ -33,69 +33,70 @@
 #include "preload/export.h"
 #include "preload/serving.h"
 
-/* libc's malloc, by its other name. */
+/* libc's malloc, by its second name. */
 extern void *__libc_malloc(size_t size);
 
 /*
- * Blocks of the kind are no smaller: jemalloc aligns a block of 8 bytes to 8, and malloc's are
- * aligned for any object. Blocks of this size and more are.
+ * Blocks of the kind are at least this large: jemalloc aligns a block of 8 bytes to 8, but malloc's
+ * must be aligned for any object, as blocks of this size and more are.
  */
 #define PRELOAD_LEAST_BLOCK _Alignof(max_align_t)
 
 enum preload_state { PRELOAD_COLD, PRELOAD_BUSY, PRELOAD_FAST, PRELOAD_FILTERED };
 
-/* The calling thread's. The library is there from the start of the process: this costs no call. */
+/*
+ * The calling thread's state. The library is loaded from the start of the process: access takes no
+ * call.
+ */
 struct preload_self {
     /*
-     * Requests that the fast way of malloc does not take as they are: those of so many bytes or
-     * fewer. All of them, unless the thread is FAST; then those that are below the least block. One
-     * comparison answers both questions.
+     * The fast path of malloc does not take requests of so many bytes or fewer: all of them, unless
+     * the thread is FAST; then those below the least block. One comparison checks both.
      */
     size_t unfit;
-    /* Where the thread is FAST, the kind that it uses; else preload_nobody, which has no blocks. */
+    /* The kind that a FAST thread uses; otherwise preload_nobody, which has no blocks. */
     memkind_t kind;
-    bool frees_all; /* the thread is FAST, and memkind_arena_free_or() serves all kinds there are */
-    memkind_t own;  /* of several, the one that the thread takes; NULL: the first */
+    bool frees_all;      /* the thread is FAST, and memkind_arena_free_or() serves all kinds */
+    memkind_t own;       /* of several kinds, the thread's own; NULL: the first */
     unsigned visits;     /* how often the thread came here while it was not FAST; see reached.c */
-    unsigned char state; /* read it here, write it by preload_set_thread() */
+    unsigned char state; /* read directly, written by preload_set_thread() */
 };
 
-/* Nobody looks these up by name. */
+/* Not found by name in other libraries. */
 #define PRELOAD_HIDDEN __attribute__((visibility("hidden")))
 
 extern _Thread_local struct preload_self preload_self PRELOAD_HIDDEN;
 extern struct memkind preload_nobody;
 
-/* Written once, the kind last; a library that started before this one may have threads already. */
+/* Written once, the kind last. A library that started before this one may already have threads. */
 struct preload {
-    memkind_t kind; /* the first; NULL: libc serves everything; preload_kind() reads it */
-    /* The fast ways, see serving.h. Where that of malloc fails, it calls and returns otherwise().
-     */
+    memkind_t kind; /* the first kind; NULL: libc serves everything; read by preload_kind() */
+    /* The fast paths, see serving.h. If that of malloc fails, it calls and returns otherwise(). */
     void *(*malloc)(memkind_t own, size_t size, void *(*otherwise)(memkind_t own, size_t size));
     void (*free)(memkind_t kind, void *ptr);
-    bool frees_all;              /* the fast way of free is memkind_arena_free_or() */
-    struct serving serving;      /* all kinds, and how they are asked */
-    struct callers_code libc;    /* which gets none of the kinds' blocks */
+    bool frees_all;              /* the fast path of free is memkind_arena_free_or() */
+    struct serving serving;      /* all kinds, and how they are called */
+    struct callers_code libc;    /* gets none of the kinds' blocks */
     struct callers_code libnuma; /* nor does it while a thread is COLD */
     size_t min, span;            /* sizes from min to min + span go to the kinds */
-    unsigned char ready;         /* the state of threads that use the kinds: FAST or CHOOSY */
-    bool counted;          /* blocks are counted, and ratio_threshold() decides beside the range */
-    bool deep_bind;        /* libraries are loaded with RTLD_DEEPBIND, where that is asked for */
-    bool fall_back;        /* libc serves what the kinds have no room for */
+    unsigned char ready;         /* the state of threads that use the kinds: FAST or FILTERED */
+    bool counted;   /* blocks are counted, and ratio_threshold() applies in addition to the range */
+    bool deep_bind; /* RTLD_DEEPBIND has its usual effect */
+    bool fall_back; /* libc serves requests for which the kinds have no room */
     atomic_bool paused;    /* new blocks are libc's for the time being */
-    atomic_size_t fallen;  /* how often libc did, */
-    atomic_size_t refused; /* and how often the kinds had no room and NULL was the answer */
+    atomic_size_t fallen;  /* how often libc did that, */
+    atomic_size_t refused; /* and how often the kinds had no room and NULL was returned */
 };
 
 extern struct preload preload PRELOAD_HIDDEN;
 
-/* The first kind, and with it the rest; NULL where there is none yet. */
+/* Returns the first kind, with which the rest can be read; NULL: there is none yet. */
 static inline memkind_t preload_kind(void)
 {
     return __atomic_load_n(&preload.kind, __ATOMIC_ACQUIRE);
 }
 
-/* The kind that the calling thread's blocks are of, if it is FAST. */
+/* Returns the kind of the calling thread's blocks, if the thread is FAST. */
 static inline memkind_t preload_own_kind(void)
 {
     return preload_self.own != NULL ? preload_self.own : preload.kind;
@@ -111,7 +112,10 @@ static inline void preload_set_thread(unsigned char state)
     preload_self.frees_all = fast && preload.frees_all;
 }
 
-/* Whether blocks of the kind are malloc's in this process: not where the program made the kind. */
+/*
+ * Returns whether malloc of this process uses the kind: false for kinds that the program has
+ * created.
+ */
 static inline bool preload_has(memkind_t kind)
 {
     if (kind == NULL || preload_kind() == NULL)
@@ -122,23 +126,23 @@ static inline bool preload_has(memkind_t kind)
     return false;
 }
 
-/* What a kind in a file or on a device has of its own; NULL for other kinds. */
+/* Returns the state of a kind in a file or on a device; NULL for other kinds. */
 static inline struct memkind_pmem *preload_file_of(memkind_t kind)
 {
     return kind->ops == &MEMKIND_PMEM_OPS ? kind->priv : NULL;
 }
 
 /*
- * Whether what this process calls malloc and free comes to this library, straight or by way of one
- * that wraps it: not where the program, or a library before this one, has an allocator of its own.
+ * Returns whether this process's calls of malloc and free reach this library, directly or through
+ * one that wraps it: not if the program, or a library before this one, has an allocator of its own.
  * Found out once. May allocate and free.
  */
 bool preload_serves(void);
 
 /*
- * The same for malloc and free alone. A program may have these two of its own and no calloc and
- * realloc, as long as nothing calls those on its blocks. But libraries that come with this one do:
- * so what arrives here is then made of the two.
+ * The same for malloc and free alone. A program may define these two and neither calloc nor
+ * realloc, if it never calls those on its blocks. But libraries that come with this one do call
+ * them: then calloc and realloc here use the program's two functions.
  */
 bool preload_has_malloc(void);
 
@@ -147,11 +151,12 @@ void *preload_calloc_derived(size_t num, size_t size);
 void *preload_realloc_derived(void *ptr, size_t size);
 
 /*
- * The function of that name in the libraries behind this one, looked up once; NULL: there is none.
+ * Returns the function of that name in the libraries after this one, found once; NULL: there is
+ * none.
  */
 void *preload_find_next(_Atomic(void *) *cache, const char *name);
 
-/* The next library's function of that name, NULL where there is none. */
+/* The next library's function of that name; NULL: there is none. */
 #define PRELOAD_BEHIND(function)                                  \
     __extension__({                                               \
         static _Atomic(void *) cache;                             \
@@ -160,25 +165,25 @@ void *preload_find_next(_Atomic(void *) *cache, const char *name);
         behind;                                                   \
     })
 
-/* The same where the program keeps the allocator that the function is of; else NULL. */
+/* The same if the program keeps the function's allocator, otherwise NULL. */
 #define PRELOAD_NEXT(function) \
     (__builtin_expect(preload_serves(), 1) ? NULL : PRELOAD_BEHIND(function))
 
 /*
- * As malloc(3) and free(3), past the threads' caches: blocks that are moved so fill slabs that are
- * partly used, and empty others.
+ * As malloc(3) and free(3), but bypass the threads' caches: moving blocks in this way fills partly
+ * used slabs, and empties others.
  */
 void *preload_malloc_uncached(size_t size, const void *caller);
 void preload_free_uncached(void *ptr);
 
-/* Lets the fork handlers of others follow libmemkind's; see atfork.c. */
+/* Lets the fork handlers of others run after libmemkind's; see atfork.c. */
 void preload_release_atfork(void);
 
 /*
- * A function of libc: not that of the next library in line, which may be another allocator's. NULL
- * where there is none. May allocate and free.
+ * Returns a function of libc, not that of the next library, which may be another allocator's. NULL:
+ * there is none. May allocate and free.
  */
 void *preload_find_in_libc(const char *name);
 
-/* The usable size of a block of libc, 0 for NULL. The first call may allocate and free. */
+/* Returns the usable size of a block of libc; 0 for NULL. The first call may allocate and free. */
 size_t preload_libc_usable_size(void *ptr);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Kinds in private memory on nodes of the process's choice. */
+/* Kinds in private memory on nodes that the process chooses. */
 #include "preload/private_kind.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "memkind/internal/memkind_private.h"
 
 struct private_kind {
-    struct memkind kind; /* first: an operation finds the rest by it */
+    struct memkind kind; /* first member: operations find the rest by it */
     struct private_kind_place place;
     struct memkind_ops ops;
 };

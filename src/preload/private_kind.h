@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Kinds in private memory on nodes of the process's choice. The child of a fork has the kernel's
+ * Kinds in private memory on nodes that the process chooses. The child of a fork has the kernel's
  * copy.
  */
 #pragma once
@@ -9,7 +9,7 @@
 
 #include "memkind.h"
 
-#define PRIVATE_KIND_NODES     2048 /* that there can be */
+#define PRIVATE_KIND_NODES     2048 /* most nodes */
 #define PRIVATE_KIND_WORD_BITS (8 * sizeof(unsigned long))
 
 struct private_kind_place {
@@ -19,7 +19,7 @@ struct private_kind_place {
 };
 
 /*
- * Makes a kind on the nodes of *place that allocates blocks of size 0. Returns MEMKIND_SUCCESS or a
+ * Creates a kind on the nodes of *place that allows blocks of size 0. Returns MEMKIND_SUCCESS or a
  * MEMKIND_ERROR_*.
  */
 int private_kind_make(const char *name, const struct private_kind_place *place, memkind_t *kind);

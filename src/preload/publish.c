@@ -20,7 +20,10 @@
 
 static struct numbers_page *page;
 
-/* By one thread. The reader is another process, which looks at the sequence before and after. */
+/*
+ * Called by one thread. The reader is another process, which compares the sequence before and
+ * after.
+ */
 static void update(void)
 {
     struct numbers numbers;
@@ -28,7 +31,7 @@ static void update(void)
     numbers_take(&numbers);
     unsigned sequence = atomic_load_explicit(&page->sequence, memory_order_relaxed);
     atomic_store_explicit(&page->sequence, sequence + 1, memory_order_relaxed);
-    /* No number is seen to change before the sequence is odd. */
+    /* The sequence must be odd before any number changes. */
     atomic_thread_fence(memory_order_release);
     page->numbers = numbers;
     atomic_store_explicit(&page->sequence, sequence + 2, memory_order_release);
@@ -38,7 +41,7 @@ static void *update_for_ever(void *unused)
 {
     const struct timespec second = {.tv_sec = 1};
 
-    /* Should it allocate, that is none of the program's business. */
+    /* Its own allocations are no part of the program's heap. */
     preload_set_thread(PRELOAD_BUSY);
     for (;;) {
         update();
@@ -47,7 +50,7 @@ static void *update_for_ever(void *unused)
     return unused;
 }
 
-/* The file's descriptor, which stays open, since it is how the file is found; or -errno. */
+/* Returns the file's descriptor, which stays open so that the file can be found; or -errno. */
 static int make_page(void)
 {
     int fd = memfd_create(NUMBERS_FILE, MFD_CLOEXEC);
@@ -67,7 +70,7 @@ static int make_page(void)
     return err;
 }
 
-/* The program's signals are for its own threads. */
+/* Blocks signals: the program's signals are for its own threads. */
 static int start_thread(void)
 {
     sigset_t all, before;
@@ -82,7 +85,7 @@ static int start_thread(void)
     return -err;
 }
 
-/* Where the heap lies: a word, or paths with colons between them. */
+/* Describes the place of the heap: a word, or paths separated by colons. */
 static void describe(char place[NUMBERS_DIRECTORY_SIZE])
 {
     size_t used = 0;
@@ -110,7 +113,7 @@ static int publish(void)
     if (err == 0) {
         descriptors_page = fd;
     } else {
-        /* Whoever found it would take numbers for new that never change. */
+        /* Readers would otherwise take numbers for current that never change. */
         munmap(page, sizeof(*page));
         close(fd);
     }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /*
- * Begins to publish: a thread brings the numbers up to date each second. The kind is there. False
- * where that cannot be, with a message as of settings_read().
+ * Starts publishing: a thread updates the numbers each second. The kind must exist. False, with a
+ * message as of settings_read(): failure.
  */
 bool publish_start(char *message);

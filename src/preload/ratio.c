@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The size from which blocks go to PMEM, moved so that DRAM and PMEM keep a ratio. */
+/* The threshold from which blocks go to PMEM, moved so that DRAM and PMEM keep a ratio. */
 #include "preload/ratio.h"
 
 #include <stdlib.h>
 
-#define COUNTERS         16 /* so that threads seldom write the same line */
+#define COUNTERS         16 /* so that threads seldom write to the same line */
 #define CACHE_LINE       64
 #define FIRST_THRESHOLD  ((size_t)1 << 10)
 #define LARGEST          ((size_t)1 << 30)
 #define ADAPT_OPERATIONS 32u                 /* adapt after so many, */
 #define ADAPT_BYTES      ((ssize_t)64 << 10) /* or after one of so many bytes */
-#define NEAR             4                   /* within a quarter, small steps are taken */
+#define NEAR             4 /* within a quarter of the ratio, the steps are small */
 #define SMALL_STEP       8
 #define KEPT             32 /* within so small a part, the ratio is kept */
 
@@ -39,13 +39,13 @@ size_t ratio_bytes(enum ratio_side side)
 
     for (size_t i = 0; i < COUNTERS; i++)
         sum += atomic_load_explicit(&counters[i].bytes[side], memory_order_relaxed);
-    /* Blocks from before the counting began are freed as well. */
+    /* Blocks from before the counting are freed as well. */
     return sum > 0 ? (size_t)sum : 0;
 }
 
 static void adapt(void)
 {
-    /* Equal where the ratio is kept. Neither overflows: addresses have 47 bits, parts 14. */
+    /* Equal if the ratio is kept. Neither product overflows: addresses have 47 bits, parts 14. */
     size_t dram = ratio_bytes(RATIO_DRAM) * parts[RATIO_PMEM];
     size_t pmem = ratio_bytes(RATIO_PMEM) * parts[RATIO_DRAM];
     size_t size = ratio_threshold();

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The size from which blocks go to PMEM, moved so that the bytes in DRAM and in PMEM keep a ratio.
+ * The threshold from which blocks go to PMEM, moved so that the bytes in DRAM and in PMEM keep a
+ * ratio.
  *
- * Too much in DRAM lowers it, too much in PMEM raises it: by a half or the double while they are
- * far from the ratio, by an eighth near it. So whatever sizes a program uses, the large and mostly
- * colder blocks go to PMEM first, and where all are of one size, they take turns.
+ * Too many bytes in DRAM lower the threshold, too many in PMEM raise it: by half or to the double
+ * while the ratio is far off, by an eighth near it. So whatever sizes a program uses, large and
+ * mostly colder blocks go to PMEM first. If all blocks have one size, they alternate.
  */
 #pragma once
 
@@ -14,19 +15,17 @@
 
 enum ratio_side { RATIO_DRAM, RATIO_PMEM };
 
-/* Most that either part of a ratio may be. */
+/* The largest part of a ratio. */
 #define RATIO_LARGEST_PART 10000u
 
 /* dram : pmem, both from 1 to RATIO_LARGEST_PART. Before ratio_count(). */
 void ratio_set(unsigned dram, unsigned pmem);
 
-/* Blocks of so many bytes, or more, go to PMEM. */
+/* Returns the least size of blocks that go to PMEM. */
 size_t ratio_threshold(void);
 
-/*
- * Notes that so many bytes were allocated there, or freed where negative. Thread-safe, lock-free.
- */
+/* Records that bytes were allocated there, or freed if negative. Thread-safe, lock-free. */
 void ratio_count(enum ratio_side side, ssize_t bytes);
 
-/* The bytes there now. */
+/* Returns the bytes there now. */
 size_t ratio_bytes(enum ratio_side side);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether what the process calls malloc is this library's. Each function is called, and what counts
- * is that the call arrives: where it is looked up says less, since a library that comes before this
+ * Finds out whether the process's malloc is this library's. Each function is called, and the result
+ * is whether the call arrives here. Finding the symbol is not enough, because a library before this
  * one may pass calls on.
  */
 #include <dlfcn.h>
@@ -12,8 +12,8 @@
 #define SOME_BYTES ((size_t)100)
 
 /*
- * Whether the call that gave this block arrived here, and the one that frees it does. A block never
- * goes to an allocator that did not make it.
+ * Returns whether both the call that returned this block and the one that frees it arrive here. A
+ * block never goes to another allocator than its own.
  */
 static bool arrives(void *block, unsigned visits)
 {
@@ -31,15 +31,12 @@ static bool is_malloc_reached(void)
     return arrives(malloc(SOME_BYTES), visits);
 }
 
-/*
- * While a thread finds out, what its calls of malloc come to is not known: a malloc that is made of
- * calloc comes here.
- */
+/* While a thread finds out, the answer is not known: a malloc that is made of calloc comes here. */
 static _Thread_local bool finding_out;
 
 enum answer { UNKNOWN, YES, NO };
 
-/* The answer, found out once. */
+/* Returns the answer, found out once. */
 static bool is_so(atomic_int *answer, bool (*find_out)(void))
 {
     int known = atomic_load_explicit(answer, memory_order_relaxed);

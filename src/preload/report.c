@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Numbers about the kinds and libc's heap when the process ends. */
+/* Statistics of the kinds and libc's heap at the end of the process. */
 #include "preload/report.h"
 
 #include <errno.h>
@@ -17,13 +17,13 @@
 #include "util/errno_text.h"
 #include "util/json.h"
 
-#define FILE_MODE  0666 /* less the process's umask */
+#define FILE_MODE  0666 /* before the process's umask */
 #define PIECE_SIZE 128
 
-static char path[PATH_MAX]; /* absolute: the process may go elsewhere */
-static pid_t process;       /* that writes it; 0: none */
+static char path[PATH_MAX]; /* absolute: the process may change its directory */
+static pid_t process;       /* the process that writes it; 0: none */
 
-/* Appends text to path, as much as fits; whether it did. */
+/* Appends text to path. Returns whether it fits. */
 static bool append(size_t *used, const char *text, size_t length)
 {
     if (length >= sizeof(path) - *used)
@@ -34,7 +34,7 @@ static bool append(size_t *used, const char *text, size_t length)
     return true;
 }
 
-/* Makes path from the file's name: absolute, and with the process in place of "%p". */
+/* Makes path from the file's name: absolute, and with the process id in place of "%p". */
 static bool make_path(const char *name)
 {
     char number[sizeof(pid_t) * 3 + 1];
@@ -61,7 +61,7 @@ static int open_file(void)
 
     if (fd < 0)
         return fd;
-    /* Not where a stream was closed: others may still print. */
+    /* Not on the number of a closed standard stream: the program may still print. */
     fd = descriptor_raise(fd);
     if (fd < 0)
         errno = -fd;
@@ -110,7 +110,7 @@ static void print_file(int fd, const struct memkind_pmem *pmem, const struct num
     print_number(fd, "file_space_peak", numbers->file_space_peak);
 }
 
-/* The first has the requests that no kind had room for as well. */
+/* The first kind also has the requests for which no kind had room. */
 static void print_kind(int fd, memkind_t kind, const struct numbers *all)
 {
     const struct memkind_pmem *pmem = preload_file_of(kind);

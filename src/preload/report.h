@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * MEMKIND_PRELOAD_STATS: numbers about the kinds and libc's heap, as JSON, when the process ends.
+ * MEMKIND_PRELOAD_STATS: statistics of the kinds and libc's heap, as JSON, at the end of the
+ * process.
  */
 #pragma once
 
@@ -9,8 +10,7 @@
 #include "preload/settings.h"
 
 /*
- * Sees to it that the report will be written to the file that settings->stats names: when this
- * process exits, not when its children do. False where the file cannot be written, with a message
- * as of settings_read().
+ * Arranges that the report is written to the file settings->stats when this process exits, not when
+ * its children do. False, with a message as of settings_read(): the file cannot be written.
  */
 bool report_at_exit(const struct settings *settings, char *message);

@@ -36,7 +36,7 @@ void serving_be_fast(struct serving *serving, memkind_t kind)
 
 struct serving serving_by_kind(memkind_t kind)
 {
-    /* A kind on nodes has a heap for each set of them. */
+    /* A kind on nodes has a heap for each set of nodes. */
     bool one_heap = kind->ops->malloc == memkind_arena_malloc;
 
     struct serving serving = {

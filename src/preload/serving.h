@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which kinds serve the process's malloc, and how they are asked: what a setting chooses.
+ * The kinds that serve the process's malloc, and how they are called. Each setting fills in its
+ * own.
  *
- * The functions are called with the calling thread BUSY (preload.h), so that what they allocate
- * for themselves is libc's. They return NULL where there is no room.
+ * The functions are called with the calling thread BUSY (preload.h), so that their own allocations
+ * are libc's. NULL: there is no room.
  */
 #pragma once
 
@@ -15,20 +16,20 @@
 #define SERVING_MOST_KINDS 16
 
 struct serving {
-    memkind_t kinds[SERVING_MOST_KINDS]; /* that blocks may be of */
+    memkind_t kinds[SERVING_MOST_KINDS]; /* the kinds of the blocks */
     unsigned count;
 
     /*
-     * The fast way of threads that may ask for all sizes: called without further ado once the
-     * thread has had a block by the functions below. The first two get the thread's own kind, the
-     * last one that of the block. NULL: there is no fast way.
+     * The fast path of threads that may request all sizes: called directly once the thread has had
+     * a block from the functions below. The first two get the thread's own kind, the last one that
+     * of the block. NULL: no fast path.
      */
     void *(*fast_malloc)(memkind_t own, size_t size);
     void *(*fast_calloc)(memkind_t own, size_t num, size_t size);
     void (*fast_free)(memkind_t kind, void *ptr);
-    bool fast_frees_all; /* for blocks of all kinds; else for those of the thread's own */
+    bool fast_frees_all; /* for blocks of all kinds; otherwise for those of the thread's own */
 
-    /* Called before a thread's first block, and in the child of a fork again; or NULL. */
+    /* Called before a thread's first block, and again in the child of a fork; may be NULL. */
     void (*begin_thread)(void);
     void *(*malloc)(size_t size);
     void *(*calloc)(size_t size); /* all bytes are zero */
@@ -36,7 +37,7 @@ struct serving {
     /* For a block of one of the kinds. */
     void *(*realloc)(memkind_t kind, void *ptr, size_t size);
     void (*free)(memkind_t kind, void *ptr);
-    /* The same as malloc and free, past the thread's cache where there is one. */
+    /* As malloc and free, but bypass the thread's cache if there is one. */
     void *(*malloc_uncached)(size_t size);
     void (*free_uncached)(memkind_t kind, void *ptr);
 };
@@ -44,5 +45,7 @@ struct serving {
 /* One kind, by the functions of memkind(3). */
 struct serving serving_by_kind(memkind_t kind);
 
-/* The fast way of a thread is to call the operations of its own kind, as those of this one are. */
+/*
+ * Sets the fast path: threads call the operations of their own kind, which are those of this one.
+ */
 void serving_be_fast(struct serving *serving, memkind_t kind);

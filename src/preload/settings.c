@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the environment asks of all libraries that are made of the interposer. */
+/* The environment variables of all libraries that are made of the interposer. */
 #include "preload/settings.h"
 
 #include <limits.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define DECIMAL     10u
-#define EXIT_STRICT 125 /* as env(1), timeout(1) and the like, when they fail themselves */
+#define EXIT_STRICT 125 /* the status of env(1), timeout(1) and the like for their own failures */
 
 bool settings_parse_number(const char *text, const char **end, size_t *number)
 {
@@ -58,7 +58,7 @@ static bool read_flag(const char *name, bool *flag, char *message)
            settings_invalid(message, name, "0 or 1");
 }
 
-/* Whether the last part of the path is in a list with commas. */
+/* Returns whether the last component of the path is in a list separated by commas. */
 static bool is_listed(const char *list, const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is asked of the interposer: what the environment asks of all libraries that are made of it
- * (MEMKIND_PRELOAD_*, see memkind-pmem(1)), and what the library itself decides.
+ * The interposer's settings: the environment variables of all libraries that are made of it
+ * (MEMKIND_PRELOAD_*, see memkind-pmem(1)), and each library's own decisions.
  */
 #pragma once
 
@@ -13,43 +13,43 @@
 #define SETTINGS_MESSAGE_SIZE 512
 
 /*
- * Whether MEMKIND_PRELOAD_EXCEPT names the program: its executable's file, or the name by which
- * that was executed, without folders. Makes no system call for the latter, and otherwise
- * readlink(2) alone.
+ * Returns whether MEMKIND_PRELOAD_EXCEPT names the program: its executable's file, or the name by
+ * which it was executed, without folders. Makes no system call for the latter, and otherwise only
+ * readlink(2).
  */
 bool settings_leave_out(void);
 
 struct settings {
-    /* Of the library; by default all sizes, no ratio, and NULL where there is no room. */
+    /* The library's. Defaults: all sizes, no ratio, and NULL if there is no room. */
     size_t min, max;     /* sizes of blocks that go to the kinds, both included */
-    unsigned dram, pmem; /* the ratio; 0 : 0 where there is none to be kept */
-    bool fall_back;      /* libc serves what the kinds have no room for */
+    unsigned dram, pmem; /* the ratio; 0 : 0: none */
+    bool fall_back;      /* libc serves requests for which the kinds have no room */
 
     /* Of all libraries. */
     const char *stats; /* file for the numbers at exit, NULL: none; "%p" is the process */
-    bool publish;      /* the numbers of the running process can be read by others */
-    bool deep_bind;    /* RTLD_DEEPBIND is left to dlopen(3) */
-    bool strict;       /* what is wrong ends the process */
+    bool publish;      /* other processes can read the numbers of the running process */
+    bool deep_bind;    /* RTLD_DEEPBIND has its usual effect in dlopen(3) */
+    bool strict;       /* an error ends the process */
 };
 
 /*
- * Reads the environment (secure_getenv(3)) for what is of all libraries, and sets the rest to what
- * it is by default. False where something in it is wrong; then message says what, in less than
- * SETTINGS_MESSAGE_SIZE bytes, and only strict can be relied on. Strings belong to the environment.
+ * Reads the environment (secure_getenv(3)) for the variables of all libraries, and sets the rest to
+ * its defaults. False: a variable is invalid; the message has the reason, in less than
+ * SETTINGS_MESSAGE_SIZE bytes, and only strict is valid. Strings belong to the environment.
  */
 bool settings_read(struct settings *settings, char *message);
 
 /* -- For libraries ----------------------------------------------------------------------------- */
 
-/* Digits, of which there must be at least one; *end is behind them. */
+/* Parses at least one digit. *end points after the number. */
 bool settings_parse_number(const char *text, const char **end, size_t *number);
 
-/* A number, and K, M, G or T. */
+/* Parses a number with an optional suffix K, M, G or T. */
 bool settings_parse_size(const char *text, size_t *size);
 
-/* Says that a variable's value is not what it should be. False. */
+/* Writes the message that a variable's value is invalid. Returns false. */
 bool settings_invalid(char *message, const char *name, const char *wanted);
 
-/* Says that it goes on with libc's malloc, or, where that is asked for, ends the process. */
+/* Reports that the process goes on with libc's malloc, or ends it if settings->strict. */
 void settings_complain(const char *library, const struct settings *settings, const char *message,
                        bool serving);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where the interposer begins: the kinds are made, and from then on serve the process. */
+/* The start of the interposer: the kinds are created, and from then on serve the process. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <gnu/libc-version.h>
@@ -24,8 +24,8 @@
 /* -- Fork -------------------------------------------------------------------------------------- */
 
 /*
- * Run before libmemkind's handlers on the way into a fork, and after them on the way out, since
- * they are registered later: what libmemkind allocates meanwhile is libc's.
+ * These run before libmemkind's handlers on the way into a fork, and after them on the way out,
+ * because they are registered later: libmemkind's allocations in between are libc's.
  */
 static _Thread_local unsigned char before_fork;
 
@@ -40,7 +40,7 @@ static void leave_fork(void)
     preload_set_thread(before_fork);
 }
 
-/* The child's first allocation may make it a file of its own, where it has no copy. */
+/* The child's first allocation may create a file of its own, if it has no copy. */
 static void begin_child(void)
 {
     preload_set_thread(PRELOAD_COLD);
@@ -50,7 +50,7 @@ static void begin_child(void)
 
 /* -- Start ------------------------------------------------------------------------------------- */
 
-/* The kinds of one heap learn that libc is there for what they have no room for. */
+/* Tells the kinds that libc serves requests for which they have no room. */
 static void set_fallback(const struct serving *serving)
 {
     for (unsigned i = 0; i < serving->count; i++)
@@ -58,7 +58,7 @@ static void set_fallback(const struct serving *serving)
             (void)memkind_arena_set_fallback(serving->kinds[i], true);
 }
 
-/* The fast way of malloc that the serving has, in the form of memkind_arena_malloc_or(). */
+/* The fast path of malloc from `serving`, in the form of memkind_arena_malloc_or(). */
 static void *serve_or(memkind_t own, size_t size, void *(*otherwise)(memkind_t, size_t))
 {
     void *block = preload.serving.fast_malloc(own, size);
@@ -71,7 +71,9 @@ static void activate(const struct settings *settings, const struct serving *serv
     memkind_t first = serving->kinds[0];
     bool all_sizes = settings->min == 0 && settings->max == SIZE_MAX;
 
-    /* Blocks that are freed while it is looked for must not be counted, which takes their size. */
+    /*
+     * Finding the function may free blocks, which must not be counted: counting needs their size.
+     */
     (void)preload_libc_usable_size(NULL);
     preload.serving = *serving;
     preload.min = settings->min;
@@ -95,9 +97,9 @@ static void activate(const struct settings *settings, const struct serving *serv
 }
 
 /*
- * A program that has an allocator of its own keeps it, as a whole: then there is no kind, and what
- * still comes here goes to libc, or to that allocator. Nothing is wrong with that, so it is said to
- * those only who want to know.
+ * A program that has an allocator of its own keeps it completely: there is no kind, and calls that
+ * still come here go to libc, or to that allocator. This is no error, and is only reported on
+ * request.
  */
 static bool stands_aside(const struct settings *settings)
 {
@@ -111,7 +113,7 @@ static bool stands_aside(const struct settings *settings)
     return true;
 }
 
-/* Nothing lies in them yet. */
+/* The files are empty. */
 static void drop_files(const struct serving *serving)
 {
     for (unsigned i = 0; i < serving->count; i++)
@@ -133,9 +135,7 @@ static bool start(struct settings *settings, char *message)
         return false;
     }
     activate(settings, &serving);
-    /*
-     * A kind is never given up once it has served: from here on, only a message can be the answer.
-     */
+    /* A kind that has served is never given up: from here on, an error is only reported. */
     return !settings->publish || publish_start(message);
 }
 
@@ -144,7 +144,7 @@ static void start_as_told(void)
     char message[SETTINGS_MESSAGE_SIZE];
     struct settings settings;
 
-    /* Whoever started a program with more rights than his own decides nothing about it. */
+    /* The caller of a program with more privileges must not influence it. */
     if (getauxval(AT_SECURE) != 0 || leave_out())
         return;
     if (settings_read(&settings, message) && library.read(&settings, message) &&

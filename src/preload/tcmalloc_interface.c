@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tcmalloc's own functions, for programs that are linked with a libtcmalloc of their system. Blocks
- * of this library's malloc(3) are served here, others by the library behind: a block that is not in
- * a kind is tcmalloc's, which stands in for libc's heap under all of its names.
+ * tcmalloc's own functions, for programs that are linked with their system's libtcmalloc. They
+ * handle blocks of this library's malloc(3), and pass others to the next library: a block that is
+ * not in a kind is tcmalloc's, which replaces libc's heap under all of its names.
  *
- * What is not here is tcmalloc's alone, and does no harm: its operators new give blocks of its own,
- * and its hooks see nothing.
+ * Functions that are missing here are tcmalloc's alone, which is harmless: its operators new return
+ * blocks of its own, and its hooks are not called.
  */
 #include <malloc.h>
 #include <stdbool.h>
@@ -28,7 +28,7 @@ FORWARD_ALLOCATION(void *, tc_memalign, (size_t alignment, size_t size), (alignm
                    memalign(alignment, size))
 FORWARD_ALLOCATION(int, tc_posix_memalign, (void **memptr, size_t alignment, size_t size),
                    (memptr, alignment, size), posix_memalign(memptr, alignment, size))
-/* The page size that it reads never changes. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+/* The page size never changes. NOLINTNEXTLINE(concurrency-mt-unsafe) */
 FORWARD_ALLOCATION(void *, tc_valloc, (size_t size), (size), valloc(size))
 FORWARD_ALLOCATION(void *, tc_pvalloc, (size_t size), (size), pvalloc(size))
 
@@ -70,7 +70,7 @@ EXPORT int MallocExtension_GetNumericProperty(const char *property, size_t *valu
 EXPORT void MallocExtension_ReleaseFreeMemory(void);
 EXPORT void MallocExtension_ReleaseToSystem(size_t bytes);
 
-/* 1, and the number; 0 for properties that this heap has not. */
+/* Returns 1 and the number; 0: this heap does not have the property. */
 int MallocExtension_GetNumericProperty(const char *property, size_t *value)
 {
     __typeof__(MallocExtension_GetNumericProperty) *next =

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pthread_create(3): what libc and the loader allocate for a new thread is libc's, as everything
- * that libc allocates for itself. libmemkind starts threads of its own from within a call of free,
- * where the kind may be full.
+ * pthread_create(3): memory that libc and the loader allocate for a new thread comes from libc's
+ * heap, as all memory that libc allocates for itself. libmemkind starts threads of its own within a
+ * call of free, when the kind may be full.
  */
 #include <pthread.h>
 

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * malloc_trim(3), which programs call when they have freed much: all heaps give back what is
- * unused.
- */
+/* malloc_trim(3), which programs call after freeing much: all heaps release unused memory. */
 #include <errno.h>
 #include <malloc.h>
 
 #include "memkind.h"
 #include "preload/preload.h"
 
-/* Bytes that the kind holds of its memory. */
+/* Returns the bytes of memory that the kind holds. */
 static size_t held(memkind_t kind)
 {
     const struct memkind_pmem *pmem = preload_file_of(kind);
@@ -22,7 +19,7 @@ static size_t held(memkind_t kind)
     return resident;
 }
 
-/* Whether that gave anything back. */
+/* Returns whether that released anything. */
 static bool trim_kind(memkind_t kind)
 {
     size_t held_before = held(kind);

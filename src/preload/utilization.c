@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How full slabs are. Of blocks that are of none of the kinds all numbers are 0, as jemalloc says
- * of what is not its own: nobody moves these.
+ * The use of slabs. For blocks that are of none of the kinds, all numbers are 0, as jemalloc's for
+ * memory that is not its own: programs do not move these.
  */
 #include "preload/utilization.h"
 
@@ -12,7 +12,7 @@
 #include "memkind/internal/memkind_arena.h"
 #include "preload/preload.h"
 
-/* That of redis's own copy of jemalloc: 1 where moving a block makes memory less, else 0. */
+/* From redis's own copy of jemalloc: returns 1 if moving the block reduces memory, otherwise 0. */
 EXPORT int je_get_defrag_hint(void *ptr);
 
 static struct memkind_arena_slab slab_of(const void *ptr)
@@ -72,6 +72,6 @@ int je_get_defrag_hint(void *ptr)
     if (slab.being_filled == NULL || slab.blocks <= 1 ||
         (size_t)((char *)ptr - (char *)slab.being_filled) < slab.size)
         return 0;
-    /* Emptier than slabs of this size are on average. */
+    /* Emptier than the average slab of this size. */
     return slab.free * slab.all_blocks > slab.all_free * slab.blocks;
 }

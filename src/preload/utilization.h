@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How full the slabs are that blocks lie in, as jemalloc's experimental.utilization tells those who
- * move blocks out of slabs that hold few. Arguments and error numbers are those of mallctl(3).
+ * The use of the slabs of blocks, as jemalloc's experimental.utilization reports it to programs
+ * that move blocks out of nearly empty slabs. Arguments and error numbers are those of mallctl(3).
  */
 #pragma once
 

@@ -9,7 +9,7 @@
 #include "preload/preload.h"
 #include "util/lock.h"
 
-/* Guards the two. */
+/* Guards the numbers and the epoch. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct whole_heap heap;
 static uint64_t epoch;
@@ -19,7 +19,7 @@ void whole_heap_begin_child(void)
     (void)lock_init(&lock);
 }
 
-/* What is asked of libmemkind may make it allocate. */
+/* Calls of libmemkind may make it allocate. */
 static void take_numbers(struct numbers *numbers)
 {
     unsigned char before = preload_self.state;

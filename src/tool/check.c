@@ -155,14 +155,14 @@ static void print_all(const struct place *places, size_t count, const struct nod
         check_nodes_table(nodes);
 }
 
-/* The worst verdict. */
+/* Returns the worst verdict. */
 static int examine(char **paths, struct place *places, size_t count)
 {
     int status = PLACE_DAX;
 
-    /* A limit to the size of files is then an error like others. */
+    /* Exceeding a limit of the file size is then an error like others. */
     signal(SIGXFSZ, SIG_IGN);
-    /* What children would have is no matter here, and not all values do everywhere. */
+    /* The fork mode does not matter here, and devices do not accept all values. */
     unsetenv("MEMKIND_PMEM_FORK");
     for (size_t i = 0; i < count; i++) {
         place_examine(paths[i], &places[i]);

@@ -4,8 +4,8 @@
 
 struct nodes;
 
-/* A row for each node that has memory, and what their speed means. */
+/* Prints a row for each node that has memory, and what the speeds mean. */
 void check_nodes_table(const struct nodes *nodes);
 
-/* An object for each such node, in the array that output_json_begin() began. */
+/* Prints an object for each such node, in the array that output_json_begin() began. */
 void check_nodes_json(const struct nodes *nodes);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* memkind-pmem: looks at places for PMEM kinds, and runs programs on them. */
+/* memkind-pmem: examines places for PMEM kinds, and runs programs on them. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,7 +50,7 @@ int tool_error(const char *format, ...)
     return EXIT_USAGE;
 }
 
-/* The interface's is memkind's, as the library that is loaded has it. */
+/* The version of the interface is that of the loaded library. */
 static void print_version(void)
 {
     int version = memkind_get_version();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What memory in a file of a directory does, found out by trying. */
+/* Properties of memory in a file of a directory, found out by experiment. */
 #include "tool/measure.h"
 
 #include <errno.h>
@@ -22,11 +22,11 @@
 #define HUGE_PAGE    (2 * MIB)
 #define MOST         (64 * MIB)
 #define LEAST        HUGE_PAGE
-#define SHARE        4 /* of what is free, no more than one part of so many is used */
+#define SHARE        4 /* at most one part of so many of the free space is used */
 #define COPY_SECONDS 0.5
 #define LINE_SIZE    256
 #define OWNER_ONLY   0600
-#define EXTENTS      32         /* asked for at once */
+#define EXTENTS      32         /* requested at once */
 #define ZEROES       (MIB / 16) /* written at once */
 
 static double now(void)
@@ -62,7 +62,7 @@ static int make_file(const char *dir)
     return fd >= 0 ? fd : err;
 }
 
-/* As heaps do, which go on by madvise(2) where a container's filter forbids fallocate(2). */
+/* Also tries madvise(2), as heaps do if a filter of system calls forbids fallocate(2). */
 static enum place_answer can_punch(int fd, char *base)
 {
     return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)HUGE_PAGE) == 0 ||
@@ -71,7 +71,7 @@ static enum place_answer can_punch(int fd, char *base)
                : PLACE_NO;
 }
 
-/* Pieces of 2 MiB of the file that are one at a multiple of 2 MiB of what the file system is on. */
+/* Counts 2 MiB-aligned physical extents. */
 static size_t count_pieces(const struct fiemap_extent *extent)
 {
     uint64_t begin = (extent->fe_logical + HUGE_PAGE - 1) / HUGE_PAGE;
@@ -81,7 +81,7 @@ static size_t count_pieces(const struct fiemap_extent *extent)
     return fits && end > begin ? end - begin : 0;
 }
 
-/* Whether most of the file's pieces of 2 MiB are. */
+/* Returns whether most of the file's pieces of 2 MiB are aligned. */
 static enum place_answer is_aligned(int fd, size_t size)
 {
     union {
@@ -107,9 +107,7 @@ static enum place_answer is_aligned(int fd, size_t size)
     return pieces > size / HUGE_PAGE / 2 ? PLACE_YES : PLACE_NO;
 }
 
-/*
- * Address space for size bytes, at a multiple of 2 MiB, with the file in it; it is never unmapped.
- */
+/* Maps the file at a multiple of 2 MiB. It is never unmapped. */
 static char *map_file(int fd, size_t size)
 {
     char *base = mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -124,7 +122,7 @@ static char *map_file(int fd, size_t size)
     return base;
 }
 
-/* Bytes of files that are mapped by pages of 2 MiB, as far as they are not DAX. */
+/* Returns the bytes of files that are mapped by pages of 2 MiB, DAX excepted. */
 static size_t count_huge(void)
 {
     FILE *file = fopen("/proc/self/smaps_rollup", "re");
@@ -140,13 +138,15 @@ static size_t count_huge(void)
     return kib << 10;
 }
 
-/* Faults of the system's own pages, which have several sizes, in half of it. */
+/* Returns half of the faults that pages of the system's own size, which varies, would take. */
 static size_t most_faults(size_t size)
 {
     return size / 2 / (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Whether most of it is; for DAX no count tells, but there are few faults. */
+/*
+ * Returns whether most of it is mapped by large pages. For DAX there is no count, but few faults.
+ */
 static bool is_huge(const struct place *place, size_t size, long faults)
 {
     return place->map_sync == PLACE_YES ? (size_t)faults <= most_faults(size)
@@ -177,7 +177,7 @@ static void time_copies(struct place *place, char *base, size_t size)
     double start = now();
     do {
         memcpy(base, source, size);
-        /* Or the compiler may find that all copies but one are in vain. */
+        /* Keeps the compiler from removing all copies but one. */
         __asm__ volatile("" ::"r"(base) : "memory");
         copied += size;
         seconds = now() - start;
@@ -202,7 +202,7 @@ static int write_zeroes(int fd, size_t at, size_t size)
     return 0;
 }
 
-/* In pieces of 2 MiB, as heaps do: of more at once, ext4 may give what it has, aligned or not. */
+/* In pieces of 2 MiB, as heaps do: for larger requests, ext4 may allocate unaligned extents. */
 static int take_space(int fd, size_t size)
 {
     int err = 0;
@@ -222,7 +222,7 @@ static int measure_file(struct place *place, int fd, enum place_answer *aligned)
     size -= size % HUGE_PAGE;
     if (size < LEAST)
         return -ENOSPC;
-    /* What was deleted just now is free once the journal is written, and would be missed. */
+    /* Recently deleted space is free only after the journal is written, and would be missed. */
     if (place->map_sync == PLACE_YES)
         (void)fsync(fd);
     int err = take_space(fd, size);

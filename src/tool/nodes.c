@@ -21,7 +21,7 @@
 
 /* -- Files ------------------------------------------------------------------------------------- */
 
-/* The first line of a file below ROOT, without its end; empty where there is none. */
+/* Reads the first line of a file below ROOT, without its end. Empty: there is none. */
 static void __attribute__((format(printf, 2, 3)))
 read_line(char text[NODES_TEXT_SIZE], const char *format, ...)
 {
@@ -47,7 +47,7 @@ static bool is_there(unsigned node, const char *class, unsigned initiator)
     return access(path, F_OK) == 0;
 }
 
-/* A list such as "0-3,8". */
+/* Parses a list such as "0-3,8". */
 static void read_list(const char *name, bool nodes[NODES_MOST])
 {
     char text[NODES_TEXT_SIZE];
@@ -67,7 +67,7 @@ static void read_list(const char *name, bool nodes[NODES_MOST])
 
 /* -- One node ---------------------------------------------------------------------------------- */
 
-/* Takes the bytes from a line such as "Node 0 MemFree: 5 kB" if it is about that. */
+/* Parses the bytes of a line such as "Node 0 MemFree: 5 kB" if it has this key. */
 static void read_size(const char *line, const char *key, size_t *bytes)
 {
     const char *found = strstr(line, key);
@@ -90,7 +90,7 @@ static void read_sizes(unsigned number, struct memory_node *node)
         fclose(file);
 }
 
-/* The kernel lists the distances to the nodes that are online, in rising order. */
+/* The kernel lists the distances to the online nodes, in ascending order. */
 static void read_distances(unsigned number, struct memory_node *node)
 {
     bool online[NODES_MOST] = {false};
@@ -116,7 +116,7 @@ static struct node_rate read_rate(unsigned number, const char *class, const char
     return rate;
 }
 
-/* False where the class has no initiators that are processors. */
+/* Returns false if the class has no initiators that are processors. */
 static bool read_speed(const struct nodes *nodes, unsigned number, const char *class,
                        struct memory_node *node)
 {
@@ -161,7 +161,7 @@ void nodes_describe(const struct nodes *nodes, unsigned number, struct memory_no
     read_sizes(number, node);
     read_line(node->processors, "node%u/cpulist", number);
     read_distances(number, node);
-    /* Class 1 is of processors alone; old kernels have class 0 only. */
+    /* Class 1 is for processors alone. Old kernels have class 0 only. */
     if (!read_speed(nodes, number, "access1", node))
         (void)read_speed(nodes, number, "access0", node);
     read_kinds(number, node);

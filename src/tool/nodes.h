@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define NODES_MOST      1024 /* no kernel has more */
+#define NODES_MOST      1024 /* the kernels' limit */
 #define NODES_TEXT_SIZE 1024
 
 struct nodes {
@@ -13,7 +13,7 @@ struct nodes {
     bool memory[NODES_MOST];
 };
 
-/* What the firmware (HMAT) says of one direction; 0: nothing. */
+/* The firmware's (HMAT) figures of one direction; 0: unknown. */
 struct node_rate {
     double bandwidth; /* bytes a second */
     unsigned latency; /* ns */
@@ -25,11 +25,11 @@ struct memory_node {
     unsigned distances[NODES_MOST];   /* from the node's memory to each node; 0: unknown */
     struct node_rate read, write;     /* by processors of the initiators */
     bool initiators[NODES_MOST];      /* the nodes nearest to it */
-    bool high_bandwidth, dax_kmem;    /* of which kinds it is */
+    bool high_bandwidth, dax_kmem;    /* the kinds that use the node */
 };
 
-/* Which nodes there are; false where none has memory, as on a kernel without NUMA. */
+/* Finds the nodes. False: none has memory, as on a kernel without NUMA. */
 bool nodes_find(struct nodes *nodes);
 
-/* Describes a node that has memory. What cannot be read is unknown, or not there. */
+/* Describes a node that has memory. What cannot be read is unknown. */
 void nodes_describe(const struct nodes *nodes, unsigned number, struct memory_node *node);

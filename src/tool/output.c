@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How "check" prints numbers and texts, for people and in JSON. */
+/* Numbers and texts of "check", in tables and in JSON. */
 #include "tool/output.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #define GIGA     1e9
 #define STEP     1024.0
-#define ONE_MORE 10 /* smaller numbers get a decimal */
+#define ONE_MORE 10 /* smaller numbers have a decimal */
 
 const char *output_size(char text[OUTPUT_TEXT_SIZE], size_t size, bool known)
 {

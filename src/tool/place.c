@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a directory or a DAX device is to a PMEM kind that would be made there. */
+/* Properties of a directory or a DAX device as a place for a PMEM kind. */
 #include "tool/place.h"
 
 #include <errno.h>
@@ -50,8 +50,8 @@ static bool is_listed(const char *list, const char *option)
 }
 
 /*
- * Appends those options of the file system that the mount does not have; whether it may be written
- * to, the mount's own say.
+ * Appends the options of the file system that the mount does not have. The mount alone decides
+ * whether it is writable.
  */
 static void add_options(struct place *place, char *options)
 {
@@ -67,7 +67,7 @@ static void add_options(struct place *place, char *options)
     }
 }
 
-/* Reads a line of mountinfo, see proc(5), if it is about the mount of this number. */
+/* Parses a line of mountinfo, see proc(5), if it describes the mount of this number. */
 static bool read_mount(const char *line, unsigned long long mount, struct place *place)
 {
     char own[PLACE_TEXT_SIZE];
@@ -120,7 +120,7 @@ static bool has_option(const struct place *place, const char *option)
     return strstr(place->options, option) != NULL;
 }
 
-/* The number behind an option such as ",stripe="; 0 where it is not given. */
+/* Returns the number after an option such as ",stripe="; 0: not given. */
 static size_t option_number(const struct place *place, const char *option)
 {
     const char *text = strstr(place->options, option);
@@ -128,7 +128,10 @@ static size_t option_number(const struct place *place, const char *option)
     return text != NULL ? strtoul(text + strlen(option), NULL, DECIMAL) : 0;
 }
 
-/* mkfs was told to begin files at multiples of 2 MiB: ext4's stripe, XFS's stripe unit. */
+/*
+ * Returns whether mkfs was told to begin files at multiples of 2 MiB: ext4's stripe, XFS's stripe
+ * unit.
+ */
 static bool is_made_for_huge_pages(const struct place *place)
 {
     size_t stripe =
@@ -196,7 +199,7 @@ static void advise_no_dax(struct place *place)
 
 /* -- The examination --------------------------------------------------------------------------- */
 
-/* 0 where a kind can be made and used; else it says why not, and is the errno. */
+/* Returns 0 if a kind can be created and used, otherwise the errno, and sets the reason. */
 static int try_kind(struct place *place)
 {
     char text[MEMKIND_ERROR_MESSAGE_SIZE];
@@ -243,7 +246,7 @@ static void examine_directory(struct place *place, dev_t device)
         advise_no_dax(place);
 }
 
-/* What can be done where there is no kind on the device. */
+/* Returns the advice if no kind can be created on the device. */
 static const char *device_remedy(int error)
 {
     switch (error) {
@@ -259,9 +262,7 @@ static const char *device_remedy(int error)
     }
 }
 
-/*
- * Memory without a file system: all of it is the kind's, and nothing is written to find out more.
- */
+/* Memory without a file system: a kind may use all of it, and no measurement writes to it. */
 static void examine_device(struct place *place, dev_t device)
 {
     long long size, alignment = 0;
@@ -295,7 +296,7 @@ static void examine_device(struct place *place, dev_t device)
     }
 }
 
-/* Nothing is there; a device that is used as memory has no file. */
+/* The path does not exist. A device that is used as memory has no file. */
 static const char *missing_remedy(const char *path)
 {
     return strncmp(path, DEVICE_PREFIX, strlen(DEVICE_PREFIX)) == 0

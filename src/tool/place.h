@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a directory or a DAX device is to a PMEM kind that would be made there. */
+/* Properties of a directory or a DAX device as a place for a PMEM kind. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,16 +21,16 @@ struct place {
     char type[PLACE_TEXT_SIZE];    /* of the file system, or "devdax"; empty: unknown */
     char options[PLACE_TEXT_SIZE]; /* of the mount and its file system */
     char source[PLACE_TEXT_SIZE];  /* what is mounted */
-    enum place_answer map_sync;    /* MAP_SYNC is granted */
+    enum place_answer map_sync;    /* MAP_SYNC is accepted */
     enum place_answer punch;       /* holes can be punched */
     enum place_answer huge;        /* most memory is mapped by pages of 2 MiB */
-    char reason[PLACE_TEXT_SIZE];  /* why there are few, or why there can be no kind */
+    char reason[PLACE_TEXT_SIZE];  /* why there are few, or why no kind can be created */
     char advice[PLACE_TEXT_SIZE];  /* one sentence */
-    int node;                      /* of NUMA, PLACE_NO_NODE where that is unknown */
+    int node;                      /* NUMA node; PLACE_NO_NODE: unknown */
     size_t size, available;        /* bytes; a size of 0: unknown */
     size_t block;                  /* of the file system, bytes; 0: unknown */
     double touch, copy;            /* bytes a second; 0: not measured */
 };
 
-/* Looks at the place, for about a second; nothing stays there. A device is not written to. */
+/* Examines the place, for about a second. Nothing stays there. A device is not written to. */
 void place_examine(const char *path, struct place *place);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* memkind-pmem run: starts a program with the preload library, and says to that what is wanted. */
+/* memkind-pmem run: starts a program with the preload library, and sets the library's variables. */
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -60,13 +60,13 @@ static const struct {
     {"except", "MEMKIND_PRELOAD_EXCEPT"},
 };
 
-#define PLACES 3 /* of these come first: where the heap lies */
+#define PLACES 3 /* the first of these: the place of the heap */
 
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))
 
 enum { OPTION_VARIABLE = 1, OPTION_PUBLISH, OPTION_HELP };
 
-#define OPTIONS (VARIABLES + 3) /* with an end */
+#define OPTIONS (VARIABLES + 3) /* with a terminator */
 
 /* Options for getopt_long(3). */
 static void make_options(struct option options[OPTIONS])
@@ -78,7 +78,7 @@ static void make_options(struct option options[OPTIONS])
     options[VARIABLES + 1] = (struct option){"help", no_argument, NULL, OPTION_HELP};
 }
 
-/* An option says where, whatever the environment does; directories that are given add up. */
+/* An option overrides the environment; several directories add up. */
 static bool set_variable(int index, const char *value, bool *requested)
 {
     const char *name = variables[index].variable;
@@ -94,7 +94,7 @@ static bool set_variable(int index, const char *value, bool *requested)
     return set;
 }
 
-/* 0 to go on, else an exit status, -1 for success. */
+/* Returns 0 to continue, otherwise an exit status, -1 for success. */
 static int read_options(int argc, char **argv)
 {
     struct option options[OPTIONS];
@@ -122,7 +122,7 @@ static int read_options(int argc, char **argv)
         }
 }
 
-/* Appends a path to a list with colons between; NULL where there is no memory. */
+/* Appends a path to a list separated by colons. NULL: no memory. */
 static char *append(char *list, const char *path)
 {
     char *longer = NULL;
@@ -133,7 +133,7 @@ static char *append(char *list, const char *path)
     return longer;
 }
 
-/* Of names with colons between, absolute ones; NULL: it was said what is wrong. */
+/* Makes names separated by colons absolute. NULL, with a message: failure. */
 static char *absolute_list(char *names)
 {
     char *list = strdup("");
@@ -153,7 +153,7 @@ static char *absolute_list(char *names)
     return list;
 }
 
-/* Children that go elsewhere are to find the same directories, or devices. */
+/* Children that change their directory must find the same directories or devices. */
 static int fix_directory(void)
 {
     const char *dir = getenv("MEMKIND_PRELOAD_DIR");
@@ -163,7 +163,7 @@ static int fix_directory(void)
         return 0;
     if (dir == NULL || *dir == '\0')
         return tool_error("no directory is given; name one by --dir, such as --dir /mnt/pmem");
-    /* A name with a colon in it is a name. */
+    /* An existing name with a colon is a single name. */
     if (strchr(dir, ':') == NULL || access(dir, F_OK) == 0) {
         if (*dir == '/')
             return 0;
@@ -181,7 +181,7 @@ static int fix_directory(void)
     return status;
 }
 
-/* And the same file for numbers, which need not be there. */
+/* The same for the file of statistics, which need not exist. */
 static int fix_stats(void)
 {
     const char *name = getenv("MEMKIND_PRELOAD_STATS");

@@ -21,11 +21,12 @@
 #include "tool/tool.h"
 
 #define DECIMAL  10
-#define TRIES    20       /* to meet the numbers while nobody changes them */
-#define PAUSE_NS 1000000L /* between two of them */
+#define TRIES    20       /* to read the numbers while they do not change */
+#define PAUSE_NS 1000000L /* between two tries */
 
 /*
- * Characters that terminals obey: this one of ASCII, and in UTF-8 U+0080 to U+009F, as two bytes.
+ * Characters that control terminals: this one of ASCII, and in UTF-8 U+0080 to U+009F, as two
+ * bytes.
  */
 #define DELETE        0x7f
 #define C1_FIRST_BYTE 0xc2
@@ -51,14 +52,14 @@ static const char help[] =
 /* -- Finding ----------------------------------------------------------------------------------- */
 
 /*
- * The process may put any other file in the place of its page at any moment, such as a pipe that
- * nobody writes to, a device that does something when it is opened, or a file of a file system of
- * its own that never answers. So its descriptor is held by O_PATH, which opens nothing, and what is
- * held is looked at without asking a file system: memory files are on a device of the kernel's that
- * has nothing else. Only then the file is opened, by what is held.
+ * The process may substitute any other file for its page at any moment, such as a pipe without a
+ * writer, a device that reacts when it is opened, or a file of a file system of its own that never
+ * answers. Therefore its descriptor is held by O_PATH, which opens nothing, and is examined without
+ * a call of its file system: memory files are on a kernel device that has nothing else. Only then
+ * is the file opened, through the held descriptor.
  */
 
-/* The device that memory files are on; false where the kernel has none, or does not tell. */
+/* Finds the device of memory files. False: the kernel has none, or does not report it. */
 static bool find_device(struct statx *device)
 {
     int own = memfd_create("memkind-pmem", MFD_CLOEXEC);
@@ -82,7 +83,7 @@ static bool is_page(int held, const char *link, const struct statx *device)
            status.stx_dev_minor == device->stx_dev_minor;
 }
 
-/* The page's file if this descriptor of the process is one; or -1. */
+/* Returns the page's file if this descriptor of the process is one; or -1. */
 static int open_page(int fds, const char *name, const struct statx *device)
 {
     char link[sizeof("/proc/self/fd/") + sizeof(int) * CHAR_BIT];
@@ -112,8 +113,8 @@ static int find_page(DIR *fds)
 }
 
 /*
- * What the process calls itself, which is another number than ours for it where it is in a PID
- * namespace of a container: the last one of the line.
+ * Returns the process's own id, which differs from ours in a PID namespace of a container: the last
+ * number of the line.
  */
 static long own_number(long pid)
 {
@@ -141,9 +142,7 @@ static bool read_part(int fd, void *part, size_t size, size_t offset)
     return pread(fd, part, size, (off_t)offset) == (ssize_t)size;
 }
 
-/*
- * A copy of what is there; it is settled if nobody changed it meanwhile. False: there is no page.
- */
+/* Copies the page. It is settled if it did not change meanwhile. False: there is no page. */
 static bool copy_page(int fd, struct numbers_page *page, bool *settled)
 {
     const size_t offset = offsetof(struct numbers_page, sequence);
@@ -174,7 +173,8 @@ static bool read_page(int fd, struct numbers_page *page, bool *settled)
 }
 
 /*
- * What the process says goes to a terminal: it ends, and has no controls, those of UTF-8 included.
+ * Sanitises a text of the process for a terminal: terminates it, and removes control characters,
+ * including those of UTF-8.
  */
 static void clean_text(char *text, size_t size)
 {

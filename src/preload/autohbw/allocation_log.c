@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What libautohbw says of each allocation on standard error. */
+/* libautohbw's messages about each allocation. */
 #include "preload/autohbw/allocation_log.h"
 
 #include <execinfo.h>
@@ -47,7 +47,7 @@ void allocation_log_info(const char *format, ...)
 
 /* -- Free memory ------------------------------------------------------------------------------- */
 
-/* MiB that are free on a node; 0 where the kernel does not tell. */
+/* Returns the free MiB of a node; 0: unknown. */
 static size_t free_on_node(unsigned node)
 {
     char text[MEMINFO_SIZE];
@@ -64,7 +64,7 @@ static size_t free_on_node(unsigned node)
     return number != NULL ? strtoul(number + sizeof("MemFree:") - 1, NULL, 10) / KIB_PER_MIB : 0;
 }
 
-/* MiB that are free on the nodes that the kind may take; of all, where it is not bound to any. */
+/* Returns the free MiB of the nodes that the kind may use, or of all nodes for an unbound kind. */
 static size_t free_for(memkind_t kind)
 {
     unsigned long nodes[MOST_NODES / WORD_BITS] = {0};

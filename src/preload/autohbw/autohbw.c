@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* libautohbw.so.0: blocks of the process of certain sizes in high bandwidth memory: autohbw(7). */
+/* libautohbw.so.0: blocks of certain sizes in high bandwidth memory: autohbw(7). */
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "preload/named_kinds.h"
 #include "preload/preload.h"
 
-#define LARGE ((size_t)1 << 20) /* without AUTO_HBW_SIZE, blocks of this size and more */
+#define LARGE ((size_t)1 << 20) /* without AUTO_HBW_SIZE, the least size of such blocks */
 
 static memkind_t kind;
 static int debug;
@@ -33,7 +33,7 @@ void disableAutoHBW(void)
 
 /* -- The environment --------------------------------------------------------------------------- */
 
-/* x, x: or x:y. Blocks that are larger than x and smaller than y; x itself is not. */
+/* Parses x, x: or x:y: blocks that are larger than x and smaller than y. */
 static bool read_sizes(struct settings *settings, char *message)
 {
     const char *name = "AUTO_HBW_SIZE";

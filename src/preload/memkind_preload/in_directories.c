@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The heap in files: of one directory, or of several, between which threads are spread.
+ * The heap in files: in one directory, or in several, over which threads are distributed.
  *
- * A thread takes the directory whose device is nearest to the processor on which the thread first
- * allocates. Where sysfs does not tell the node of each device, and where several are as near,
- * processors take turns. A block is found by its address, whichever thread frees it.
+ * A thread uses the directory whose device is nearest to the processor on which the thread first
+ * allocates. Processors are distributed evenly over directories that are equally near, or over all
+ * if sysfs does not have the node of each device. A block's kind is found by its address, whichever
+ * thread frees it.
  *
- * A thread whose directory is full goes to the next one that has room, and comes back when it has
+ * A thread whose directory is full uses the next one that has room, and comes back when it has
  * freed enough of its own, or when the other is full as well.
  */
 #include <sched.h>
@@ -27,7 +28,7 @@
 #include "preload/preload.h"
 #include "preload/settings.h"
 
-#define NOWHERE   UINT8_MAX /* distance from a node that the kernel does not tell about */
+#define NOWHERE   UINT8_MAX /* distance from an unknown node */
 #define COME_BACK FULL_CHECK_AFTER_BYTES
 #define SEPARATOR ':'
 #define ALL_OF(n) ((1u << (n)) - 1)
@@ -38,7 +39,10 @@ static unsigned count;
 /* Directories that are nearest to processors of the node: a set of numbers. */
 static unsigned nearest[NUMA_NUM_NODES];
 
-/* Of the calling thread, where its directory was full: where it was, and what it freed of that. */
+/*
+ * Of the calling thread, if its directory was full: its former kind, and how much it has freed
+ * there.
+ */
 static _Thread_local memkind_t left;
 static _Thread_local size_t freed;
 
@@ -86,7 +90,7 @@ static void find_nearest(char **directories)
             known && node_set_has(&online, node) ? nearest_to(node, &online, nodes) : ALL_OF(count);
 }
 
-/* Of the nearest directories, processors take turns. */
+/* Processors take turns among the nearest directories. */
 static memkind_t choose(void)
 {
     unsigned cpu = 0;
@@ -107,7 +111,7 @@ static void come_back(void)
     left = NULL;
 }
 
-/* What is asked of the thread's own kind, and, where that is full, of the others in turn. */
+/* Calls the thread's own kind and, if that is full, the others in turn. */
 static void *query_membarrier(void *(*allocate)(memkind_t kind, size_t alignment, size_t size),
                               size_t alignment, size_t size)
 {
@@ -231,7 +235,7 @@ static bool make_several(char **directories, size_t size, struct serving *servin
     return true;
 }
 
-/* The names in the list, which is changed; 0 where there are too many, or one of them is empty. */
+/* Splits the list in place. 0: there are too many names, or one is empty. */
 static unsigned split(char *list, char **directories)
 {
     const char separator[] = {SEPARATOR, '\0'};
@@ -266,7 +270,7 @@ bool places_in_directories(const char *text, size_t size, struct serving *servin
 {
     memkind_t kind;
 
-    /* A name with a colon in it is a name. */
+    /* An existing name with a colon is a single name. */
     if (strchr(text, SEPARATOR) != NULL && access(text, F_OK) != 0)
         return make_listed(text, size, serving, message);
     if (!make_one(text, size, &kind, message))

@@ -11,8 +11,8 @@
 
 /* One of the first three is not NULL. */
 static const char *dir, *nodes, *kind;
-static const char *policy; /* with nodes; NULL: the usual one */
-static size_t max_size;    /* with a directory; 0: no limit */
+static const char *policy; /* for nodes; NULL: the default */
+static size_t max_size;    /* for a directory; 0: no limit */
 
 /* -- The environment --------------------------------------------------------------------------- */
 
@@ -69,7 +69,7 @@ static bool check_sizes(const struct settings *settings, char *message)
     return true;
 }
 
-/* A variable's value; NULL where it has none. */
+/* Returns a variable's value; NULL: unset or empty. */
 static const char *value_of(const char *name)
 {
     const char *text = secure_getenv(name);

@@ -15,15 +15,15 @@
 #include "preload/settings.h"
 #include "util/errno_text.h"
 
-/* Younger than some headers: Linux 5.15, Linux 6.9. */
+/* Missing in some headers: from Linux 5.15 and Linux 6.9. */
 #define PREFERRED_MANY      5
 #define WEIGHTED_INTERLEAVE 6
 
 static const struct policy {
     const char *name;
     int mode;
-    int instead;        /* on kernels that do not know it; the same where there is nothing */
-    bool spreads_pages; /* so that large ones would be on one node each */
+    int instead;        /* the mode on kernels without this one; otherwise the same */
+    bool spreads_pages; /* no large pages, each of which would be on one node */
 } policies[] = {
     {"bind", MPOL_BIND, MPOL_BIND, false},
     {"preferred", PREFERRED_MANY, MPOL_PREFERRED, false},
@@ -41,7 +41,7 @@ static const struct policy *find_policy(const char *name)
     return NULL;
 }
 
-/* Nodes that have memory, and those of them that the process may use. */
+/* Returns the nodes that have memory and that the process may use. */
 static struct node_set nodes_with_memory(void)
 {
     struct node_set nodes = node_files_online(NODE_FILES_ROOT);
@@ -62,7 +62,7 @@ static struct node_set nodes_allowed(void)
     return nodes;
 }
 
-/* Whether the kernel binds a page as asked: 0 or -errno. */
+/* Tries whether the kernel binds a page like this: 0 or -errno. */
 static int try_place(const struct private_kind_place *place)
 {
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
@@ -70,7 +70,7 @@ static int try_place(const struct private_kind_place *place)
 
     if (page == MAP_FAILED)
         return -errno;
-    /* The kernel reads one bit less than it is told. */
+    /* The kernel reads one bit less than the argument says. */
     int err =
         syscall(SYS_mbind, page, size, place->mode, place->nodes, PRIVATE_KIND_NODES + 1, 0) == 0
             ? 0

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Other names of malloc and its family, which memkind's libmemtier has too. */
+/* Other names of malloc and its family, which memkind's libmemtier exports too. */
 #include <malloc.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What libmemtier says on standard error. */
+/* libmemtier's messages. */
 #include "preload/memtier/log.h"
 
 #include <errno.h>

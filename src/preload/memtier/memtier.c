@@ -43,7 +43,7 @@ static void tiers_free(memkind_t kind, void *ptr)
 
 /* -- The fast way ------------------------------------------------------------------------------ */
 
-/* Whichever kind's turn it is. */
+/* Allocates from the kind whose turn it is. */
 static void *fast_malloc(memkind_t own, size_t size)
 {
     (void)own;
@@ -56,7 +56,7 @@ static void *fast_calloc(memkind_t own, size_t num, size_t size)
     return memtier_calloc(tiers.memory, num, size);
 }
 
-/* What libmemkind does when a thread first uses a kind, it has done for all of them then. */
+/* Makes libmemkind do now, for all kinds, what it does when a thread first uses a kind. */
 static void begin_thread(void)
 {
     for (unsigned i = 0; i < tiers.count; i++) {
@@ -108,7 +108,7 @@ static bool make(struct settings *settings, struct serving *serving, char *messa
     return true;
 }
 
-/* As memkind's: a process does not run without the tiers that it was to have. */
+/* As in memkind: a process does not run without the requested tiers. */
 static void complain(const struct settings *settings, const char *message, bool serving)
 {
     (void)settings;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Lists of "NAME:value" with commas between them, and the values in them. */
+/* Lists of "NAME:value" separated by commas, and their values. */
 #include "preload/memtier/parse.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The thresholds that MEMKIND_MEM_THRESHOLDS asks for: INIT_VAL:64,MIN_VAL:1,MAX_VAL:10000;... */
+/* The thresholds of MEMKIND_MEM_THRESHOLDS: INIT_VAL:64,MIN_VAL:1,MAX_VAL:10000;... */
 #include "preload/memtier/thresholds.h"
 
 #include <stdio.h>
@@ -23,7 +23,7 @@ static const struct {
 
 #define PARAMETERS (sizeof(parameters) / sizeof(parameters[0]))
 
-/* Which of the parameters it is; PARAMETERS where it is none. */
+/* Returns the index of the parameter; PARAMETERS: unknown. */
 static size_t find(const char *name)
 {
     size_t i = 0;
@@ -70,7 +70,7 @@ static bool set_one(struct memtier_builder *builder, size_t number, char *text)
     return true;
 }
 
-/* The list is changed. */
+/* Modifies the list. */
 static bool set_all(struct memtier_builder *builder, char *list)
 {
     char *state = NULL;

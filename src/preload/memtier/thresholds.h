@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The thresholds that MEMKIND_MEM_THRESHOLDS asks for: libmemtier(7). */
+/* The thresholds of MEMKIND_MEM_THRESHOLDS: libmemtier(7). */
 #pragma once
 
 #include <stdbool.h>
@@ -8,7 +8,7 @@
 #include "memkind_memtier.h"
 
 /*
- * Sets those of the builder, which has `most` of them, as the text says. False: what is wrong was
- * said. Whether they fit each other, the builder finds out.
+ * Sets the thresholds of the builder, which has `most`, from the text. False, with a message:
+ * invalid. The builder itself checks that they agree.
  */
 bool thresholds_set(struct memtier_builder *builder, const char *text, size_t most);

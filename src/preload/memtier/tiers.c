@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The tiers that MEMKIND_MEM_TIERS asks for:
+ * The tiers of MEMKIND_MEM_TIERS:
  *
  *    KIND:DRAM,RATIO:1;KIND:FS_DAX,PATH:/mnt/pmem,RATIO:4;POLICY:STATIC_RATIO
  *
- * What memkind's own library takes is taken, and its messages are these; each names what was wrong,
- * then the part of the text, then the whole.
+ * Accepts what memkind's own library accepts, with the same messages: what is invalid, then the
+ * part of the text, then the whole.
  */
 #include "preload/memtier/tiers.h"
 
@@ -24,18 +24,18 @@ enum request_kind { NO_KIND, DRAM, KMEM_DAX, FS_DAX };
 static const char *const kind_names[] = {
     [DRAM] = "DRAM", [KMEM_DAX] = "KMEM_DAX", [FS_DAX] = "FS_DAX"};
 
-/* What a part of the text says of one tier. */
+/* One tier, as described by a part of the text. */
 struct request {
     enum request_kind kind;
     const char *path;
     size_t limit;
     bool limited;
-    unsigned ratio; /* 0: it does not say */
+    unsigned ratio; /* 0: not given */
 };
 
 /* -- One tier ---------------------------------------------------------------------------------- */
 
-/* Whether a parameter has a value, and has not had one. */
+/* Checks that a parameter has a value, and is given for the first time. */
 static bool is_first(const char *name, bool before, const char *value)
 {
     if (before)
@@ -167,7 +167,7 @@ static bool parse_tier(char *text, struct request *request)
 
 /* -- All --------------------------------------------------------------------------------------- */
 
-/* What the parts of the text make. */
+/* What the parts of the text describe. */
 struct plan {
     struct tiers *tiers;
     unsigned ratios[SERVING_MOST_KINDS];
@@ -178,7 +178,7 @@ static bool add_tier(char *text, struct plan *plan)
 {
     struct tiers *tiers = plan->tiers;
     struct request request = {0};
-    /* The parser writes into the text. */
+    /* The parser modifies the text. */
     char *whole = strdup(text);
 
     if (whole == NULL || tiers->count == SERVING_MOST_KINDS) {
@@ -203,7 +203,7 @@ static bool parse_policy(char *text, memtier_policy_t *policy)
         log_error("Missing POLICY parameter in the query: %s", name != NULL ? name : "");
         return false;
     }
-    /* Nothing follows, so a comma is of the value. */
+    /* No parameter follows, so a comma belongs to the value. */
     if (value != NULL && text != NULL && *text != '\0')
         value[strlen(value)] = ',';
     if (value != NULL && strcmp(value, "STATIC_RATIO") == 0) {
@@ -217,7 +217,7 @@ static bool parse_policy(char *text, memtier_policy_t *policy)
     return true;
 }
 
-/* The list, which is changed: tiers, and the policy behind them. */
+/* Parses the list, which is modified: tiers, followed by the policy. */
 static bool parse_list(char *list, struct plan *plan)
 {
     size_t count = parse_count(list);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The tiers that MEMKIND_MEM_TIERS asks for: libmemtier(7). */
+/* The tiers of MEMKIND_MEM_TIERS: libmemtier(7). */
 #pragma once
 
 #include <stdbool.h>
@@ -14,7 +14,7 @@ struct tiers {
 };
 
 /*
- * Makes the kinds, and the memory of them, that the two texts ask for; `thresholds` may be NULL.
- * False: what is wrong was said, line by line.
+ * Creates the kinds, and the memory of them, that the two texts describe; `thresholds` may be NULL.
+ * False, with messages: invalid.
  */
 bool tiers_make(const char *text, const char *thresholds, struct tiers *tiers);
