@@ -14,6 +14,7 @@
 #include "heap/heap_list.h"
 #include "heap/heap_unused.h"
 #include "os/threads.h"
+#include "util/clock.h"
 #include "util/env.h"
 #include "util/errno_text.h"
 #include "util/log.h"
@@ -117,26 +118,18 @@ static int create_without_signals(void)
     return err;
 }
 
-static long now_in_seconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return now.tv_sec;
-}
-
 static void start(void)
 {
     static atomic_long not_before;
 
-    if (now_in_seconds() < atomic_load(&not_before) || main_thread_has_ended() ||
+    if (clock_coarse_seconds() < atomic_load(&not_before) || main_thread_has_ended() ||
         atomic_exchange(&idle_thread_running, true))
         return;
     int err = create_without_signals();
     if (err == 0)
         return;
     log_error("no thread gives memory back while the process sleeps (%s)", errno_text(err));
-    atomic_store(&not_before, now_in_seconds() + RETRY_AFTER_SECONDS);
+    atomic_store(&not_before, clock_coarse_seconds() + RETRY_AFTER_SECONDS);
     atomic_store(&idle_thread_running, false);
 }
 

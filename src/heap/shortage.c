@@ -2,14 +2,13 @@
 /* What a heap tries before an allocation fails. */
 #include "heap/shortage.h"
 
-#include <time.h>
-
 #include "heap/block_request.h"
 #include "heap/heap.h"
 #include "heap/heap_list.h"
 #include "heap/heap_unused.h"
 #include "space/space.h"
 #include "space/surplus.h"
+#include "util/clock.h"
 #include "util/lock.h"
 
 /* Where other threads allocate and free all the time, something always changes. */
@@ -20,8 +19,6 @@
 
 /* For so long, a search is not repeated where the program has a fallback. */
 #define SEARCH_AGAIN_MS 4
-#define MS_A_SECOND     1000
-#define NS_A_MS         1000000
 
 /* -- Life -------------------------------------------------------------------------------------- */
 
@@ -75,14 +72,6 @@ static unsigned refusal_class(const struct block_request *request)
     return log2 * QUARTERS + (unsigned)((size - 1) >> (log2 - QUARTERS_LOG2)) % QUARTERS;
 }
 
-static long now_in_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return now.tv_sec * MS_A_SECOND + now.tv_nsec / NS_A_MS;
-}
-
 /*
  * Whether the heap's own limit leaves room for `size` bytes. Then other files, kinds or processes
  * hold the space, and the heap does not learn when they release it.
@@ -105,7 +94,7 @@ static bool is_refused(struct heap *heap, const struct block_request *request)
                          1))
         return false;
     if (!may_be_helped(heap, request->size) ||
-        now_in_ms() - atomic_load(&shortage->refused_at) < TRUST_REFUSALS_MS)
+        clock_coarse_ms() - atomic_load(&shortage->refused_at) < TRUST_REFUSALS_MS)
         return true;
     forget_refusals(shortage);
     return false;
@@ -128,7 +117,7 @@ static bool has_refusals(const struct shortage *shortage)
 static void record_refused(struct shortage *shortage, unsigned refusal, unsigned long frees)
 {
     if (!has_refusals(shortage))
-        atomic_store(&shortage->refused_at, now_in_ms());
+        atomic_store(&shortage->refused_at, clock_coarse_ms());
     uint64_t bit = (uint64_t)1 << refusal % 64;
 
     atomic_fetch_or(&shortage->refused[refusal / 64], bit);
@@ -263,7 +252,7 @@ static bool was_searched_lately(struct shortage *shortage)
 {
     if (!atomic_load_explicit(&shortage->has_fallback, memory_order_relaxed))
         return false;
-    long now = now_in_ms();
+    long now = clock_coarse_ms();
     if (now - atomic_load(&shortage->searched_at) < SEARCH_AGAIN_MS)
         return true;
     atomic_store(&shortage->searched_at, now);

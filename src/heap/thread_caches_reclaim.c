@@ -4,12 +4,12 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <time.h>
 
 #include "heap/block_source.h"
 #include "heap/owned_cache.h"
 #include "heap/transfer_cache.h"
 #include "os/membarrier.h"
+#include "util/clock.h"
 #include "util/lock.h"
 
 #define MAINTAIN_AFTER_SECONDS 1
@@ -135,12 +135,11 @@ static bool is_idle(struct owned_cache *owned)
 
 void thread_caches_maintain(struct thread_caches *caches)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    long now = clock_coarse_seconds();
     long last = atomic_load_explicit(&caches->maintained, memory_order_relaxed);
-    if (now.tv_sec - last < MAINTAIN_AFTER_SECONDS ||
-        !atomic_compare_exchange_strong(&caches->maintained, &last, now.tv_sec))
+
+    if (now - last < MAINTAIN_AFTER_SECONDS ||
+        !atomic_compare_exchange_strong(&caches->maintained, &last, now))
         return;
     if (lock_try_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST)) {
         (void)empty_caches_locked(caches, is_idle);

@@ -6,19 +6,18 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
-#include <time.h>
 
 #include "os/huge_pages_pool.h"
 #include "os/vm.h"
 #include "space/page_bitmap.h"
 #include "space/region.h"
 #include "store/anonymous_store.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* To read the size of the pool costs little beside an attempt to take so much. */
 #define LARGE_COMMIT ((size_t)64 << 20)
 
-#define NS_PER_S 1000000000ll
 #define EMPTY_NS 10000000ll
 
 /* Whether it is certain that the huge page of an address is not there. */
@@ -113,19 +112,11 @@ static int huge_page_commit(struct space *space, void *addr, off_t offset, size_
 static atomic_llong found_empty;
 static atomic_uint releases; /* how often this process has given pages back */
 
-static long long now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-    return time.tv_sec * NS_PER_S + time.tv_nsec;
-}
-
 static bool is_used_up(void)
 {
     unsigned requested = atomic_load(&releases);
     long long before = atomic_load(&found_empty);
-    long long time = now();
+    int64_t time = clock_coarse_ns();
 
     if (before != 0 && time - before < EMPTY_NS)
         return true;

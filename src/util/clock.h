@@ -9,22 +9,32 @@
 #include <time.h>
 
 #define CLOCK_NS_PER_MS     1000000
+#define CLOCK_MS_PER_SECOND 1000
 #define CLOCK_NS_PER_SECOND 1000000000
 
-static inline int64_t clock_coarse_ns(void)
+static inline struct timespec clock_coarse(void)
 {
     struct timespec time;
 
     clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-    return (int64_t)time.tv_sec * CLOCK_NS_PER_SECOND + time.tv_nsec;
-}
-
-static inline int64_t clock_coarse_ms(void)
-{
-    return clock_coarse_ns() / CLOCK_NS_PER_MS;
+    return time;
 }
 
 static inline int64_t clock_coarse_seconds(void)
 {
-    return clock_coarse_ns() / CLOCK_NS_PER_SECOND;
+    return clock_coarse().tv_sec;
+}
+
+static inline int64_t clock_coarse_ms(void)
+{
+    struct timespec time = clock_coarse();
+
+    return (int64_t)time.tv_sec * CLOCK_MS_PER_SECOND + time.tv_nsec / CLOCK_NS_PER_MS;
+}
+
+static inline int64_t clock_coarse_ns(void)
+{
+    struct timespec time = clock_coarse();
+
+    return (int64_t)time.tv_sec * CLOCK_NS_PER_SECOND + time.tv_nsec;
 }
