@@ -11,7 +11,7 @@
 #include "util/invariant.h"
 #include "util/lock.h"
 
-/* A region is committed in about so many steps of a chunk or more. */
+/* A large region is committed in about so many steps. */
 #define REGION_STEPS 32
 
 struct region *region_new(struct space *space, char *base, off_t offset, size_t size)
@@ -33,7 +33,7 @@ struct region *region_new(struct space *space, char *base, off_t offset, size_t 
     return region;
 }
 
-/* What holds whenever the region's lock is free. */
+/* Whether the bitmaps agree. The caller holds the lock. */
 static bool is_valid_locked(const struct region *region)
 {
     size_t end = page_bitmap_words(region->pages) * PAGE_BITMAP_WORD_PAGES;
@@ -44,7 +44,7 @@ static bool is_valid_locked(const struct region *region)
            page_bitmap_count(region->committed, region->pages, end) == 0;
 }
 
-/* Every change of the bitmaps goes through these two. */
+/* All changes of the bitmaps are between these two. */
 static void lock_region(struct region *region)
 {
     lock_acquire(&region->lock, LOCK_REGION);
@@ -73,8 +73,7 @@ struct page_run {
     size_t end;
 };
 
-/* The range in whole steps of `size` bytes; a region ends where its arena asked for, which may be
- * within one. */
+/* Returns the range in whole steps of `size` bytes. The last step may end with the region. */
 static struct page_run widen(const struct region *region, size_t first, size_t end, size_t size)
 {
     size_t step = size / region->space->page;
@@ -88,7 +87,7 @@ static struct page_run widen(const struct region *region, size_t first, size_t e
 
 /* -- Files ------------------------------------------------------------------------------------- */
 
-/* Over which file the chunk of the page is frozen; 0: it is not. */
+/* Returns the number of the file that the page's chunk is frozen over; 0: not frozen. */
 static unsigned file_of(const struct region *region, size_t page)
 {
     if (region->files == NULL)
@@ -97,7 +96,7 @@ static unsigned file_of(const struct region *region, size_t page)
                                 memory_order_relaxed);
 }
 
-/* The end of the pages from `first` on, at most `end`, whose chunks lie in the same file. */
+/* Returns the end of the pages from `first` to `end` whose chunks lie in the same file. */
 static size_t file_end(const struct region *region, size_t first, size_t end)
 {
     size_t chunk = SPACE_CHUNK / region->space->page;
@@ -109,7 +108,7 @@ static size_t file_end(const struct region *region, size_t first, size_t end)
     return next < end ? next : end;
 }
 
-/* The first page of the range whose chunk is not frozen; end where there is none. */
+/* Returns the first page of the range whose chunk is not frozen; end where there is none. */
 static size_t next_shared(const struct region *region, size_t first, size_t end)
 {
     while (first < end && file_of(region, first) != 0)
@@ -129,7 +128,7 @@ bool region_has_pages(const struct region *region, const char *addr)
 
 /* -- Accounting -------------------------------------------------------------------------------- */
 
-/* Adds to the bytes held, *total of them then, unless that would pass the limit. */
+/* Adds to the bytes held, which are *total then. -ENOMEM where the limit does not allow that. */
 static int charge(struct space *space, size_t bytes, size_t *total)
 {
     size_t held = __atomic_load_n(&space->held, __ATOMIC_RELAXED);
@@ -159,8 +158,8 @@ static void uncharge(struct space *space, size_t bytes)
 }
 
 /*
- * The committed pages of [first, end), none of them used, were to be given back, and were not: the
- * store may have some of them, and these have their old contents.
+ * Makes the committed pages of [first, end), none of them used, stale: a release has failed, and
+ * some may have their old contents.
  */
 static void mark_stale(struct region *region, size_t first, size_t end)
 {
@@ -187,7 +186,7 @@ static void unmark_stale(struct region *region, size_t first, size_t end)
                               memory_order_relaxed);
 }
 
-/* -- Asking the store ------------------------------------------------------------------ */
+/* -- Calls of the store ------------------------------------------------------------------------ */
 
 /* Pages whose chunks lie in the same file. */
 static int commit_in_file(struct region *region, size_t first, size_t end)
@@ -235,8 +234,8 @@ static int release_store(struct region *region, size_t first, size_t end)
 /* -- States ------------------------------------------------------------------------------------ */
 
 /*
- * Gives back the store of the runs of empty pages in [first, end), which a commit that failed, or
- * one that took more than it was to take, may have left.
+ * Releases the runs of empty pages in [first, end), whose memory may be there after a commit that
+ * failed or took more than was requested.
  */
 static void release_surplus(struct region *region, size_t first, size_t end)
 {
@@ -245,14 +244,14 @@ static void release_surplus(struct region *region, size_t first, size_t end)
     while (run < end) {
         size_t run_end = file_end(region, run, page_bitmap_next_set(region->committed, run, end));
 
-        /* Where this fails, the next commit of these pages finds their store in place. */
+        /* Where this fails, the next commit of these pages finds their memory in place. */
         if (file_of(region, run) == 0)
             release_store(region, run, run_end);
         run = page_bitmap_next_clear(region->committed, run_end, end);
     }
 }
 
-/* The same with what lies behind the region's end, in its last chunk. */
+/* The same with the rest of the region's last chunk. */
 static void release_tail(struct region *region)
 {
     size_t chunk_pages = SPACE_CHUNK / region->space->page;
@@ -261,8 +260,7 @@ static void release_tail(struct region *region)
         release_store(region, region->pages, (region->pages / chunk_pages + 1) * chunk_pages);
 }
 
-/* Commits the empty pages of [first, end), a run at a time: all of them or none. They are ahead
- * then. */
+/* Makes the empty pages of [first, end) ahead, a run at a time: all of them or none. */
 static int refill_locked(struct region *region, size_t first, size_t end)
 {
     struct space *space = region->space;
@@ -273,8 +271,7 @@ static int refill_locked(struct region *region, size_t first, size_t end)
 
     if (err != 0)
         return err;
-    /* At once, so that a thread which meets the limit meanwhile knows that there is something to
-     * wait for. */
+    /* Before the commit: a thread that meets the limit meanwhile knows that trimming may help. */
     atomic_fetch_add_explicit(&space->ahead, missing * space->page, memory_order_relaxed);
     while (run < end) {
         size_t run_end = page_bitmap_next_set(region->committed, run, end);
@@ -300,7 +297,7 @@ static int refill_locked(struct region *region, size_t first, size_t end)
     return 0;
 }
 
-/* Takes [first, end) out of the committed pages; returns how many that were. */
+/* Removes [first, end) from the committed pages; returns how many were committed. */
 static size_t drop_pages(struct region *region, size_t first, size_t end)
 {
     size_t count = page_bitmap_count(region->committed, first, end);
@@ -310,9 +307,9 @@ static size_t drop_pages(struct region *region, size_t first, size_t end)
 }
 
 /*
- * The same within one chunk, of which a part was released. If the chunk was a large page, the
- * kernel had to split it, which fails while it is busy with that page: then it keeps pages of that
- * part, filled with zeroes.
+ * The same for a released part of one chunk. If the chunk is a large page, the kernel has to split
+ * the page, which fails while the page is busy: then the pages of the part stay, filled with
+ * zeroes.
  */
 static size_t drop_part(struct region *region, size_t first, size_t end)
 {
@@ -442,8 +439,8 @@ static int empty_locked(struct region *region, size_t first, size_t end)
 }
 
 /*
- * How much to commit at once: an arena begins with small steps, and many stay small; of a large
- * region, whose arena has much already, several chunks.
+ * Returns how much to commit at once. An arena begins with small steps, since many arenas stay
+ * small; in a large region, a step has several chunks.
  */
 static size_t usual_step(const struct region *region)
 {
@@ -452,7 +449,7 @@ static size_t usual_step(const struct region *region)
 
     if (space->chunk_steps || atomic_load_explicit(&space->whole_chunks, memory_order_relaxed))
         step = SPACE_CHUNK;
-    /* An arena's first region is a chunk; those that follow are larger. */
+    /* An arena's first region has one chunk; later regions are larger. */
     size_t has = region->pages * space->page <= SPACE_CHUNK
                      ? page_bitmap_count(region->committed, 0, region->pages) * space->page
                      : space_held(space);
@@ -463,7 +460,7 @@ static size_t usual_step(const struct region *region)
     return step;
 }
 
-/* Commits more than [first, end): in whole steps, or in the smallest where such do not fit. */
+/* Commits more than [first, end): whole steps, or smallest steps where whole steps do not fit. */
 static int refill_ahead_locked(struct region *region, size_t first, size_t end)
 {
     size_t small = region->space->first_step;
@@ -478,7 +475,7 @@ static int refill_ahead_locked(struct region *region, size_t first, size_t end)
     return err;
 }
 
-/* A run of stale pages, within one chunk. What the store has kept of it is not known. */
+/* Makes a run of stale pages in one chunk ahead. The store may hold all of the run, or a part. */
 static int clean_run(struct region *region, size_t first, size_t end)
 {
     size_t page = region->space->page;
@@ -492,8 +489,8 @@ static int clean_run(struct region *region, size_t first, size_t end)
 }
 
 /*
- * Makes the stale pages of [first, end) ahead. A chunk at a time, since a long range is refused
- * where the store has no room for all of it, and it needs none.
+ * Makes the stale pages of [first, end) ahead. A chunk at a time: a store without room for a long
+ * range rejects the range, although its pages may all be there.
  */
 static int clean_locked(struct region *region, size_t first, size_t end)
 {

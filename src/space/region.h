@@ -13,40 +13,39 @@ struct space;
 
 struct region {
     struct region *next;  /* older region of the space */
-    struct region *spare; /* next spare region, where this is one; guarded by the space's lock */
+    struct region *spare; /* next returned region, of a returned one; guarded by the space's lock */
     struct space *space;
     char *base;
     off_t offset; /* of base in the store */
     size_t pages;
     pthread_mutex_t lock; /* guards the bitmaps */
     uint64_t *committed;  /* pages that are used or ahead */
-    uint64_t *used;       /* a subset */
-    uint64_t *stale;      /* of those that are not used: they have their old contents */
+    uint64_t *used;       /* a subset of committed */
+    uint64_t *stale;      /* committed, not used, with their old contents */
     atomic_uchar *files;  /* of each chunk, of the segment's; NULL: all 0 */
 };
 
-/* A region of `size` bytes, all empty; from the space's metadata, whose lock the caller holds.
- * NULL: no memory. */
+/* Makes a region of `size` bytes, all empty, in the space's metadata; the caller holds the space's
+ * lock. NULL: no memory. */
 struct region *region_new(struct space *space, char *base, off_t offset, size_t size);
 
 /*
- * Makes the pages [first, end) used. With ahead, empty pages around them become committed too:
- * those of the same chunks, or, where that does not fit or the space holds less than a chunk, of
- * the same small steps. 0 or -errno.
+ * Makes the pages [first, end) used. With ahead, empty pages around them become ahead: those of the
+ * same chunks, or of the same small steps where chunks do not fit or the space holds less than a
+ * chunk. 0 or -errno.
  */
 int region_commit(struct region *region, size_t first, size_t end, bool ahead);
 
 /*
- * Makes the used pages [first, end) empty, and with the last used page of a chunk also those that
- * are ahead. -EOPNOTSUPP where the store never gives back: they stay used. On any other error, they
- * are stale.
+ * Makes the used pages [first, end) empty, and with the last used page of a chunk also the pages of
+ * the chunk that are ahead. -EOPNOTSUPP where the store never releases: the pages stay used. On any
+ * other error, the pages are stale.
  */
 int region_decommit(struct region *region, size_t first, size_t end);
 
 /*
- * Calls `call` for each run of the region's used pages, or with `ahead` for each of those that are
- * used or ahead, until it returns something other than 0. Returns that. The caller holds the
- * region's lock.
+ * Calls `call` for each run of used pages, or with `ahead` of pages that are used or ahead, until a
+ * call returns a value other than 0. Returns that value. The caller holds the region's lock.
  */
 int region_for_each_run(const struct region *region, bool ahead,
                         int (*call)(void *arg, char *addr, off_t offset, size_t size), void *arg);
@@ -54,27 +53,27 @@ int region_for_each_run(const struct region *region, bool ahead,
 /* Whether any page of the chunk at addr is committed. */
 bool region_has_pages(const struct region *region, const char *addr);
 
-/* Makes all pages that are ahead or stale empty; returns how many bytes that were. */
+/* Makes all pages that are ahead or stale empty; returns their bytes. */
 size_t region_trim(struct region *region);
 
-/* Makes the stale pages empty, up to the first that the store refuses again. */
+/* Makes the stale pages empty, up to the first that fails again. */
 void region_retry(struct region *region);
 
-/* Gives back what the store holds in empty pages, and in the rest of the region's last chunk. */
+/* Releases what the store holds in empty pages, and in the rest of the region's last chunk. */
 void region_release_surplus(struct region *region);
 
 /* The first for the pages [first, end) alone. */
 void region_release_surplus_in(struct region *region, size_t first, size_t end);
 
-/* Bytes, as a space counts them. */
+/* The counters of a space, in bytes. */
 struct region_counts {
     size_t held;
     size_t ahead;
     size_t stale;
 };
 
-/* Adds what the region's bitmaps say. The caller holds the region's lock, or nobody uses it. */
+/* Adds the region's pages. The caller holds the region's lock, or no thread uses the region. */
 void region_count(const struct region *region, struct region_counts *counts);
 
-/* How many chunks have committed pages. */
+/* Returns how many chunks have committed pages. */
 size_t region_chunks(struct region *region);

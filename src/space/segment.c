@@ -19,10 +19,10 @@
 /* Segments double up to this size; larger ones would only hold more page tables. */
 #define SEGMENT_LARGEST ((size_t)1 << 40)
 
-/* A small segment is as large as this part of what the space has reserved, or as it needs to be. */
+/* A small segment is as large as this part of what the space has reserved, if that is enough. */
 #define SMALL_SHARE 4
 
-/* Where a segment was unmapped last: most likely the next one fits there again. */
+/* Where a segment was unmapped last: the next one probably fits there. */
 static _Atomic(char *) vacant;
 
 static char *reserve(size_t size, size_t alignment)
@@ -36,7 +36,7 @@ static char *reserve(size_t size, size_t alignment)
     }
     if (base == NULL)
         base = vm_reserve_aligned(size, alignment);
-    /* Further down there may be no addresses that the process can use. */
+    /* Below, there may be no addresses that the process can use. */
     if (base == NULL && alignment <= ADDRESS_MAP_GRANULE)
         base = vm_reserve_exactly(size, alignment);
     if (base == NULL)
@@ -48,7 +48,7 @@ static char *reserve(size_t size, size_t alignment)
     return base;
 }
 
-/* The largest size that can be reserved, in whole units, from `wanted` down to `least`. */
+/* Reserves the largest *size that is possible, in whole units, from `wanted` down to `least`. */
 static char *reserve_between(size_t wanted, size_t least, size_t unit, size_t alignment,
                              size_t *size)
 {
@@ -67,7 +67,7 @@ static size_t files_offset(size_t size)
     return sizeof(struct segment) + (size >> SPACE_CHUNK_SHIFT) * sizeof(struct region *);
 }
 
-/* Of the segment itself, without the bytes for the page map. */
+/* Returns the size of the segment's record, without the bytes for the page map. */
 static size_t record_size(size_t size)
 {
     return files_offset(size) + (size >> SPACE_CHUNK_SHIFT);
@@ -78,7 +78,7 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* Whole granules, or else a small piece. */
+/* Reserves whole granules, or else a small segment. */
 static char *reserve_addresses(const struct space *space, size_t need, size_t alignment,
                                size_t *size, bool *is_small)
 {
@@ -89,7 +89,7 @@ static char *reserve_addresses(const struct space *space, size_t need, size_t al
         return NULL;
     /* Small segments among those reserved make no whole granules. */
     wanted -= wanted % ADDRESS_MAP_GRANULE;
-    /* One that is there for its alignment is not the beginning of more. */
+    /* A segment of large alignment is not made larger than needed. */
     if (alignment > ADDRESS_MAP_GRANULE)
         wanted = 0;
     *is_small = false;
@@ -117,12 +117,41 @@ static int enter(const struct space *space, const struct segment *segment, size_
     return 0;
 }
 
+/* Makes the record, and enters the segment into the maps. NULL with *err. */
+static struct segment *record_segment(struct space *space, char *base, size_t size, bool is_small,
+                                      int *err)
+{
+    size_t record = record_size(size);
+    struct segment *segment = metadata_take(&space->metadata, record + page_map_bytes(size));
+
+    *err = -ENOMEM;
+    if (segment == NULL)
+        return NULL;
+    segment->base = base;
+    segment->files = (atomic_uchar *)segment + files_offset(size);
+    segment->is_small = is_small;
+    atomic_init(&segment->size, size);
+    segment->offset = space->offset;
+    *err = enter(space, segment, size, (uint8_t *)segment + record);
+    return *err == 0 ? segment : NULL;
+}
+
+static bool is_valid(const struct segment *segment)
+{
+    size_t size = atomic_load(&segment->size);
+    size_t unit = segment->is_small ? SPACE_CHUNK : ADDRESS_MAP_GRANULE;
+
+    return is_aligned_ptr(segment->base, unit) && is_aligned(size, unit) &&
+           segment->taken <= size && atomic_load(&segment->open) <= size;
+}
+
 struct segment *segment_new(struct space *space, size_t need, size_t alignment, int *err)
 {
     size_t size;
     bool is_small;
+    struct segment *segment;
 
-    /* Tables first: where addresses are few, they would not fit beside the segment. */
+    /* First: where addresses are few, the tables would not fit beside the segment. */
     *err = address_map_begin();
     if (*err != 0)
         return NULL;
@@ -130,31 +159,16 @@ struct segment *segment_new(struct space *space, size_t need, size_t alignment, 
     char *base = reserve_addresses(space, need, alignment, &size, &is_small);
     if (base == NULL)
         return NULL;
-    if (size > (size_t)(INT64_MAX - space->offset)) {
-        *err = -EFBIG;
-        goto unmap;
-    }
-    *err = address_map_open(base, size);
+    *err = size > (size_t)(INT64_MAX - space->offset) ? -EFBIG : address_map_open(base, size);
+    if (*err == 0)
+        *err = space->store->map(space, base, size, space->offset);
     if (*err != 0)
         goto unmap;
-    *err = space->store->map(space, base, size, space->offset);
-    if (*err != 0)
+    /* Late, since metadata cannot be given back piece by piece. */
+    segment = record_segment(space, base, size, is_small, err);
+    if (segment == NULL)
         goto unmap;
-    /* Last of what usually fails, since metadata cannot be given back piece by piece. */
-    size_t record = record_size(size);
-    struct segment *segment = metadata_take(&space->metadata, record + page_map_bytes(size));
-    if (segment == NULL) {
-        *err = -ENOMEM;
-        goto unmap;
-    }
-    segment->base = base;
-    segment->files = (atomic_uchar *)segment + files_offset(size);
-    segment->is_small = is_small;
-    atomic_init(&segment->size, size);
-    segment->offset = space->offset;
-    *err = enter(space, segment, size, (uint8_t *)segment + record);
-    if (*err != 0)
-        goto unmap;
+    INVARIANT(is_valid(segment));
     space->offset += (off_t)size;
     space->reserved += size;
     return segment;
@@ -175,7 +189,7 @@ struct segment *segment_of(const struct space *space, const void *addr)
 
 /* -- Access ------------------------------------------------------------------------------------ */
 
-/* Threads may do this at the same time: each makes all accessible that it then enters. */
+/* Needs no lock: each thread makes the whole range accessible before it raises `open`. */
 int segment_open(const struct space *space, const void *addr, size_t size)
 {
     struct segment *segment = segment_of(space, addr);
@@ -212,13 +226,14 @@ bool segment_is_frozen(const struct segment *segment)
 
 void segment_retire(const struct segment *segment)
 {
-    /* Those of a small one take the slow way in any case. */
+    /* Blocks of a small segment take the slow way in any case. */
     if (!segment->is_small)
         page_map_set(segment->base, segment->size, NULL);
 }
 
 void segment_unmap(const struct space *space, struct segment *segment)
 {
+    INVARIANT(is_valid(segment));
     /* First, since another thread may be given the addresses as soon as they are free. */
     if (segment->is_small) {
         range_map_remove(segment->base, space->owner);
@@ -230,7 +245,7 @@ void segment_unmap(const struct space *space, struct segment *segment)
     atomic_store(&vacant, segment->base);
 }
 
-/* The whole pages of what stands behind the record's fixed part. */
+/* Discards the whole pages of the record behind its fixed part. */
 static void forget_record(struct segment *segment, size_t page, size_t size)
 {
     char *first = align_ptr_up(segment->regions, page);
@@ -244,6 +259,7 @@ void segment_abandon(struct space *space, struct segment *segment)
 {
     size_t size = atomic_load(&segment->size);
 
+    INVARIANT(segment->taken == 0);
     segment_unmap(space, segment);
     atomic_store(&segment->size, 0);
     forget_record(segment, space->page, size);

@@ -12,9 +12,9 @@ struct region;
 
 struct segment {
     struct segment *next; /* older segment of the space */
-    char *base;           /* a multiple of the address map's granule, or small */
-    _Atomic size_t size;  /* the same; 0 once it was given back */
-    bool is_small;        /* both are multiples of a chunk; entered into the range map */
+    char *base;           /* a multiple of the address map's granule, unless small */
+    _Atomic size_t size;  /* the same; 0 after segment_abandon() */
+    bool is_small;        /* base and size are multiples of a chunk; in the range map */
     off_t offset;         /* of base in the store */
     size_t taken;         /* bytes from base on that regions have; guarded by the space's lock */
     atomic_size_t open;   /* bytes from base on that segment_open() has opened */
@@ -24,29 +24,29 @@ struct segment {
 
 /*
  * Maps a segment of at least size bytes over the store from space->offset on, aligned to the larger
- * of alignment and a granule, and enters it into the address map; the space's lock is held. NULL
- * with *err -errno, and nothing left, where that fails.
+ * of alignment and a granule, and enters the segment into the address map. The caller holds the
+ * space's lock. On failure NULL and *err -errno; nothing is left.
  *
- * Where the process may not have whole granules (RLIMIT_AS), the segment is small: it has whole
- * chunks, is aligned to a chunk or to alignment, and is found by the range map. A free of its
- * blocks takes the slow way.
+ * Where the process cannot have whole granules (RLIMIT_AS), the segment is small: whole chunks,
+ * aligned to the larger of alignment and a chunk, in the range map. A free of a block there takes
+ * the slow way.
  */
 struct segment *segment_new(struct space *space, size_t size, size_t alignment, int *err);
 
 /*
- * Makes the segment of the range, which a store has mapped without access, readable and writable up
- * to the range's end, where it is not yet. So nobody who reads all that can be read, as memcheck
- * does at exit, gets beyond the end of a file. 0 or -ENOMEM. Thread-safe.
+ * Makes the segment of the range, which the store has mapped without access, readable and writable
+ * up to the end of the range. A reader of all accessible memory, as memcheck is at exit, thus stays
+ * within the file. 0 or -ENOMEM. Thread-safe.
  */
 int segment_open(const struct space *space, const void *addr, size_t size);
 
-/* Does the same again with a segment that was mapped anew. 0 or -ENOMEM. */
+/* Does the same again for a segment that was mapped anew. 0 or -ENOMEM. */
 int segment_reopen(const struct segment *segment);
 
-/* The segment of the space that addr lies in; NULL. Thread-safe. */
+/* Returns the segment of the space that addr lies in; NULL: none. Thread-safe. */
 struct segment *segment_of(const struct space *space, const void *addr);
 
-/* The space goes on elsewhere: its blocks here are found, but no cache of a thread takes them. */
+/* Removes the page map's bytes, so that no cache takes the blocks. The owner stays. */
 void segment_retire(const struct segment *segment);
 
 /* Whether any chunk of the segment is frozen; see freeze.h. */
@@ -56,7 +56,8 @@ bool segment_is_frozen(const struct segment *segment);
 void segment_unmap(const struct space *space, struct segment *segment);
 
 /*
- * The same with one that no region is in, whose space lives on and whose lock is held: no address
- * is in it any more, and the memory of its record is given back but for what others may be reading.
+ * The same for a segment without regions, whose space lives on. The caller holds the space's lock.
+ * The record stays in the list, with size 0, since others may read it; its other pages are given
+ * back.
  */
 void segment_abandon(struct space *space, struct segment *segment);

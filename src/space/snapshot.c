@@ -16,7 +16,7 @@
 #include "util/lock.h"
 #include "util/log.h"
 
-/* So that a fork looks at all kinds only in programs that have asked for copies. */
+/* A fork visits all kinds only where a program has requested copies. */
 static atomic_bool enabled_for_any;
 
 static void keep_spare(struct space *space)
@@ -120,14 +120,14 @@ static int map_copy(struct space *space)
 
 static bool bar_segment(const struct segment *segment)
 {
-    /* The second unmaps the file as well, and so may be possible where the first is not. */
+    /* The second call unmaps the file, and may succeed where the first fails. */
     return vm_protect(segment->base, segment->size, VM_NONE) == 0 ||
            vm_reserve_over(segment->base, segment->size) == 0;
 }
 
 /*
- * The parent goes on writing to these blocks: whoever takes them for a copy had better stop; at
- * once where reading them cannot be prevented.
+ * The parent goes on writing to these blocks, so the child must not take them for a copy. Where
+ * access cannot be prevented, the child is ended.
  */
 static void bar_access(const struct space *space)
 {

@@ -20,11 +20,11 @@
 
 struct space;
 
-/* What became of the copy at the last fork. */
+/* The outcome of the last fork. */
 enum space_snapshot {
-    SPACE_SNAPSHOT_NONE,   /* there was none */
+    SPACE_SNAPSHOT_NONE,   /* no copy was requested */
     SPACE_SNAPSHOT_COPY,   /* the child has it */
-    SPACE_SNAPSHOT_FAILED, /* it could not be made: the child can read nothing */
+    SPACE_SNAPSHOT_FAILED, /* there is no copy: the child can read nothing */
 };
 
 /*
@@ -33,7 +33,8 @@ enum space_snapshot {
  */
 void space_snapshot_enable(struct space *space, bool always_copies);
 
-/* Whether that was said of this space, and of any space since the process began. Thread-safe. */
+/* Whether copies are enabled for the space, and whether they ever were for any space. Thread-safe.
+ */
 bool space_snapshot_is_enabled(const struct space *space);
 bool space_snapshot_is_enabled_for_any(void);
 

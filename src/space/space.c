@@ -15,7 +15,7 @@
 #include "util/invariant.h"
 #include "util/lock.h"
 
-/* From here on, asking the file system for its size is nothing beside finding out by trying. */
+/* From this size on, a query of the store's capacity costs little beside an attempt. */
 #define LARGE_NEED ((size_t)1 << 30)
 
 /* Address space of this size that was reserved in vain is not kept for the next region. */
@@ -24,7 +24,7 @@
 /* A segment of this size that was reserved in vain goes back; smaller ones are used again. */
 #define LARGE_SEGMENT ((size_t)1 << 30)
 
-/* Where a store cannot give back, what is ahead stays there. */
+/* Attempts to commit where trimming does not give enough back. */
 #define TRIM_TRIES 8
 
 /* A small kind begins in steps of this size, or of a page where pages are larger. */
@@ -42,7 +42,7 @@ int space_init(struct space *space, const struct store_ops *store, size_t max_si
     return lock_init(&space->lock);
 }
 
-/* Whether the counters are what the bitmaps say; no thread uses the space. */
+/* Whether the counters agree with the bitmaps. No thread uses the space. */
 static bool are_counts_exact(const struct space *space)
 {
     struct region_counts counts = {0};
@@ -99,7 +99,7 @@ void space_retire(struct space *space)
 
 /* -- Address space ----------------------------------------------------------------------------- */
 
-/* What a region is to be like. */
+/* A region that is to be made. */
 struct request {
     size_t size;      /* in whole pages */
     size_t span;      /* the same in whole chunks */
@@ -107,7 +107,7 @@ struct request {
     size_t longest;   /* offsets end here */
 };
 
-/* Where in the segment such a region can begin; SIZE_MAX where it cannot. */
+/* Returns where in the segment the region can begin; SIZE_MAX: nowhere. */
 static size_t place_in_segment(const struct segment *segment, const struct request *request)
 {
     size_t size = segment->size;
@@ -121,7 +121,7 @@ static size_t place_in_segment(const struct segment *segment, const struct reque
     return at;
 }
 
-/* A new segment that has room for the region. */
+/* Makes a segment that has room for the region. */
 static struct segment *add_segment(struct space *space, const struct request *request, int *err)
 {
     *err = -EFBIG;
@@ -145,8 +145,7 @@ static struct segment *find_segment(struct space *space, const struct request *r
     return segment != NULL ? segment : add_segment(space, request, err);
 }
 
-/* A region that was handed back and is large enough, but not so large that most of it would be
- * lost. */
+/* Takes a returned region that is large enough, and of which at least half is needed. */
 static struct region *take_spare(struct space *space, size_t size, size_t alignment)
 {
     struct region **link = &space->spare;
@@ -192,6 +191,7 @@ static int reserve_locked(struct space *space, size_t size, size_t alignment, vo
         segment->regions[i >> SPACE_CHUNK_SHIFT] = region;
     region->files = &segment->files[at >> SPACE_CHUNK_SHIFT];
     segment->taken = at + request.span;
+    INVARIANT(segment->taken <= segment->size);
     region->next = atomic_load_explicit(&space->regions, memory_order_relaxed);
     atomic_store_explicit(&space->regions, region, memory_order_release);
     *addr = region->base;
@@ -225,7 +225,7 @@ static struct region *region_of(const struct space *space, const void *addr)
     return segment->regions[((uintptr_t)addr - (uintptr_t)segment->base) >> SPACE_CHUNK_SHIFT];
 }
 
-/* Takes the pages away from a region whose chunks are to be those of others. */
+/* Lets the region have no pages: other regions get its chunks. */
 static void forget_region(struct region *region)
 {
     lock_acquire(&region->lock, LOCK_REGION);
@@ -233,7 +233,7 @@ static void forget_region(struct region *region)
     lock_release(&region->lock);
 }
 
-/* Whether the region is the last of its segment, which is then as if it had never been made. */
+/* Removes the region where it is the last of its segment; whether that is so. */
 static bool undo_reserve_locked(struct space *space, struct segment *segment, struct region *region)
 {
     size_t at = (size_t)(region->base - segment->base);
@@ -252,7 +252,7 @@ static void return_locked(struct space *space, struct region *region)
 {
     struct segment *segment = segment_of(space, region->base);
 
-    /* One that is small will soon be asked for again, and its record is there already. */
+    /* A small region is kept: one of its size will soon be needed, and its record is there. */
     if (region->pages * space->page >= LARGE_REGION && undo_reserve_locked(space, segment, region))
         return;
     region->spare = space->spare;
@@ -282,10 +282,10 @@ static bool may_commit_ahead(const struct space *space)
 }
 
 /*
- * What other regions have committed ahead of need is space that must not be missing here. Another
- * thread may be giving it back at this moment, and then trimming waits for it and finds nothing:
- * try in any case. Threads that decided to commit ahead before they could see this one's need are
- * why once may not be enough.
+ * Commits what is needed, after all regions have released pages that are ahead. Where another
+ * thread releases them at this moment, space_trim() waits and then finds none, so an attempt
+ * follows in any case. Threads that have decided to commit ahead before this thread raised in_need
+ * may make further attempts necessary.
  */
 static int commit_in_need(struct space *space, struct region *region, size_t first, size_t end)
 {
@@ -322,7 +322,7 @@ int space_decommit(struct space *space, void *addr, size_t size)
     size_t first = (size_t)((char *)addr - region->base) / space->page;
 
     int err = region_decommit(region, first, first + size / space->page);
-    /* Where this could be given back, so may be what could not before. */
+    /* Where this release succeeded, an earlier one that failed may succeed now. */
     if (err == 0)
         space_retry(space);
     return err == -EOPNOTSUPP ? err : 0;

@@ -3,35 +3,33 @@
  * The address space and the file space of one kind: 2 MiB chunks, their offsets, the limit, the
  * accounting.
  *
- *    segment   address space taken from the kernel at once, mapped over the store from an
- *              offset on; at least one granule of the address map, each as large as all before it
- *              together, so that terabytes need a few dozen maps; given back with the space
- *    region    what one call of space_reserve() hands out: whole chunks of a segment, to one arena
- *    page      is in one of four states:
+ *    segment   address space that is reserved at once and mapped over the store from an offset on:
+ *              at least one granule of the address map. Each segment is as large as all before it
+ *              together, so that terabytes need a few dozen maps. Unmapped with the space.
+ *    region    the whole chunks of a segment that one call of space_reserve() hands out to an arena
+ *    page      in one of four states:
  *
  *              empty   no file space
- *              ahead   committed along with others around it, not handed out
+ *              ahead   committed together with pages around it, not handed out
  *              used    committed and handed out
- *              stale   handed back, but the store did not take it: it has its old contents
+ *              stale   handed back, but not released by the store: it has its old contents
  *
  *              empty --commit--> used      empty --commit of a page near by--> ahead
  *              ahead --commit--> used      ahead --trim, or no page of its chunk is used--> empty
  *              used --decommit--> empty    and reads as zero when it is committed again
- *              used --decommit--> ahead    where the store could not give back part of a large page
- *              used --decommit--> stale    where it failed to give it back: an error of the disk,
- *                                          no room to note a hole, locked pages
+ *              used --decommit--> ahead    the store could not release a part of a large page
+ *              used --decommit--> stale    the release failed: an error of the disk, no room to
+ *                                          record a hole, locked pages
  *              stale --trim, or a later decommit near by--> empty
- *              stale --commit--> used      after its store was taken again, and set to zero
+ *              stale --commit--> used      committed again by the store, and set to zero
  *
  * Address and offset are congruent modulo a chunk, so that one PMD entry can map a chunk on DAX.
- * File space is committed before it is touched, so a full file system is an error here and never a
- * SIGBUS.
+ * File space is committed before any access, so a full file system is an error and never a SIGBUS.
  *
- * Locks (util/lock.h): `lock` guards segments and regions being made; each region has a lock of its
- * own for the states of its pages, held while the store is asked, and `extend_lock` guards
- * the length of the file. A region belongs to one arena, so arenas meet only at the atomic counter
- * of bytes held and, in the kernel, at the file's inode: with many processors that is where commits
- * wait, and why they are made a chunk or more at a time.
+ * Locks (util/lock.h): `lock` guards the creation of segments and regions. Each region has a lock
+ * for the states of its pages, held during calls of the store. A region belongs to one arena, so
+ * arenas share only the atomic counter of bytes held and, in the kernel, the file's inode. With
+ * many processors, commits wait for the inode, and therefore take a chunk or more at a time.
  */
 #pragma once
 
@@ -46,7 +44,7 @@
 
 #define SPACE_CHUNK_SHIFT LARGE_PAGE_SHIFT
 #define SPACE_CHUNK       LARGE_PAGE
-#define SPACE_CHUNK_PAGES ((size_t)512) /* most in a chunk */
+#define SPACE_CHUNK_PAGES ((size_t)512) /* of a chunk, at most */
 
 struct directory;
 struct range;
@@ -54,7 +52,8 @@ struct region;
 struct segment;
 struct space;
 
-/* What a store's memory comes from: what one store releases, a store of an equal source can get. */
+/* Where a store's memory comes from: a store of an equal source can get what this store releases.
+ */
 struct store_source {
     const void *pool; /* NULL: the file system of `device` */
     dev_t device;
@@ -68,30 +67,29 @@ struct store_ops {
     /* The child of a fork has the parent's store, not a copy of it. */
     bool is_shared;
 
-    /* Ends a space that the store's create function has made: space_fini(), what the store has
-     * beside, and the memory. */
+    /* Destroys a space that the store's create function has made: the space, the store's own
+     * members, and the memory of both. */
     void (*destroy)(struct space *space);
 
-    /* Replaces the reservation [addr, addr + size) by the store from offset on. No store is used up
-     * yet; a store that cannot be read before it is committed need not be accessible: see
-     * segment_open(). */
+    /* Maps the store from offset on in place of the reservation [addr, addr + size). Takes no
+     * memory yet. The range need not be accessible before segment_open(). */
     int (*map)(struct space *space, void *addr, size_t size, off_t offset);
 
     /*
-     * Makes the range, mapped at addr, safe to touch. On failure it may be so in part: release()
-     * then undoes it. A store that deals in whole chunks may hold more of them than was requested,
-     * and sets space->whole_chunks.
+     * Takes the memory of the range, mapped at addr, so that an access cannot fail. After a
+     * failure, release() undoes what was taken. A store that takes whole chunks for a part sets
+     * space->whole_chunks.
      */
     int (*commit)(struct space *space, void *addr, off_t offset, size_t size);
 
-    /* Gives the store of the range back; it reads as zero afterwards. -EOPNOTSUPP where that cannot
-     * be done. */
+    /* Releases the memory of the range, which reads as zero afterwards. -EOPNOTSUPP where the store
+     * can never do so. */
     int (*release)(struct space *space, void *addr, off_t offset, size_t size);
 
     /*
-     * Which pages of a released range within one chunk are held nevertheless, since they are part
-     * of a large page that could not be split: kept[i] is not 0 for these, and they read as zero.
-     * False where there are none. NULL where that cannot be.
+     * Finds the pages of a released range within one chunk that the store still holds, since the
+     * kernel could not split a large page: kept[i] is not 0 for these, and they read as zero. False
+     * where there are none. NULL where there are never any.
      */
     bool (*kept)(const struct space *space, off_t offset, size_t size, unsigned char *kept);
 
@@ -166,7 +164,7 @@ struct store_ops {
      */
     int (*room)(const struct space *space, size_t needed, size_t *size);
 
-    /* How much the store holds for the space, for *bytes. NULL where nobody else can fill it. */
+    /* How much the store holds, for *bytes. NULL where no other process can fill the store. */
     int (*holds)(const struct space *space, size_t *bytes);
 
     /* The offset from which on nothing can be committed at present. */
@@ -187,7 +185,7 @@ struct space {
     /* These six are struct memkind_pmem, which programs may read. */
     int fd;               /* of a PMEM kind's store; -1 while there is none */
     off_t offset;         /* of the next segment; guarded by lock */
-    size_t max_size;      /* most bytes held; 0: no limit of ours */
+    size_t max_size;      /* most bytes held; 0: no limit */
     pthread_mutex_t lock; /* see above */
     size_t held;          /* bytes committed; changed by atomic operations */
     char *path;           /* of a PMEM kind's directory or device, NULL while there is none */
@@ -196,9 +194,10 @@ struct space {
     struct range *range; /* where the space is a range (range.h); NULL: it has regions */
     unsigned owner;      /* in the address map */
     size_t page;         /* bytes */
-    bool prefault;       /* no page fault is to come after a commit */
-    bool chunk_steps;    /* the store commits whole chunks best: no smaller step is taken */
-    size_t first_step; /* bytes committed at once at first; then as many as are held, to a chunk */
+    bool prefault;       /* a commit also fills the page tables */
+    bool chunk_steps;    /* commits are of whole chunks, which suit the store best */
+    size_t first_step;   /* bytes of the first commits; later ones take as many as are held, to a
+                            chunk */
 
     atomic_bool snapshots; /* children get a copy; set when the space has its file */
     bool always_copies;    /* of the whole store, at each fork: nothing is frozen */
@@ -213,21 +212,21 @@ struct space {
     atomic_size_t frozen;    /* bytes of chunks that are frozen, over any file */
     struct holders *holders; /* of the own file, if chunks are frozen over it; NULL */
 
-    atomic_bool exact;          /* commit only what is requested, not whole chunks */
-    atomic_uint in_need;        /* threads that found no room: nothing is committed ahead then */
-    atomic_bool closing;        /* about to be destroyed: decommit fails at once */
+    atomic_bool exact;   /* commit only what is requested, not whole chunks */
+    atomic_uint in_need; /* threads that found no room: nothing is committed ahead meanwhile */
+    atomic_bool closing; /* about to be destroyed: a decommit fails at once */
     atomic_bool cannot_release; /* release() has returned -EOPNOTSUPP */
     atomic_bool whole_chunks;   /* commit() takes whole chunks, set by the store */
     atomic_size_t ahead;        /* bytes in pages of state ahead or stale */
     atomic_size_t stale;        /* of these, in stale ones */
     atomic_size_t surplus_kept; /* bytes that surplus_release() could not give back */
     atomic_size_t peak;         /* most bytes that were ever held */
-    atomic_ulong purges;        /* how often the store was given something back */
+    atomic_ulong purges;        /* successful releases */
     size_t reserved;            /* bytes of all segments; guarded by lock */
 
     _Atomic(struct segment *) segments; /* newest first, never taken off; read without the lock */
     _Atomic(struct region *) regions;   /* the same */
-    struct region *spare;               /* handed back; guarded by lock */
+    struct region *spare;               /* returned by space_return(); guarded by lock */
     struct metadata metadata;           /* of segments and regions; guarded by lock */
 };
 
@@ -246,16 +245,16 @@ void space_fini(struct space *space);
 /* Ends a space that the create function of a store has made, and its store. NULL is allowed. */
 void space_destroy(struct space *space);
 
-/* In the child of a fork: makes a space whose memory is the child's own usable again. */
+/* In the child of a fork: initializes the locks of a space whose memory is the child's own. */
 void space_adopt(struct space *space);
 
 /*
- * In the child of a fork: takes the size classes away from the blocks of an ancestor's space, so
- * that they are seen to be others', and closes its file. They can be read and written as before.
+ * In the child of a fork: removes the page map's bytes for an ancestor's space, so that caches do
+ * not take its blocks, and closes its file. The blocks can be read and written as before.
  */
 void space_retire(struct space *space);
 
-/* In the child of a fork: whether the space that it has inherited is still its ancestor's. */
+/* In the child of a fork: whether the store of an inherited space is still the ancestor's. */
 static inline bool space_is_shared(const struct space *space)
 {
     return space->store->is_shared && !space->copied;
@@ -265,65 +264,64 @@ static inline bool space_is_shared(const struct space *space)
 bool space_contains(const struct space *space, const void *addr);
 
 /*
- * Address space for size bytes, all pages empty, in chunks of its own: aligned to the larger of
- * alignment (a power of two) and a chunk. -ENOMEM where there is none, -EFBIG where the store must
- * not become so long, -EBADF where the space needs a file and has none, -EINVAL for size 0. The
- * kernel gets it back when the space is destroyed. Thread-safe.
+ * Stores in *addr the address of a new region: whole chunks for size bytes, all pages empty,
+ * aligned to the larger of alignment (a power of two) and a chunk. -ENOMEM where there is no
+ * address space, -EFBIG where the store must not become so long, -EBADF where the space needs a
+ * file and has none, -EINVAL for size 0. Thread-safe.
  */
 int space_reserve(struct space *space, size_t size, size_t alignment, void **addr);
 
-/* Takes back address space that space_reserve() gave at addr, for its next caller; all pages are
- * empty. A large segment of which nothing else is in use goes back to the kernel. Thread-safe. */
+/* Takes back the region at addr, whose pages are all empty, for the next space_reserve(). A large
+ * segment without other regions is unmapped. Thread-safe. */
 void space_return(struct space *space, void *addr);
 
 /*
- * Makes the pages of a range within one region used; they read as zero. None of them is used
- * before. -ENOMEM where max_size does not allow it, else what the store says; then nothing
- * has changed. Thread-safe.
+ * Makes the pages of a range within one region, none of which is used, used; they read as zero.
+ * -ENOMEM where max_size does not allow that, or an error of the store: then nothing has changed.
+ * Thread-safe.
  */
 int space_commit(struct space *space, void *addr, size_t size);
 
 /*
- * Makes the used pages of a range within one region empty, or stale where the store does
- * not give them back now. -EOPNOTSUPP where it never does: then they stay used, with their
+ * Makes the used pages of a range within one region empty, or stale where the store cannot release
+ * them now. -EOPNOTSUPP where the store never releases: then the pages stay used, with their
  * contents. Thread-safe.
  */
 int space_decommit(struct space *space, void *addr, size_t size);
 
-/* Makes all pages that are ahead or stale empty; returns how many bytes that gave back.
- * Thread-safe. */
+/* Makes all pages that are ahead or stale empty; returns the bytes released. Thread-safe. */
 size_t space_trim(struct space *space);
 
-/* The same with stale pages alone, up to the first of each region that fails again. Thread-safe. */
+/* The same with stale pages alone, in each region up to the first that fails again. Thread-safe. */
 void space_retry(struct space *space);
 
 /* Whether a region begins at addr, an address in a region of the space. */
 bool space_is_region_start(const struct space *space, const void *addr);
 
 /*
- * How much the space could hold if it were empty, as far as that can be told without effort: the
- * file system is asked only where `needed` is so large that this costs less than trying.
+ * Returns the most that the space could hold if it were empty, SIZE_MAX where that is unknown. The
+ * store is queried only where `needed` is so large that a query costs little beside an attempt.
  */
 size_t space_capacity(const struct space *space, size_t needed);
 
-/* Whether what one of them gives back can be had by the other. */
+/* Whether each of the spaces can get what the other releases. */
 bool space_shares_store(const struct space *one, const struct space *other);
 
-/* The directory of the space's file; NULL where there is none. The reference stays the space's. */
+/* Returns the directory of the space's file; NULL: none. The reference stays the space's. */
 struct directory *space_directory(const struct space *space);
 
-/* The offset from which on nothing can be committed at present; SIZE_MAX where there is none. */
+/* Returns the offset from which on nothing can be committed at present; SIZE_MAX: none. */
 size_t space_longest(const struct space *space);
 
 /*
  * Whether it may be possible to commit `size` more bytes: false where the limit or the store is
- * certain to refuse. Pages that are ahead count as free. The store is queried only where the answer
+ * certain to fail. Pages that are ahead count as free. The store is queried only where the answer
  * costs less than an attempt. Thread-safe.
  */
 bool space_has_room(const struct space *space, size_t size);
 
-/* Bytes held. */
+/* Returns the bytes held. */
 size_t space_held(const struct space *space);
 
-/* Chunks in which anything is held. Looks at every page's state. Thread-safe. */
+/* Returns the number of chunks with committed pages. Reads the state of each page. Thread-safe. */
 size_t space_chunks(const struct space *space);

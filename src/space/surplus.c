@@ -8,10 +8,10 @@
 #include "space/space.h"
 #include "util/lock.h"
 
-/* Less than this may be what a file system notes about the file. */
+/* Less than this may be metadata of the file system. */
 #define LITTLE ((size_t)64 << 10)
 
-/* All that is not accounted for. */
+/* Returns the bytes that the store holds beyond those held by the space. */
 static size_t excess(const struct space *space)
 {
     size_t bytes;
@@ -41,8 +41,8 @@ static void release_between(struct space *space, const struct segment *segment, 
 }
 
 /*
- * The chunks that no region has: between two of them for the sake of alignment, and behind the last
- * as far as the segment was ever open.
+ * Releases the chunks without a region: between two regions because of alignment, and behind the
+ * last, as far as the segment is open.
  */
 static void release_without_region(struct space *space, const struct segment *segment)
 {
@@ -61,7 +61,7 @@ static void release_without_region(struct space *space, const struct segment *se
     release_between(space, segment, from, end);
 }
 
-/* With the space's lock, so that no chunk becomes a region's meanwhile. */
+/* The space's lock keeps chunks from becoming a region's meanwhile. */
 static void release_locked(struct space *space)
 {
     for (const struct segment *segment = atomic_load(&space->segments); segment != NULL;
@@ -75,7 +75,7 @@ static void release_locked(struct space *space)
 void surplus_release(struct space *space)
 {
     if (surplus_bytes(space) == 0) {
-        /* It can also become less by itself. */
+        /* Other processes may have released a part. */
         size_t bytes = excess(space);
 
         if (bytes < atomic_load_explicit(&space->surplus_kept, memory_order_relaxed))

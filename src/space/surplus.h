@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a space's store holds beyond what is accounted for, and its way back.
+ * The surplus of a space: what its store holds beyond the bytes held by the space.
  *
- * Others fill holes in a file behind the library's back: khugepaged, when it makes a large page;
- * mlockall(2), which touches all that is mapped; whoever has another descriptor. Then the file is
- * larger than the limit allows, and what it holds is missing in the file system.
+ * Not only the library fills holes in a file: khugepaged does where it makes a large page,
+ * mlockall(2) does in all maps, and so can a process with another descriptor. Then the file is
+ * larger than the limit allows, and its surplus is missing in the file system.
  */
 #pragma once
 
@@ -14,13 +14,13 @@
 struct space;
 
 /*
- * Bytes that the store holds beyond what is accounted for, less what surplus_release() has tried in
- * vain to give back; 0 where that is little or cannot be told. Thread-safe.
+ * Returns the bytes of the surplus, less those that surplus_release() could not release; 0 where
+ * there are few, or the store cannot tell. Thread-safe.
  */
 size_t surplus_bytes(const struct space *space);
 
 /*
- * Gives back the store of all that is empty, where there is a surplus. Takes a system call for each
- * run of empty pages then, else one. Thread-safe.
+ * Releases all empty pages, where there is a surplus. Makes a system call for each run of empty
+ * pages then, else one. Thread-safe.
  */
 void surplus_release(struct space *space);

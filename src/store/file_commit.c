@@ -8,7 +8,7 @@
 #include "store/file_space.h"
 #include "util/lock.h"
 
-/* How many commits check what populating gives, before a file is taken to have no large pages. */
+/* So many commits check for large pages, before a file counts as one without. */
 #define HUGE_PAGE_CHECKS 8
 
 static int extend_locked(struct file_space *file_space, int fd, size_t end)
@@ -24,8 +24,8 @@ static int extend_locked(struct file_space *file_space, int fd, size_t end)
 }
 
 /*
- * Makes the file at least `end` bytes long. Whatever takes space in a file that is populated comes
- * here first, or the file would be cut where another thread has just taken some.
+ * Makes the file at least `end` bytes long. Each commit in memory first makes the file long enough
+ * here: otherwise another thread would truncate the file where this one has taken space.
  */
 static int extend(struct file_space *file_space, int fd, size_t end)
 {
@@ -49,7 +49,7 @@ void file_space_lengthen(struct file_space *file_space, int fd, size_t end)
     lock_release(&file_space->extend_lock);
 }
 
-/* Whether the file turns out to hold more than has been accounted for: large pages. */
+/* Records large pages, where the file holds more than the space does. */
 static void detect_large_pages(struct file_space *file_space, int fd)
 {
     size_t bytes;
@@ -78,7 +78,7 @@ static bool may_check(struct file_space *file_space)
                HUGE_PAGE_CHECKS;
 }
 
-/* Populates a page, and looks whether it is there, and the next with it. */
+/* Populates a page, and records whether that works, and whether it takes the next page as well. */
 static void check_page(struct file_space *file_space, int fd, char *addr, off_t offset)
 {
     unsigned char next;
@@ -139,7 +139,7 @@ static int commit_in_memory(struct file_space *file_space, int fd, void *addr, o
     return err == 0 ? commit_opened(file_space, fd, addr, offset, size) : err;
 }
 
-/* Without a descriptor: a page fault takes space too, where the file reaches so far. */
+/* Without a descriptor: within the length of the file, a page fault takes space, too. */
 static int commit_mapped(struct file_space *file_space, void *addr, off_t offset, size_t size)
 {
     if (!file_space->faults_reserve)
@@ -150,7 +150,7 @@ static int commit_mapped(struct file_space *file_space, void *addr, off_t offset
     return err == 0 ? tmpfile_populate(-1, addr, size) : err;
 }
 
-/* Opened last: until then, the file may not be so long. */
+/* Opens the segment last: before, the file may not be so long. */
 static int commit_on_disk(struct file_space *file_space, int fd, void *addr, off_t offset,
                           size_t size)
 {
@@ -172,7 +172,7 @@ int file_store_commit(struct space *space, void *addr, off_t offset, size_t size
     err = file_space->in_memory ? commit_in_memory(file_space, fd, addr, offset, size)
                                 : commit_on_disk(file_space, fd, addr, offset, size);
 
-    /* Space was the point: where only the page tables could not be filled, page faults do it. */
+    /* There is space. Where the page tables cannot be filled, page faults fill them. */
     if (err == 0 && space->prefault)
         (void)tmpfile_populate(fd, addr, size);
     return err;

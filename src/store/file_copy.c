@@ -8,7 +8,7 @@
 #include "store/file_space.h"
 #include "util/lock.h"
 
-/* Of a run of pages: first its space, since nothing may be missing when it is touched. */
+/* A copy that is being made. Each run of pages gets its space before its contents. */
 struct copy {
     const struct file_space *of;
     int fd;
@@ -79,7 +79,7 @@ void file_store_keep_spare(struct space *space)
     file_space->spare_fd = descriptor_is(fd, &file_space->file) ? descriptor_duplicate(fd) : -1;
 }
 
-/* Whether there was one, which is free now. */
+/* Closes the spare descriptor. Whether there was one. */
 bool file_store_use_spare(struct space *space)
 {
     struct file_space *file_space = file_space_of(space);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The file of a space: its descriptor, and the page that keeps it known. */
+/* The file of a space: its descriptor, and the page that stays mapped. */
 #include "store/file_space.h"
 
 #include <errno.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of the file store share: the space's file, and how it is reached.
+ * The space of the file store, for the files that implement the store.
  *
- * The program may close the file's descriptor. What has been mapped stays, and space is given back
- * through the mapping in any case. To take space, the file is opened again where the kernel lets
- * this process (os/descriptor.h). Where the kernel does not, pages that lie within the length of
- * the file are populated, which takes their space as well; nothing can be taken beyond.
+ * The program may close the file's descriptor. Maps of the file stay, and space is released through
+ * them in any case. To take space, the file is opened again where the process has the privilege
+ * (os/descriptor.h). Without the privilege, pages within the length of the file are populated,
+ * which takes their space as well; no space can be taken beyond.
  */
 #pragma once
 
@@ -48,24 +48,24 @@ static inline struct file_space *file_space_of(const struct space *space)
 }
 
 /*
- * The descriptor of the file. Where the program has closed it, the file is opened again, and
- * space.fd is the new descriptor. -EBADF where that cannot be done, and where there is no file.
- * Thread-safe.
+ * Returns the descriptor of the file. Where the program has closed the descriptor, the file is
+ * opened again, and space.fd is the new descriptor. -EBADF where that fails, and where there is no
+ * file. Thread-safe.
  */
 int file_space_fd(struct file_space *file_space);
 
-/* The descriptor of the file, -EBADF where the program has closed it or there is none.
- * Thread-safe. */
+/* Returns the descriptor of the file; -EBADF where the program has closed the descriptor, or there
+ * is no file. Thread-safe. */
 int file_space_known_fd(const struct file_space *file_space);
 
 /*
- * Maps the page that keeps the file known: no other file can get the number of its inode, and the
- * file can be opened again before any segment is there. Replaces the page of another file. 0 or
- * -errno.
+ * Maps a page of the file for the life of the space, in place of the page of an earlier file. While
+ * the page is mapped, no other file can get the number of the inode, and the file can be opened
+ * again, even before a segment is mapped. 0 or -errno.
  */
 int file_space_pin(struct file_space *file_space, int fd);
 
-/* Records what the file system of fd does with files. */
+/* Records the properties of the file system of fd. */
 void file_space_check_file_system(struct file_space *file_space, int fd);
 
 /* Closes the descriptors, or the spare one. */

@@ -15,7 +15,7 @@
 #include "util/cancel.h"
 #include "util/lock.h"
 
-/* To query the file system costs little beside an attempt to take so much. */
+/* From this size on, a query of the file system costs little beside an attempt. */
 #define LARGE_COMMIT ((size_t)64 << 20)
 
 /* -- Memory ------------------------------------------------------------------------------------ */
@@ -33,7 +33,7 @@ static int file_store_map(struct space *space, void *addr, size_t size, off_t of
     return fd < 0 ? -ENOMEM : tmpfile_map(fd, addr, size, offset, file_space->in_memory);
 }
 
-/* Through the mapping, which is the file's whatever becomes of the descriptor. */
+/* Releases through the mapping, which needs no descriptor. */
 static int file_store_release(struct space *space, void *addr, off_t offset, size_t size)
 {
     /* What is mapped there is an ancestor's, and nothing of it is committed here. */
@@ -42,7 +42,7 @@ static int file_store_release(struct space *space, void *addr, off_t offset, siz
     int err = tmpfile_release_mapped(addr, size);
     if (err == 0)
         return 0;
-    /* Pages that the program has locked or made read-only, or madvise(2) is forbidden. */
+    /* The program has locked the pages or made them read-only, or madvise(2) is forbidden. */
     int fd = file_space_fd(file_space_of(space));
     return fd >= 0 ? tmpfile_release(fd, offset, size) : err;
 }
@@ -60,7 +60,7 @@ static bool file_store_kept(const struct space *space, off_t offset, size_t size
 
 /* -- Queries ----------------------------------------------------------------------------------- */
 
-/* Of the directory's file system, where the file has no descriptor. */
+/* Stores the capacity of the directory's file system. */
 static int capacity_of_directory(struct directory *directory, size_t *bytes)
 {
     int cancel = cancel_hold();
@@ -87,8 +87,8 @@ int file_store_file_system(const struct space *space, size_t *bytes)
 }
 
 /*
- * Limits *size, which a file system has returned for a file beside its own size `total`, 0 where
- * that is unlimited: a file in memory is never larger than the memory.
+ * Limits *size, a result of the file system whose own size is `total` (0: unlimited), to the memory
+ * of the machine, for a file in memory.
  */
 static int limit_to_memory(const struct file_space *file_space, size_t total, size_t *size)
 {

@@ -15,7 +15,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-/* To read the size of the pool costs little beside an attempt to take so much. */
+/* From this size on, a query of the pool costs little beside an attempt. */
 #define LARGE_COMMIT ((size_t)64 << 20)
 
 #define EMPTY_NS 10000000ll
