@@ -176,8 +176,11 @@ static size_t refill(struct block_source *source, unsigned size_class, void **bl
     from->fills++;
     for (count = 0; count < wanted; count++) {
         blocks[count] = fill_one_locked(from, size_class);
-        if (blocks[count] == NULL)
+        if (blocks[count] == NULL) {
+            /* The rest of the array is undefined. */
+            blocks[count] = &wrong;
             break;
+        }
     }
     pthread_mutex_unlock(&pool_lock);
     if (action != NULL) {
