@@ -33,11 +33,15 @@ _memkind_pmem()
         --dir) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
         --stats) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
         --fallback) mapfile -t COMPREPLY < <(compgen -W 'dram fail' -- "$word") ;;
-        --policy) mapfile -t COMPREPLY < <(compgen -W 'bind preferred interleave weighted' -- "$word") ;;
-        --kind) mapfile -t COMPREPLY < <(compgen -W 'hbw hbw-all dax-kmem dax-kmem-all highest-capacity' -- "$word") ;;
+        --policy) mapfile -t COMPREPLY \
+            < <(compgen -W 'bind preferred interleave weighted' -- "$word") ;;
+        --kind) mapfile -t COMPREPLY \
+            < <(compgen -W 'hbw hbw-all dax-kmem dax-kmem-all highest-capacity' -- "$word") ;;
         --nodes | --size | --min | --max | --ratio | --except) ;;
         *)
-            mapfile -t COMPREPLY < <(compgen -W '--dir --nodes --policy --kind --size --min --max --ratio --except --fallback
+            mapfile -t COMPREPLY \
+                < <(compgen \
+                -W '--dir --nodes --policy --kind --size --min --max --ratio --except --fallback
                 --stats --publish --help --' -- "$word")
             ;;
         esac

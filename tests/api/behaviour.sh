@@ -51,7 +51,8 @@ done <"$work/cases"
 echo "$(wc -l <"$work/cases") cases"
 
 diff <(echo "$listed") <(printf '%s' "$differing" | sort) >"$work/diff" || {
-    sed -n 's/^< /no difference, but memkind(3) lists it: /p; s/^> /a difference, but memkind(3) does not list it: /p' \
+    sed -n -e 's/^< /no difference, but memkind(3) lists it: /p' \
+        -e 's/^> /a difference, but memkind(3) does not list it: /p' \
         "$work/diff"
     failures=$((failures + 1))
 }

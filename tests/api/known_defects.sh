@@ -46,7 +46,8 @@ attempt()
 }
 
 failures=
-printf '%-18s | %-66s | %s\n' defect "memkind 1.14" "this library" "------" "------------" "------------"
+printf '%-18s | %-66s | %s\n' defect "memkind 1.14" "this library" "------" "------------" \
+    "------------"
 for name in $cases; do
     for ((try = 0; try < TRIES; try++)); do
         attempt memkind "$name"

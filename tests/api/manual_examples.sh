@@ -27,7 +27,8 @@ try()
 for page in "$MEMKIND_SOURCE_DIR"/man/*.3; do
     grep -q '^\.Sh EXAMPLES' "$page" || continue
     source=$work/$(basename "$page")
-    sed -n '/^\.Sh EXAMPLES/,/^\.Sh ERRORS/{/^\.Bd/,/^\.Ed/{/^\.[BE]d/d;s/\\e/\\/g;p}}' "$page" >"$source"
+    sed -n '/^\.Sh EXAMPLES/,/^\.Sh ERRORS/{/^\.Bd/,/^\.Ed/{/^\.[BE]d/d;s/\\e/\\/g;p}}' "$page" \
+        >"$source"
     [ -s "$source" ] || { echo "FAILED: $page has an empty example" >&2; exit 1; }
     if ! grep -q 'std::' "$source"; then
         try "$CC" c gnu11 "$source"

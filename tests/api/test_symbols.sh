@@ -15,7 +15,8 @@ trap 'rm -rf "$work"' EXIT
 additions="memkind_arena_defrag_reallocate memkind_arena_free_uncached memkind_arena_get_number
     memkind_arena_free_or memkind_arena_get_slab memkind_arena_get_stat memkind_arena_malloc_or
     memkind_arena_malloc_uncached memkind_arena_set_fallback
-    memkind_config_set_fork memkind_config_set_prefault memkind_get_snapshot memkind_pmem_validate_dir memkind_purge
+    memkind_config_set_fork memkind_config_set_prefault memkind_get_snapshot
+    memkind_pmem_validate_dir memkind_purge
     memkind_set_allow_zero_allocs"
 
 fail()
@@ -42,7 +43,8 @@ sort "$work/works" >"$work/expected"
 exports "$MEMKIND_SO" | diff "$work/expected" - ||
     fail "the library (>) does not export what the table (<) says"
 
-peer=${MEMKIND_PEER:-$(ldconfig -p 2>/dev/null | awk '/libmemkind\.so\.0 / && !found++ { print $NF }')}
+peer=${MEMKIND_PEER:-$(ldconfig -p 2>/dev/null |
+    awk '/libmemkind\.so\.0 / && !found++ { print $NF }')}
 if [ -n "$peer" ] && [ "$(readlink -f "$peer")" != "$(readlink -f "$MEMKIND_SO")" ]; then
     exports "$peer" | diff <(awk '{ print $1, $2 }' "$table" | sort) - ||
         fail "$peer (>) has other symbols than the table (<)"

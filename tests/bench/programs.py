@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Processor time and DRAM of programs of others, on libc's malloc and on the preload library, one after the other.
+"""Processor time and DRAM of programs of others, on libc's malloc and on the preload library.
 
-usage: programs.py PRELOAD-LIBRARY DIRECTORY [--rounds N] [--keys N] [--tbb PROGRAM] [--source FOLDER] [--svg FILE]
+usage: programs.py PRELOAD-LIBRARY DIRECTORY [--rounds N] [--keys N] [--tbb PROGRAM]
+                   [--source FOLDER] [--svg FILE]
 
-DIRECTORY is where the heaps go, best a tmpfs or DAX. Prints a table in Markdown: the median of the rounds'
-ratios of processor times, and the most anonymous memory that the program's processes had at one time. --svg draws redis
-with DRAM and PMEM kept at 1:4, over time.
+The heaps lie in DIRECTORY, preferably a tmpfs or DAX. Prints a table in Markdown: the median of the
+rounds' ratios of processor times, and the most anonymous memory that the program's processes had at
+one time. --svg draws redis with DRAM and PMEM kept at 1:4, over time.
 """
 
 import argparse
@@ -29,7 +30,9 @@ delete from t where a % 3 = 0; vacuum;"""
 PYTHON = """import collections, json, random
 random.seed(5)
 for i in range(2):
-    words = collections.Counter(str(random.randrange(1 << 14)) * random.randrange(1, 9) for i in range(500000))
+    words = collections.Counter(
+        str(random.randrange(1 << 14)) * random.randrange(1, 9) for i in range(500000)
+    )
     tree = {str(i): [list(range(i % 50)), {'n': i, 't': 'x' * (i % 300)}] for i in range(60000)}
     assert json.loads(json.dumps(tree)) == tree"""
 
@@ -58,7 +61,11 @@ class Sampler(threading.Thread):
         for name in self.processes():
             try:
                 with open(f"/proc/{name}/status", encoding="ascii", errors="replace") as status:
-                    sizes = {line.split(":")[0]: int(line.split()[1]) << 10 for line in status if line.startswith("Rss")}
+                    sizes = {
+                        line.split(":")[0]: int(line.split()[1]) << 10
+                        for line in status
+                        if line.startswith("Rss")
+                    }
             except (OSError, ValueError):
                 continue
             anonymous += sizes.get("RssAnon", 0)
@@ -76,8 +83,14 @@ class Sampler(threading.Thread):
 
 
 def start(command, environment, **options):
-    process = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **environment},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **options,
+    )
     sampler = Sampler(process.pid)
     sampler.start()
     return process, sampler
@@ -101,35 +114,95 @@ def redis(environment, keys):
     """The same of a redis-server that redis-benchmark fills and reads."""
     with tempfile.TemporaryDirectory() as folder:
         socket = os.path.join(folder, "socket")
-        server, sampler = start(["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder],
-                                environment)
-        while subprocess.run(["redis-cli", "-s", socket, "ping"], capture_output=True).stdout != b"PONG\n":
+        server, sampler = start(
+            ["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder],
+            environment,
+        )
+        while (
+            subprocess.run(["redis-cli", "-s", socket, "ping"], capture_output=True).stdout
+            != b"PONG\n"
+        ):
             if server.poll() is not None:
                 raise SystemExit("redis-server does not start")
             time.sleep(0.05)
         for size in (16, 100, 1000):
-            subprocess.run(["redis-benchmark", "-s", socket, "-q", "-n", str(keys), "-r", str(keys), "-d", str(size),
-                            "-P", "16", "-t", "set,get,lpush,hset"], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [
+                    "redis-benchmark",
+                    "-s",
+                    socket,
+                    "-q",
+                    "-n",
+                    str(keys),
+                    "-r",
+                    str(keys),
+                    "-d",
+                    str(size),
+                    "-P",
+                    "16",
+                    "-t",
+                    "set,get,lpush,hset",
+                ],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
         server.terminate()
         return wait(server, "redis-server"), sampler.stop()
 
 
 def programs(arguments):
     source = arguments.source
-    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", f"-I{source}/src", f"-I{source}/include", "-c", "-o", "/dev/null"]
-    files = [f"{source}/src/{name}.c" for name in ("heap/thread_cache", "space/region", "space/space", "os/tmpfile")]
+    flags = [
+        "-std=gnu11",
+        "-D_GNU_SOURCE",
+        "-O2",
+        "-g",
+        f"-I{source}/src",
+        f"-I{source}/include",
+        "-c",
+        "-o",
+        "/dev/null",
+    ]
+    files = [
+        f"{source}/src/{name}.c"
+        for name in ("preload/interpose", "space/region", "space/space", "os/tmpfile")
+    ]
     commands = {
         "sqlite3, 1 million rows in memory": ["sqlite3", ":memory:", SQL],
         "python3, its own allocator above": ["/usr/bin/python3", "-c", PYTHON],
-        "python3, `PYTHONMALLOC=malloc`": ["env", "PYTHONMALLOC=malloc", "/usr/bin/python3", "-c", PYTHON],
-        "gcc -O2, four sources of this library": ["sh", "-c", 'for f; do gcc $FLAGS "$f" || exit 1; done',
-                                                  "sh", *files],
-        "git log --stat -M, of this repository": ["git", "-C", source, "log", "--stat", "-M", "-C", "--all"],
+        "python3, `PYTHONMALLOC=malloc`": [
+            "env",
+            "PYTHONMALLOC=malloc",
+            "/usr/bin/python3",
+            "-c",
+            PYTHON,
+        ],
+        "gcc -O2, four sources of this library": [
+            "sh",
+            "-c",
+            'for f; do gcc $FLAGS "$f" || exit 1; done',
+            "sh",
+            *files,
+        ],
+        "git log --stat -M, of this repository": [
+            "git",
+            "-C",
+            source,
+            "log",
+            "--stat",
+            "-M",
+            "-C",
+            "--all",
+        ],
     }
     os.environ["FLAGS"] = " ".join(flags)
     if arguments.tbb:
         commands["TBB, 1 million strings in containers"] = [arguments.tbb, "1000000"]
-    measures = {f"redis-server, {arguments.keys:,} keys": lambda environment: redis(environment, arguments.keys)}
+    measures = {
+        f"redis-server, {arguments.keys:,} keys": lambda environment: redis(
+            environment, arguments.keys
+        )
+    }
     for name, command in commands.items():
         measures[name] = lambda environment, command=command: run(command, environment)
     return measures
@@ -155,8 +228,11 @@ def print_table(arguments, ours):
             before = max(before, peak(libc_samples))
             after = max(after, peak(samples))
             file = max(file, peak(samples, 2))
-        print(f"| {name} | {statistics.median(ratios):.2f} | {mib(before)} MiB | {mib(after)} MiB | {mib(file)} MiB |",
-              flush=True)
+        print(
+            f"| {name} | {statistics.median(ratios):.2f} | {mib(before)} MiB | {mib(after)} MiB"
+            f" | {mib(file)} MiB |",
+            flush=True,
+        )
 
 
 def draw(samples, path):
@@ -167,42 +243,72 @@ def draw(samples, path):
     most = max(dram + pmem for _, dram, pmem in samples)
 
     def points(values):
-        return [f"{left + width * second / end:.1f},{top + height * (1 - value / most):.1f}" for second, value in values]
+        return [
+            f"{left + width * second / end:.1f},{top + height * (1 - value / most):.1f}"
+            for second, value in values
+        ]
 
     ground = [(second, 0) for second, _, _ in samples]
     dram = [(second, value) for second, value, _ in samples]
     both = [(second, low + high) for second, low, high in samples]
-    text = ["<!-- SPDX-License-Identifier: BSD-2-Clause. Memory of redis-server at 1:4; drawn by tests/bench/programs.py. -->",
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + left + 20}" height="{height + top + 50}"'
-            ' font-family="sans-serif" font-size="12">',
-            '<rect width="100%" height="100%" fill="white"/>']
+    text = [
+        "<!-- SPDX-License-Identifier: BSD-2-Clause. Memory of redis-server at 1:4; drawn by "
+        "tests/bench/programs.py. -->",
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + left + 20}"'
+        f' height="{height + top + 50}"'
+        ' font-family="sans-serif" font-size="12">',
+        '<rect width="100%" height="100%" fill="white"/>',
+    ]
     for lower, upper, colour in ((ground, dram, "#d95f02"), (dram, both, "#7570b3")):
-        text.append(f'<polygon fill="{colour}" points="{" ".join(points(upper) + points(lower)[::-1])}"/>')
+        text.append(
+            f'<polygon fill="{colour}" points="{" ".join(points(upper) + points(lower)[::-1])}"/>'
+        )
     for i in range(5):
         y = top + height * (1 - i / 4)
-        text.append(f'<line x1="{left}" x2="{left + width}" y1="{y:.0f}" y2="{y:.0f}" stroke="#bbb" stroke-width="0.5"/>')
-        text.append(f'<text x="{left - 6}" y="{y + 4:.0f}" text-anchor="end">{mib(most * i / 4)}</text>')
+        text.append(
+            f'<line x1="{left}" x2="{left + width}" y1="{y:.0f}" y2="{y:.0f}" stroke="#bbb"'
+            ' stroke-width="0.5"/>'
+        )
+        text.append(
+            f'<text x="{left - 6}" y="{y + 4:.0f}" text-anchor="end">{mib(most * i / 4)}</text>'
+        )
     for i in range(6):
-        text.append(f'<text x="{left + width * i / 5:.0f}" y="{top + height + 18}" text-anchor="middle">{end * i / 5:.0f}</text>')
-    text.append(f'<text x="{left + width / 2}" y="{top + height + 38}" text-anchor="middle">seconds</text>')
-    text.append(f'<text x="{left}" y="18">MiB of redis-server under redis-benchmark: '
-                '<tspan fill="#d95f02">DRAM</tspan> and <tspan fill="#7570b3">PMEM</tspan> at 1:4</text>')
+        text.append(
+            f'<text x="{left + width * i / 5:.0f}" y="{top + height + 18}" text-anchor="middle">'
+            f'{end * i / 5:.0f}</text>'
+        )
+    text.append(
+        f'<text x="{left + width / 2}" y="{top + height + 38}" text-anchor="middle">seconds</text>'
+    )
+    text.append(
+        f'<text x="{left}" y="18">MiB of redis-server under redis-benchmark: '
+        '<tspan fill="#d95f02">DRAM</tspan> and <tspan fill="#7570b3">PMEM</tspan> at 1:4</text>'
+    )
     text.append("</svg>")
     with open(path, "w", encoding="ascii") as file:
         file.write("\n".join(text) + "\n")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("library", type=os.path.abspath)
     parser.add_argument("directory", type=os.path.abspath)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keys", type=int, default=200000, help="of redis")
     parser.add_argument("--tbb")
-    parser.add_argument("--source", default=os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    parser.add_argument(
+        "--source",
+        default=os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+    )
     parser.add_argument("--svg")
     arguments = parser.parse_args()
-    ours = {"LD_PRELOAD": arguments.library, "MEMKIND_PRELOAD_DIR": arguments.directory, "MEMKIND_PRELOAD_STRICT": "1"}
+    ours = {
+        "LD_PRELOAD": arguments.library,
+        "MEMKIND_PRELOAD_DIR": arguments.directory,
+        "MEMKIND_PRELOAD_STRICT": "1",
+    }
     if not shutil.which("redis-server"):
         raise SystemExit("redis-server is missing; tests/install-deps test installs what is needed")
     if arguments.rounds > 0:

@@ -77,8 +77,9 @@ instructions() {
     library | default) preload=$library ;;
     preload) preload=$interposer ;;
     esac
-    MEMKIND_PRELOAD_DIR=$dir MEMKIND_PRELOAD_STRICT=1 LD_PRELOAD=$preload valgrind --tool=callgrind --callgrind-out-file="$work/callgrind" \
-        "$bench" --worker "$@" >"$work/out" 2>"$work/err" || die "$work/err" "$@"
+    MEMKIND_PRELOAD_DIR=$dir MEMKIND_PRELOAD_STRICT=1 LD_PRELOAD=$preload valgrind \
+        --tool=callgrind --callgrind-out-file="$work/callgrind" "$bench" --worker "$@" \
+        >"$work/out" 2>"$work/err" || die "$work/err" "$@"
     sed -n 's/.*Collected : //p' "$work/err"
 }
 

@@ -22,13 +22,15 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 set(ENV{PKG_CONFIG_SYSROOT_DIR} "$ENV{MEMKIND_SYSROOT}")
 set(ENV{PKG_CONFIG_LIBDIR} "$ENV{MEMKIND_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig")
+set(library_folders "$ENV{MEMKIND_SYSROOT}/usr/lib/aarch64-linux-gnu")
+string(APPEND library_folders ":$ENV{MEMKIND_SYSROOT}/lib/aarch64-linux-gnu")
 # Dependencies of those libraries.
-set(CMAKE_EXE_LINKER_FLAGS_INIT
-    "-Wl,-rpath-link,$ENV{MEMKIND_SYSROOT}/usr/lib/aarch64-linux-gnu:$ENV{MEMKIND_SYSROOT}/lib/aarch64-linux-gnu")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,-rpath-link,${library_folders}")
 
 # ctest runs programs under qemu-user.
 find_program(MEMKIND_QEMU NAMES qemu-aarch64 qemu-aarch64-static)
 mark_as_advanced(MEMKIND_QEMU)
 if(MEMKIND_QEMU)
-    set(CMAKE_CROSSCOMPILING_EMULATOR "${MEMKIND_QEMU};-L;/usr/aarch64-linux-gnu;-E;LD_LIBRARY_PATH=$ENV{MEMKIND_SYSROOT}/usr/lib/aarch64-linux-gnu:$ENV{MEMKIND_SYSROOT}/lib/aarch64-linux-gnu")
+    set(CMAKE_CROSSCOMPILING_EMULATOR
+        "${MEMKIND_QEMU};-L;/usr/aarch64-linux-gnu;-E;LD_LIBRARY_PATH=${library_folders}")
 endif()

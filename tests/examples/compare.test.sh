@@ -74,13 +74,15 @@ grep -q "the file is in /" out || fail "it chose no directory"
 # On a terminal, the progress is one line that is rewritten.
 if command -v script >/dev/null; then
     script -qec "'$compare' --dir '$dir' --size 16 --requests 1000" /dev/null >out </dev/null
-    grep -q "$(printf '\r\033')\[Kheap in the file: serving, 100 %" out || fail "no progress on a terminal"
+    grep -q "$(printf '\r\033')\[Kheap in the file: serving, 100 %" out ||
+        fail "no progress on a terminal"
 fi
 
 # Invalid use.
 expect 0 "$compare" --help
 grep -q '^usage: ' out || fail "no help"
-for wrong in --none "--size 15" "--size x" "--size -1" "--size" "--requests 0" "--requests 1e3" more; do
+for wrong in --none "--size 15" "--size x" "--size -1" "--size" "--requests 0" "--requests 1e3" \
+    more; do
     # Words of arguments. shellcheck disable=SC2086
     expect 2 "$compare" $wrong
     complains 'Try "compare --help".'

@@ -20,7 +20,8 @@ done
 
 size="--nodes 400000 --degree 40"
 # The sanitizers' own memory counts against the limit too.
-if "$graph" --libc --nodes 1000 --dram 1 2>/dev/null && ! "$graph" --libc $size --dram 16 2>/dev/null; then
+if "$graph" --libc --nodes 1000 --dram 1 2>/dev/null &&
+    ! "$graph" --libc $size --dram 16 2>/dev/null; then
     "$graph" $size --dram 16 "$dir"
     "$graph" --libc $size --dram 100
 else

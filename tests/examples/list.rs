@@ -126,7 +126,8 @@ impl Numbers {
         if self.length == self.capacity {
             self.capacity *= 2;
             let size = self.capacity * size_of::<u64>();
-            let grown = unsafe { memkind_realloc(self.kind.raw, self.memory.as_ptr().cast(), size) };
+            let memory = self.memory.as_ptr().cast();
+            let grown = unsafe { memkind_realloc(self.kind.raw, memory, size) };
             self.memory = NonNull::new(grown.cast()).expect("memory in the kind");
         }
         unsafe { self.memory.as_ptr().add(self.length).write(number) };

@@ -89,7 +89,8 @@ expect 2 text "$dir" more
 expect 1 "no such file"
 grep -q 'no such file: No such file' err || fail "the missing file is not named: $(cat err)"
 expect 1 text "$dir/no such directory"
-grep -q 'no such directory: .*No such file' err || fail "the missing directory is not named: $(cat err)"
+grep -q 'no such directory: .*No such file' err ||
+    fail "the missing directory is not named: $(cat err)"
 expect 1 "$dir" "$dir"
 
 if [ -w /dev/full ] && "$words" --libc text >/dev/full 2>err; then

@@ -34,7 +34,8 @@ timeout -k 5 "$((4 * $(setting SECONDS)))" qemu-system-x86_64 \
     -machine q35,nvdimm=on -accel tcg -cpu max "${machine[@]}" \
     -serial "file:$console" -serial "file:$results" \
     -kernel "$guest_kernel"/boot/vmlinuz-* -initrd "$guest_dir/initramfs" \
-    -append "console=ttyS0 panic=-1 quiet no_timer_check guest_boot=$name $(setting KERNEL)" || status=$?
+    -append "console=ttyS0 panic=-1 quiet no_timer_check guest_boot=$name $(setting KERNEL)" ||
+    status=$?
 
 if ! grep -q '^=== done' "$results"; then
     cat "$console" "$results"

@@ -28,7 +28,8 @@ newest_package()
 own_lists()
 {
     mkdir -p lists/partial cache/archives/partial
-    options=(-o "Dir::State::Lists=$PWD/lists" -o "Dir::Cache=$PWD/cache" -o APT::Sandbox::User=root)
+    options=(-o "Dir::State::Lists=$PWD/lists" -o "Dir::Cache=$PWD/cache" \
+        -o APT::Sandbox::User=root)
     apt-get -qq "${options[@]}" update || true
 }
 
@@ -66,7 +67,8 @@ unpack_kernel()
 add_program()
 {
     install -D "$1" "$root/$2"
-    ldd "$1" 2>/dev/null | sed -n 's/^.*[[:space:]]\(\/[^ ]*\) (0x.*$/\1/p' | while read -r library; do
+    ldd "$1" 2>/dev/null | sed -n 's/^.*[[:space:]]\(\/[^ ]*\) (0x.*$/\1/p' |
+        while read -r library; do
         case $library in
         "$MEMKIND_BUILD_DIR"/*) continue ;; # the library has its own place
         esac
@@ -147,7 +149,8 @@ main()
     need mkfs.xfs xfsprogs
     need ndctl ndctl
     need daxctl daxctl
-    ! ldd "$(command -v busybox)" >/dev/null 2>&1 || skip "busybox is not static (Debian: busybox-static)"
+    ! ldd "$(command -v busybox)" >/dev/null 2>&1 ||
+        skip "busybox is not static (Debian: busybox-static)"
 
     mkdir -p "$guest_dir"
     unpack_kernel

@@ -52,17 +52,18 @@ for page in "$MEMKIND_SOURCE_DIR"/man/*.[1-9]; do
     [ ! -e "$page" ] || [ -f "$prefix/share/man/man${page##*.}/$(basename "$page")" ] ||
         fail "$(basename "$page") is missing"
 done
-for file in libmemkind.so libmemkind.so.0 libmemkind.so.0.0.1 libmemkind.a libmemtier.a libmemtier.so libmemtier.so.0 \
-    libmemtier.so.0.0.0 libautohbw.so libautohbw.so.0 pkgconfig/memkind.pc \
-    cmake/memkind/memkind-config.cmake cmake/memkind/memkind-config-version.cmake \
-    cmake/memkind/memkind-targets.cmake; do
+for file in libmemkind.so libmemkind.so.0 libmemkind.so.0.0.1 libmemkind.a libmemtier.a \
+    libmemtier.so libmemtier.so.0 libmemtier.so.0.0.0 libautohbw.so libautohbw.so.0 \
+    pkgconfig/memkind.pc cmake/memkind/memkind-config.cmake \
+    cmake/memkind/memkind-config-version.cmake cmake/memkind/memkind-targets.cmake; do
     [ -e "$lib/$file" ] || fail "$file is missing"
 done
 [ "$(readlink "$lib/libmemkind.so.0")" = libmemkind.so.0.0.1 ] || fail "libmemkind.so.0 is no link"
 strange=$(cd "$prefix" && find . -type f ! -name '*.h' ! -name '*.[1-9]' ! -name '*.cmake' \
-    ! -name memkind.pc ! -name 'libmemkind.*' ! -name libmemkind-preload.so ! -name libmemtier.so.0.0.0 ! -name libmemtier.a \
-    ! -name libautohbw.so.0.0.0 ! -path './bin/memkind-*' ! -path ./bin/memtier \
-    ! -path '*/bash-completion/completions/memkind-pmem')
+    ! -name memkind.pc ! -name 'libmemkind.*' ! -name libmemkind-preload.so ! \
+    -name libmemtier.so.0.0.0 ! -name libmemtier.a ! -name libautohbw.so.0.0.0 ! \
+    -path './bin/memkind-*' ! -path ./bin/memtier ! \
+    -path '*/bash-completion/completions/memkind-pmem')
 [ -z "$strange" ] || fail "installed but unknown:" $strange
 
 echo "== dynamic section"
@@ -92,7 +93,8 @@ echo "== headers"
 for header in memkind.h memkind_deprecated.h; do
     # The second header includes the first.
     printf '#include <%s>\n' memkind.h "$header" >"$work/header.c"
-    "$cc" -std=c99 -pedantic -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only "$work/header.c" ||
+    "$cc" -std=c99 -pedantic -Wall -Wextra -Werror -I"$prefix/include" \
+        -fsyntax-only "$work/header.c" ||
         fail "$header is not C99"
     if [ -n "${CXX:-}" ] && command -v "$CXX" >/dev/null; then
         "$CXX" -x c++ -std=c++11 -pedantic -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only \
@@ -127,12 +129,14 @@ fi
 
 echo "== memkind-pmem"
 [ -f "$prefix/share/man/man1/memkind-pmem.1" ] || fail "memkind-pmem.1 is missing"
-"$prefix/bin/memkind-pmem" run --dir "$MEMKIND_TEST_DIR" --stats "$work/stats" -- true || fail "memkind-pmem run"
+"$prefix/bin/memkind-pmem" run --dir "$MEMKIND_TEST_DIR" --stats "$work/stats" -- true ||
+    fail "memkind-pmem run"
 grep -q '"program": "true"' "$work/stats" || fail "the program did not run on the preload library"
 "$prefix/bin/memtier" -r 1:0 grep -q "$lib/libmemtier.so.0" /proc/self/maps || fail "memtier"
-AUTO_HBW_LOG=-1 LD_PRELOAD=$lib/libautohbw.so.0 grep -q "$lib/libmemkind.so.0" /proc/self/maps || fail "libautohbw.so.0"
-readelf -dW "$lib/libmemkind-preload.so" "$lib/libmemtier.so.0" "$lib/libautohbw.so.0" "$prefix/bin/memkind-pmem" \
-    "$prefix/bin/memtier" | grep -E 'RPATH|RUNPATH' |
+AUTO_HBW_LOG=-1 LD_PRELOAD=$lib/libautohbw.so.0 grep -q "$lib/libmemkind.so.0" /proc/self/maps ||
+    fail "libautohbw.so.0"
+readelf -dW "$lib/libmemkind-preload.so" "$lib/libmemtier.so.0" "$lib/libautohbw.so.0" \
+    "$prefix/bin/memkind-pmem" "$prefix/bin/memtier" | grep -E 'RPATH|RUNPATH' |
     { ! grep -v '\[$ORIGIN'; } || fail "a run path that does not begin at the file itself"
 
 echo "== find_package"

@@ -14,7 +14,8 @@ trap 'rm -rf "$work"' EXIT
 
 # ".so man3/..." is relative to this folder.
 cd "$work/share/man"
-functions=$(grep -oE '^ +mem(kind|tier)_[a-z0-9_]+;' "$MEMKIND_SOURCE_DIR/src/api/libmemkind.map" | tr -d ' ;')
+functions=$(grep -oE '^ +mem(kind|tier)_[a-z0-9_]+;' "$MEMKIND_SOURCE_DIR/src/api/libmemkind.map" |
+    tr -d ' ;')
 [ "$(wc -w <<<"$functions")" -gt 50 ] || { echo "FAILED: too few functions found"; exit 1; }
 missing=0
 for function in $functions; do
@@ -28,7 +29,8 @@ done
 
 # Formats the links too, as a user would.
 if command -v mandoc >/dev/null; then
-    mandoc -T markdown man3/memkind_malloc.3 >"$work/page" && grep -q 'DIFFERENCES FROM MEMKIND' "$work/page" ||
+    mandoc -T markdown man3/memkind_malloc.3 >"$work/page" &&
+        grep -q 'DIFFERENCES FROM MEMKIND' "$work/page" ||
         { echo "FAILED: mandoc does not follow man3/memkind_malloc.3"; exit 1; }
 fi
 echo "passed: $(wc -w <<<"$functions") functions"

@@ -14,8 +14,10 @@ cmake=${CMAKE:-cmake}
 build=$MEMKIND_BUILD_DIR/musl
 root=$build/root
 
-command -v musl-gcc >/dev/null || { echo "skipped: no musl-gcc here (Debian: musl-tools)"; exit 77; }
-[ "$MEMKIND_JEMALLOC" = bundled ] || { echo "skipped: jemalloc is the distribution's, for glibc"; exit 77; }
+command -v musl-gcc >/dev/null ||
+    { echo "skipped: no musl-gcc here (Debian: musl-tools)"; exit 77; }
+[ "$MEMKIND_JEMALLOC" = bundled ] ||
+    { echo "skipped: jemalloc is the distribution's, for glibc"; exit 77; }
 
 fail()
 {
@@ -39,7 +41,8 @@ cached()
 }
 
 machine=$(gcc -print-multiarch)
-[ -n "$machine" ] || { echo "skipped: the folders of libraries have no name for the machine"; exit 77; }
+[ -n "$machine" ] ||
+    { echo "skipped: the folders of libraries have no name for the machine"; exit 77; }
 
 # The kernel's headers and those of the dependencies, without glibc's.
 mkdir -p "$root/include" "$root/lib/pkgconfig" "$root/static"
@@ -57,20 +60,22 @@ echo "Libs: -L$root/lib -lnuma" >>"$root/lib/pkgconfig/numa.pc"
 echo "== the library, the command and the node lists"
 # No preload libraries: they call glibc's heap by its own names.
 PKG_CONFIG_LIBDIR=$root/lib/pkgconfig quietly "$cmake" -S "$MEMKIND_SOURCE_DIR" -B "$build" \
-    -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=musl-gcc "-DCMAKE_C_FLAGS=-isystem $root/include" \
-    -DCMAKE_EXE_LINKER_FLAGS=-Wl,--allow-shlib-undefined \
+    -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=musl-gcc \
+    "-DCMAKE_C_FLAGS=-isystem $root/include" -DCMAKE_EXE_LINKER_FLAGS=-Wl,--allow-shlib-undefined \
     -DMEMKIND_BUILD_TESTS=OFF -DMEMKIND_BUILD_EXAMPLES=OFF \
     "-DMEMKIND_JEMALLOC_DIR=$(cached MEMKIND_JEMALLOC_DIR)" \
     "-DMEMKIND_JEMALLOC_SOURCE=$(cached MEMKIND_JEMALLOC_SOURCE)"
 quietly "$cmake" --build "$build" -j "$(nproc)"
-needed=$(readelf -d "$build/src/libmemkind.so.0" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | xargs)
+needed=$(readelf -d "$build/src/libmemkind.so.0" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort |
+    xargs)
 [ "$needed" = "libc.so libnuma.so.1" ] || fail "the library needs $needed"
 [ -x "$build/src/preload/memkind-pmem" ] || fail "no command"
 [ -z "$(find "$build/src" -name '*preload*.so')" ] || fail "a preload library"
 
 echo "== libnuma for static programs"
 cp "/usr/lib/$machine/libnuma.a" "$root/static/libnuma.a"
-musl-gcc -D_GNU_SOURCE -O2 -c "$MEMKIND_SOURCE_DIR/tests/install/programs/fortify.c" -o "$root/static/fortify.o"
+musl-gcc -D_GNU_SOURCE -O2 -c "$MEMKIND_SOURCE_DIR/tests/install/programs/fortify.c" \
+    -o "$root/static/fortify.o"
 ar r "$root/static/libnuma.a" "$root/static/fortify.o"
 
 for example in hello words graph cache; do

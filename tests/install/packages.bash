@@ -55,7 +55,8 @@ stub()
 {
     mkdir -p "$work/stub/DEBIAN"
     printf '%s\n' "Package: $1" "Version: $2" "Architecture: $architecture" \
-        "Maintainer: nobody <root@localhost>" "Description: stands for $1" "${@:3}" >"$work/stub/DEBIAN/control"
+        "Maintainer: nobody <root@localhost>" "Description: stands for $1" "${@:3}" \
+        >"$work/stub/DEBIAN/control"
     quietly dpkg-deb --build --root-owner-group "$work/stub" "$work/stubs/$1.deb"
 }
 
@@ -66,7 +67,8 @@ in_root()
 
 state()
 {
-    dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${db:Status-Status}' "$1" 2>/dev/null || echo unknown
+    dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${db:Status-Status}' "$1" 2>/dev/null ||
+        echo unknown
 }
 
 # Makes a root without packages, with everything that the packages' scripts need.
@@ -86,7 +88,8 @@ make_packages()
     quietly "$(dirname "$cmake")/cpack" --config "$MEMKIND_BUILD_DIR/CPackConfig.cmake" \
         -D CPACK_CMAKE_GENERATOR=Ninja -B "$work/packages"
     debs=$work/packages
-    version=$(sed -n 's/^set(CPACK_PACKAGE_VERSION "\(.*\)")$/\1/p' "$MEMKIND_BUILD_DIR/CPackConfig.cmake")-1
+    version=$(sed -n 's/^set(CPACK_PACKAGE_VERSION "\(.*\)")$/\1/p' \
+        "$MEMKIND_BUILD_DIR/CPackConfig.cmake")-1
     runtime=$debs/libmemkind-pmem0_${version}_$architecture.deb
     development=$debs/libmemkind-pmem-dev_${version}_$architecture.deb
     documentation=$debs/libmemkind-pmem-doc_${version}_all.deb

@@ -29,7 +29,8 @@ field "$development" Replaces libmemkind-dev
 field "$development" Provides "libmemkind-dev (= 1.14.0)"
 field "$development" Depends "libmemkind-pmem0 (= $version)"
 for library in libc6 libnuma1 libdaxctl1; do
-    dpkg-deb -f "$runtime" Depends | grep -qw "$library" || fail "the runtime depends on $(dpkg-deb -f "$runtime" Depends)"
+    dpkg-deb -f "$runtime" Depends | grep -qw "$library" ||
+        fail "the runtime depends on $(dpkg-deb -f "$runtime" Depends)"
 done
 dpkg-deb -c "$documentation" >"$work/contents"
 grep -q '/man3/memkind\.3\.gz$' "$work/contents" || fail "manual pages are not compressed"
@@ -58,16 +59,19 @@ grep -q 'libmemkind\.so\.0 ' "$work/cache" || fail "not in the linker's cache"
 echo "== symbols"
 lib=$(dirname "$(find "$root/usr" -name libmemkind.so.0)")
 diff <(nm -D --defined-only "$lib/libmemkind.so.0" | awk '{ print $NF }' | LC_ALL=C sort) \
-    <(sed -n '/^libmemtier/q; s/^ \(.*\)@Base 1\.14\.0$/\1/p' "$root/var/lib/dpkg/info/libmemkind-pmem0.symbols" | LC_ALL=C sort) ||
+    <(sed -n '/^libmemtier/q; s/^ \(.*\)@Base 1\.14\.0$/\1/p' \
+    "$root/var/lib/dpkg/info/libmemkind-pmem0.symbols" | LC_ALL=C sort) ||
     fail "the symbols file is not what the library exports"
 for library in libmemkind libmemtier libautohbw; do
     readelf -dW "$lib/$library.so.0" >"$work/dynamic"
     grep -q "SONAME.*\[$library\.so\.0\]" "$work/dynamic" || fail "SONAME of $library"
     grep -q "^$library.so.0 libmemkind-pmem0 " "$root/var/lib/dpkg/info/libmemkind-pmem0.symbols" ||
         fail "$library is not in the symbols file"
-    sed -n "/^$library/,/^lib/s/^ \(.*\)@Base 1\.14\.0\$/\1/p" "$root/var/lib/dpkg/info/libmemkind-pmem0.symbols" |
+    sed -n "/^$library/,/^lib/s/^ \(.*\)@Base 1\.14\.0\$/\1/p" \
+        "$root/var/lib/dpkg/info/libmemkind-pmem0.symbols" |
         LC_ALL=C sort >"$work/listed"
-    nm -D --defined-only "$lib/$library.so.0" | awk '{ print $NF }' | LC_ALL=C sort | LC_ALL=C comm -13 - "$work/listed" |
+    nm -D --defined-only "$lib/$library.so.0" | awk '{ print $NF }' | LC_ALL=C sort |
+        LC_ALL=C comm -13 - "$work/listed" |
         { ! grep .; } || fail "$library lacks what the symbols file lists"
 done
 
@@ -84,7 +88,8 @@ quietly "$cc" -o "$work/static" "$here/consumer/consumer.c" $(pkg-config --cflag
 quietly "$work/static" "$memory"
 quietly "$cmake" -S "$here/consumer" -B "$work/consumer" -DCMAKE_C_COMPILER="$cc" \
     -DCMAKE_PREFIX_PATH="$root/usr"
-grep -q "^memkind_DIR:PATH=$root" "$work/consumer/CMakeCache.txt" || fail "find_package finds another memkind"
+grep -q "^memkind_DIR:PATH=$root" "$work/consumer/CMakeCache.txt" ||
+    fail "find_package finds another memkind"
 quietly "$cmake" --build "$work/consumer"
 quietly "$work/consumer/consumer_shared" "$memory"
 quietly "$work/consumer/consumer_static" "$memory"
@@ -99,7 +104,8 @@ grep -qF 'libmemkind-pmem0 (>= 1.14.0)' <<<"$depends" || fail "the program would
 
 echo "== removal"
 in_root --purge program builder user libmemkind-pmem-doc libmemkind-pmem-dev libmemkind-pmem0
-find "$root" -path "$root/var/lib/dpkg" -prune -o ! -path '*/etc/ld.so.cache' ! -path '*/var/cache*' -print |
+find "$root" -path "$root/var/lib/dpkg" -prune -o ! -path '*/etc/ld.so.cache' ! \
+    -path '*/var/cache*' -print |
     sort >"$work/after"
 diff "$work/before" "$work/after" || fail "something stays behind"
 

@@ -14,9 +14,11 @@ tests=${PAGE_SIZES_TESTS:-destroy detect_kind fixed policy purge}
 cmake=${CMAKE:-cmake}
 build=$MEMKIND_BUILD_DIR/page_sizes
 
-[ "$MEMKIND_JEMALLOC" = bundled ] || { echo "skipped: jemalloc is the distribution's, for one page size"; exit 77; }
+[ "$MEMKIND_JEMALLOC" = bundled ] ||
+    { echo "skipped: jemalloc is the distribution's, for one page size"; exit 77; }
 # The jemalloc source and builds of the build tree.
-jemalloc_source=$(sed -n 's/^MEMKIND_JEMALLOC_SOURCE:[A-Z]*=//p' "$MEMKIND_BUILD_DIR/CMakeCache.txt")
+jemalloc_source=$(sed -n 's/^MEMKIND_JEMALLOC_SOURCE:[A-Z]*=//p' \
+    "$MEMKIND_BUILD_DIR/CMakeCache.txt")
 jemalloc_dir=$(sed -n 's/^MEMKIND_JEMALLOC_DIR:[A-Z]*=//p' "$MEMKIND_BUILD_DIR/CMakeCache.txt")
 
 fail()
@@ -47,7 +49,8 @@ build_for()
         "-DMEMKIND_JEMALLOC_DIR=$jemalloc_dir" "-DMEMKIND_JEMALLOC_SOURCE=$jemalloc_source"
     # shellcheck disable=SC2086 # a list of targets
     quietly "$cmake" --build "$build" -j "$(nproc)" --target $targets
-    quietly "${CC:-cc}" -shared -fPIC -o "$build/kernel_page.so" "$MEMKIND_SOURCE_DIR/tests/cross/kernel_page.c" -ldl
+    quietly "${CC:-cc}" -shared -fPIC -o "$build/kernel_page.so" \
+        "$MEMKIND_SOURCE_DIR/tests/cross/kernel_page.c" -ldl
 }
 
 # run_tests LG_PAGE: runs the tests with the machine's pages, and with larger pretended pages.
@@ -57,10 +60,12 @@ run_tests()
     for page in "" 16384 65536; do
         # A page larger than the build's gives an error message and no crash:
         # strangers/test_kernel_of_larger_pages.
-        [ "${page:-0}" -le $((1 << $1)) ] && [ "${page:-$(getconf PAGESIZE)}" -ge "$(getconf PAGESIZE)" ] || continue
+        [ "${page:-0}" -le $((1 << $1)) ] &&
+            [ "${page:-$(getconf PAGESIZE)}" -ge "$(getconf PAGESIZE)" ] || continue
         for test in $tests; do
-            echo "== built for $((1 << $1)), test_$test, kernel's page: ${page:-$(getconf PAGESIZE)}"
-            quietly env ${page:+"LD_PRELOAD=$build/kernel_page.so" "KERNEL_PAGE=$page"} "$build/tests/api/test_$test"
+            echo "== built for $((1 << $1)), test_$test, page: ${page:-$(getconf PAGESIZE)}"
+            quietly env ${page:+"LD_PRELOAD=$build/kernel_page.so" "KERNEL_PAGE=$page"} \
+                "$build/tests/api/test_$test"
         done
     done
 }

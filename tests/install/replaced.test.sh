@@ -14,15 +14,18 @@ set -euo pipefail
 
 need apt-get
 unset LD_LIBRARY_PATH LD_PRELOAD
-unset MEMKIND_ARENA_NUM_PER_KIND MEMKIND_HOG_MEMORY MEMKIND_DEBUG MEMKIND_HBW_THRESHOLD MEMKIND_PMEM_FORK
+unset MEMKIND_ARENA_NUM_PER_KIND MEMKIND_HOG_MEMORY MEMKIND_DEBUG MEMKIND_HBW_THRESHOLD \
+    MEMKIND_PMEM_FORK
 theirs=$MEMKIND_BUILD_DIR/memkind-packages
 
 echo "== the distribution's packages"
 # Downloaded once for a build tree.
 if [ ! -e "$theirs" ]; then
     mkdir "$work/download"
-    (cd "$work/download" && apt-get -qq -o APT::Sandbox::User=root download libmemkind0 libmemkind-dev libmemkind-progs) \
-        >"$work/log" 2>&1 || { cat "$work/log"; skip "memkind's packages cannot be downloaded"; }
+    (cd "$work/download" &&
+        apt-get -qq -o APT::Sandbox::User=root download libmemkind0 libmemkind-dev \
+        libmemkind-progs) >"$work/log" 2>&1 ||
+        { cat "$work/log"; skip "memkind's packages cannot be downloaded"; }
     mv "$work/download" "$theirs"
 fi
 make_root
@@ -62,7 +65,8 @@ run_commands()
     local status command
     for command in memkind-hbw-nodes memkind-auto-dax-kmem-nodes; do
         status=0
-        MEMKIND_HBW_NODES=0 MEMKIND_DAX_KMEM_NODES=0 LD_LIBRARY_PATH=$lib "$root/usr/bin/$command" || status=$?
+        MEMKIND_HBW_NODES=0 MEMKIND_DAX_KMEM_NODES=0 LD_LIBRARY_PATH=$lib "$root/usr/bin/$command" \
+            || status=$?
         echo "$command: $status"
     done >"$work/$1.commands" 2>&1
 }
@@ -82,7 +86,8 @@ for what in pmem hbw memtier commands; do
     echo "$what: $(wc -l <"$work/ours.$what") lines agree"
 done
 # The commands find the library where the packages put it, without the environment.
-"$root/usr/bin/memkind-hbw-nodes" --help >"$work/log" 2>&1 || [ $? = 2 ] || { cat "$work/log"; fail "a command"; }
+"$root/usr/bin/memkind-hbw-nodes" --help >"$work/log" 2>&1 || [ $? = 2 ] ||
+    { cat "$work/log"; fail "a command"; }
 
 # No comparison with memkind's: under it, cat(1) and sed(1) of this system crash.
 echo "== a program under libmemtier.so.0"
@@ -99,6 +104,7 @@ for mapped in "$lib/libmemtier.so.0" "$lib/libmemkind.so.0" "$(realpath "$memory
 done
 # Node 0 is declared to be a device's, so that there is a second tier.
 MEMKIND_DAX_KMEM_NODES=0 "$root/usr/bin/memtier" cat /proc/self/maps >"$work/maps" || fail "memtier"
-grep -q " $lib/libmemtier.so.0" "$work/maps" || { cat "$work/maps"; fail "memtier preloads another library, or none"; }
+grep -q " $lib/libmemtier.so.0" "$work/maps" ||
+    { cat "$work/maps"; fail "memtier preloads another library, or none"; }
 
 echo passed

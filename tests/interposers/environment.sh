@@ -75,7 +75,8 @@ begin()
 right()
 {
     begin "$@"
-    [ "$status" = 0 ] && [ "$(cat "$work/out")" = served ] || fail "status $status: $(cat "$work/ours")"
+    [ "$status" = 0 ] && [ "$(cat "$work/out")" = served ] ||
+        fail "status $status: $(cat "$work/ours")"
     [ "$(cat "$work/ours")" = "$(printf '%s\n' "${@:4}")" ] || fail "it says: $(cat "$work/ours")"
     compare
 }
@@ -86,7 +87,8 @@ wrong()
 {
     begin "${@:2}"
     [ "$status" = $ABORTED ] || fail "status $status"
-    grep -qxF "MEMKIND_MEM_TIERING_LOG_ERROR: $1" "$work/ours" || fail "it says: $(cat "$work/ours")"
+    grep -qxF "MEMKIND_MEM_TIERING_LOG_ERROR: $1" "$work/ours" ||
+        fail "it says: $(cat "$work/ours")"
     compare
 }
 
@@ -163,14 +165,17 @@ wrong 'PATH param (required for FS_DAX) not found' "KIND:FS_DAX,RATIO:1;$static"
 wrong 'PATH param not found' "KIND:FS_DAX,RATIO:1,PATH:;$static"
 wrong 'PATH param not found' "$dram,PATH;$static"
 wrong 'PATH param already defined' "$file,PATH:$pmem;$static"
-wrong 'No memory in PATH /nonexistent: No such file or directory' "KIND:FS_DAX,RATIO:1,PATH:/nonexistent;$static"
-wrong 'Failed to parse query: KIND:FS_DAX,PATH:/proc,RATIO:1' "KIND:FS_DAX,PATH:/proc,RATIO:1;$static"
+wrong 'No memory in PATH /nonexistent: No such file or directory' \
+    "KIND:FS_DAX,RATIO:1,PATH:/nonexistent;$static"
+wrong 'Failed to parse query: KIND:FS_DAX,PATH:/proc,RATIO:1' \
+    "KIND:FS_DAX,PATH:/proc,RATIO:1;$static"
 right "PATH:$pmem,RATIO:1,KIND:FS_DAX;$static"
 right "$file;$file;$static"
 
 # -- PMEM_SIZE_LIMIT
 wrong 'PMEM_SIZE_LIMIT param can be defined only for FS_DAX kind' "$dram,PMEM_SIZE_LIMIT:1G;$static"
-wrong 'PMEM_SIZE_LIMIT param already defined' "$file,PMEM_SIZE_LIMIT:32M,PMEM_SIZE_LIMIT:64M;$static"
+wrong 'PMEM_SIZE_LIMIT param already defined' \
+    "$file,PMEM_SIZE_LIMIT:32M,PMEM_SIZE_LIMIT:64M;$static"
 wrong 'Failed to parse size: ' "$file,PMEM_SIZE_LIMIT:;$static"
 for size in 32m 32MB 32T abc -1 1.5G 99999999999999999999999999 99999999999999999999G; do
     wrong "Failed to parse size: $size" "$file,PMEM_SIZE_LIMIT:$size;$static"
@@ -206,9 +211,10 @@ for text in INIT_VAL:64 MAX_VAL:600 MIN_VAL:2000; do
     wrong 'No memory of these tiers: Invalid argument' "$dynamic" "$text"
 done
 wrong 'No memory of these tiers: Invalid argument' "$three" 'INIT_VAL:600;INIT_VAL:600'
-wrong 'No memory of these tiers: Invalid argument' "$three" 'INIT_VAL:600,MAX_VAL:3000;INIT_VAL:1800'
-for text in INIT_VAL:64,MIN_VAL:1,MAX_VAL:10000 INIT_VAL:600 MIN_VAL:600 INIT_VAL:1K,MIN_VAL:1 INIT_VAL:0,MIN_VAL:0 \
-    INIT_VAL:600,; do
+wrong 'No memory of these tiers: Invalid argument' "$three" \
+    'INIT_VAL:600,MAX_VAL:3000;INIT_VAL:1800'
+for text in INIT_VAL:64,MIN_VAL:1,MAX_VAL:10000 INIT_VAL:600 MIN_VAL:600 INIT_VAL:1K,MIN_VAL:1 \
+    INIT_VAL:0,MIN_VAL:0 INIT_VAL:600,; do
     right "$dynamic" "$text"
 done
 right "$three" INIT_VAL:600

@@ -18,7 +18,9 @@ work=$(mktemp -d "$MEMKIND_TEST_DIR/interposers-test.XXXXXX")
 pmem=$work/pmem
 mkdir "$pmem"
 trap 'rm -rf "$work"' EXIT
-for variable in $(compgen -e | grep -E '^(MEMKIND_(PRELOAD|ARENA|HOG|DEBUG|BACKGROUND|IDLE|MEM_|HBW|DAX)|AUTO_HBW|LD_)'); do
+for variable in \
+    $(compgen -e |
+    grep -E '^(MEMKIND_(PRELOAD|ARENA|HOG|DEBUG|BACKGROUND|IDLE|MEM_|HBW|DAX)|AUTO_HBW|LD_)'); do
     unset "$variable"
 done
 

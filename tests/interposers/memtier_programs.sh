@@ -12,19 +12,22 @@ ran=0
 same()
 {
     "$@" >"$work/expected"
-    for tiers in "$dram;POLICY:STATIC_RATIO" "$file;POLICY:STATIC_RATIO" "$dram;$file;POLICY:STATIC_RATIO" \
-        "$dram;$file;POLICY:DYNAMIC_THRESHOLD"; do
+    for tiers in "$dram;POLICY:STATIC_RATIO" "$file;POLICY:STATIC_RATIO" \
+        "$dram;$file;POLICY:STATIC_RATIO" "$dram;$file;POLICY:DYNAMIC_THRESHOLD"; do
         tiered "$tiers" MEMKIND_PRELOAD_STATS="$work/%p.stats" "$@" >"$work/output" 2>"$work/err" ||
             fail "$1: $(cat "$work/err")"
         [ ! -s "$work/err" ] || fail "$1 says: $(cat "$work/err")"
         cmp "$work/expected" "$work/output" || fail "$1 prints something else on $tiers"
-        ! grep -L '"kind": "\(memkind_default\|pmem\)"' "$work"/*.stats | grep . || fail "$1 was not served"
+        ! grep -L '"kind": "\(memkind_default\|pmem\)"' "$work"/*.stats | grep . ||
+            fail "$1 was not served"
         rm "$work"/*.stats
     done
     ran=$((ran + 1))
 }
 
-same bash -c 'for i in $(seq 200); do a[i]=$(printf %0200d $i); done 2>&1; echo ${#a[@]} ${a[*]: -3}; (echo child; a=()) | cat'
+same bash \
+    -c 'for i in $(seq 200); do a[i]=$(printf %0200d $i); done 2>&1
+        echo ${#a[@]} ${a[*]: -3}; (echo child; a=()) | cat'
 for program in python3 sqlite3; do
     command -v $program >/dev/null || echo "left out: no $program"
 done

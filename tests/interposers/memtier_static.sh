@@ -14,8 +14,8 @@ export LD_LIBRARY_PATH=$folder:$(dirname "$library")
 # build NAME SOURCE LIBRARY
 build()
 {
-    "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -fno-builtin -I"$MEMKIND_SOURCE_DIR/include" -o "$work/$1" "$tests/$2" "$3" \
-        -L"$folder" -lmemkind -pthread -ldl
+    "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -fno-builtin -I"$MEMKIND_SOURCE_DIR/include" \
+        -o "$work/$1" "$tests/$2" "$3" -L"$folder" -lmemkind -pthread -ldl
 }
 
 # expect ARGUMENT...: expects success on these tiers, and nothing on stderr.
@@ -38,7 +38,8 @@ for form in static shared; do
     done
     status=0
     { "$work/tiers_$form" late 2>"$work/err"; } 2>/dev/null || status=$?
-    [ $status = 134 ] && grep -q 'Missing MEMKIND_MEM_TIERS env var' "$work/err" || fail "status $status: $(cat "$work/err")"
+    [ $status = 134 ] && grep -q 'Missing MEMKIND_MEM_TIERS env var' "$work/err" ||
+        fail "status $status: $(cat "$work/err")"
 done
 ! readelf -dW "$work/tiers_static" | grep libmemtier || fail "the program needs the shared library"
 expect "$work/tiers_shared" names

@@ -31,7 +31,8 @@ expect()
     [ "$status" = "$wanted" ] || fail "exit status $status: $(cat "$work/err")"
     [ "$(cat "$work/said")" = "$said" ] || fail "it says: $(cat "$work/said")"
     if [ "$out" = help ]; then
-        [ "$(wc -l <"$work/out")" = 10 ] && grep -q -- '-t/--threshold' "$work/out" || fail "it prints: $(cat "$work/out")"
+        [ "$(wc -l <"$work/out")" = 10 ] && grep -q -- '-t/--threshold' "$work/out" ||
+            fail "it prints: $(cat "$work/out")"
     else
         [ "$(cat "$work/out")" = "$out" ] || fail "it prints: $(cat "$work/out")"
     fi
@@ -39,8 +40,10 @@ expect()
     asked=$((asked + 1))
     ask "$theirs"
     [ "$status" = "$wanted" ] || fail "memkind's exit status is $status"
-    [ "$(sed "s,^$theirs: ,$MEMTIER: ," "$work/said")" = "$said" ] || fail "memkind's says: $(cat "$work/said")"
-    [ "$out" = help ] || [ "$(cat "$work/out")" = "$out" ] || fail "memkind's prints: $(cat "$work/out")"
+    [ "$(sed "s,^$theirs: ,$MEMTIER: ," "$work/said")" = "$said" ] ||
+        fail "memkind's says: $(cat "$work/said")"
+    [ "$out" = help ] || [ "$(cat "$work/out")" = "$out" ] ||
+        fail "memkind's prints: $(cat "$work/out")"
 }
 
 colon='memtier: --ratio must have a colon between values.'
@@ -67,11 +70,13 @@ done
 expect 1 '' 'memtier: empty ratio would disallow using any memory.' -r 0:0 true
 expect 1 '' "$both" -r 1:0 -t x
 expect 1 '' "$both" -r 0:1 --threshold=INIT_VAL:64 true
-expect 1 '' 'memtier: couldn'"'"'t exec ｢/nonexistent｣: No such file or directory' -r 1:0 /nonexistent
+expect 1 '' 'memtier: couldn'"'"'t exec ｢/nonexistent｣: No such file or directory' -r 1:0 \
+    /nonexistent
 expect 1 '' 'memtier: couldn'"'"'t exec ｢/etc/passwd｣: Permission denied' -r 1:0 /etc/passwd
 if [ ! -e /sys/bus/dax/drivers/kmem ]; then
     expect 1 '' 'memtier: there appears to be no KMEM_DAX devices installed in this system.'
-    expect 1 '' 'memtier: there appears to be no KMEM_DAX devices installed in this system.' -t x true
+    expect 1 '' 'memtier: there appears to be no KMEM_DAX devices installed in this system.' -t x \
+        true
 fi
 expect 7 '' '' -r 1:0 sh -c 'exit 7'
 
@@ -79,7 +84,8 @@ expect 7 '' '' -r 1:0 sh -c 'exit 7'
 # itself does not search for nodes.
 sets()
 {
-    expect 0 "${1}${2:+$'\n'$2}" '' "${@:3}" env -u LD_PRELOAD "$printenv" MEMKIND_MEM_TIERS ${2:+MEMKIND_MEM_THRESHOLDS}
+    expect 0 "${1}${2:+$'\n'$2}" '' "${@:3}" env -u LD_PRELOAD "$printenv" MEMKIND_MEM_TIERS \
+        ${2:+MEMKIND_MEM_THRESHOLDS}
 }
 
 if [ -e /sys/devices/system/node/node0/meminfo ]; then
@@ -89,12 +95,14 @@ if [ -e /sys/devices/system/node/node0/meminfo ]; then
     sets 'KIND:KMEM_DAX,RATIO:1;POLICY:STATIC_RATIO' '' -r 0:7
     sets 'KIND:DRAM,RATIO:1;KIND:KMEM_DAX,RATIO:4;POLICY:STATIC_RATIO' '' -r 1:4
     sets 'KIND:DRAM,RATIO:16;KIND:KMEM_DAX,RATIO:4;POLICY:STATIC_RATIO' '' -r 0x10:4
-    sets 'KIND:DRAM,RATIO:2;KIND:KMEM_DAX,RATIO:3;POLICY:DYNAMIC_THRESHOLD' INIT_VAL:600 --thr=INIT_VAL:600 --ratio 2:3
+    sets 'KIND:DRAM,RATIO:2;KIND:KMEM_DAX,RATIO:3;POLICY:DYNAMIC_THRESHOLD' INIT_VAL:600 \
+        --thr=INIT_VAL:600 --ratio 2:3
     # Both kinds are as large as node 0.
     sets 'KIND:DRAM,RATIO:1;KIND:KMEM_DAX,RATIO:1;POLICY:STATIC_RATIO' ''
 
     echo "== memtier -v: what is set, and the program runs on the library"
-    "$MEMTIER" -v -r 1:4 -t INIT_VAL:600 cat /proc/self/maps >"$work/out" 2>"$work/err" || fail "$(cat "$work/err")"
+    "$MEMTIER" -v -r 1:4 -t INIT_VAL:600 cat /proc/self/maps >"$work/out" 2>"$work/err" ||
+        fail "$(cat "$work/err")"
     grep -q "$library" "$work/out" || fail "the program did not load the library"
     diff - <(sed 's,/[^=]*/,/,' "$work/err") <<'END' || fail "it says something else"
 setting LD_PRELOAD=/libmemtier.so.0
@@ -106,8 +114,10 @@ END
     grep -qx 'Using ratio of DRAM:KMEM_DAX 1:1' "$work/err" || fail "it says: $(cat "$work/err")"
 
     echo "== another library stays preloaded"
-    LD_PRELOAD=$autohbw AUTO_HBW_LOG=-1 "$MEMTIER" -r 1:0 cat /proc/self/environ | tr '\0' '\n' >"$work/out"
-    grep -qx "LD_PRELOAD=.*/libmemtier.so.0:$autohbw" "$work/out" || fail "$(grep LD_PRELOAD "$work/out")"
+    LD_PRELOAD=$autohbw AUTO_HBW_LOG=-1 "$MEMTIER" -r 1:0 cat /proc/self/environ |
+        tr '\0' '\n' >"$work/out"
+    grep -qx "LD_PRELOAD=.*/libmemtier.so.0:$autohbw" "$work/out" ||
+        fail "$(grep LD_PRELOAD "$work/out")"
 fi
 
 echo "== a library that cannot be preloaded, and none"
@@ -116,7 +126,9 @@ cp "$MEMTIER" "$library" "$work/with space"
 mv "$work/with space/$(basename "$library")" "$work/with space/libmemtier.so.0"
 cp "$MEMTIER" "$work/alone"
 ! "$work/with space/memtier" -r 1:0 true 2>"$work/err" || fail "it runs"
-grep -q '^memtier: there is a space or a colon in the path of libmemtier.so.0' "$work/err" || fail "$(cat "$work/err")"
+grep -q '^memtier: there is a space or a colon in the path of libmemtier.so.0' "$work/err" ||
+    fail "$(cat "$work/err")"
 ! "$work/alone/memtier" -r 1:0 true 2>"$work/err" || fail "it runs"
-grep -q '^memtier: libmemtier.so.0 is neither beside this program nor in ' "$work/err" || fail "$(cat "$work/err")"
+grep -q '^memtier: libmemtier.so.0 is neither beside this program nor in ' "$work/err" ||
+    fail "$(cat "$work/err")"
 echo "$asked questions were asked of memkind's too"

@@ -14,7 +14,8 @@ command -v valgrind >/dev/null || skip "no valgrind here"
 . "$(dirname "$0")/../support/instructions.bash"
 
 libc=$(cost A=1)
-ours=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STATS="$work/stats")
+ours=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" \
+    MEMKIND_PRELOAD_STATS="$work/stats")
 [ "$(number "$work/stats" file_space_peak)" -gt 0 ] || fail "the program did not run on the library"
 echo "tenths of an instruction for malloc(64) and free: $ours, libc $libc"
 [ "$ours" -le "$libc" ] || fail "more than libc's"
@@ -25,7 +26,8 @@ several=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem:$work/other
 echo "in several directories: $several"
 [ "$several" -le "$libc" ] || fail "more than libc's"
 if grep -qs '^Node 0' /sys/devices/system/node/node0/meminfo; then
-    node=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_NODES="$(cat /sys/devices/system/node/has_memory)")
+    node=$(cost LD_PRELOAD="$library" \
+        MEMKIND_PRELOAD_NODES="$(cat /sys/devices/system/node/has_memory)")
     echo "on memory nodes: $node"
     [ "$node" -le "$libc" ] || fail "more than libc's"
 fi

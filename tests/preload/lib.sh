@@ -15,7 +15,8 @@ fi
 work=$(mktemp -d "$MEMKIND_TEST_DIR/preload-test.XXXXXX")
 mkdir "$work/pmem"
 trap 'rm -rf "$work"' EXIT
-for variable in $(compgen -e MEMKIND_ | grep -E '^MEMKIND_(PRELOAD|ARENA|HOG|DEBUG|BACKGROUND|IDLE)'); do
+for variable in \
+    $(compgen -e MEMKIND_ | grep -E '^MEMKIND_(PRELOAD|ARENA|HOG|DEBUG|BACKGROUND|IDLE)'); do
     unset "$variable"
 done
 

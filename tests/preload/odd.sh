@@ -48,7 +48,8 @@ LD_PRELOAD=$ODD_PLUGIN:$library MEMKIND_PRELOAD_DIR=$work/pmem "$odd" kind || fa
 LD_PRELOAD=$library:$ODD_PLUGIN MEMKIND_PRELOAD_DIR=$work/pmem "$odd" kind || fail "before a plugin"
 
 echo "== fork handlers of a library that starts before it"
-LD_PRELOAD=$library:$3 MEMKIND_PRELOAD_DIR=$work/pmem timeout 60 "$odd" fork-handlers || fail fork-handlers
+LD_PRELOAD=$library:$3 MEMKIND_PRELOAD_DIR=$work/pmem timeout 60 "$odd" fork-handlers ||
+    fail fork-handlers
 
 echo "== a program with its owner's rights"
 cp "$odd" "$work/setuid"

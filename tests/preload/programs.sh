@@ -81,7 +81,8 @@ stop_redis()
 # fill_redis KEYS: writes values of many sizes, the same each time, and overwrites the first half.
 fill_redis()
 {
-    redis-benchmark -s "$work/socket" -q -n "$1" -r "$1" -d 300 -P 16 -t set,lpush,hset >"$work/benchmark" 2>&1 ||
+    redis-benchmark -s "$work/socket" -q -n "$1" -r "$1" -d 300 -P 16 -t set,lpush,hset \
+        >"$work/benchmark" 2>&1 ||
         { cat "$work/benchmark"; fail "redis-benchmark"; }
     redis eval "for i = 1, $1 do redis.call('set', 'key' .. i, string.rep('x' .. i, i % 100)) end
         for i = 1, $1 / 2 do redis.call('append', 'key' .. i, 'more') end" 0 >/dev/null
@@ -97,10 +98,12 @@ save_redis()
 wait_for_save()
 {
     for ((i = 0; i < 18000; i++)); do
-        [ "$(redis info persistence | tr -d '\r' | sed -n 's/^rdb_bgsave_in_progress://p')" = 0 ] && break
+        [ "$(redis info persistence | tr -d '\r' | sed -n 's/^rdb_bgsave_in_progress://p')" = 0 ] &&
+            break
         sleep 0.1
     done
-    redis info persistence | grep -q 'rdb_last_bgsave_status:ok' || { cat "$work/log"; fail "BGSAVE"; }
+    redis info persistence | grep -q 'rdb_last_bgsave_status:ok' ||
+        { cat "$work/log"; fail "BGSAVE"; }
 }
 
 test_redis()
@@ -114,7 +117,8 @@ test_redis()
         MEMKIND_PRELOAD_STATS="$work/stats"
     fill_redis "$keys"
     # The kernel's count of the heap in the file.
-    awk -v dir="$work/pmem" '/^[0-9a-f]+-[0-9a-f]+ / { file = index($0, dir) } /^Rss:/ && file { sum += $2 }
+    awk -v dir="$work/pmem" \
+        '/^[0-9a-f]+-[0-9a-f]+ / { file = index($0, dir) } /^Rss:/ && file { sum += $2 }
         END { exit sum < 4096 }' /proc/$server/smaps || fail "the heap is not in the file"
     save_redis
     digest=$(redis debug digest)
@@ -124,14 +128,16 @@ test_redis()
     # replace.
     start_redis LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT=1 \
         MEMKIND_PRELOAD_STATS="$work/stats" MEMKIND_PRELOAD_RATIO=1:4
-    [ "$(redis debug digest)" = "$digest" ] || fail "with a ratio it reads something else from what was saved"
+    [ "$(redis debug digest)" = "$digest" ] ||
+        fail "with a ratio it reads something else from what was saved"
     fill_redis "$keys"
     digest=$(redis debug digest)
     save_redis
     stop_redis
     in_file 8
     start_redis A=1
-    [ "$(redis debug digest)" = "$digest" ] || fail "another redis-server reads something else from what was saved"
+    [ "$(redis debug digest)" = "$digest" ] ||
+        fail "another redis-server reads something else from what was saved"
     [ "$(redis dbsize)" -ge "$keys" ] || fail "too few keys"
     stop_redis
 }
@@ -148,7 +154,8 @@ save_while_writing()
     redis bgsave >/dev/null
     redis eval "for i = 1, $1 do redis.call('set', 'key' .. i, string.rep('later', i % 70))
         redis.call('del', 'key' .. i + $1 / 2) end" 0 >/dev/null
-    redis info persistence | grep -q 'rdb_bgsave_in_progress:1' || fail "it was saved before anything was written"
+    redis info persistence | grep -q 'rdb_bgsave_in_progress:1' ||
+        fail "it was saved before anything was written"
     wait_for_save
     [ "$(redis debug digest)" != "$digest" ] || fail "nothing was written"
     stop_redis
@@ -160,7 +167,10 @@ save_while_writing()
 test_forks()
 {
     need redis-server redis-server
-    same 0 bash -c 'for i in {1..20}; do (x=$(echo $i | tr 1 2); declare -A a; a[$x]=$i; echo "${!a[@]}" | cat); done'
+    same 0 bash \
+        -c 'for i in {1..20}; do
+                (x=$(echo $i | tr 1 2); declare -A a; a[$x]=$i; echo "${!a[@]}" | cat)
+            done'
     same 1 /usr/bin/python3 -c "
 import multiprocessing, os
 shared = [str(i) * 20 for i in range(10000)]
@@ -184,7 +194,8 @@ test_sqlite()
     need sqlite3 sqlite3
     same 8 sqlite3 :memory: "
         create table t(a integer primary key, b text, c real);
-        with recursive n(x) as (select 1 union all select x + 1 from n where x < $(size 100000 3000000))
+        with recursive n(x) as
+            (select 1 union all select x + 1 from n where x < $(size 100000 3000000))
             insert into t select x, 'text ' || x * 7919 % 100003, x / 3.0 from n;
         create index i on t(b);
         select count(*), sum(length(b)), sum(c) from t;
@@ -203,13 +214,16 @@ test_python()
         PYTHONMALLOC=$allocator PYTHONHASHSEED=0 same 8 /usr/bin/python3 -c "
 import collections, gc, hashlib, json, random, threading
 random.seed(5)
-words = collections.Counter(str(random.randrange(1 << 14)) * random.randrange(1, 9) for i in range($(size 100000 3000000)))
-tree = {str(i): [list(range(i % 50)), {'n': i, 't': 'x' * (i % 300)}] for i in range($(size 20000 500000))}
+words = collections.Counter(str(random.randrange(1 << 14)) * random.randrange(1, 9)
+                            for i in range($(size 100000 3000000)))
+tree = {str(i): [list(range(i % 50)), {'n': i, 't': 'x' * (i % 300)}]
+        for i in range($(size 20000 500000))}
 text = json.dumps([words.most_common(1000), tree])
 assert json.loads(text)[1] == tree
 def work(out, seed):
     own = random.Random(seed)
-    out.append(hashlib.sha256(repr([bytes(own.randrange(2000)) for i in range(3000)]).encode()).hexdigest())
+    blocks = repr([bytes(own.randrange(2000)) for i in range(3000)])
+    out.append(hashlib.sha256(blocks.encode()).hexdigest())
 outs = [[] for i in range(4)]
 threads = [threading.Thread(target=work, args=(out, i)) for i, out in enumerate(outs)]
 for thread in threads: thread.start()
@@ -221,7 +235,8 @@ print(len(words), hashlib.sha256(text.encode()).hexdigest(), outs)
     [ "$large" = 1 ] || return 0
     # CPython's own tests, if installed (Debian: libpython3-testsuite).
     if /usr/bin/python3 -c 'import test.test_list' 2>/dev/null; then
-        preloaded /usr/bin/python3 -m test test_list test_dict test_set test_bytes test_threading >"$work/out" 2>&1 ||
+        preloaded /usr/bin/python3 -m test test_list test_dict test_set test_bytes test_threading \
+            >"$work/out" 2>&1 ||
             { cat "$work/out"; fail "python's own tests"; }
     fi
 }
@@ -230,19 +245,24 @@ test_gcc()
 {
     # A large source of the library, or several with PROGRAMS_LARGE.
     local sources=("$MEMKIND_SOURCE_DIR/src/space/space.c") source
-    local flags=(-std=gnu11 -D_GNU_SOURCE -O2 -g "-I$MEMKIND_SOURCE_DIR/src" "-I$MEMKIND_SOURCE_DIR/include" -fPIC)
+    local flags=(-std=gnu11 -D_GNU_SOURCE -O2 -g "-I$MEMKIND_SOURCE_DIR/src" \
+        "-I$MEMKIND_SOURCE_DIR/include" -fPIC)
     need gcc gcc
-    [ "$large" = 0 ] || mapfile -t sources < <(find "$MEMKIND_SOURCE_DIR"/src/{util,os,space,store,preload} -name '*.c')
+    [ "$large" = 0 ] ||
+        mapfile -t sources \
+        < <(find "$MEMKIND_SOURCE_DIR"/src/{util,os,space,store,preload} -name '*.c')
     for source in "${sources[@]}"; do
         gcc "${flags[@]}" -c "$source" -o "$work/without.o" || fail "gcc does not compile $source"
-        preloaded MEMKIND_PRELOAD_STATS="$work/stats.%p" gcc "${flags[@]}" -c "$source" -o "$work/with.o" ||
+        preloaded MEMKIND_PRELOAD_STATS="$work/stats.%p" gcc "${flags[@]}" -c "$source" \
+            -o "$work/with.o" ||
             fail "gcc and $source"
         cmp "$work/without.o" "$work/with.o" || fail "gcc makes something else of $source"
     done
     # The driver, the compiler proper and the assembler had a file each. Most of cc1's memory lies
     # in its own mappings.
     for program in gcc cc1 as; do
-        grep -lE "\"program\": \"([a-z0-9_]*-)*$program(-[0-9]+)?\"" "$work"/stats.* >/dev/null || fail "no $program"
+        grep -lE "\"program\": \"([a-z0-9_]*-)*$program(-[0-9]+)?\"" "$work"/stats.* >/dev/null ||
+            fail "no $program"
     done
     in_file 2 "$(grep -l '"program": "cc1"' "$work"/stats.* | head -n 1)"
 }
@@ -260,7 +280,8 @@ test_git()
     git -C "$repository" rev-parse HEAD >/dev/null 2>&1 || skip "the source is no repository"
     same 1 git -C "$repository" log --stat -M -C --all
     # Both repack everything, and the packs hold the same objects.
-    git clone -q --bare "$repository" "$work/clone" 2>"$work/err" || { cat "$work/err"; fail "git clone"; }
+    git clone -q --bare "$repository" "$work/clone" 2>"$work/err" ||
+        { cat "$work/err"; fail "git clone"; }
     preloaded git -C "$work/clone" -c pack.threads=2 repack -q -a -d -f || fail "git repack"
     preloaded git -C "$work/clone" gc -q --aggressive --prune=now || fail "git gc"
     git -C "$work/clone" fsck --strict >"$work/out" 2>&1 || { cat "$work/out"; fail "git fsck"; }
@@ -272,10 +293,12 @@ test_stress()
     need stress-ng stress-ng
     # stress-ng checks what it wrote. For blocks that are never touched, libc reserves addresses and
     # the library allocates memory.
-    preloaded stress-ng --malloc 2 --malloc-bytes 256K --malloc-max 4096 --malloc-touch --malloc-pthreads 2 \
-        --malloc-ops "$(size 20000 1000000)" --verify \
-        --temp-path "$work" --oom-avoid --no-rand-seed >"$work/out" 2>&1 || { cat "$work/out"; fail "stress-ng"; }
-    grep -qE 'passed: 2|successful run' "$work/out" || { cat "$work/out"; fail "stress-ng does not say that it passed"; }
+    preloaded stress-ng --malloc 2 --malloc-bytes 256K --malloc-max 4096 --malloc-touch \
+        --malloc-pthreads 2 --malloc-ops "$(size 20000 1000000)" --verify \
+        --temp-path "$work" --oom-avoid --no-rand-seed >"$work/out" 2>&1 ||
+        { cat "$work/out"; fail "stress-ng"; }
+    grep -qE 'passed: 2|successful run' "$work/out" ||
+        { cat "$work/out"; fail "stress-ng does not say that it passed"; }
 }
 
 "test_$1"

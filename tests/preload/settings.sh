@@ -107,12 +107,14 @@ mkdir "$work/gone"
 )
 echo "== MEMKIND_PRELOAD_STATS that cannot be written at the end"
 mkdir "$work/gone"
-preloaded MEMKIND_PRELOAD_STATS="$work/gone/stats" rm -r "$work/gone" 2>"$work/err" || fail "the program fails"
+preloaded MEMKIND_PRELOAD_STATS="$work/gone/stats" rm -r "$work/gone" 2>"$work/err" ||
+    fail "the program fails"
 [ ! -s "$work/err" ] && [ ! -e "$work/gone" ] || fail "it says: $(cat "$work/err")"
 right kind MEMKIND_PRELOAD_STATS=/dev/full
 right kind MEMKIND_PRELOAD_STATS="$work/stats"
 [ "$(number "$work/stats" file_space_peak)" -ge $((3 << 20)) ] || fail "$(cat "$work/stats")"
-(cd "$work" && right kind MEMKIND_PRELOAD_STATS='%p"\.%p' MEMKIND_PRELOAD_RATIO=1:4 MEMKIND_PRELOAD_SIZE=4G)
+(cd "$work" &&
+    right kind MEMKIND_PRELOAD_STATS='%p"\.%p' MEMKIND_PRELOAD_RATIO=1:4 MEMKIND_PRELOAD_SIZE=4G)
 # The name contains the process id, and characters that JSON escapes.
 stats=$(echo "$work"/[0-9]*)
 [ -f "$stats" ] || fail "no file of that name"
@@ -124,7 +126,8 @@ done
 [ "$(number "$stats" max_size)" = $((4 << 30)) ] || fail "$(cat "$stats")"
 place="$work/a\"b"$'\303\244\377'
 mkdir "$place"
-right full-dram MEMKIND_PRELOAD_STATS="$work/stats" MEMKIND_PRELOAD_SIZE=16M MEMKIND_PRELOAD_DIR="$place"
+right full-dram MEMKIND_PRELOAD_STATS="$work/stats" MEMKIND_PRELOAD_SIZE=16M \
+    MEMKIND_PRELOAD_DIR="$place"
 [ "$(number "$work/stats" fallbacks)" -gt 50 ] || fail "$(cat "$work/stats")"
 python3 - "$work/stats" "$stats" "$place" <<'END' || fail "not the JSON that was meant"
 import json, os, sys
@@ -137,7 +140,8 @@ END
 
 echo "== exports"
 # The functions of tcmalloc and mimalloc, which have a prefix of their own.
-nm -D --defined-only "$library" | awk '{ print $NF }' | grep -Ev '^(tc_|MallocExtension_|mi_)' | sort >"$work/names"
+nm -D --defined-only "$library" | awk '{ print $NF }' | grep -Ev '^(tc_|MallocExtension_|mi_)' |
+    sort >"$work/names"
 sort >"$work/wanted" <<'END'
 _ZdaPv
 _ZdaPvRKSt9nothrow_t

@@ -19,19 +19,22 @@ for answer in EPERM ENOSYS; do
     for call in fallocate fallocate,madvise membarrier mbind,get_mempolicy memfd_create madvise \
         getrandom statx mincore sched_getaffinity fstatfs close_range prlimit64; do
         # shellcheck disable=SC2016 # the inner shell's
-        timeout 120 "$refuse" $answer $call "$MEMKIND_TOOL" run --dir "$work/pmem" --stats "$work/stats" -- \
-            sh -c 'sort -n "$1" | cat >"$2"' - "$work/in" "$work/out" 2>"$work/err" ||
+        timeout 120 "$refuse" $answer $call "$MEMKIND_TOOL" run --dir "$work/pmem" \
+            --stats "$work/stats" -- sh -c 'sort -n "$1" | cat >"$2"' - "$work/in" "$work/out" \
+            2>"$work/err" ||
             fail "$answer at $call: $(cat "$work/err")"
         cmp "$work/wanted" "$work/out" || fail "$answer at $call: another result"
         # libnuma prints what it could not find out.
         ! grep -v '^libnuma: ' "$work/err" || fail "$answer at $call: it says so"
-        [ "$(number "$work/stats" file_space_peak)" -gt 0 ] || fail "$answer at $call: nothing is in the file"
+        [ "$(number "$work/stats" file_space_peak)" -gt 0 ] ||
+            fail "$answer at $call: nothing is in the file"
     done
 done
 
 echo "== what a heap would have there"
 "$refuse" EPERM fallocate "$MEMKIND_TOOL" check --json "$work/pmem" >"$work/out" || [ $? = 1 ]
-grep -q '"hole_punching": true' "$work/out" && ! grep -q 'not measured' "$work/out" || fail "$(cat "$work/out")"
+grep -q '"hole_punching": true' "$work/out" && ! grep -q 'not measured' "$work/out" ||
+    fail "$(cat "$work/out")"
 
 echo "== calls that kill"
 # The filter applies to what the program starts, not to the program.
@@ -55,12 +58,14 @@ run --except refuse,refuse_calls2,, || status=$?
 echo "== an excluded program starts others without the library"
 LD_PRELOAD=$work/other.so:$library:$work/another.so MEMKIND_PRELOAD_DIR=$work/pmem \
     MEMKIND_PRELOAD_EXCEPT=env env 2>/dev/null >"$work/out"
-grep -qx "LD_PRELOAD=$work/other.so:$work/another.so" "$work/out" || fail "$(grep LD_PRELOAD "$work/out")"
+grep -qx "LD_PRELOAD=$work/other.so:$work/another.so" "$work/out" ||
+    fail "$(grep LD_PRELOAD "$work/out")"
 MEMKIND_PRELOAD_EXCEPT=env preloaded env >"$work/out"
 ! grep LD_PRELOAD= "$work/out" || fail "the library is still there"
 # Through a symbolic link, as the alternatives system makes them.
 ln -s "$(type -P env)" "$work/viewer"
 MEMKIND_PRELOAD_EXCEPT=viewer preloaded "$work/viewer" >"$work/out"
 ! grep LD_PRELOAD= "$work/out" || fail "the name of a link"
-MEMKIND_PRELOAD_EXCEPT=$(basename "$(readlink -f "$work/viewer")") preloaded "$work/viewer" >"$work/out"
+MEMKIND_PRELOAD_EXCEPT=$(basename "$(readlink -f "$work/viewer")") preloaded "$work/viewer" \
+    >"$work/out"
 ! grep LD_PRELOAD= "$work/out" || fail "the name of the file"

@@ -14,7 +14,8 @@ limited()
         preloaded MEMKIND_PRELOAD_STATS="$work/stats" "${@:3}"
     ) >"$work/out" || fail "ended with $?"
     [ "$(number "$work/stats" file_space_peak)" -gt 0 ] || fail "nothing lay in a file"
-    [ "$(number "$work/stats" fallbacks)" = 0 ] || fail "not all was in the file: $(cat "$work/stats")"
+    [ "$(number "$work/stats" fallbacks)" = 0 ] ||
+        fail "not all was in the file: $(cat "$work/stats")"
     rm "$work/stats"
 }
 

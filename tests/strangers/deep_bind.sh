@@ -43,7 +43,8 @@ int main(void)
 }
 END
 "${CC:-cc}" -shared -fPIC -o "$work/lib/deep_bind_plugin.so" "$work/plugin.c"
-"${CC:-cc}" -fno-builtin -o "$work/host" "$work/host.c" -ldl "-Wl,--enable-new-dtags,-rpath,$work/lib"
+"${CC:-cc}" -fno-builtin -o "$work/host" "$work/host.c" \
+    -ldl "-Wl,--enable-new-dtags,-rpath,$work/lib"
 
 "$work/host" || fail "the program does not even run on libc"
 preloaded "$work/host" || fail "the plugin frees its host's blocks"

@@ -13,7 +13,8 @@ run()
     local name=$1 status=0
     shift
     echo "== $name $*"
-    preloaded "$@" timeout 100 "$descriptors" "$name" </dev/null >/dev/null 2>"$work/err" || status=$?
+    preloaded "$@" timeout 100 "$descriptors" "$name" </dev/null >/dev/null 2>"$work/err" ||
+        status=$?
     [ $status = 77 ] || [ $status = 0 ] || fail "$name: $(grep -v "^a line" "$work/err")"
 }
 
@@ -21,8 +22,10 @@ run()
 
 run streams
 echo "== streams closed"
-preloaded "$descriptors" streams 0<&- 1>&- 2>"$work/err" || fail "0 and 1: $(grep -v "^a line" "$work/err")"
-preloaded "$descriptors" streams 1>&- 2>"$work/err" </dev/null || fail "1: $(grep -v "^a line" "$work/err")"
+preloaded "$descriptors" streams 0<&- 1>&- 2>"$work/err" ||
+    fail "0 and 1: $(grep -v "^a line" "$work/err")"
+preloaded "$descriptors" streams 1>&- 2>"$work/err" </dev/null ||
+    fail "1: $(grep -v "^a line" "$work/err")"
 preloaded "$descriptors" streams 0<&- 1>&- 2>&- || fail "0 to 2"
 preloaded "$descriptors" streams 1>&- 2>&- </dev/null || fail "1 and 2"
 preloaded MEMKIND_PRELOAD_STATS="$work/stats" "$descriptors" streams 0<&- 1>&- 2>&- || fail "0 to 2"

@@ -13,4 +13,5 @@ for threads in 1 4; do
     [ "$(number "$work/stats" fallbacks)" -gt 1000 ] || fail "the heap was not full"
 done
 echo "== freed memory is reused"
-[ "$(number "$work/stats" allocated)" -gt $((12 << 20)) ] || fail "the heap is not used: $(cat "$work/stats")"
+[ "$(number "$work/stats" allocated)" -gt $((12 << 20)) ] ||
+    fail "the heap is not used: $(cat "$work/stats")"

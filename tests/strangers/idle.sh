@@ -5,7 +5,8 @@
 
 . "$(dirname "$0")/../preload/lib.sh"
 
-[ "$(stat -f -c %T "$work")" = tmpfs ] || skip "the file system is not tmpfs, and may say later what a file holds"
+[ "$(stat -f -c %T "$work")" = tmpfs ] ||
+    skip "the file system is not tmpfs, and may say later what a file holds"
 echo "== malloc_trim"
 preloaded "$STRANGERS/trim" "$work/pmem" trim
 preloaded MEMKIND_IDLE_THREAD=0 "$STRANGERS/trim" "$work/pmem" trim

@@ -14,7 +14,8 @@ if [ -n "$jemalloc" ]; then
     LD_PRELOAD=$library:$jemalloc MEMKIND_PRELOAD_DIR=$work/pmem "$calls" || fail "before jemalloc"
 fi
 
-command -v redis-server >/dev/null && command -v redis-cli >/dev/null || { echo "no redis here"; exit 0; }
+command -v redis-server >/dev/null && command -v redis-cli >/dev/null ||
+    { echo "no redis here"; exit 0; }
 ldd "$(command -v redis-server)" >"$work/libraries"
 grep -q libjemalloc "$work/libraries" || { echo "redis is not linked with libjemalloc"; exit 0; }
 
@@ -32,8 +33,9 @@ info()
 cd "$work"
 # A socket in a private folder: no other process of the machine can connect. Started without a shell
 # function: $! would be the function's shell.
-env LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT=1 redis-server --port 0 \
-    --unixsocket "$work/redis" --save '' --enable-debug-command local >"$work/redis.log" 2>&1 &
+env LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT=1 redis-server \
+    --port 0 --unixsocket "$work/redis" --save '' --enable-debug-command local >"$work/redis.log" \
+    2>&1 &
 server=$!
 trap 'kill $server 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 for ((i = 0; i < 600; i++)); do
@@ -58,7 +60,8 @@ redis_and_allocator_agree()
     used=$(info used_memory)
     allocated=$(info allocator_allocated)
     [ "$used" -gt $((20 << 20)) ] && [ "$allocated" -gt $((used / 100 * 95)) ] &&
-        [ "$allocated" -lt $((used / 100 * 150)) ] && [ "$(info allocator_active)" -ge "$allocated" ] &&
+        [ "$allocated" -lt $((used / 100 * 150)) ] &&
+        [ "$(info allocator_active)" -ge "$allocated" ] &&
         [ "$(info allocator_resident)" -ge "$allocated" ]
 }
 
@@ -77,10 +80,12 @@ all_is_given_back()
 redis debug populate 40000 key 500 >/dev/null
 comes_true redis_and_allocator_agree
 # Deletes seven of eight keys, evenly.
-redis eval "for i = 0, 39999 do if i % 8 ~= 0 then redis.call('del', 'key:' .. i) end end" 0 >/dev/null
+redis eval "for i = 0, 39999 do if i % 8 ~= 0 then redis.call('del', 'key:' .. i) end end" 0 \
+    >/dev/null
 redis memory purge >/dev/null
 comes_true fragmentation_is_seen
-echo "allocated $(info allocator_allocated), active $(info allocator_active), ratio $(info allocator_frag_ratio)"
+echo "allocated $(info allocator_allocated), active $(info allocator_active)," \
+    "ratio $(info allocator_frag_ratio)"
 redis flushall >/dev/null
 redis memory purge >/dev/null
 comes_true all_is_given_back

@@ -12,8 +12,9 @@ aside()
     local name=$1 libraries=$2
     shift 2
     echo "== $name keeps its allocator"
-    env LD_PRELOAD="$libraries" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STATS="$work/stats" "$@" \
-        >"$work/out" 2>"$work/err" || { cat "$work/err"; fail "$name"; }
+    env LD_PRELOAD="$libraries" MEMKIND_PRELOAD_DIR="$work/pmem" \
+        MEMKIND_PRELOAD_STATS="$work/stats" "$@" >"$work/out" 2>"$work/err" ||
+        { cat "$work/err"; fail "$name"; }
     [ ! -s "$work/err" ] || fail "it prints: $(cat "$work/err")"
     [ ! -e "$work/stats" ] || fail "there was a kind: $(cat "$work/stats")"
     env LD_PRELOAD="$libraries" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT=1 "$@" \
@@ -30,8 +31,9 @@ served()
     shift 2
     echo "== $name is served"
     rm -f "$work/stats"
-    env LD_PRELOAD="$libraries" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STATS="$work/stats" "$@" \
-        >"$work/out" 2>"$work/err" || { cat "$work/err"; fail "$name"; }
+    env LD_PRELOAD="$libraries" MEMKIND_PRELOAD_DIR="$work/pmem" \
+        MEMKIND_PRELOAD_STATS="$work/stats" "$@" >"$work/out" 2>"$work/err" ||
+        { cat "$work/err"; fail "$name"; }
     [ ! -s "$work/err" ] || fail "it prints: $(cat "$work/err")"
     [ "$(number "$work/stats" file_space_peak)" -gt 0 ] || fail "no kind: $(cat "$work/stats")"
     rm -f "$work/stats"
@@ -81,7 +83,8 @@ int main(void)
 }
 END
 if [ "${runtime#/}" != "$runtime" ] &&
-    "${CC:-cc}" -w -fno-builtin -fsanitize=address -o "$work/sanitized" "$work/text.c" 2>/dev/null; then
+    "${CC:-cc}" -w -fno-builtin -fsanitize=address -o "$work/sanitized" "$work/text.c" \
+    2>/dev/null; then
     aside "a program with the address sanitizer" "$runtime:$library" "$work/sanitized"
 fi
 

@@ -38,15 +38,17 @@ mount_image()
     local type=$1 size=$2
     shift 2
     command -v "$1" >/dev/null || { echo "no $1"; return 1; }
-    truncate -s "${size}M" "$work/image" && "$@" "$work/image" >/dev/null && mount -t "$type" -o loop "$work/image" "$mnt"
+    truncate -s "${size}M" "$work/image" && "$@" "$work/image" >/dev/null &&
+        mount -t "$type" -o loop "$work/image" "$mnt"
 }
 
 mount_overlay()
 {
     mkdir -p "$work/layers" && mount -t tmpfs -o size=64m tmpfs "$work/layers" &&
         mkdir "$work/layers/lower" "$work/layers/upper" "$work/layers/work" &&
-        mount -t overlay -o "lowerdir=$work/layers/lower,upperdir=$work/layers/upper,workdir=$work/layers/work" \
-            overlay "$mnt"
+        mount -t overlay \
+        -o "lowerdir=$work/layers/lower,upperdir=$work/layers/upper,workdir=$work/layers/work" \
+        overlay "$mnt"
 }
 
 # Quotas do not apply to root.
@@ -54,7 +56,8 @@ as_nobody="setpriv --reuid 65534 --regid 65534 --clear-groups"
 
 mount_quota()
 {
-    $as_nobody true && mount -t tmpfs -o size=256m,usrquota,usrquota_block_hardlimit=48m tmpfs "$mnt"
+    $as_nobody true &&
+        mount -t tmpfs -o size=256m,usrquota,usrquota_block_hardlimit=48m tmpfs "$mnt"
 }
 
 mount_one()
@@ -93,7 +96,8 @@ run_cases()
         [ "$name" != read-only ] || mount --bind "$mnt/dir" "$mnt/dir"
         status=0
         # shellcheck disable=SC2086 # a command and its arguments, or nothing
-        { timeout -s KILL $LIMIT $as_user "$program" "$mnt/dir" "$name"; } >"$work/out" 2>&1 || status=$?
+        { timeout -s KILL $LIMIT $as_user "$program" "$mnt/dir" "$name"; } >"$work/out" 2>&1 ||
+            status=$?
         case $status in
         0) echo "$1 $name: passed" ;;
         "$SKIPPED") echo "$1 $name: skipped: $(tail -n 1 "$work/out")" ;;

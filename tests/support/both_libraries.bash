@@ -24,7 +24,8 @@ fail()
 
 # The installed header may be this library's own: then there is nothing to compare.
 [ -f /usr/include/memkind.h ] || skip "no /usr/include/memkind.h"
-! grep -q memkind_config_set_fork /usr/include/memkind.h || skip "/usr/include/memkind.h is this library's"
+! grep -q memkind_config_set_fork /usr/include/memkind.h ||
+    skip "/usr/include/memkind.h is this library's"
 theirs=$("${CC:-cc}" -print-file-name=libmemkind.so)
 [ -f "$theirs" ] || skip "no libmemkind.so of the distribution"
 theirs=$(readlink -f "$theirs")
@@ -33,7 +34,8 @@ theirs=$(readlink -f "$theirs")
 work=$(mktemp -d)
 dir=
 trap 'rm -rf "$work" ${dir:+"$dir"}' EXIT
-dir=$(mktemp -d "${MEMKIND_TEST_DIR:-$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)}/memkind-test-XXXXXX")
+dir=$(mktemp \
+    -d "${MEMKIND_TEST_DIR:-$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)}/memkind-test-XXXXXX")
 # From here on, LD_LIBRARY_PATH alone selects the library.
 unset LD_LIBRARY_PATH LD_PRELOAD
 mkdir "$work/memkind" "$work/ours"
@@ -45,5 +47,6 @@ ulimit -c 0
 takes()
 {
     LD_LIBRARY_PATH=$work/$1 ldd "$work/program" >"$work/ldd"
-    grep -q "=> $work/$1/libmemkind.so.0 " "$work/ldd" || fail "the loader does not take the library of $1"
+    grep -q "=> $work/$1/libmemkind.so.0 " "$work/ldd" ||
+        fail "the loader does not take the library of $1"
 }

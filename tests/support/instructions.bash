@@ -10,7 +10,8 @@ instructions()
 {
     local times=$1
     shift
-    env "$@" valgrind --tool=callgrind --callgrind-out-file=/dev/null "$pair" "$times" 2>"$work/err" ||
+    env "$@" valgrind --tool=callgrind --callgrind-out-file=/dev/null "$pair" "$times" \
+        2>"$work/err" ||
         { cat "$work/err" >&2; fail "valgrind"; }
     sed -n 's/.*Collected : //p' "$work/err"
 }

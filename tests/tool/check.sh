@@ -13,7 +13,8 @@ check()
     local wanted=$1 status=0
     shift
     "$tool" check "$@" >"$work/out" 2>"$work/err" || status=$?
-    [ "$status" = "$wanted" ] || { cat "$work/out" "$work/err"; fail "check $* exits with $status"; }
+    [ "$status" = "$wanted" ] ||
+        { cat "$work/out" "$work/err"; fail "check $* exits with $status"; }
 }
 
 # says TEXT: expects TEXT on stdout.
@@ -67,7 +68,8 @@ if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
         grep -q '"size": 67108864' "$work/small.json" || fail "small: $(cat "$work/small.json")"
         grep -q '"free": 25165824' "$work/small.json" || fail "small: $(cat "$work/small.json")"
         if [ -e /sys/kernel/mm/transparent_hugepage/shmem_enabled ]; then
-            grep -qE "tmpfs +no +yes +yes " "$work/huge" || fail "no large pages: $(cat "$work/huge")"
+            grep -qE "tmpfs +no +yes +yes " "$work/huge" ||
+                fail "no large pages: $(cat "$work/huge")"
         fi
     fi
 fi
@@ -80,12 +82,14 @@ echo "== a limit of the file size, and the fork mode"
 says '"reason": "not measured: File too large"'
 status=0
 MEMKIND_PMEM_FORK=nonsense "$tool" check "$work/pmem" >"$work/out" || status=$?
-[[ $status == $dax_status ]] || { cat "$work/out"; fail "MEMKIND_PMEM_FORK makes it exit with $status"; }
+[[ $status == $dax_status ]] ||
+    { cat "$work/out"; fail "MEMKIND_PMEM_FORK makes it exit with $status"; }
 
 echo "== options of the mount, each once, and the only node"
 "$tool" check --json "$work/pmem" >"$work/out" || [ $? = 1 ]
 options=$(sed -n 's/^ *"options": "\(.*\)",$/\1/p' "$work/out")
-[ -n "$options" ] && [ -z "$(tr , '\n' <<<"$options" | sort | uniq -d)" ] || fail "options: $options"
+[ -n "$options" ] && [ -z "$(tr , '\n' <<<"$options" | sort | uniq -d)" ] ||
+    fail "options: $options"
 [ "$(tr , '\n' <<<"$options" | grep -cx 'r[ow]')" = 1 ] || fail "options: $options"
 if grep -qsx '[0-9]*' /sys/devices/system/node/has_memory; then
     says "\"numa_node\": $(cat /sys/devices/system/node/has_memory),"

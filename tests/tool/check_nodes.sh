@@ -42,7 +42,8 @@ says()
     "$tool" check >"$work/out" 2>"$work/err" || status=$?
     [ "$status" = "$1" ] || { cat "$work/out" "$work/err"; fail "exits with $status"; }
     shift
-    diff <(printf '%s\n' "$@") <(tail -n +2 "$work/out" | tr -s ' ') || fail "not the rows that were meant"
+    diff <(printf '%s\n' "$@") <(tail -n +2 "$work/out" | tr -s ' ') ||
+        fail "not the rows that were meant"
 }
 
 mkdir "$sysfs"
@@ -70,7 +71,8 @@ speed 0 access0 0 100000 90000 90 95
 speed 1 access0 7 800000 800000 10 10
 speed 1 access1 0 400000 300000 110 120
 speed 2 access0 2 100000 90000 90 95
-head -n 1 <("$tool" check) | tr -s ' ' | grep -qx "node size free read write ns to 0 to 2 kinds processors" ||
+head -n 1 <("$tool" check) | tr -s ' ' |
+    grep -qx "node size free read write ns to 0 to 2 kinds processors" ||
     fail "$("$tool" check)"
 says 0 \
     " 0 16 GiB 512 MiB 100.00 90.00 90 10 21 - 0-1" \
@@ -95,8 +97,10 @@ assert nodes[1] == {
     "high_bandwidth": True, "dax_kmem": False,
     "read_bandwidth": 400e9, "read_latency": 110, "write_bandwidth": 300e9, "write_latency": 120,
     "distances": {"0": 12, "1": 10, "2": 24, "3": 40}, "initiators": [0]}, nodes[1]
-assert nodes[2]["has_processors"] and nodes[2]["processors"] == "2-3,5" and nodes[2]["free"] == 2 << 30
-assert nodes[3]["dax_kmem"] and nodes[3]["read_bandwidth"] == 20e9 and nodes[3]["write_latency"] == 310
+assert nodes[2]["has_processors"] and nodes[2]["processors"] == "2-3,5"
+assert nodes[2]["free"] == 2 << 30
+assert nodes[3]["dax_kmem"] and nodes[3]["read_bandwidth"] == 20e9
+assert nodes[3]["write_latency"] == 310
 END_OF_PYTHON
 
 echo "== gaps between node numbers, a node without memory, and missing files"
@@ -112,5 +116,6 @@ says 2 "" "The kernel tells of no memory nodes (NUMA)."
 [ "$("$tool" check --json | tr -d ' \n')" = "[]" ] || fail "not an empty array"
 status=0
 "$tool" check --nodes "$work/pmem" >"$work/out" || status=$?
-[ $status = 2 ] && grep -q "^$work/pmem" "$work/out" || fail "a place without nodes: $(cat "$work/out")"
+[ $status = 2 ] && grep -q "^$work/pmem" "$work/out" ||
+    fail "a place without nodes: $(cat "$work/out")"
 umount /sys/devices/system/node

@@ -25,25 +25,30 @@ complains()
 }
 
 echo "== options become variables"
-run 0 --dir "$work/pmem" --size 1G --min 10 --max 2M --ratio 1:4 --fallback fail --stats "$work/stats" --publish -- env
-for setting in "DIR=$work/pmem" SIZE=1G MIN=10 MAX=2M RATIO=1:4 FALLBACK=fail "STATS=$work/stats" STRICT=1 PUBLISH=1; do
+run 0 --dir "$work/pmem" --size 1G --min 10 --max 2M --ratio 1:4 --fallback fail \
+    --stats "$work/stats" --publish -- env
+for setting in "DIR=$work/pmem" SIZE=1G MIN=10 MAX=2M RATIO=1:4 FALLBACK=fail "STATS=$work/stats" \
+    STRICT=1 PUBLISH=1; do
     grep -qxF "MEMKIND_PRELOAD_$setting" "$work/out" || fail "no $setting: $(cat "$work/out")"
 done
-[ "$(readlink -f "$(sed -n 's/^LD_PRELOAD=//p' "$work/out")")" = "$library" ] || fail "$(cat "$work/out")"
+[ "$(readlink -f "$(sed -n 's/^LD_PRELOAD=//p' "$work/out")")" = "$library" ] ||
+    fail "$(cat "$work/out")"
 grep -q '"program": "env"' "$work/stats" || fail "the program did not run on the library"
 [ "$(number "$work/stats" max_size)" = $((1 << 30)) ] || fail "$(cat "$work/stats")"
 
 echo "== other preloaded libraries and settings are kept"
 export LD_PRELOAD=/nonexistent.so
 run 0 --dir "$work/pmem" env
-grep -qE '^LD_PRELOAD=.*libmemkind-preload.so:/nonexistent.so$' "$work/out" || fail "$(cat "$work/out")"
+grep -qE '^LD_PRELOAD=.*libmemkind-preload.so:/nonexistent.so$' "$work/out" ||
+    fail "$(cat "$work/out")"
 unset LD_PRELOAD
 MEMKIND_PRELOAD_DIR=$work/pmem run 0 env
 grep -qxF "MEMKIND_PRELOAD_DIR=$work/pmem" "$work/out" || fail "$(cat "$work/out")"
 
 echo "== nodes and kinds in place of a directory"
 run 0 --nodes all --policy interleave --min 10 env
-grep -qxF MEMKIND_PRELOAD_NODES=all "$work/out" && grep -qxF MEMKIND_PRELOAD_POLICY=interleave "$work/out" ||
+grep -qxF MEMKIND_PRELOAD_NODES=all "$work/out" &&
+    grep -qxF MEMKIND_PRELOAD_POLICY=interleave "$work/out" ||
     fail "$(cat "$work/out")"
 run 0 --kind regular env
 grep -qxF MEMKIND_PRELOAD_KIND=regular "$work/out" || fail "$(cat "$work/out")"

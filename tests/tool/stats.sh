@@ -55,7 +55,8 @@ for ((i = 0; i < 100; i++)); do
     sleep 0.1
 done
 cat "$work/out"
-[ "$blocks" -ge $((32 << 20)) ] && [ "$space" -ge "$blocks" ] && [ "$peak" -ge "$space" ] || fail "too little"
+[ "$blocks" -ge $((32 << 20)) ] && [ "$space" -ge "$blocks" ] && [ "$peak" -ge "$space" ] ||
+    fail "too little"
 [ "$peak" -lt $((128 << 20)) ] || fail "too much"
 [ "$limit" = $((1 << 30)) ] && [ "$short" = 0 ] || fail "another limit"
 grep -qE '^libc +- +- +- +[0-9]+ +-$' "$work/out" || fail "nothing about libc"
@@ -90,7 +91,8 @@ wait $process || fail "the program with a child"
 
 echo "== a process in a container, with another process id inside"
 if unshare --pid --fork true 2>/dev/null; then
-    unshare --pid --fork --kill-child "$tool" run --dir "$work/pmem" --publish -- /usr/bin/python3 -c "$program" &
+    unshare --pid --fork --kill-child "$tool" run --dir "$work/pmem" --publish -- /usr/bin/python3 \
+        -c "$program" &
     process=$!
     timeout 60 cat "$work/ready" || fail "the program does not begin"
     inner=$(tr -d ' ' <"/proc/$process/task/$process/children")
@@ -110,7 +112,8 @@ publish()
 import os, struct
 file = os.memfd_create('memkind-stats')
 def page(sequence, directory):
-    return struct.pack('IiI4x10Q', 1, os.getpid(), sequence, *range(10)) + directory.ljust(1024, b'y')
+    numbers = struct.pack('IiI4x10Q', 1, os.getpid(), sequence, *range(10))
+    return numbers + directory.ljust(1024, b'y')
 def ready():
     open('$work/ready', 'w').close()
 $1" &

@@ -48,7 +48,8 @@ foreach(variable IN ITEMS MAKEFLAGS MFLAGS MAKELEVEL CFLAGS CPPFLAGS CXXFLAGS LD
 endforeach()
 list(JOIN CFLAGS " " extra_cflags)
 # No folder of the build machine in the debug information.
-string(APPEND extra_cflags " -ffile-prefix-map=${work}/build=. -ffile-prefix-map=${source}=jemalloc")
+string(APPEND extra_cflags
+       " -ffile-prefix-map=${work}/build=. -ffile-prefix-map=${source}=jemalloc")
 if(AR)
     set(ENV{AR} "${AR}")
 endif()

@@ -90,7 +90,8 @@ if(NOT MEMKIND_GLIBC)
     set(jemalloc_libc "|not glibc")
 endif()
 string(SHA256 jemalloc_key
-       "${jemalloc_source_id}|${jemalloc_configure_args}|${jemalloc_cflags}|${jemalloc_redirected}${jemalloc_libc}")
+       "${jemalloc_source_id}|${jemalloc_configure_args}|${jemalloc_cflags}|\
+${jemalloc_redirected}${jemalloc_libc}")
 string(SUBSTRING "${jemalloc_key}" 0 12 jemalloc_key)
 set(jemalloc_prefix
     "${jemalloc_dir}/${jemalloc_version}-${CMAKE_SYSTEM_PROCESSOR}-${jemalloc_key}")

@@ -66,6 +66,6 @@ add_custom_target(memkind_jemalloc_build DEPENDS "${jemalloc_library}")
 
 message(STATUS "jemalloc: ${MEMKIND_JEMALLOC_PIC} (MEMKIND_JEMALLOC=system)")
 message(WARNING "MEMKIND_JEMALLOC=system is second best: a library built this way can be linked or "
-                "preloaded but not loaded with dlopen (its static TLS does not fit); and where it was "
-                "built with cache_oblivious, large blocks take a page more, so that a kind cannot "
-                "hold one block of its whole max_size.")
+                "preloaded but not loaded with dlopen (its static TLS does not fit); and where it "
+                "was built with cache_oblivious, large blocks take a page more, so that a kind "
+                "cannot hold one block of its whole max_size.")

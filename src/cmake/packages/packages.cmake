@@ -51,8 +51,8 @@ list(JOIN names "\n" names)
 file(WRITE "${package_dir}/symbols"
      "libmemkind.so.0 ${CPACK_DEBIAN_RUNTIME_PACKAGE_NAME} #MINVER#\n${names}\n")
 # What a program may be linked with these for, of all that they stand in for.
-set(memtier calloc free je_calloc je_free je_malloc je_malloc_usable_size je_posix_memalign je_realloc malloc
-    malloc_usable_size posix_memalign realloc)
+set(memtier calloc free je_calloc je_free je_malloc je_malloc_usable_size je_posix_memalign
+    je_realloc malloc malloc_usable_size posix_memalign realloc)
 set(autohbw disableAutoHBW enableAutoHBW)
 foreach(library IN ITEMS memtier autohbw)
     list(TRANSFORM ${library} REPLACE "(.+)" " \\1@Base ${PROJECT_VERSION}")

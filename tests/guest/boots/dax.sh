@@ -24,22 +24,24 @@ run path/tmpfs /tests/guest/test_dax_path no-dax /dev/shm
 run path/overlay /tests/guest/test_dax_path no-dax-although-statx /mnt/overlay
 run path/virtio /tests/guest/test_dax_path no-dax-although-statx /mnt/virtio
 
-run check/ext4 check_place 0 /mnt/ext4 'verdict="dax"' 'type="ext4"' 'options="[^"]*dax=always.*"' "source=\"$ext4\"" \
-    map_sync=true hole_punching=true huge_pages=true 'reason=""' numa_node=0 'size=[1-9][0-9]{8}' \
-    'free=[1-9][0-9]{8}' measured says "/mnt/ext4: DAX. No action needed."
+run check/ext4 check_place 0 /mnt/ext4 'verdict="dax"' 'type="ext4"' 'options="[^"]*dax=always.*"' \
+    "source=\"$ext4\"" map_sync=true hole_punching=true huge_pages=true 'reason=""' numa_node=0 \
+    'size=[1-9][0-9]{8}' 'free=[1-9][0-9]{8}' measured says "/mnt/ext4: DAX. No action needed."
 # Each run leaves space behind that is free only once the journal is written. The next run must not
 # be misled by that.
 run check/ext4_again sh -euc 'for i in 1 2 3 4 5 6
 do
     check_place 0 /mnt/ext4 huge_pages=true "reason=\"\"" measured
 done'
-run check/xfs check_place 0 /mnt/xfs 'verdict="dax"' 'type="xfs"' 'options="[^"]*dax=always.*"' "source=\"$xfs\"" \
-    map_sync=true hole_punching=true huge_pages=true 'reason=""' numa_node=0 'size=[1-9][0-9]{8}' \
-    'free=[1-9][0-9]{8}' measured says "/mnt/xfs: DAX. No action needed."
-run check/tmpfs check_place 1 /dev/shm 'verdict="works"' 'type="tmpfs"' map_sync=false hole_punching=true \
-    huge_pages=false 'reason="mounted without huge="' measured says "works, without DAX"
-run check/missing check_place 2 /mnt/missing 'verdict="useless"' 'type=""' map_sync=null huge_pages=null \
-    'reason="No such file or directory"' size=null free=null says "/mnt/missing: cannot be used (No such file"
+run check/xfs check_place 0 /mnt/xfs 'verdict="dax"' 'type="xfs"' 'options="[^"]*dax=always.*"' \
+    "source=\"$xfs\"" map_sync=true hole_punching=true huge_pages=true 'reason=""' numa_node=0 \
+    'size=[1-9][0-9]{8}' 'free=[1-9][0-9]{8}' measured says "/mnt/xfs: DAX. No action needed."
+run check/tmpfs check_place 1 /dev/shm 'verdict="works"' 'type="tmpfs"' map_sync=false \
+    hole_punching=true huge_pages=false 'reason="mounted without huge="' measured says \
+    "works, without DAX"
+run check/missing check_place 2 /mnt/missing 'verdict="useless"' 'type=""' map_sync=null \
+    huge_pages=null 'reason="No such file or directory"' size=null free=null says \
+    "/mnt/missing: cannot be used (No such file"
 run run/ext4 memkind-pmem run --dir /mnt/ext4 -- /tests/preload/heap_place /mnt/ext4 copy
 run run/xfs memkind-pmem run --dir /mnt/xfs -- /tests/preload/heap_place /mnt/xfs copy
 
@@ -48,8 +50,9 @@ mount -t ext4 "$ext4" /mnt/ext4
 mount -t xfs -o dax=never "$xfs" /mnt/xfs
 run path/ext4_without /tests/guest/test_dax_path no-dax /mnt/ext4
 run path/xfs_without /tests/guest/test_dax_path no-dax /mnt/xfs
-run check/ext4_without check_place 1 /mnt/ext4 'verdict="works"' 'type="ext4"' map_sync=false hole_punching=true \
-    huge_pages=false 'reason="without DAX, .*"' measured says 'mount it with "-o dax=always"'
+run check/ext4_without check_place 1 /mnt/ext4 'verdict="works"' 'type="ext4"' map_sync=false \
+    hole_punching=true huge_pages=false 'reason="without DAX, .*"' measured says \
+    'mount it with "-o dax=always"'
 
 export MEMKIND_TEST_DIR=/mnt/ext4 STRESS_SECONDS=3
 run api/test_create

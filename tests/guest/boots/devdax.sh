@@ -3,7 +3,8 @@
 # with CXL memory), and an NVDIMM namespace in devdax mode; then both as system RAM, each on a node.
 #
 # QEMU: -smp 2 -m 2G,slots=2,maxmem=8G
-# QEMU: -object memory-backend-ram,id=near,size=2G -numa node,nodeid=0,cpus=0-1,memdev=near -numa node,nodeid=1
+# QEMU: -object memory-backend-ram,id=near,size=2G -numa node,nodeid=0,cpus=0-1,memdev=near -numa
+# QEMU: node,nodeid=1
 # QEMU: -object memory-backend-memfd,id=dimm,size=256M,share=on -device nvdimm,memdev=dimm,node=1
 # KERNEL: memmap=128M%0x60000000-1+0xefffffff
 # SECONDS: 180
@@ -16,7 +17,8 @@ dax_of()
         for dax in /sys/bus/dax/devices/*; do
             [ -e "$dax/size" ] || continue
             mib=$(($(cat "$dax/size") >> 20))
-            if [ "$mib" -le "$1" ] && [ "$mib" -ge $(($1 * 3 / 4)) ] && [ -e "/dev/${dax##*/}" ]; then
+            if [ "$mib" -le "$1" ] && [ "$mib" -ge $(($1 * 3 / 4)) ] &&
+                [ -e "/dev/${dax##*/}" ]; then
                 echo "/dev/${dax##*/}"
                 return 0
             fi
@@ -38,15 +40,19 @@ ndctl create-namespace -f -e namespace1.0 -m devdax -a 2M
 reserved=$(dax_of 128)
 nvdimm=$(dax_of 256)
 
-run device/reserved /tests/guest/test_device "$reserved" "$(mib_of "$reserved")" "$(kib_of "$reserved")"
+run device/reserved /tests/guest/test_device "$reserved" "$(mib_of "$reserved")" \
+    "$(kib_of "$reserved")"
 run device/nvdimm /tests/guest/test_device "$nvdimm" "$(mib_of "$nvdimm")" "$(kib_of "$nvdimm")"
-run check/reserved check_place 0 "$reserved" 'verdict="dax"' 'type="devdax"' map_sync=true hole_punching=false \
-    huge_pages=true 'reason=""' numa_node=0 "size=$(bytes_of "$reserved")" "free=$(bytes_of "$reserved")" \
-    says "$reserved: DAX. No action needed: a kind takes what its limit says"
-run check/nvdimm check_place 0 "$nvdimm" 'verdict="dax"' 'type="devdax"' map_sync=true hole_punching=false \
-    huge_pages=true 'reason=""' numa_node=1 "size=$(bytes_of "$nvdimm")" "free=$(bytes_of "$nvdimm")" \
-    says "$nvdimm: DAX. No action needed: a kind takes what its limit says"
-run run/range memkind-pmem run --dir "$nvdimm" --size 64M -- /tests/preload/heap_place "$nvdimm" range
+run check/reserved check_place 0 "$reserved" 'verdict="dax"' 'type="devdax"' map_sync=true \
+    hole_punching=false huge_pages=true 'reason=""' numa_node=0 "size=$(bytes_of "$reserved")" \
+    "free=$(bytes_of "$reserved")" says \
+    "$reserved: DAX. No action needed: a kind takes what its limit says"
+run check/nvdimm check_place 0 "$nvdimm" 'verdict="dax"' 'type="devdax"' map_sync=true \
+    hole_punching=false huge_pages=true 'reason=""' numa_node=1 "size=$(bytes_of "$nvdimm")" \
+    "free=$(bytes_of "$nvdimm")" says \
+    "$nvdimm: DAX. No action needed: a kind takes what its limit says"
+run run/range memkind-pmem run --dir "$nvdimm" --size 64M -- /tests/preload/heap_place "$nvdimm" \
+    range
 run run/all memkind-pmem run --dir "$nvdimm" -- /tests/preload/heap_place "$nvdimm" dram
 export MEMKIND_TEST_DIR=$nvdimm STRESS_SECONDS=3 STRESS_SLOTS=50
 run device/threads /tests/stress/test_threads
@@ -54,7 +60,8 @@ run device/threads /tests/stress/test_threads
 # The device becomes memory of node 1, and no kind can be created on it any more.
 unset MEMKIND_TEST_DIR
 modprobe kmem
-run online/dax_kmem /tests/guest/test_online dax_kmem 1 "daxctl reconfigure-device --mode=system-ram ${nvdimm#/dev/}"
+run online/dax_kmem /tests/guest/test_online dax_kmem 1 \
+    "daxctl reconfigure-device --mode=system-ram ${nvdimm#/dev/}"
 [ "$(cat /sys/devices/system/node/has_memory)" = 0-1 ]
 run nodes/system_ram /tests/guest/test_nodes
 run nodes/no_device /tests/guest/test_no_device "$nvdimm"

@@ -10,14 +10,17 @@
 # QEMU: -numa dist,src=0,dst=1,val=20 -numa dist,src=0,dst=2,val=15
 # QEMU: -numa dist,src=1,dst=2,val=30
 # QEMU: -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-latency,latency=90
-# QEMU: -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-bandwidth,bandwidth=100G
+# QEMU: -numa
+# QEMU: hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-bandwidth,bandwidth=100G
 # QEMU: -numa hmat-lb,initiator=0,target=1,hierarchy=memory,data-type=access-latency,latency=250
 # QEMU: -numa hmat-lb,initiator=0,target=1,hierarchy=memory,data-type=access-bandwidth,bandwidth=50G
 # QEMU: -numa hmat-lb,initiator=0,target=2,hierarchy=memory,data-type=access-latency,latency=150
-# QEMU: -numa hmat-lb,initiator=0,target=2,hierarchy=memory,data-type=access-bandwidth,bandwidth=300G
+# QEMU: -numa
+# QEMU: hmat-lb,initiator=0,target=2,hierarchy=memory,data-type=access-bandwidth,bandwidth=300G
 # SECONDS: 180
 
-run check/nodes check_nodes 0:processors=0-1 1:to0=20 1:read=51.20 1:ns=250 2:to0=15 2:read=307.20 2:ns=150
+run check/nodes check_nodes 0:processors=0-1 1:to0=20 1:read=51.20 1:ns=250 2:to0=15 2:read=307.20 \
+    2:ns=150
 run local/hbw /tests/guest/test_local hbw 2 2
 run local/hbw_interleave /tests/guest/test_local hbw_interleave 2 2
 run local/highest_bandwidth_local /tests/guest/test_local highest_bandwidth_local 2 2

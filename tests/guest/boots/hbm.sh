@@ -13,13 +13,17 @@
 # QEMU: -numa dist,src=1,dst=2,val=24 -numa dist,src=1,dst=3,val=13
 # QEMU: -numa dist,src=2,dst=3,val=30
 # QEMU: -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-latency,latency=90
-# QEMU: -numa hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-bandwidth,bandwidth=100G
+# QEMU: -numa
+# QEMU: hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-bandwidth,bandwidth=100G
 # QEMU: -numa hmat-lb,initiator=1,target=1,hierarchy=memory,data-type=access-latency,latency=90
-# QEMU: -numa hmat-lb,initiator=1,target=1,hierarchy=memory,data-type=access-bandwidth,bandwidth=100G
+# QEMU: -numa
+# QEMU: hmat-lb,initiator=1,target=1,hierarchy=memory,data-type=access-bandwidth,bandwidth=100G
 # QEMU: -numa hmat-lb,initiator=0,target=2,hierarchy=memory,data-type=access-latency,latency=120
-# QEMU: -numa hmat-lb,initiator=0,target=2,hierarchy=memory,data-type=access-bandwidth,bandwidth=400G
+# QEMU: -numa
+# QEMU: hmat-lb,initiator=0,target=2,hierarchy=memory,data-type=access-bandwidth,bandwidth=400G
 # QEMU: -numa hmat-lb,initiator=1,target=3,hierarchy=memory,data-type=access-latency,latency=120
-# QEMU: -numa hmat-lb,initiator=1,target=3,hierarchy=memory,data-type=access-bandwidth,bandwidth=400G
+# QEMU: -numa
+# QEMU: hmat-lb,initiator=1,target=3,hierarchy=memory,data-type=access-bandwidth,bandwidth=400G
 # SECONDS: 180
 
 run check/nodes check_nodes 0:to0=10 0:to1=21 0:read=102.40 0:ns=90 0:kinds=- 0:processors=0 \
@@ -30,13 +34,15 @@ run local/hbw_preferred /tests/guest/test_local hbw_preferred 2 3
 run local/hbw_interleave /tests/guest/test_local hbw_interleave 2,3 2,3
 run local/hbw_malloc /tests/guest/test_local hbw_malloc 2 3
 run local/highest_bandwidth_local /tests/guest/test_local highest_bandwidth_local 2 3
-run local/highest_bandwidth_local_preferred /tests/guest/test_local highest_bandwidth_local_preferred 2 3
+run local/highest_bandwidth_local_preferred /tests/guest/test_local \
+    highest_bandwidth_local_preferred 2 3
 run local/lowest_latency_local /tests/guest/test_local lowest_latency_local 0 1
 run local/lowest_latency_local_preferred /tests/guest/test_local lowest_latency_local_preferred 0 1
 run local/highest_capacity /tests/guest/test_local highest_capacity 0 0
 run local/highest_capacity_preferred /tests/guest/test_local highest_capacity_preferred 0 0
 run local/highest_capacity_local /tests/guest/test_local highest_capacity_local 0 1
-run local/highest_capacity_local_preferred /tests/guest/test_local highest_capacity_local_preferred 0 1
+run local/highest_capacity_local_preferred /tests/guest/test_local \
+    highest_capacity_local_preferred 0 1
 # An unchanged program: its blocks of more than 4 KiB, by default of the kind that prefers high
 # bandwidth memory.
 heap=/tests/preload/heap_nodes

@@ -25,5 +25,7 @@ run near/first sh -c "taskset 1 $heap $where where | grep -x /mnt/first"
 run near/second sh -c "taskset 2 $heap $where where | grep -x /mnt/second"
 run near/first_turned sh -c "taskset 1 $turned $where where | grep -x /mnt/first"
 run near/second_turned sh -c "taskset 2 $turned $where where | grep -x /mnt/second"
-run full/first sh -c "taskset 1 memkind-pmem run --dir /mnt/first --dir /mnt/second --size 16M --fallback fail -- $where full"
+run full/first sh \
+    -c "taskset 1 memkind-pmem run --dir /mnt/first --dir /mnt/second --size 16M --fallback fail \
+        -- $where full"
 run fork/copy taskset 2 $heap /tests/preload/heap_place /mnt/second copy

@@ -3,7 +3,8 @@
 # does.
 #
 # QEMU: -smp 2 -m 768M,slots=2,maxmem=4G
-# QEMU: -object memory-backend-ram,id=m0,size=768M -numa node,nodeid=0,cpus=0-1,memdev=m0 -numa node,nodeid=1
+# QEMU: -object memory-backend-ram,id=m0,size=768M -numa node,nodeid=0,cpus=0-1,memdev=m0 -numa
+# QEMU: node,nodeid=1
 # QEMU: -object memory-backend-ram,id=m1,size=256M -device pc-dimm,memdev=m1,node=1
 # SECONDS: 120
 
@@ -30,4 +31,5 @@ run online/dax_kmem /tests/guest/test_online dax_kmem 1 "set_memory 1 online_mov
 unplug
 run online/dax_kmem_all /tests/guest/test_online dax_kmem_all 1 "set_memory 1 online_movable"
 unplug
-run online/dax_kmem_interleave /tests/guest/test_online dax_kmem_interleave 1 "set_memory 1 online_movable"
+run online/dax_kmem_interleave /tests/guest/test_online dax_kmem_interleave 1 \
+    "set_memory 1 online_movable"

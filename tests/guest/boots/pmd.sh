@@ -65,15 +65,18 @@ done
 
 # A heap on ext4 gets such pages even without the options, and on a used file system.
 prepare ext4_default fresh
-run check/ext4_default check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pages=true 'reason=""' measured
+run check/ext4_default check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pages=true \
+    'reason=""' measured
 prepare ext4_default worn
-run check/ext4_worn check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pages=true 'reason=""' measured
+run check/ext4_worn check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pages=true 'reason=""' \
+    measured
 prepare xfs_default fresh
 why='reason="mkfs was not told to begin files at multiples of 2 MiB"'
-run check/xfs_default check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pages=false "$why" measured \
-    says 'make the file system with "mkfs.xfs -d su=2m,sw=1"'
+run check/xfs_default check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pages=false "$why" \
+    measured says 'make the file system with "mkfs.xfs -d su=2m,sw=1"'
 prepare ext4_recommended pieces
 why='reason="the free space is in small pieces"'
-run check/ext4_pieces check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pages=false "$why" measured \
-    says "no pages of 2 MiB: the free space is in small pieces). For pages of 2 MiB, delete files"
+run check/ext4_pieces check_place 0 /mnt 'verdict="dax"' map_sync=true huge_pages=false "$why" \
+    measured says \
+    "no pages of 2 MiB: the free space is in small pieces). For pages of 2 MiB, delete files"
 run table cat $table

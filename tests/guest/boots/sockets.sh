@@ -14,7 +14,8 @@
 # QEMU: -numa dist,src=2,dst=3,val=30
 # SECONDS: 180
 
-run check/nodes check_nodes 0:read='?' 0:ns='?' 0:processors=0 2:to0=13 2:to1=24 2:kinds=- 2:processors=-
+run check/nodes check_nodes 0:read='?' 0:ns='?' 0:processors=0 2:to0=13 2:to1=24 2:kinds=- \
+    2:processors=-
 run local/hbw /tests/guest/test_local hbw none none
 run local/hbw_preferred /tests/guest/test_local hbw_preferred none none
 run local/highest_bandwidth_local /tests/guest/test_local highest_bandwidth_local none none
