@@ -14,6 +14,7 @@
 #include "memkind/internal/memkind_default.h"
 #include "os/cpus.h"
 #include "space/space.h"
+#include "space/thaw.h"
 #include "store/anonymous_store.h"
 #include "util/env.h"
 #include "util/invariant.h"
@@ -324,7 +325,10 @@ void arena_kind_purge(struct memkind *kind)
     struct heap *heap = arena_kind_peek(kind);
     int saved_errno = errno;
 
-    if (arena_kind_is_usable(heap))
+    if (arena_kind_is_usable(heap)) {
+        if (heap->space != NULL)
+            thaw_all(heap->space, true);
         heap_purge(heap);
+    }
     errno = saved_errno;
 }

@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-#include "util/align.h"
 #include "util/lock.h"
 
 #define RANGES_MOST 64
@@ -20,7 +19,7 @@
 #define PIECE ((size_t)32 << 20)
 
 /* Tables are moved by the entry of a higher level where both addresses are multiples of these. */
-#define TABLE       LARGE_PAGE
+#define TABLE       ((size_t)2 << 20)
 #define LARGE_TABLE ((size_t)1 << 30)
 
 struct moved {

@@ -293,7 +293,7 @@ static int commit_in_need(struct space *space, struct region *region, size_t fir
     int err;
 
     atomic_fetch_add(&space->in_need, 1);
-    thaw_all(space);
+    thaw_all(space, false);
     do {
         space_trim(space);
         err = region_commit(region, first, end, false);

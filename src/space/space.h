@@ -206,11 +206,11 @@ struct space {
     bool copied;           /* this is the child's: no other process has its store */
     atomic_int snapshot;   /* enum space_snapshot: of the last fork */
 
-    unsigned file_number;    /* of the own file among those over which chunks are frozen */
-    atomic_bool lacks_file;  /* in a child: the own file is made when it is first needed */
-    bool is_partly_frozen;   /* a freeze has failed half-way */
-    atomic_size_t frozen;    /* bytes of chunks that are frozen, over any file */
-    struct holders *holders; /* of the own file, if chunks are frozen over it; NULL */
+    unsigned file_number;   /* of the own file among those over which chunks are frozen */
+    atomic_bool lacks_file; /* in a child: the own file is made when it is first needed */
+    bool is_partly_frozen;  /* a freeze has failed half-way */
+    atomic_size_t frozen;   /* bytes of chunks that are frozen, over any file */
+    _Atomic(struct holders *) holders; /* of the own file, if chunks are frozen over it; NULL */
 
     atomic_bool exact;   /* commit only what is requested, not whole chunks */
     atomic_uint in_need; /* threads that found no room: nothing is committed ahead meanwhile */

@@ -32,7 +32,7 @@
 
 /* A process that forks again and again is left alone. */
 #define AFTER_FORK_MS   1000
-#define BETWEEN_MS      50
+#define BETWEEN_MS      100
 #define AFTER_FAILED_MS 1000
 
 /* Of an entry of /proc/self/pagemap. */
@@ -44,8 +44,9 @@
 struct piece {
     struct space *space;
     struct region *region;
-    int fd;      /* of the file */
-    int pagemap; /* -1: what is private is not known */
+    int fd;           /* of the file */
+    int pagemap;      /* -1: what is private is not known */
+    bool stop_others; /* where the process has other threads */
     size_t first;
     size_t end; /* in pages */
     size_t written;
@@ -266,7 +267,7 @@ static int thaw_piece_locked(struct piece *piece)
 {
     struct threads_stop stop;
 
-    if (!threads_stop(&stop))
+    if (!threads_stop(&stop, piece->stop_others))
         return -EBUSY;
     int err = thaw_stopped(piece, &stop);
     threads_continue(&stop);
@@ -409,10 +410,12 @@ static bool may_thaw(struct space *space)
 }
 
 /* With the lock. Up to `most` pieces: -EAGAIN where there may be more. */
-static int thaw_locked(struct space *space, size_t most)
+static int thaw_locked(struct space *space, size_t most, bool stop_others)
 {
     int saved_errno = errno;
     int cancel = cancel_hold();
+
+    the_piece.stop_others = stop_others;
     int err = may_thaw(space) ? thaw_held(&the_piece, space, most) : -EBUSY;
 
     cancel_restore(cancel);
@@ -443,13 +446,13 @@ void thaw_note_fork(void)
     atomic_store(&not_before, now_in_ms() + AFTER_FORK_MS);
 }
 
-void thaw_all(struct space *space)
+void thaw_all(struct space *space, bool stop_others)
 {
     late_unmap_all();
     if (atomic_load(&space->frozen) == 0)
         return;
     lock_acquire(&thaw_lock, LOCK_THAW);
-    (void)thaw_locked(space, SIZE_MAX);
+    (void)thaw_locked(space, SIZE_MAX, stop_others);
     lock_release(&thaw_lock);
 }
 
@@ -458,7 +461,7 @@ static void try_to_thaw(struct space *space)
     if (now_in_ms() < atomic_load_explicit(&not_before, memory_order_relaxed) ||
         !lock_try_acquire(&thaw_lock, LOCK_THAW))
         return;
-    int err = thaw_locked(space, 1);
+    int err = thaw_locked(space, 1, false);
     atomic_store(&not_before, now_in_ms() + (err == -EAGAIN ? BETWEEN_MS : AFTER_FAILED_MS));
     lock_release(&thaw_lock);
 }

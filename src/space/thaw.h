@@ -7,9 +7,9 @@
  * free again, and what is freed goes back to the file system.
  *
  * From the moment that a page is read for that until its chunk is mapped anew, nobody may write to
- * it: see os/threads.h. So chunks are thawed a few at a time, at moments when no other thread of
- * the program can run; where the kernel may write to the program's memory without a thread (see
- * process_map_is_for_transfers()), never.
+ * it. So chunks are thawed a few at a time, at moments when no other thread of the program can run
+ * (os/threads.h); where the kernel may write to the program's memory without a thread (see
+ * process_map_is_for_transfers()), never. Chunks that hold the stacks of threads stay frozen.
  */
 #pragma once
 
@@ -18,12 +18,16 @@
 
 struct space;
 
-/* Thaws as many chunks as it may. Takes as long as writing them does. Thread-safe. */
-void thaw_all(struct space *space);
+/*
+ * Thaws as many chunks as it may. Takes as long as writing them does. stop_others: also where the
+ * process has other threads, which are stopped a few milliseconds at a time. Thread-safe.
+ */
+void thaw_all(struct space *space, bool stop_others);
 
 /*
- * Thaws some chunks, in a few milliseconds, unless the last fork or the last such moment was just
- * now. Cheap where there is nothing to do. No lock of the space is held. Thread-safe.
+ * Thaws some chunks, in a few milliseconds, if the process has one thread, unless the last fork or
+ * the last such moment was just now. Cheap where there is nothing to do. No lock of the space is
+ * held. Thread-safe.
  */
 void thaw_some(struct space *space);
 

@@ -5,6 +5,7 @@
  */
 #include "api/fork_fixture.h"
 
+#include <poll.h>
 #include <sys/resource.h>
 
 #define NOBODY ((uid_t)65534)
@@ -252,6 +253,219 @@ static void test_beside_a_shared_kind(void **state)
     assert_int_equal(in_shared[0], 1);
     fixture_destroy(copied);
     fixture_destroy(shared);
+}
+
+/* -- Random operations ------------------------------------------------------------------------- */
+
+#define MODEL_BLOCKS 1500
+#define GENERATIONS  4
+
+struct model_block {
+    unsigned char *block; /* NULL: none */
+    size_t size;
+    unsigned seed; /* what each byte is made of */
+};
+
+static struct model_block model[MODEL_BLOCKS];
+static unsigned long checks;
+
+static unsigned char byte_at(unsigned seed, size_t i)
+{
+    return (unsigned char)((seed * 2654435761u + i * 40503u) >> 7);
+}
+
+static void write_block(struct model_block *block, unsigned seed)
+{
+    block->seed = seed;
+    for (size_t i = 0; i < block->size; i += 61)
+        block->block[i] = byte_at(seed, i);
+}
+
+static void check_block(const struct model_block *block)
+{
+    for (size_t i = 0; i < block->size; i += 61, checks++)
+        EXPECT(block->block[i] == byte_at(block->seed, i));
+}
+
+static size_t random_size(unsigned *seed)
+{
+    switch (rand_r(seed) % 8) {
+    case 0:
+        return (size_t)rand_r(seed) % (300 * KIB) + 1;
+    case 1:
+    case 2:
+        return (size_t)rand_r(seed) % (32 * KIB) + 1;
+    default:
+        return (size_t)rand_r(seed) % 3000 + 1;
+    }
+}
+
+static void change_block(memkind_t kind, struct model_block *block, unsigned *seed)
+{
+    int choice = rand_r(seed) % 8;
+
+    if (block->block == NULL) {
+        block->size = random_size(seed);
+        block->block = choice % 2 == 0 ? memkind_malloc(kind, block->size)
+                                       : memkind_calloc(kind, 1, block->size);
+        EXPECT(block->block != NULL);
+        for (size_t i = 0; choice % 2 != 0 && i < block->size; i += 509, checks++)
+            EXPECT(block->block[i] == 0);
+        write_block(block, (unsigned)rand_r(seed));
+        return;
+    }
+    check_block(block);
+    if (choice < 3) {
+        memkind_free(kind, block->block);
+        block->block = NULL;
+    } else if (choice < 5) {
+        size_t size = random_size(seed);
+        size_t kept = size < block->size ? size : block->size;
+        struct model_block old = *block;
+
+        block->block = memkind_realloc(kind, block->block, size);
+        EXPECT(block->block != NULL);
+        for (size_t i = 0; i < kept; i += 61, checks++)
+            EXPECT(block->block[i] == byte_at(old.seed, i));
+        block->size = size;
+        write_block(block, (unsigned)rand_r(seed));
+    } else {
+        write_block(block, (unsigned)rand_r(seed));
+    }
+}
+
+static void check_all(void)
+{
+    for (size_t i = 0; i < MODEL_BLOCKS; i++)
+        if (model[i].block != NULL)
+            check_block(&model[i]);
+}
+
+static void live_at_random(memkind_t kind, unsigned seed, unsigned generations);
+
+/* In the child, which has what its parent had when it forked. */
+static _Noreturn void begin_life(memkind_t kind, unsigned seed, unsigned generations)
+{
+    check_all();
+    live_at_random(kind, seed, generations);
+    check_all();
+    _exit(0);
+}
+
+/* Changes blocks, and has children, some of which live longer than it waits for them. */
+static void live_at_random(memkind_t kind, unsigned seed, unsigned generations)
+{
+    pid_t children[6];
+    unsigned count = 0;
+    int status;
+
+    for (unsigned round = 0; round < 6; round++) {
+        for (unsigned i = 0; i < 400; i++)
+            change_block(kind, &model[(unsigned)rand_r(&seed) % MODEL_BLOCKS], &seed);
+        if (generations != 0 && round % 2 == 0) {
+            pid_t child = fork();
+            EXPECT(child >= 0);
+            if (child == 0)
+                begin_life(kind, seed + round + 1, generations - 1);
+            children[count++] = child;
+        }
+        if (round % 3 == 2)
+            EXPECT(memkind_purge(kind) == MEMKIND_SUCCESS);
+    }
+    while (count != 0) {
+        count--;
+        EXPECT(waitpid(children[count], &status, 0) == children[count]);
+        EXPECT(status == 0);
+        EXPECT(memkind_purge(kind) == MEMKIND_SUCCESS);
+        check_all();
+    }
+}
+
+/* Parents, children and theirs: each has every byte as at the fork, and what it has written. */
+static void test_random_operations(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= (FIXTURE_TSAN || FIXTURE_ASAN ? 1 : 3); seed++) {
+        pid_t child = fixture_fork();
+        if (child == 0) {
+            memkind_t kind = make(seed % 2 == 0 ? 0 : 1024 * MIB, mode);
+
+            live_at_random(kind, seed, GENERATIONS - 1);
+            EXPECT(checks > 100000);
+            EXPECT(memkind_destroy_kind(kind) == MEMKIND_SUCCESS);
+            _exit(0);
+        }
+        assert_int_equal(fixture_wait(child), 0);
+    }
+}
+
+/* -- When the child is gone -------------------------------------------------------------------- */
+
+/* What was written meanwhile is in the file again, and what was freed is with the file system. */
+static void test_thaw(void **state)
+{
+    memkind_t kind = make((size_t)(uintptr_t)*state, mode);
+
+    (void)state;
+    fill_blocks(kind);
+    for (int round = 0; round < 3; round++) {
+        pid_t child = fixture_fork();
+        if (child == 0)
+            _exit(0);
+        fill_with(5);
+        for (size_t i = 0; i < BLOCKS; i += 2)
+            memkind_free(kind, blocks[i]);
+        for (size_t i = 0; i < BLOCKS; i += 2) {
+            blocks[i] = memkind_malloc(kind, size_of(i));
+            assert_non_null(blocks[i]);
+        }
+        fill_with(9);
+        assert_int_equal(fixture_wait(child), 0);
+        assert_int_equal(memkind_purge(kind), MEMKIND_SUCCESS);
+        assert_true(are_filled_with(9));
+        assert_in_range(fixture_file_space(kind), fixture_current_size(kind),
+                        fixture_space_for(kind, fixture_current_size(kind)));
+    }
+    free_blocks(kind);
+    fixture_destroy(kind);
+}
+
+/* A daemon: the parent ends, and its child goes on, and has children. */
+static void test_parent_ends_first(void **state)
+{
+    struct gate ended = gate_new();
+
+    (void)state;
+    pid_t starter = fixture_fork();
+    if (starter == 0) {
+        memkind_t kind = make(0, mode);
+        int status;
+
+        fill_blocks(kind);
+        pid_t starter_id = getpid();
+        if (fork() != 0)
+            _exit(0);
+        while (getppid() == starter_id)
+            usleep(1000);
+        EXPECT(are_filled_with(0));
+        fill_with(3);
+        EXPECT(memkind_purge(kind) == MEMKIND_SUCCESS);
+        EXPECT(are_filled_with(3));
+        pid_t child = fork();
+        if (child == 0)
+            _exit(!are_filled_with(3));
+        EXPECT(waitpid(child, &status, 0) == child && status == 0);
+        fill_with(0);
+        use_up(kind);
+        gate_open(&ended);
+        _exit(0);
+    }
+    assert_int_equal(fixture_wait(starter), 0);
+    struct pollfd entry = {.fd = ended.ends[0], .events = POLLIN};
+    close(ended.ends[1]);
+    assert_int_equal(poll(&entry, 1, 60000), 1);
+    assert_true((entry.revents & POLLIN) != 0);
+    close(ended.ends[0]);
 }
 
 /* -- Which kinds ------------------------------------------------------------------------------- */
@@ -518,6 +732,10 @@ int main(void)
         FIXTURE_TEST(test_children_of_children),
         FIXTURE_TEST(test_parent_destroys),
         FIXTURE_TEST(test_after_frees),
+        FIXTURE_TEST(test_random_operations),
+        ON_SIZE(test_thaw, 0),
+        ON_SIZE(test_thaw, 256 * MIB),
+        FIXTURE_TEST(test_parent_ends_first),
         FIXTURE_TEST(test_beside_a_shared_kind),
         FIXTURE_TEST(test_many_kinds_with_copies),
         FIXTURE_TEST(test_environment),
