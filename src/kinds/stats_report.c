@@ -72,8 +72,9 @@ static void put_kind_json(const struct stats_report *report, const struct usage 
         usage->max_size, usage->held, usage->peak);
     if (maps->known)
         put(report, "\t\t\t\t\"vmas\": %u,\n", maps->counts[partition]);
-    put(report, "\t\t\t\t\"chunks\": %zu,\n\t\t\t\t\"cached\": %zu,\n", usage->chunks,
-        usage->cached);
+    put(report, "\t\t\t\t\"chunks\": %zu,\n\t\t\t\t\"frozen\": %zu,\n", usage->chunks,
+        usage->frozen);
+    put(report, "\t\t\t\t\"cached\": %zu,\n", usage->cached);
     put(report, "\t\t\t\t\"purges\": %lu,\n\t\t\t\t\"retries\": %lu\n\t\t\t}", usage->purges,
         usage->retries);
 }
@@ -90,6 +91,8 @@ static void put_kind_text(const struct stats_report *report, const struct usage 
     put(report, "  chunks: %zu", usage->chunks);
     if (maps->known)
         put(report, ", VMAs: %u", maps->counts[partition]);
+    if (usage->frozen != 0)
+        put(report, ", frozen: %zu", usage->frozen);
     put(report, "\n  cached by threads: %zu\n  purges: %lu, retries: %lu\n", usage->cached,
         usage->purges, usage->retries);
 }

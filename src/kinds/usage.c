@@ -50,6 +50,7 @@ static void read_space(const struct space *space, struct usage *usage)
     usage->held = space_held(space);
     usage->peak = atomic_load(&space->peak);
     usage->chunks = space_chunks(space);
+    usage->frozen = atomic_load(&space->frozen);
     usage->purges = atomic_load(&space->purges);
 }
 

@@ -18,6 +18,7 @@ struct usage {
     size_t held;
     size_t peak;
     size_t chunks; /* number of chunks in which something is held */
+    size_t frozen; /* in chunks that a fork has frozen: what was written there since is in DRAM */
     size_t cached; /* in caches of threads, at the last usage_update() */
     unsigned long purges;
     unsigned long retries;

@@ -125,7 +125,7 @@ def check_life(library, directory):
     assert figure["directory"] == os.fsencode(directory).decode(errors="replace")
     assert figure["name"] == kind.contents.name.decode()
     assert figure["max_size"] == size
-    zero = ("held", "peak", "vmas", "chunks", "cached", "purges", "retries")
+    zero = ("held", "peak", "vmas", "chunks", "frozen", "cached", "purges", "retries")
     assert all(figure[name] == 0 for name in zero), figure
 
     block = library.memkind_malloc(kind, 10 * MIB)
@@ -156,6 +156,26 @@ def check_life(library, directory):
     assert figures(library).keys() == other.keys()
 
 
+def check_frozen(library, directory):
+    """After a fork, the chunks in use are frozen until they are thawed."""
+    os.environ["MEMKIND_PMEM_FORK"] = "snapshot"
+    kind = create(library, directory, 64 * MIB)
+    del os.environ["MEMKIND_PMEM_FORK"]
+    partition = kind.contents.partition
+    assert library.memkind_malloc(kind, 10 * MIB)
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    frozen = figures(library)[partition]
+    assert frozen["frozen"] == frozen["chunks"] * CHUNK, frozen
+    assert f", frozen: {frozen['frozen']}\n" in report(library, 0)
+    assert library.memkind_purge(kind) == 0
+    thawed = figures(library)[partition]
+    assert thawed["frozen"] == 0, thawed
+    assert library.memkind_destroy_kind(kind) == 0
+
+
 def check_caches(library, directory):
     """Under the default policy, threads keep what they free."""
     kind = ctypes.POINTER(Kind)()
@@ -184,6 +204,7 @@ def main():
     assert figures(library) == {}
     with tempfile.TemporaryDirectory(dir=base) as directory:
         check_caches(library, directory)
+        check_frozen(library, directory)
         # Names of directories need not be valid text.
         for name in (b"plain", b'"quoted\\\n"', b"\xff\xc3\xa4\x01", b"x" * 255):
             path = os.path.join(os.fsencode(directory), name)
