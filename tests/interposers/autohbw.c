@@ -13,20 +13,12 @@
 #include <unistd.h>
 
 #include "autohbw_api.h"
+#include "check.h"
 
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 
-#define COUNT_OF(array)  (sizeof(array) / sizeof((array)[0]))
-#define CHECK(condition) check((condition), #condition, __LINE__)
-
-static void check(bool holds, const char *what, int line)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "autohbw: line %d: not so: %s\n", line, what);
-    _exit(1);
-}
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 static bool in_kind(void *block)
 {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "memkind/internal/memkind_private.h"
 
 #define KIB          ((size_t)1 << 10)
@@ -23,17 +24,7 @@
 #define LARGE_BLOCKS 64
 #define REPEAT       100
 
-#define COUNT_OF(array)  (sizeof(array) / sizeof((array)[0]))
-#define CHECK(condition) check((condition), #condition, __LINE__)
-
-static void check(bool holds, const char *what, int line)
-{
-    if (holds)
-        return;
-    fflush(stdout);
-    fprintf(stderr, "tiers: line %d: not so: %s\n", line, what);
-    _exit(1);
-}
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* -- Where a block is -------------------------------------------------------------------------- */
 

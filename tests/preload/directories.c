@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
+
 #define MIB         ((size_t)1 << 20)
 #define MOST_BLOCKS 64
 #define ONE_FILE    16
@@ -18,14 +20,6 @@
 #define ROUNDS      4
 
 #define HEXADECIMAL 16
-
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-            _exit(EXIT_FAILURE);                                                      \
-        }                                                                             \
-    } while (0)
 
 /* Finds the folder of the file that is mapped there; "": none. */
 static void find_folder(const void *block, char folder[LINE_SIZE])

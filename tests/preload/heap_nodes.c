@@ -13,13 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-            _exit(EXIT_FAILURE);                                                      \
-        }                                                                             \
-    } while (0)
+#include "check.h"
 
 #define BLOCKS     2000
 #define BLOCK_SIZE ((size_t)20000)

@@ -14,13 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-            _exit(EXIT_FAILURE);                                                      \
-        }                                                                             \
-    } while (0)
+#include "check.h"
 
 #define SMALL       ((size_t)100)
 #define LARGE       ((size_t)3 << 20)

@@ -17,6 +17,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "check.h"
+
 #define KIB         ((size_t)1 << 10)
 #define MIB         ((size_t)1 << 20)
 #define EARLY_SIZE  ((size_t)1000)
@@ -25,16 +27,7 @@
 #define ROUNDS      20000
 #define FULL_BLOCKS 64
 
-#define COUNT_OF(array)  (sizeof(array) / sizeof((array)[0]))
-#define CHECK(condition) check((condition), #condition, __LINE__)
-
-static void check(bool holds, const char *what, int line)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "odd: line %d: not so: %s\n", line, what);
-    _exit(1);
-}
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Hides from the compiler where a block comes from. */
 static void *opaque(void *ptr)

@@ -9,13 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-            exit(EXIT_FAILURE);                                                       \
-        }                                                                             \
-    } while (0)
+#include "check.h"
 
 #define BLOCKS   40000
 #define THREADS  8

@@ -10,15 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHECK(condition) check((condition), #condition, __LINE__)
-
-static inline void check(bool holds, const char *what, int line)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "%s: line %d: not so: %s\n", program_invocation_short_name, line, what);
-    _exit(1);
-}
+#include "check.h"
 
 /* Stores the address of the function. Exits with 77 if the process has none. */
 static inline void find(void *function, const char *name)

@@ -12,19 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
+
 #define SIZE      ((size_t)1000)
 #define ALIGNMENT ((size_t)4096)
 #define BLOCKS    1000
-
-#define CHECK(condition) check((condition), #condition, __LINE__)
-
-static void check(bool holds, const char *what, int line)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "other_calls: line %d: not so: %s\n", line, what);
-    _exit(1);
-}
 
 static void *find(const char *name)
 {
