@@ -84,13 +84,13 @@ typedef enum memkind_stat_type {
 } memkind_stat_type;
 
 /*
- * An addition of this library: what the child of a fork(2) has of a PMEM kind. In both modes, the
+ * An addition of this library: what the child of a fork(2) has of a PMEM kind. In all modes, the
  * child cannot change its parent's kind, except by writing to shared blocks.
  */
 typedef enum memkind_fork_mode {
     MEMKIND_FORK_SHARE = 0,    /* the parent's blocks, shared; the child's own lie in a new file */
-    MEMKIND_FORK_SNAPSHOT = 1, /* a copy of the kind as it was at the fork: of what is written to */
-    MEMKIND_FORK_COPY = 2,     /* the same, made as a whole at the fork, in another file */
+    MEMKIND_FORK_SNAPSHOT = 1, /* a copy of the kind at the fork, page by page when written */
+    MEMKIND_FORK_COPY = 2,     /* a complete copy, made at the fork in another file */
     MEMKIND_FORK_MODE_MAX_VALUE
 } memkind_fork_mode;
 
@@ -146,8 +146,8 @@ void memkind_config_set_memory_usage_policy(struct memkind_config *cfg,
 void memkind_config_set_prefault(struct memkind_config *cfg, bool prefault);
 
 /*
- * An addition of this library: what children have of the kind; checked when the kind is created.
- * Where this is not called, MEMKIND_PMEM_FORK in the environment says it: "share", "snapshot" or
+ * An addition of this library: sets what children have of the kind; checked when the kind is
+ * created. Without this call, MEMKIND_PMEM_FORK in the environment decides: "share", "snapshot" or
  * "copy".
  */
 void memkind_config_set_fork(struct memkind_config *cfg, memkind_fork_mode mode);

@@ -12,12 +12,13 @@
 struct block_source {
     /*
      * Stores up to `wanted` blocks of the class at blocks and returns how many; 0 only where there
-     * is no space. The caller holds no lock of a cache: the source may empty all caches.
+     * is no space. The rest of the array is undefined. The caller holds no lock of a cache: the
+     * source may empty all caches.
      */
     size_t (*refill)(struct block_source *source, unsigned size_class, void **blocks,
                      size_t wanted);
 
-    /* Takes `count` blocks back. */
+    /* Takes `count` blocks of one class back. */
     void (*flush)(struct block_source *source, void *const *blocks, size_t count);
 
     /* The caller has flushed `bytes` in all and holds no lock of the library. */

@@ -93,17 +93,26 @@ void *heap_alloc(struct heap *heap, size_t size, size_t alignment, bool zero)
     return block;
 }
 
-void *heap_alloc_uncached(struct heap *heap, size_t size)
+void *heap_alloc_in_arena(struct heap *heap, size_t size)
 {
     return satisfy(heap, &(struct block_request){.size = size});
+}
+
+void *heap_alloc_uncached(struct heap *heap, size_t size)
+{
+    unsigned size_class = size <= SIZE_CLASS_LARGEST ? size_class_of(size) : 0;
+    void *block;
+
+    if (!page_blocks_keep(&heap->page_blocks, size_class))
+        return heap_alloc_in_arena(heap, size);
+    return heap->source.refill(&heap->source, size_class, &block, 1) != 0 ? block : NULL;
 }
 
 /* -- Freeing and resizing ---------------------------------------------------------------------- */
 
 void heap_free_uncached(struct heap *heap, void *ptr)
 {
-    jemalloc_block_free(ptr);
-    shortage_record_free(heap);
+    heap->source.flush(&heap->source, &ptr, 1);
     heap_released(heap, HEAP_CONSIDER_EVERY);
 }
 
@@ -118,13 +127,12 @@ void heap_free(struct heap *heap, void *ptr)
     }
 }
 
-/* Moves a block to another class, through the thread's cache. */
-static void *realloc_cached(struct heap *heap, void *ptr, unsigned size_class, size_t size)
+static void *realloc_by_copy(struct heap *heap, void *ptr, size_t size)
 {
     void *block = heap_alloc(heap, size, 0, false);
 
     if (block != NULL) {
-        size_t old_size = size_class_size(size_class);
+        size_t old_size = heap_usable_size(ptr);
 
         memcpy(block, ptr, size < old_size ? size : old_size);
         heap_free(heap, ptr);
@@ -143,18 +151,26 @@ static void *realloc_in_arena(struct heap *heap, void *ptr, size_t size)
     return block;
 }
 
+/* Whether jemalloc resizes a block of the one class to the other; 0 stands for larger blocks. */
+static bool is_resized_in_arena(const struct heap *heap, unsigned from, unsigned to)
+{
+    return (from == 0 || to == 0) && !page_blocks_keep(&heap->page_blocks, from) &&
+           !page_blocks_keep(&heap->page_blocks, to);
+}
+
 void *heap_realloc(struct heap *heap, void *ptr, size_t size)
 {
-    unsigned size_class = page_map_get(ptr);
+    unsigned from = page_map_get(ptr);
+    unsigned to = size <= SIZE_CLASS_LARGEST ? size_class_of(size) : 0;
     int saved_errno = errno;
     void *block;
 
-    if (size_class == 0 || size > SIZE_CLASS_LARGEST)
-        block = realloc_in_arena(heap, ptr, size);
-    else if (size_class_of(size) == size_class)
+    if (from != 0 && from == to)
         block = ptr;
+    else if (is_resized_in_arena(heap, from, to))
+        block = realloc_in_arena(heap, ptr, size);
     else
-        block = realloc_cached(heap, ptr, size_class, size);
+        block = realloc_by_copy(heap, ptr, size);
     /* A block that cannot be shrunk stays as it is. */
     if (block == NULL && size <= heap_usable_size(ptr)) {
         errno = saved_errno;
@@ -182,9 +198,10 @@ void *heap_move(struct heap *heap, void *ptr)
     if (moved != NULL) {
         page_map_put(moved, page_map_get(ptr));
         memcpy(moved, ptr, size);
-        jemalloc_block_free(ptr);
         if (heap != NULL)
-            shortage_record_free(heap);
+            heap->source.flush(&heap->source, &ptr, 1);
+        else
+            jemalloc_block_free(ptr);
     }
     errno = saved_errno;
     return moved;

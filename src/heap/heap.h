@@ -17,6 +17,7 @@
 #include "heap/block_source.h"
 #include "heap/extent_hooks.h"
 #include "heap/heap_list.h"
+#include "heap/page_blocks.h"
 #include "heap/range_hooks.h"
 #include "heap/shortage.h"
 #include "heap/size_class.h"
@@ -32,8 +33,9 @@ struct heap {
     struct space *space;            /* NULL where the caller's hooks provide the memory */
     struct block_source source;     /* of the caches: the arenas */
     struct thread_caches caches;
+    struct page_blocks page_blocks;
     struct shortage shortage;
-    atomic_size_t cached_bytes; /* in caches at the last heap_stats_update() */
+    atomic_size_t cached_bytes; /* in caches and page_blocks at the last heap_stats_update() */
     atomic_uint generation;     /* fork_generation, when the heap was created or adopted */
     struct heap_list_entry entry;
     size_t unused_before;  /* bytes that no block used at the idle thread's last check */
@@ -80,6 +82,9 @@ void *heap_realloc(struct heap *heap, void *ptr, size_t size);
 
 /* Frees the block at ptr, of this heap. */
 void heap_free(struct heap *heap, void *ptr);
+
+/* A new block of an arena, of size bytes; NULL with errno ENOMEM. For heap_source.c. */
+void *heap_alloc_in_arena(struct heap *heap, size_t size);
 
 /* heap_alloc() without alignment and heap_free(), past the threads' caches. */
 void *heap_alloc_uncached(struct heap *heap, size_t size);

@@ -60,9 +60,12 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
     err = make_hooks(heap, space, hold, &hooks);
     if (err != 0)
         goto destroy_caches;
-    err = shortage_init(&heap->shortage);
+    err = page_blocks_init(&heap->page_blocks, hold ? NULL : space);
     if (err != 0)
         goto end_hooks;
+    err = shortage_init(&heap->shortage);
+    if (err != 0)
+        goto destroy_page_blocks;
     err = arena_set_init(&heap->arenas, hooks, slots, DEFAULT_DECAY_MS);
     if (err == 0) {
         limit_growth(heap);
@@ -71,6 +74,8 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
         return 0;
     }
     shortage_destroy(&heap->shortage);
+destroy_page_blocks:
+    page_blocks_destroy(&heap->page_blocks);
 end_hooks:
     end_hooks(heap);
 destroy_caches:
@@ -87,6 +92,7 @@ void heap_destroy(struct heap *heap)
         atomic_store(&heap->space->closing, true);
     arena_set_destroy(&heap->arenas);
     end_hooks(heap);
+    page_blocks_destroy(&heap->page_blocks);
     shortage_destroy(&heap->shortage);
 }
 
@@ -94,6 +100,7 @@ void heap_adopt(struct heap *heap)
 {
     shortage_adopt(&heap->shortage);
     thread_caches_adopt(&heap->caches);
+    page_blocks_adopt(&heap->page_blocks);
     arena_set_adopt(&heap->arenas);
     if (heap->space != NULL) {
         extent_hooks_adopt(&heap->hooks);
@@ -114,6 +121,7 @@ int heap_set_conservative(struct heap *heap, bool conservative)
     if (conservative) {
         thread_caches_turn_off(&heap->caches, THREAD_CACHES_POLICY);
         thread_caches_reclaim(&heap->caches);
+        page_blocks_purge(&heap->page_blocks);
         if (heap->space != NULL)
             space_trim(heap->space);
     } else {

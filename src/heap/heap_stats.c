@@ -8,7 +8,13 @@
 
 void heap_stats_update(struct heap *heap)
 {
-    atomic_store(&heap->cached_bytes, thread_caches_bytes(&heap->caches));
+    atomic_store(&heap->cached_bytes,
+                 thread_caches_bytes(&heap->caches) + page_blocks_bytes(&heap->page_blocks));
+}
+
+static void subtract(size_t *from, size_t bytes)
+{
+    *from -= bytes < *from ? bytes : *from;
 }
 
 int heap_stats_get(const struct heap *heap, struct jemalloc_stats *stats)
@@ -21,9 +27,11 @@ int heap_stats_get(const struct heap *heap, struct jemalloc_stats *stats)
         if (err != 0 && err != -ENOENT)
             return err;
     }
-    /* For the arenas, blocks in caches are allocated; for the program, they are free. */
-    size_t cached = atomic_load(&heap->cached_bytes);
-    stats->allocated -= cached < stats->allocated ? cached : stats->allocated;
+    /* For the arenas, free blocks in caches and page_blocks are allocated, with all their pages. */
+    size_t clean = page_blocks_clean_bytes(&heap->page_blocks);
+    subtract(&stats->allocated, atomic_load(&heap->cached_bytes));
+    subtract(&stats->active, clean);
+    subtract(&stats->resident, clean);
     return 0;
 }
 

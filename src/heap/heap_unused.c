@@ -30,8 +30,10 @@ size_t heap_unused_bytes(const struct heap *heap)
 {
     const struct space *space = heap->space;
     size_t held = space_held(space) + atomic_load_explicit(&space->stale, memory_order_relaxed);
+    size_t free_bytes = page_blocks_bytes(&heap->page_blocks);
+    size_t active = arena_set_active_bytes(&heap->arenas);
     size_t rest = atomic_load_explicit(&space->ahead, memory_order_relaxed) +
-                  arena_set_active_bytes(&heap->arenas);
+                  (active > free_bytes ? active - free_bytes : 0);
 
     return held > rest ? held - rest : 0;
 }
@@ -79,6 +81,7 @@ void heap_purge(struct heap *heap)
     (void)thread_caches_reclaim(&heap->caches);
     if (heap->space != NULL)
         thaw_all(heap->space, false);
+    page_blocks_purge(&heap->page_blocks);
     arena_set_purge(&heap->arenas);
     if (heap->space != NULL) {
         (void)space_trim(heap->space);

@@ -12,6 +12,7 @@
 
 #include "heap/jemalloc_block.h"
 #include "heap/jemalloc_fork.h"
+#include "heap/page_blocks.h"
 #include "util/log.h"
 
 /* As jemalloc was built. */
@@ -26,11 +27,13 @@
  * lg_extent_max_active_fit: a free extent of any size serves a request. By default, an extent that
  * is more than 64 times as large waits for the decay time, and a program that fills and empties a
  * kind takes fresh file space each time.
- * slab_sizes: slabs of four pages where one page of 4 KiB would do, since each slab has a record of
- * 128 bytes in DRAM: 10 MiB instead of 34 for each GiB of 64-byte blocks. Larger pages need none.
+ * slab_sizes: slabs of four pages or more where one page of 4 KiB would do, since each slab has a
+ * record of 128 bytes in DRAM: 10 MiB instead of 34 for each GiB of 64-byte blocks. Larger pages
+ * need none. page_blocks.h returns the pages of single blocks of whole pages.
  */
 #if MEMKIND_JEMALLOC_LG_PAGE < 14
-#    define SLAB_SIZES ",slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4"
+#    define SLAB_SIZES \
+        ",slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4|" PAGE_BLOCKS_SLAB_SIZES
 #else
 #    define SLAB_SIZES ""
 #endif

@@ -146,12 +146,29 @@ void shortage_record_free(struct heap *heap)
 
 /* -- The search -------------------------------------------------------------------------------- */
 
+/* There may be room for a page where there is none for a slab. */
+static void *attempt_page_block(struct heap *heap, const struct block_request *request)
+{
+    void *block;
+
+    if (request->ptr != NULL || request->alignment > 1 || request->size > PAGE_BLOCKS_LARGEST)
+        return NULL;
+    unsigned size_class = size_class_of(request->size);
+    return page_blocks_keep(&heap->page_blocks, size_class) &&
+                   page_blocks_take(&heap->page_blocks, size_class, &block, 1) != 0
+               ? block
+               : NULL;
+}
+
 /* Where the first attempt finds no store for a new region, the others use what their arenas have.
  */
 static void *attempt_in_all(struct heap *heap, const struct block_request *request)
 {
     unsigned own = arena_set_current(&heap->arenas);
-    void *block = block_request_attempt(request, own);
+    void *block = attempt_page_block(heap, request);
+
+    if (block == NULL)
+        block = block_request_attempt(request, own);
 
     for (unsigned i = 0; block == NULL && i < arena_set_count(&heap->arenas); i++)
         if (arena_set_get(&heap->arenas, i) != own)
@@ -174,6 +191,7 @@ static void *reclaim_and_retry(struct heap *heap, const struct block_request *re
     searching = true;
     *all_emptied = thread_caches_reclaim(&heap->caches);
     searching = false;
+    page_blocks_purge(&heap->page_blocks);
     if (heap->space != NULL)
         surplus_release(heap->space);
     do {

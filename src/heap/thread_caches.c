@@ -108,9 +108,9 @@ static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t 
 }
 
 /*
- * Gets up to `wanted` blocks. blocks[0] is for the caller, and stays NULL where there is no space;
- * the others go into the bin, to be popped in the order of their addresses. No lock is held: the
- * source may empty the caches of other threads, and those threads this one.
+ * Gets up to `wanted` blocks. blocks[0] is for the caller, NULL where there is no space; the others
+ * go into the bin, to be popped in the order of their addresses. No lock is held: the source may
+ * empty the caches of other threads, and those threads this one.
  */
 static void refill(struct owned_cache *owned, unsigned size_class, void **blocks, size_t wanted)
 {
@@ -120,6 +120,8 @@ static void refill(struct owned_cache *owned, unsigned size_class, void **blocks
 
     if (count == 0)
         count = source->refill(source, size_class, blocks, wanted);
+    if (count == 0)
+        blocks[0] = NULL;
     if (count <= 1)
         return;
     if (!lock_and_open(owned)) {

@@ -153,6 +153,8 @@ static void grow(struct class_stack *stack, size_t capacity)
     int saved_errno = errno;
     void **unused = malloc(capacity * sizeof(*unused));
 
+    /* clang takes it that malloc() does not write to errno, and would drop the assignment. */
+    __asm__ volatile("" : : : "memory");
     errno = saved_errno;
     if (unused == NULL || !acquire_soon(stack)) {
         free(unused);

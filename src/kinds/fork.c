@@ -17,8 +17,9 @@
  *
  * The child has one thread, and locks that other threads held stay held. So the thread that forks
  * first acquires the locks that the child goes on using, in the order of their ranks. Then it
- * closes the gate to jemalloc (heap/fork_gate.h), and last makes the copies, which no other thread
- * can change any more. Locks of a higher rank than jemalloc's are made anew in the child.
+ * closes the gate to jemalloc (heap/fork_gate.h). Last it freezes or copies the kinds of which
+ * children get a copy: behind the gate no other thread changes the state of a page. Locks of a
+ * higher rank than jemalloc's are made anew in the child.
  *
  * All of this is one set of handlers for pthread_atfork(3), registered when the library is loaded,
  * before constructors of a default priority run. Handlers that the program registers later thus run

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+#include "util/align.h"
 #include "util/lock.h"
 
 #define RANGES_MOST 64
@@ -19,7 +20,7 @@
 #define PIECE ((size_t)32 << 20)
 
 /* Tables are moved by the entry of a higher level where both addresses are multiples of these. */
-#define TABLE       ((size_t)2 << 20)
+#define TABLE       LARGE_PAGE
 #define LARGE_TABLE ((size_t)1 << 30)
 
 struct moved {

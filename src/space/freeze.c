@@ -9,6 +9,7 @@
 #include "os/holders.h"
 #include "os/late_unmap.h"
 #include "os/process_maps.h"
+#include "os/vm.h"
 #include "space/region.h"
 #include "space/segment.h"
 
@@ -38,7 +39,7 @@ static void note_map(void *arg, const struct process_map *map)
 void freeze_forget_maps(void)
 {
     if (maps.list != NULL)
-        munmap(maps.list, MAPS_SIZE);
+        (void)vm_unmap(maps.list, MAPS_SIZE);
     maps.list = NULL;
     maps.count = 0;
     maps.has_transfers = false;
@@ -48,11 +49,9 @@ static int read_maps(void)
 {
     if (maps.list != NULL)
         return 0;
-    void *list = mmap(NULL, MAPS_SIZE, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (list == MAP_FAILED)
+    maps.list = vm_alloc(MAPS_SIZE);
+    if (maps.list == NULL)
         return -errno;
-    maps.list = list;
     int err = process_maps_each(note_map, NULL);
     if (err == 0 && maps.count == MAPS_MOST)
         err = -E2BIG;

@@ -99,6 +99,14 @@ static unsigned cache_of(const struct memkind *kind)
                : 0;
 }
 
+/* Without fmin(3) and fmax(3), which would load libm at each start. Not a number: the least. */
+static long turn_bytes(double left)
+{
+    if (!(left > SHORTEST_TURN))
+        return (long)SHORTEST_TURN;
+    return left < LONGEST_TURN ? (long)left : (long)LONGEST_TURN;
+}
+
 static struct memkind *decide_by_ratio(const struct memtier_memory *memory, struct tier_turn *turn,
                                        struct tier_counts *own)
 {
@@ -108,7 +116,7 @@ static struct memkind *decide_by_ratio(const struct memtier_memory *memory, stru
     if (turn != NULL) {
         turn->count = &own->bytes[kind_registry_owner(tier->kind)];
         turn->cache = cache_of(tier->kind);
-        turn->limit = own_bytes(own, tier) + (long)fmin(fmax(left, SHORTEST_TURN), LONGEST_TURN);
+        turn->limit = own_bytes(own, tier) + turn_bytes(left);
     }
     return tier->kind;
 }
@@ -118,7 +126,10 @@ static struct memkind *decide_by_ratio(const struct memtier_memory *memory, stru
 /* The value raised or lowered by the degree, at least by a byte, within the threshold's limits. */
 static size_t moved(const struct tier_threshold *threshold, size_t value, float degree, bool up)
 {
-    double step = degree > 0 ? fmax((double)value * degree, 1) : 0;
+    double step = degree > 0 ? (double)value * degree : 0;
+
+    if (degree > 0 && step < 1)
+        step = 1;
     double wanted = up ? (double)value + step : (double)value - step;
 
     if (wanted <= (double)threshold->min)

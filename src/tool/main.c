@@ -24,19 +24,25 @@ static const struct {
 static const char help[] =
     "usage: " TOOL_NAME " COMMAND [ARGUMENT...]\n"
     "\n"
-    "Runs programs with their heap (the memory of malloc) in a file, such as on persistent or CXL\n"
-    "memory, and shows what a place is good for.\n"
+    "Runs unchanged programs with their heap, the memory of malloc, in a file on persistent or "
+    "CXL\n"
+    "memory or on chosen memory nodes, and examines places for such heaps.\n"
     "\n"
-    "  check [PATH...]                   what a heap in these directories would have; memory "
-    "nodes\n"
-    "  run [OPTION...] -- COMMAND...     runs a program with its heap in a directory\n"
-    "  stats PID                         what a running program uses of it\n"
-    "  --version                         the library's version, and that of its interface\n"
+    "  check [PATH...]           prints what a heap in each directory would have\n"
+    "  check --nodes             lists the memory nodes\n"
+    "  run [OPTION...] -- COMMAND [ARGUMENT...]\n"
+    "                            runs a program with its heap in a directory or on memory nodes\n"
+    "  stats PID                 prints what a running program uses\n"
+    "  --version                 prints the version of the library and that of its interface\n"
+    "  --help                    prints this text\n"
     "\n"
-    "Example:\n"
-    "  " TOOL_NAME " check /mnt/pmem && " TOOL_NAME " run --dir /mnt/pmem -- redis-server\n"
+    "Examples:\n"
+    "  " TOOL_NAME " check /mnt/pmem /dev/shm\n"
+    "  " TOOL_NAME " run --dir /mnt/pmem -- redis-server\n"
+    "  " TOOL_NAME " run --dir /mnt/pmem --publish -- redis-server &\n"
+    "  " TOOL_NAME " stats $(pidof redis-server)\n"
     "\n"
-    "\"" TOOL_NAME " COMMAND --help\" tells more, and the manual page " TOOL_NAME "(1) all.\n";
+    "\"" TOOL_NAME " COMMAND --help\" describes a command, and " TOOL_NAME "(1) all of them.\n";
 
 int tool_error(const char *format, ...)
 {
@@ -76,6 +82,6 @@ int main(int argc, char **argv)
         return 0;
     }
     if (*name == '\0')
-        return tool_error("no command is given; try \"" TOOL_NAME " --help\"");
+        return tool_error("a command is missing; try \"" TOOL_NAME " --help\"");
     return tool_error("there is no command \"%s\"; try \"" TOOL_NAME " --help\"", name);
 }

@@ -230,7 +230,7 @@ static void examine_directory(struct place *place, dev_t device)
     place->node = device_files_node("block", device);
     if (try_kind(place) != 0) {
         say(place->advice,
-            "Name a directory in which you may make files and which has 2 MiB free.");
+            "Name a directory in which you may create files and which has 2 MiB free.");
         return;
     }
     place->map_sync = memkind_check_dax_path(place->path) == MEMKIND_SUCCESS ? PLACE_YES : PLACE_NO;
@@ -291,8 +291,8 @@ static void examine_device(struct place *place, dev_t device)
         say(place->advice, "Make the device with an alignment of 2 MiB (daxctl or ndctl "
                            "create-namespace, --align=2M).");
     } else {
-        say(place->advice,
-            "No action needed: a kind takes what its limit says of the device, or all of it.");
+        say(place->advice, "No action needed: a kind takes as much of the device as its limit "
+                           "states, or all of it.");
     }
 }
 
@@ -301,7 +301,7 @@ static const char *missing_remedy(const char *path)
 {
     return strncmp(path, DEVICE_PREFIX, strlen(DEVICE_PREFIX)) == 0
                ? ADVICE_DEVDAX
-               : "Name a directory that is there, or a device such as /dev/dax0.0.";
+               : "Name an existing directory, or a device such as /dev/dax0.0.";
 }
 
 void place_examine(const char *path, struct place *place)

@@ -17,36 +17,42 @@
 static const char help[] =
     "usage: " TOOL_NAME " run [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "\n"
-    "Runs the command with its heap, the memory of its malloc, in a file in a directory, or on "
-    "NUMA\n"
-    "nodes. Each option sets a variable, by whose name messages call it: --size is\n"
+    "Runs the command with its heap, the memory of malloc, in a file in a directory, or on memory "
+    "nodes\n"
+    "(NUMA nodes). Each option sets an environment variable, which error messages name: --size "
+    "sets\n"
     "MEMKIND_PRELOAD_SIZE.\n"
     "\n"
-    "  --dir DIRECTORY    where; else $MEMKIND_PRELOAD_DIR; given twice or more, threads take the "
-    "one\n"
-    "                     that is near\n"
-    "  --nodes LIST       or on these nodes, such as 1 or 0,2-3\n"
-    "  --policy POLICY    of nodes: \"bind\" (the default), \"preferred\", \"interleave\" or "
-    "\"weighted\"\n"
-    "  --kind KIND        or of a kind of memkind(3), such as hbw, dax-kmem or highest-capacity\n"
-    "  --size SIZE        most file space, such as 512M or 4G; 0, the default: no limit\n"
-    "  --min SIZE         smaller blocks stay in DRAM\n"
-    "  --max SIZE         larger blocks stay in DRAM\n"
-    "  --ratio A:B        keeps so much in DRAM (A) for so much there (B): larger blocks go first\n"
-    "  --except NAMES     programs to leave out, with all that they start, such as man,ssh\n"
-    "  --fallback WHERE   when the file is full: \"dram\" (the default), or \"fail\"\n"
-    "  --stats FILE       numbers at the end of each process, as JSON; %p stands for its number\n"
-    "  --publish          lets \"" TOOL_NAME " stats\" see the numbers meanwhile\n"
-    "  --help             this text\n"
+    "The place of the heap, one of:\n"
+    "  --dir DIRECTORY    in a file in this directory, or on a DAX device such as /dev/dax0.0; if "
+    "given\n"
+    "                     more than once, each thread uses the nearest one\n"
+    "  --nodes LIST       on these memory nodes, such as 1 or 0,2-3\n"
+    "  --kind KIND        in a kind of memkind(3), such as hbw, dax-kmem or highest-capacity\n"
+    "\n"
+    "Options:\n"
+    "  --policy POLICY    with --nodes: bind (the default), preferred, interleave or weighted\n"
+    "  --size SIZE        limit of the file space, such as 512M or 4G; 0, the default: no limit\n"
+    "  --min SIZE         keeps blocks smaller than SIZE in DRAM\n"
+    "  --max SIZE         keeps blocks larger than SIZE in DRAM\n"
+    "  --ratio A:B        keeps A bytes in DRAM for B bytes in the place; larger blocks leave DRAM "
+    "first\n"
+    "  --except NAMES     excludes programs, and all that they start, such as man,ssh\n"
+    "  --fallback WHERE   when the file is full: dram (the default) uses DRAM, fail returns NULL\n"
+    "  --stats FILE       writes statistics as JSON when a process exits; %p stands for the "
+    "process id\n"
+    "  --publish          lets \"" TOOL_NAME " stats\" read the statistics of the running process\n"
+    "  --help             prints this text\n"
     "\n"
     "Examples:\n"
     "  " TOOL_NAME " run --dir /mnt/pmem -- redis-server\n"
     "  " TOOL_NAME " run --nodes 2-3 --ratio 1:4 -- redis-server\n"
-    "  " TOOL_NAME " run --dir /mnt/pmem --ratio 1:4 --stats /tmp/heap.%p.json -- ./program\n"
+    "  " TOOL_NAME " run --dir /mnt/pmem --ratio 1:4 --stats "
+    "/tmp/heap.%p.json -- ./program\n"
     "\n"
-    "The exit status is the command's; 125 where " TOOL_NAME
-    " or the library fails, 126 where the\n"
-    "command cannot be run, 127 where there is none.\n";
+    "Exit status: that of the command; 125 "
+    "if " TOOL_NAME " or the library fails, 126 if the command\n"
+    "cannot be run, 127 if it is not found.\n";
 
 /* Each option's value is the environment variable that it sets. */
 static const struct {
@@ -162,7 +168,7 @@ static int fix_directory(void)
     if (getenv("MEMKIND_PRELOAD_NODES") != NULL || getenv("MEMKIND_PRELOAD_KIND") != NULL)
         return 0;
     if (dir == NULL || *dir == '\0')
-        return tool_error("no directory is given; name one by --dir, such as --dir /mnt/pmem");
+        return tool_error("the heap has no place; name a directory, such as --dir /mnt/pmem");
     /* An existing name with a colon is a single name. */
     if (strchr(dir, ':') == NULL || access(dir, F_OK) == 0) {
         if (*dir == '/')
@@ -196,7 +202,7 @@ static int fix_stats(void)
     if (strstr(cwd, "%p") != NULL)
         return tool_error(
             "the file %s cannot be used: %%p in the working directory %s would become "
-            "the number of the process",
+            "the process id",
             name, cwd);
     if (asprintf(&path, "%s/%s", cwd, name) < 0 || setenv("MEMKIND_PRELOAD_STATS", path, 1) != 0)
         return tool_error("no memory");
@@ -228,7 +234,7 @@ int run_main(int argc, char **argv)
     if (status != 0)
         return status < 0 ? 0 : status;
     if (optind == argc)
-        return tool_error("no command is given to run; try \"" TOOL_NAME " run --help\"");
+        return tool_error("a command to run is missing; try \"" TOOL_NAME " run --help\"");
     status = fix_directory();
     if (status == 0)
         status = fix_stats();

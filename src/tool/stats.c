@@ -36,18 +36,24 @@
 static const char help[] =
     "usage: " TOOL_NAME " stats PID\n"
     "\n"
-    "Shows, in bytes, how much of the file and of DRAM a process uses now. The process must have "
-    "been\n"
+    "Prints, in bytes, how much of the file and of DRAM a process uses now. The process must "
+    "have been\n"
     "started by \"" TOOL_NAME " run --publish\", or with MEMKIND_PRELOAD_PUBLISH=1.\n"
     "\n"
-    "  file space    what the file takes\n"
-    "  peak          what it never exceeded\n"
-    "  limit         what it may take, as run --size said\n"
-    "  blocks        what the program has allocated: in the file, and from libc\n"
-    "  without room  requests that the file had no room for\n"
+    "  file space    space that the heap's file takes\n"
+    "  peak          the most space that it has taken\n"
+    "  limit         the limit that "
+    "\"" TOOL_NAME " run --size\" set\n"
+    "  blocks        bytes in "
+    "blocks of the program: in "
+    "the file, and from libc\n"
+    "  without room  requests "
+    "for which the file had no "
+    "room\n"
     "\n"
     "Example:\n"
-    "  " TOOL_NAME " stats $(pidof redis-server)\n";
+    "  " TOOL_NAME " stats $(pidof "
+    "redis-server)\n";
 
 /* -- Finding ----------------------------------------------------------------------------------- */
 
@@ -225,23 +231,24 @@ static int show(const char *process)
     long pid = strtol(process, &end, DECIMAL);
 
     if (*end != '\0' || pid <= 0 || pid > INT_MAX)
-        return tool_error("\"%s\" is not the number of a process", process);
+        return tool_error("\"%s\" is not a process id", process);
     snprintf(path, sizeof(path), "/proc/%ld/fd", pid);
     DIR *fds = opendir(path);
     if (fds == NULL)
-        return tool_error("process %ld cannot be looked into: %s", pid, strerror(errno));
+        return tool_error("process %ld cannot be read: %s", pid, strerror(errno));
     int fd = find_page(fds);
     closedir(fds);
     bool there = fd >= 0 && read_page(fd, &page, &settled);
     if (fd >= 0)
         close(fd);
     if (!there || page.process != own_number(pid))
-        return tool_error(
-            "process %ld publishes nothing; start it by \"" TOOL_NAME " run --publish\"", pid);
+        return tool_error("process %ld publishes no statistics; start it by \"" TOOL_NAME
+                          " run --publish\"",
+                          pid);
     if (page.version != NUMBERS_VERSION)
-        return tool_error("process %ld runs on another version of the library", pid);
+        return tool_error("process %ld uses another version of the library", pid);
     if (!settled)
-        return tool_error("process %ld has stopped in the midst of changing its numbers", pid);
+        return tool_error("process %ld stopped while it updated its statistics", pid);
     clean_text(page.directory, sizeof(page.directory));
     print(&page);
     return 0;
@@ -261,6 +268,6 @@ int stats_main(int argc, char **argv)
         return tool_error("try \"" TOOL_NAME " stats --help\"");
     }
     if (optind + 1 != argc)
-        return tool_error("name one process by its number; try \"" TOOL_NAME " stats --help\"");
+        return tool_error("one process id is needed; try \"" TOOL_NAME " stats --help\"");
     return show(argv[optind]);
 }

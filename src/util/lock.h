@@ -31,6 +31,7 @@
     RANK(HBW_POLICY, ONE)     /* hbw_set_policy() */                                          \
     RANK(NODE_HEAPS, ONE)     /* heaps of node kinds, by node set */                          \
     RANK(KIND_HEAP, ONE)      /* creation of a kind's heap, in a child too */                 \
+    RANK(PAGE_SLAB, ONE)      /* a heap: taking a slab from jemalloc whole */                 \
     RANK(RECLAIM, ONE)        /* a heap: emptying caches and arenas before a NULL */          \
     RANK(REGISTRY, ONE)       /* the table of kinds; keeps their heaps alive */               \
     RANK(CACHE_LIST, ONE)     /* the list of thread caches */                                 \
@@ -41,6 +42,7 @@
     RANK(REPORT, ONE)         /* jemalloc's report, and the destruction of an arena */        \
     RANK(THREAD_CACHE, MANY)  /* a thread's cache; many under CACHE_LIST */                   \
     RANK(TRANSFER_CACHE, ONE) /* blocks of one class on their way between threads */          \
+    RANK(PAGE_BLOCKS, ONE)    /* free blocks of whole pages of a heap */                      \
     RANK(FORK_GATE, ONE)      /* the list of threads that enter jemalloc; held by a fork */   \
     RANK(JEMALLOC, ONE)       /* stands for all of jemalloc's own locks */                    \
     RANK(REGION_ROWS, ONE)    /* slots in the rows of regions of a heap */                    \

@@ -141,6 +141,64 @@ static void test_conservative_shrinks_with_realloc(void **state)
     expect_nothing_held(kind);
 }
 
+/* The blocks of a slab are freed one by one, and the pages of each go back at once. */
+static void test_conservative_gives_each_page_back(void **state)
+{
+    memkind_t kind = *state;
+    static char *blocks[BLOCKS];
+
+    for (size_t size = FIXTURE_PAGE; size <= 3 * FIXTURE_PAGE; size += FIXTURE_PAGE) {
+        size_t used = BLOCKS * size;
+
+        for (size_t i = 0; i < BLOCKS; i++) {
+            blocks[i] = memkind_malloc(kind, size);
+            assert_non_null(blocks[i]);
+            fixture_fill(blocks[i], size, (unsigned)i);
+            assert_int_equal(fixture_current_size(kind), (i + 1) * size);
+        }
+        for (size_t i = 0; i < BLOCKS; i += 2) {
+            memkind_free(kind, blocks[i]);
+            used -= size;
+            assert_int_equal(fixture_current_size(kind), used);
+        }
+        assert_in_range(fixture_file_space(kind), used, fixture_space_for(kind, used));
+        for (size_t i = 1; i < BLOCKS; i += 2)
+            assert_true(fixture_is_filled(blocks[i], size, (unsigned)i));
+        for (size_t i = 0; i < BLOCKS; i += 2) {
+            blocks[i] = memkind_calloc(kind, 1, size);
+            assert_non_null(blocks[i]);
+            assert_true(fixture_is_zero(blocks[i], size));
+        }
+        for (size_t i = 0; i < BLOCKS; i++) {
+            blocks[i] = memkind_realloc(kind, blocks[i], 0);
+            assert_null(blocks[i]);
+        }
+        expect_nothing_held(kind);
+    }
+}
+
+static void test_conservative_reallocs_pages(void **state)
+{
+    memkind_t kind = *state;
+
+    for (size_t size = FIXTURE_PAGE; size <= 3 * FIXTURE_PAGE; size += FIXTURE_PAGE) {
+        char *block = memkind_malloc(kind, size);
+
+        assert_non_null(block);
+        fixture_fill(block, size, 1);
+        block = memkind_realloc(kind, block, MIB);
+        assert_non_null(block);
+        assert_true(fixture_is_filled(block, size, 1));
+        assert_int_equal(fixture_current_size(kind), MIB);
+        block = memkind_realloc(kind, block, size);
+        assert_non_null(block);
+        assert_true(fixture_is_filled(block, size, 1));
+        assert_int_equal(fixture_current_size(kind), size);
+        memkind_free(kind, block);
+        expect_nothing_held(kind);
+    }
+}
+
 static void *allocate_all(void *argument)
 {
     void **blocks = argument;
@@ -307,6 +365,27 @@ static void test_default_gives_small_blocks_back(void **state)
     assert_true(fixture_file_space(kind) <= fixture_space_for(kind, 4 * MEMKIND_PMEM_CHUNK_SIZE));
 }
 
+/* Each page of which the block was freed goes back, though its neighbours are in use. */
+static void test_default_gives_each_page_back(void **state)
+{
+    memkind_t kind = *state;
+    static void *blocks[4 * BLOCKS];
+
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        blocks[i] = memkind_malloc(kind, FIXTURE_PAGE);
+        assert_non_null(blocks[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(blocks); i += 2)
+        memkind_free(kind, blocks[i]);
+    for (long second = 0; second <= DECAY_SECONDS + 3; second++)
+        pass_time(kind, 1);
+    size_t used = COUNT_OF(blocks) / 2 * FIXTURE_PAGE;
+    assert_in_range(fixture_file_space(kind), used,
+                    fixture_space_for(kind, used + MEMKIND_PMEM_CHUNK_SIZE));
+    for (size_t i = 1; i < COUNT_OF(blocks); i += 2)
+        memkind_free(kind, blocks[i]);
+}
+
 /* -- Changes of the policy --------------------------------------------------------------------- */
 
 static void test_from_default_to_conservative(void **state)
@@ -391,6 +470,8 @@ int main(void)
         FIXTURE_TEST_ON(test_conservative_holds_what_is_needed, FIXTURE_CONSERVATIVE),
         FIXTURE_TEST_ON(test_conservative_commits_no_chunk_for_a_small_block, FIXTURE_CONSERVATIVE),
         FIXTURE_TEST_ON(test_conservative_shrinks_with_realloc, FIXTURE_CONSERVATIVE),
+        FIXTURE_TEST_ON(test_conservative_gives_each_page_back, FIXTURE_CONSERVATIVE),
+        FIXTURE_TEST_ON(test_conservative_reallocs_pages, FIXTURE_CONSERVATIVE),
         FIXTURE_TEST_ON(test_conservative_and_threads, FIXTURE_CONSERVATIVE),
         FIXTURE_TEST_ON_PMEM(test_memory_that_went_back_reads_as_zero),
         FIXTURE_TEST(test_holes_do_not_multiply_mappings),
@@ -400,6 +481,7 @@ int main(void)
         FIXTURE_TEST_ON(test_default_keeps_blocks_of_every_size, FIXTURE_UNLIMITED),
         FIXTURE_TEST_ON(test_default_gives_small_blocks_back, FIXTURE_PMEM),
         FIXTURE_TEST_ON(test_default_gives_small_blocks_back, FIXTURE_UNLIMITED),
+        FIXTURE_TEST_ON(test_default_gives_each_page_back, FIXTURE_UNLIMITED),
         FIXTURE_TEST_ON(test_from_default_to_conservative, FIXTURE_PMEM),
         FIXTURE_TEST_ON(test_from_conservative_to_default, FIXTURE_CONSERVATIVE),
         FIXTURE_TEST_ON(test_policies_that_are_none, FIXTURE_PMEM),

@@ -9,8 +9,8 @@
 sizes()
 {
     echo "== ${*:2}: $1"
-    env AUTO_HBW_LOG=-1 "${@:2}" LD_PRELOAD="$autohbw" "$AUTOHBW" sizes >"$work/out" 2>"$work/err" \
-        ||
+    env AUTO_HBW_LOG=-1 "${@:2}" LD_PRELOAD="$autohbw" "$AUTOHBW" sizes \
+        >"$work/out" 2>"$work/err" ||
         fail "$(cat "$work/err")"
     [ "$(cat "$work/out")" = "$1" ] && [ ! -s "$work/err" ] || fail "$(cat "$work/out" "$work/err")"
 }

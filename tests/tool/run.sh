@@ -76,7 +76,7 @@ run 125 --dir nonexistent -- true
 complains "memkind-pmem: the directory nonexistent cannot be used: No such file"
 cd "$work/%p"
 run 125 --dir ../pmem --stats stats -- true
-complains "would become the number of the process"
+complains "would become the process id"
 run 0 --dir ../pmem --stats "$work/stats" -- true
 mkdir "$work/gone"
 cd "$work/gone"
@@ -92,9 +92,9 @@ complains "cannot be run: No such file"
 run 126 --dir "$work/pmem" -- "$work/pmem"
 complains "cannot be run: Permission denied"
 run 125 -- true
-complains "no directory is given; name one by --dir"
+complains "the heap has no place; name a directory"
 run 125 --dir "$work/pmem"
-complains "no command is given"
+complains "a command to run is missing"
 run 125 --dir /nonexistent -- true
 complains "MEMKIND_PRELOAD_DIR=/nonexistent (No such file"
 run 125 --dir "$work/pmem" --size 1X -- true

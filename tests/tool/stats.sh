@@ -61,7 +61,7 @@ cat "$work/out"
 [ "$limit" = $((1 << 30)) ] && [ "$short" = 0 ] || fail "another limit"
 grep -qE '^libc +- +- +- +[0-9]+ +-$' "$work/out" || fail "nothing about libc"
 end
-refuses "cannot be looked into: No such file" $process
+refuses "cannot be read: No such file" $process
 
 if grep -qs '^Node 0' /sys/devices/system/node/node0/meminfo; then
     echo "== a heap on memory nodes"
@@ -77,7 +77,7 @@ fi
 
 echo "== no numbers"
 start
-refuses "publishes nothing; start it by" $process
+refuses "publishes no statistics; start it by" $process
 end
 # A child inherits the page of its parent.
 "$tool" run --dir "$work/pmem" --publish -- "$odd" child <"$work/end" >"$work/ready" &
@@ -85,7 +85,7 @@ process=$!
 exec 3>"$work/end"
 read -r -t 60 child <"$work/ready" || fail "no child"
 "$tool" stats $process >"$work/out" || fail "stats of the parent"
-refuses "publishes nothing" "$child"
+refuses "publishes no statistics" "$child"
 exec 3>&-
 wait $process || fail "the program with a child"
 
@@ -100,7 +100,7 @@ if unshare --pid --fork true 2>/dev/null; then
     "$tool" stats "$inner" >"$work/out" || fail "stats of a process in a container"
     grep -q '^libc ' "$work/out" || fail "$(cat "$work/out")"
     # The shell that started the process publishes no page.
-    refuses "publishes nothing" $process
+    refuses "publishes no statistics" $process
     end
 fi
 
@@ -134,7 +134,7 @@ publish "
 os.pwrite(file, page(2, b'a')[:-1], 0)
 ready()
 open('$work/end').close()"
-refuses "publishes nothing" $process
+refuses "publishes no statistics" $process
 end
 
 # The numbers never settle, and the file disappears and reappears.
@@ -162,12 +162,12 @@ open('$work/end').close()"
     timeout 30 "$tool" stats $process 2>"$work/err" || status=$?
     end
     [ $status = 125 ] || fail "stats of a FIFO exits with $status"
-    grep -q "publishes nothing" "$work/err" || fail "a FIFO: $(cat "$work/err")"
+    grep -q "publishes no statistics" "$work/err" || fail "a FIFO: $(cat "$work/err")"
 fi
 
 echo "== invalid use"
-refuses "name one process by its number"
-refuses "name one process by its number" 1 2
-refuses "is not the number" x
-refuses "is not the number" -- -1
+refuses "one process id is needed"
+refuses "one process id is needed" 1 2
+refuses "is not a process id" x
+refuses "is not a process id" -- -1
 "$tool" stats --help | grep -q -- --publish || fail help

@@ -268,6 +268,7 @@ static size_t fill(size_t size, void **blocks, size_t most)
 static void release_record(void)
 {
     thread_caches_reclaim(&heap.caches);
+    page_blocks_purge(&heap.page_blocks);
     arena_set_purge(&heap.arenas);
 }
 

@@ -47,7 +47,7 @@
 #define BLOCK_SIZE          ((size_t)64)
 #define BIN_BYTES           (64 * KIB) /* capacity of a bin, in bytes and in blocks */
 #define BIN_BLOCKS          ((size_t)256)
-#define EXCHANGE_BLOCKS     ((size_t)512) /* blocks of a class in the transfer cache */
+#define TRANSFER_BLOCKS     ((size_t)512) /* blocks of a class in the transfer cache */
 #define MANY                ((size_t)1024)
 #define FEW                 ((size_t)8)
 #define MAINTAIN_AFTER_POPS 2048u
@@ -70,11 +70,11 @@
 
 struct heap {
     struct block_source source;
-    size_t room;     /* blocks that may still go out */
-    size_t out;      /* bytes of blocks that are out */
-    size_t wanted;   /* by the last refill */
-    unsigned fills;  /* calls */
-    unsigned drains; /* calls with blocks */
+    size_t room;      /* blocks that may still go out */
+    size_t out;       /* bytes of blocks that are out */
+    size_t wanted;    /* by the last refill */
+    unsigned refills; /* calls */
+    unsigned flushes; /* calls with blocks */
     atomic_uint aged;
 };
 
@@ -100,9 +100,9 @@ static atomic_size_t held_bytes;
 static atomic_size_t releases; /* reports to the heap while no lock was held */
 static atomic_uint wrong;      /* checks that failed in any thread */
 static atomic_long seconds;
-static void (*during_fill)(void); /* called once, with the blocks on their way */
-static void (*during_give)(void); /* called once, before the transfer cache gets blocks */
-static atomic_long pieces;        /* mapped and not unmapped */
+static void (*during_refill)(void); /* called once, with the blocks on their way */
+static void (*during_give)(void);   /* called once, before the transfer cache gets blocks */
+static atomic_long pieces;          /* mapped and not unmapped */
 static struct fault register_fault;
 static struct fault barrier_fault;
 static struct fault mmap_fault;
@@ -151,7 +151,7 @@ static bool is_out(const void *block)
     return out;
 }
 
-static void *fill_one_locked(struct heap *from, unsigned size_class)
+static void *refill_one_locked(struct heap *from, unsigned size_class)
 {
     if (from->room == 0 || unused_count == 0)
         return NULL;
@@ -169,25 +169,28 @@ static size_t refill(struct block_source *source, unsigned size_class, void **bl
 {
     struct heap *from = (struct heap *)source;
     size_t count;
-    void (*action)(void) = during_fill;
+    void (*action)(void) = during_refill;
 
     pthread_mutex_lock(&pool_lock);
     from->wanted = wanted;
-    from->fills++;
+    from->refills++;
     for (count = 0; count < wanted; count++) {
-        blocks[count] = fill_one_locked(from, size_class);
-        if (blocks[count] == NULL)
+        blocks[count] = refill_one_locked(from, size_class);
+        if (blocks[count] == NULL) {
+            /* The rest of the array is undefined. */
+            blocks[count] = &wrong;
             break;
+        }
     }
     pthread_mutex_unlock(&pool_lock);
     if (action != NULL) {
-        during_fill = NULL;
+        during_refill = NULL;
         action();
     }
     return count;
 }
 
-static void drain_one_locked(struct heap *to, void *block)
+static void flush_one_locked(struct heap *to, void *block)
 {
     struct block_info *info = info_of(block);
 
@@ -206,9 +209,9 @@ static void flush(struct block_source *source, void *const *blocks, size_t count
     if (count == 0)
         return;
     pthread_mutex_lock(&pool_lock);
-    to->drains++;
+    to->flushes++;
     for (size_t i = 0; i < count; i++)
-        drain_one_locked(to, blocks[i]);
+        flush_one_locked(to, blocks[i]);
     pthread_mutex_unlock(&pool_lock);
 }
 
@@ -478,7 +481,7 @@ static void reset(void)
     reset_pool();
     register_fault = barrier_fault = mmap_fault = specific_fault = key_fault = calloc_fault =
         (struct fault){0};
-    during_fill = NULL;
+    during_refill = NULL;
     during_give = NULL;
     atomic_store(&wrong, 0);
     atomic_store(&seconds, SOME_SECONDS);
@@ -689,9 +692,9 @@ static void reclaim_own_only(void)
     CHECK(out_of(&handful) == handful.count);
     CHECK(thread_caches_bytes(&caches) == heap.out);
     /* The worker still has its blocks. */
-    unsigned fills = heap.fills;
+    unsigned refills = heap.refills;
     worker_do(worker, do_take, &handful);
-    CHECK(heap.fills == fills);
+    CHECK(heap.refills == refills);
     worker_do(worker, do_give, &handful);
     worker_end(worker);
     thread_caches_reclaim(&caches);
@@ -723,12 +726,12 @@ static void newest_block_comes_again_first(void **state)
     (void)state;
     give(a);
     give(b);
-    unsigned fills = heap.fills;
-    unsigned drains = heap.drains;
+    unsigned refills = heap.refills;
+    unsigned flushes = heap.flushes;
     assert_ptr_equal(take(c), b);
     assert_ptr_equal(take(c), a);
-    assert_int_equal(heap.fills, fills);
-    assert_int_equal(heap.drains, drains);
+    assert_int_equal(heap.refills, refills);
+    assert_int_equal(heap.flushes, flushes);
     nothing_is_lost();
 }
 
@@ -742,10 +745,10 @@ static void classes_have_bins_of_their_own(void **state)
     for (unsigned c = 1; c <= size_class_count; c++)
         give(blocks[c]);
     nothing_is_lost();
-    unsigned fills = heap.fills;
+    unsigned refills = heap.refills;
     for (unsigned c = size_class_count; c > 0; c--)
         assert_ptr_equal(take(c), blocks[c]);
-    assert_int_equal(heap.fills, fills);
+    assert_int_equal(heap.refills, refills);
 }
 
 static void batches_grow_with_use(void **state)
@@ -756,9 +759,9 @@ static void batches_grow_with_use(void **state)
 
     (void)state;
     for (size_t i = 0; i < MANY; i++) {
-        unsigned fills = heap.fills;
+        unsigned refills = heap.refills;
         assert_non_null(take(c));
-        if (heap.fills == fills)
+        if (heap.refills == refills)
             continue;
         if (first == 0)
             first = heap.wanted;
@@ -805,10 +808,10 @@ static void bin_that_runs_full_grows_first(void **state)
     /* A new cache begins small. */
     thread_caches_reclaim(&caches);
     assert_int_equal(own_count(c), 0);
-    unsigned drains = heap.drains;
+    unsigned flushes = heap.flushes;
     give_many(blocks, BIN_BLOCKS);
     assert_int_equal(own_count(c), BIN_BLOCKS);
-    assert_int_equal(heap.drains, drains);
+    assert_int_equal(heap.flushes, flushes);
     assert_int_equal(transfer_cache_bytes(caches.transfer_cache), 0);
 }
 
@@ -821,7 +824,7 @@ static void fill_bin(unsigned size_class, void **blocks)
     assert_int_equal(own_count(size_class), BIN_BLOCKS);
 }
 
-static void oldest_half_goes_to_the_exchange(void **state)
+static void oldest_half_goes_to_the_transfer_cache(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
     void *blocks[BIN_BLOCKS];
@@ -831,24 +834,24 @@ static void oldest_half_goes_to_the_exchange(void **state)
     (void)state;
     void *one_more = take(c);
     fill_bin(c, blocks);
-    unsigned drains = heap.drains;
+    unsigned flushes = heap.flushes;
     give(one_more);
     assert_int_equal(own_count(c), BIN_BLOCKS / 2 + 1);
     assert_int_equal(transfer_cache_bytes(caches.transfer_cache),
                      BIN_BLOCKS / 2 * size_class_size(c));
-    assert_int_equal(heap.drains, drains);
+    assert_int_equal(heap.flushes, flushes);
     nothing_is_lost();
     /* Another thread finds them there before it calls the heap. */
-    unsigned fills = heap.fills;
+    unsigned refills = heap.refills;
     worker_do(worker, do_take, &handful);
-    assert_int_equal(heap.fills, fills);
+    assert_int_equal(heap.refills, refills);
     for (size_t i = 0; i < BIN_BLOCKS / 2; i++)
         assert_true(info_of(blocks[i])->held);
     worker_do(worker, do_give, &handful);
     worker_end(worker);
 }
 
-static void what_the_exchange_has_no_room_for_goes_to_the_heap(void **state)
+static void what_the_transfer_cache_has_no_room_for_goes_to_the_heap(void **state)
 {
     static void *blocks[2 * MANY];
     unsigned c = size_class_of(BLOCK_SIZE);
@@ -857,9 +860,9 @@ static void what_the_exchange_has_no_room_for_goes_to_the_heap(void **state)
     take_many(c, blocks, 2 * MANY);
     give_many(blocks, 2 * MANY);
     assert_int_equal(transfer_cache_bytes(caches.transfer_cache),
-                     EXCHANGE_BLOCKS * size_class_size(c));
+                     TRANSFER_BLOCKS * size_class_size(c));
     assert_true(own_count(c) <= BIN_BLOCKS);
-    assert_int_equal(heap.out, (EXCHANGE_BLOCKS + own_count(c)) * size_class_size(c));
+    assert_int_equal(heap.out, (TRANSFER_BLOCKS + own_count(c)) * size_class_size(c));
     nothing_is_lost();
 }
 
@@ -900,7 +903,7 @@ static void heap_without_a_number_has_no_caches(void **state)
     thread_caches_destroy(&none);
 }
 
-static void heap_without_memory_for_an_exchange_is_not_made(void **state)
+static void heap_without_memory_for_a_transfer_cache_is_not_made(void **state)
 {
     struct thread_caches none;
 
@@ -912,7 +915,7 @@ static void heap_without_memory_for_an_exchange_is_not_made(void **state)
 
 /* -- Emptying the caches of others ------------------------------------------------------------- */
 
-static void reclaim_empties_all_caches_and_the_exchange(void **state)
+static void reclaim_empties_all_caches_and_the_transfer_cache(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
     struct handful handfuls[2] = {{.size_class = c, .count = FEW},
@@ -1040,10 +1043,10 @@ static void bin_emptied_during_a_refill_keeps_its_bounds(void **state)
         blocks[count++] = take(c);
     }
     prepare_rival(do_reclaim);
-    during_fill = start_rival;
+    during_refill = start_rival;
     assert_true(count < MANY);
     blocks[count++] = take(c);
-    assert_null(during_fill);
+    assert_null(during_refill);
     finish_rival();
     nothing_is_lost();
     assert_true(own_bin(c)->top <= own_bin(c)->end);
@@ -1078,9 +1081,9 @@ static void refill_on_its_way_is_not_kept_when_off(void **state)
 
     (void)state;
     prepare_rival(do_starve);
-    during_fill = start_rival;
+    during_refill = start_rival;
     assert_non_null(take(c));
-    assert_null(during_fill);
+    assert_null(during_refill);
     finish_rival();
     assert_int_equal(heap.out, size_class_size(c));
     nothing_is_kept();
@@ -1217,13 +1220,13 @@ static void thread_leaves_its_blocks_to_others(void **state)
 
     (void)state;
     worker_caches(worker, &handful);
-    unsigned drains = heap.drains;
+    unsigned flushes = heap.flushes;
     worker_end(worker);
-    assert_int_equal(heap.drains, drains);
+    assert_int_equal(heap.flushes, flushes);
     nothing_is_lost();
-    unsigned fills = heap.fills;
+    unsigned refills = heap.refills;
     worker_do(heir, do_take, &handful);
-    assert_int_equal(heap.fills, fills);
+    assert_int_equal(heap.refills, refills);
     worker_do(heir, do_give, &handful);
     worker_end(heir);
     nothing_is_kept_by_ended_threads();
@@ -1298,9 +1301,9 @@ static void cache_of_an_ended_heap_never_reaches_the_next(void **state)
         worker_caches(pair[i], &handfuls[i]);
     }
     give(take(c));
-    unsigned drains = heap.drains;
+    unsigned flushes = heap.flushes;
     thread_caches_destroy(&caches);
-    assert_int_equal(heap.drains, drains);
+    assert_int_equal(heap.flushes, flushes);
     reset_pool();
     assert_int_equal(start(&next_heap), 0);
     assert_int_equal(thread_caches_bytes(&caches), 0);
@@ -1315,7 +1318,7 @@ static void cache_of_an_ended_heap_never_reaches_the_next(void **state)
     for (int i = 0; i < 2; i++)
         worker_end(pair[i]);
     assert_int_equal(thread_caches_bytes(&caches), next_heap.out);
-    assert_int_equal(heap.drains, drains);
+    assert_int_equal(heap.flushes, flushes);
 }
 
 /* -- Time -------------------------------------------------------------------------------------- */
@@ -1363,7 +1366,7 @@ static void idle_caches_are_emptied(void **state)
     nothing_is_lost();
 }
 
-static void unused_exchange_is_emptied(void **state)
+static void unused_transfer_cache_is_emptied(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
     void *blocks[BIN_BLOCKS];
@@ -1393,9 +1396,9 @@ static void idle_caches_stay_without_membarrier(void **state)
     scan();
     assert_true(barrier_fault.calls > 0);
     assert_int_equal(out_of(&handful), FEW);
-    unsigned fills = heap.fills;
+    unsigned refills = heap.refills;
     worker_do(worker, do_take, &handful);
-    assert_int_equal(heap.fills, fills);
+    assert_int_equal(heap.refills, refills);
     worker_do(worker, do_give, &handful);
     worker_end(worker);
 }
@@ -1646,12 +1649,12 @@ int main(int argc, char **argv)
         TEST(batches_grow_with_use),
         TEST(bins_are_bounded),
         TEST(bin_that_runs_full_grows_first),
-        TEST(oldest_half_goes_to_the_exchange),
-        TEST(what_the_exchange_has_no_room_for_goes_to_the_heap),
+        TEST(oldest_half_goes_to_the_transfer_cache),
+        TEST(what_the_transfer_cache_has_no_room_for_goes_to_the_heap),
         TEST(null_means_that_there_is_no_space),
         TEST(heap_without_a_number_has_no_caches),
-        TEST(heap_without_memory_for_an_exchange_is_not_made),
-        TEST(reclaim_empties_all_caches_and_the_exchange),
+        TEST(heap_without_memory_for_a_transfer_cache_is_not_made),
+        TEST(reclaim_empties_all_caches_and_the_transfer_cache),
         TEST(one_heap_is_reclaimed),
         TEST(emptied_cache_is_closed_until_the_slow_way),
         TEST(membarrier_that_fails_spares_the_others),
@@ -1669,7 +1672,7 @@ int main(int argc, char **argv)
         TEST(late_destructors_lose_nothing),
         TEST(cache_of_an_ended_heap_never_reaches_the_next),
         TEST(idle_caches_are_emptied),
-        TEST(unused_exchange_is_emptied),
+        TEST(unused_transfer_cache_is_emptied),
         TEST(idle_caches_stay_without_membarrier),
         TEST(fast_way_is_left_once_in_a_while),
         TEST(thread_without_a_destructor_has_no_cache),

@@ -141,7 +141,7 @@ static size_t capacity(unsigned size_class)
 
 /* -- Tests ------------------------------------------------------------------------------------- */
 
-static void new_exchange_is_empty(void **state)
+static void new_transfer_cache_is_empty(void **state)
 {
     (void)state;
     for (unsigned c = 1; c <= size_class_count; c++)
@@ -390,7 +390,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(new_exchange_is_empty),
+        TEST(new_transfer_cache_is_empty),
         TEST(what_is_given_can_be_taken),
         TEST(each_class_has_its_own_room),
         TEST(first_ones_are_put_in),

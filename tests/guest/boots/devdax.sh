@@ -46,11 +46,11 @@ run device/nvdimm /tests/guest/test_device "$nvdimm" "$(mib_of "$nvdimm")" "$(ki
 run check/reserved check_place 0 "$reserved" 'verdict="dax"' 'type="devdax"' map_sync=true \
     hole_punching=false huge_pages=true 'reason=""' numa_node=0 "size=$(bytes_of "$reserved")" \
     "free=$(bytes_of "$reserved")" says \
-    "$reserved: DAX. No action needed: a kind takes what its limit says"
+    "$reserved: DAX. No action needed: a kind takes as much of the device as its limit"
 run check/nvdimm check_place 0 "$nvdimm" 'verdict="dax"' 'type="devdax"' map_sync=true \
     hole_punching=false huge_pages=true 'reason=""' numa_node=1 "size=$(bytes_of "$nvdimm")" \
     "free=$(bytes_of "$nvdimm")" says \
-    "$nvdimm: DAX. No action needed: a kind takes what its limit says"
+    "$nvdimm: DAX. No action needed: a kind takes as much of the device as its limit"
 run run/range memkind-pmem run --dir "$nvdimm" --size 64M -- /tests/preload/heap_place "$nvdimm" \
     range
 run run/all memkind-pmem run --dir "$nvdimm" -- /tests/preload/heap_place "$nvdimm" dram
