@@ -10,31 +10,10 @@ ulimit -c 0
 
 library=$(readlink -f "$MEMTIER_SO")
 autohbw=$(readlink -f "$AUTOHBW_SO")
-if [ -z "${MEMKIND_TEST_DIR:-}" ]; then
-    MEMKIND_TEST_DIR=/tmp
-    [ -w /dev/shm ] && MEMKIND_TEST_DIR=/dev/shm
-fi
-work=$(mktemp -d "$MEMKIND_TEST_DIR/interposers-test.XXXXXX")
+. "$(dirname "${BASH_SOURCE[0]}")/../support/work_folder.bash"
 pmem=$work/pmem
 mkdir "$pmem"
-trap 'rm -rf "$work"' EXIT
-for variable in \
-    $(compgen -e |
-    grep -E '^(MEMKIND_(PRELOAD|ARENA|HOG|DEBUG|BACKGROUND|IDLE|MEM_|HBW|DAX)|AUTO_HBW|LD_)'); do
-    unset "$variable"
-done
-
-fail()
-{
-    echo "FAILED: $*" >&2
-    exit 1
-}
-
-skip()
-{
-    echo "skipped: $*"
-    exit 77
-}
+unset_matching 'MEMKIND_(PRELOAD|ARENA|HOG|DEBUG|BACKGROUND|IDLE|MEM_|HBW|DAX)|AUTO_HBW|LD_'
 
 # tiered TIERS COMMAND...: runs the command on libmemtier.
 tiered()

@@ -15,7 +15,7 @@ export LD_LIBRARY_PATH=$folder:$(dirname "$library")
 build()
 {
     "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -fno-builtin -I"$MEMKIND_SOURCE_DIR/include" \
-        -o "$work/$1" "$tests/$2" "$3" -L"$folder" -lmemkind -pthread -ldl
+        -I"$tests/support" -o "$work/$1" "$tests/$2" "$3" -L"$folder" -lmemkind -pthread -ldl
 }
 
 # expect ARGUMENT...: expects success on these tiers, and nothing on stderr.

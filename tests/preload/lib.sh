@@ -8,29 +8,9 @@ set -euo pipefail
 export LC_ALL=C
 
 library=$(readlink -f "$MEMKIND_PRELOAD_SO")
-if [ -z "${MEMKIND_TEST_DIR:-}" ]; then
-    MEMKIND_TEST_DIR=/tmp
-    [ -w /dev/shm ] && MEMKIND_TEST_DIR=/dev/shm
-fi
-work=$(mktemp -d "$MEMKIND_TEST_DIR/preload-test.XXXXXX")
+. "$(dirname "${BASH_SOURCE[0]}")/../support/work_folder.bash"
 mkdir "$work/pmem"
-trap 'rm -rf "$work"' EXIT
-for variable in \
-    $(compgen -e MEMKIND_ | grep -E '^MEMKIND_(PRELOAD|ARENA|HOG|DEBUG|BACKGROUND|IDLE)'); do
-    unset "$variable"
-done
-
-fail()
-{
-    echo "FAILED: $*" >&2
-    exit 1
-}
-
-skip()
-{
-    echo "skipped: $*"
-    exit 77
-}
+unset_matching 'MEMKIND_(PRELOAD|ARENA|HOG|DEBUG|BACKGROUND|IDLE)'
 
 # preloaded [NAME=VALUE...] COMMAND...: runs the command on the library, with these variables
 # without their prefix MEMKIND_PRELOAD_.
