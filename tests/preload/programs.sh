@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Programs of others on the preload library behave as without it, with their heap in the file.
 #
-# Usage: programs.sh PROGRAM TBB-PROGRAM, where PROGRAM is redis, forks, sqlite, python, gcc, tbb,
-# git or stress.
+# Usage: programs.sh PROGRAM TBB-PROGRAM, where PROGRAM is redis, forks, sqlite, python, processes,
+# gcc, tbb, git or stress.
 #
 # PROGRAMS_LARGE=1 makes each job larger: a million keys, and so on.
 
@@ -185,6 +185,42 @@ with multiprocessing.get_context('fork').Pool(3, maxtasksperchild=1) as pool:
     start_redis LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" MEMKIND_PRELOAD_STRICT=1
     fill_redis "$(size 10000 1000000)"
     save_while_writing "$(size 10000 1000000)"
+}
+
+# -- Python's multiprocessing ----------------------------------------------------------------------
+
+# Processes that are forked from one with a large heap, which goes on changing it.
+test_processes()
+{
+    [ -x /usr/bin/python3 ] || skip "no /usr/bin/python3"
+    PYTHONMALLOC=malloc PYTHONHASHSEED=0 same 8 /usr/bin/python3 -c "
+import hashlib, multiprocessing, random
+random.seed(7)
+data = {i: [random.random(), 't' * (i % 200)] for i in range($(size 100000 2000000))}
+def digest(keys):
+    text = hashlib.sha256()
+    for key in keys:
+        before = data[key]
+        data[key] = before + [len(before)]
+        text.update(repr(data[key]).encode())
+        data[key] = before
+    return text.hexdigest()
+context = multiprocessing.get_context('fork')
+for round in range(3):
+    keys = [random.sample(sorted(data), 5000) for i in range(8)]
+    with context.Pool(4) as pool:
+        results = pool.map_async(digest, keys)
+        for i in random.sample(sorted(data), 20000):
+            data[i] = [round, 'new' * (i % 50)]
+        print(results.get())
+    before = {i: repr(value) for i, value in list(data.items())[:10000]}
+    child = context.Process(target=data.clear)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert all(repr(data[i]) == text for i, text in before.items())
+print(digest(sorted(data)))
+"
 }
 
 # -- The others ------------------------------------------------------------------------------------
