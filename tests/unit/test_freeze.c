@@ -1001,6 +1001,14 @@ static void wait_for_number(unsigned *at, unsigned number)
     NEED(result->data.u32 == number);
 }
 
+static void thaw_until_done(void)
+{
+    for (int i = 0; i < 1000 && atomic_load(&space->frozen) != 0; i++) {
+        thaw_all(space, true);
+        usleep(1000);
+    }
+}
+
 struct writer {
     void (*write_number)(unsigned *at, unsigned number);
     unsigned *words;
@@ -1065,7 +1073,9 @@ static void threads_that_write(void **state)
     for (size_t i = 0; i < WRITERS; i++)
         pthread_join(threads[i], NULL);
     print_message("%lu writes, thawed %u of 150 times\n", atomic_load(&writes), thaws);
-    assert_in_range(thaws, 1, 150);
+    /* A busy machine may not stop all threads in time; but it does when there are no others. */
+    thaw_until_done();
+    check_thawed();
     close(pipes[0]);
     close(pipes[1]);
     close(sockets[0]);

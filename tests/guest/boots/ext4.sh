@@ -29,3 +29,4 @@ run stress/test_many_blocks
 run stress/test_memory_maps
 run stress/test_scarcity
 run stress/test_threads
+run unit/test_freeze

@@ -19,3 +19,4 @@ run api/test_stats
 run stress/test_lifecycle
 run stress/test_many_blocks
 run stress/test_threads
+run unit/test_freeze
