@@ -32,8 +32,9 @@ static atomic_uint moment;
 static _Atomic uint64_t entered; /* the moment's number, and how many have got an index, */
 static _Atomic uint64_t arrived; /* or have written where they are */
 static struct {
-    uintptr_t stack;
-    uintptr_t local;
+    uintptr_t stack;   /* of the thread, where the signal interrupted it */
+    uintptr_t handler; /* of the handler: elsewhere if the thread has an alternate signal stack */
+    uintptr_t local;   /* its thread-local data */
 } waiting[THREAD_SIGNAL_MOST];
 static struct thread_place places[THREAD_SIGNAL_MOST]; /* by index */
 static int number;                                     /* of the signal; 0: none yet */
@@ -150,13 +151,15 @@ static void repeat_call(ucontext_t *context, const struct thread_place *place)
 }
 
 /* No system call here but by futex_call(), since errno is thread-local data. */
-__attribute__((no_sanitize("thread", "address"))) static void wait_in(unsigned of)
+__attribute__((no_sanitize("thread", "address"))) static void wait_in(unsigned of,
+                                                                      const ucontext_t *interrupted)
 {
     unsigned index;
 
     if (!count_in(&entered, of, &index))
         return;
-    waiting[index].stack = (uintptr_t)__builtin_frame_address(0);
+    waiting[index].stack = stack_of(interrupted);
+    waiting[index].handler = (uintptr_t)__builtin_frame_address(0);
     waiting[index].local = (uintptr_t)&errno;
     if (!count_in(&arrived, of, &index))
         return;
@@ -176,7 +179,7 @@ on_signal(int signal_number, siginfo_t *info, void *context)
         return;
     }
     repeat_call(context, &places[value & COUNT_MASK]);
-    wait_in((unsigned)(value >> COUNT_BITS));
+    wait_in((unsigned)(value >> COUNT_BITS), context);
 }
 
 /* -- In the thread that stops them ------------------------------------------------------------- */
@@ -266,11 +269,17 @@ bool thread_signal_wait(unsigned threads)
     return true;
 }
 
+static bool is_near(uintptr_t address, uintptr_t first, uintptr_t end, uintptr_t distance)
+{
+    return address + distance >= first && address <= end + distance;
+}
+
 bool thread_signal_is_near(unsigned threads, uintptr_t first, uintptr_t end, uintptr_t distance)
 {
     for (unsigned i = 0; i < threads; i++)
-        if ((waiting[i].stack + distance >= first && waiting[i].stack <= end + distance) ||
-            (waiting[i].local + distance >= first && waiting[i].local <= end + distance))
+        if (is_near(waiting[i].stack, first, end, distance) ||
+            is_near(waiting[i].handler, first, end, distance) ||
+            is_near(waiting[i].local, first, end, distance))
             return true;
     return false;
 }

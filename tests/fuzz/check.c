@@ -46,13 +46,22 @@ static size_t class_size(size_t size)
     return (size + step - 1) & ~(step - 1);
 }
 
+/* Returns the size of the slab of a block of one, two or three whole pages. */
+static size_t slab_of_pages(size_t usable)
+{
+    return (usable == MODEL_PAGE ? 5 : 6) * MODEL_PAGE;
+}
+
 /*
  * Returns the bytes that a block of this class holds if it is alone: a slab of whole pages that
  * fits the class exactly, four times that for blocks of 64 bytes to 1 KiB.
  */
-static size_t alone(size_t usable)
+static size_t alone(const struct model_kind *kind, size_t usable)
 {
     size_t size = usable;
+
+    if (kind->whole_slabs && usable % MODEL_PAGE == 0 && usable <= 3 * MODEL_PAGE)
+        return slab_of_pages(usable);
 
     while (size % MODEL_PAGE != 0)
         size += usable;
@@ -70,7 +79,7 @@ static size_t most_needed(const struct model_world *world, const struct model_ki
 
     for (size_t i = 0; i < world->count; i++)
         if (&world->kinds[world->blocks[i]->slot] == kind && !world->blocks[i]->mapped)
-            bytes += alone(world->blocks[i]->size);
+            bytes += alone(kind, world->blocks[i]->size);
     return bytes;
 }
 

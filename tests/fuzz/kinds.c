@@ -49,6 +49,7 @@ static void create_pmem(struct model_world *world, unsigned slot, uint16_t numbe
     *kind = (struct model_kind){.sort = MODEL_PMEM,
                                 .max_size = round_up(max_size),
                                 .copied = configured && (number >> 9 & 1) != 0,
+                                .whole_slabs = world->file_limit,
                                 .conservative = policy == MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE};
     model_call(world, configured ? "create_pmem_with_config" : "create_pmem", (int)slot, NULL,
                policy, max_size);

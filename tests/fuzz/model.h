@@ -52,6 +52,7 @@ struct model_kind {
     bool zero_allocs;  /* requests of size 0 are allowed */
     bool shared;       /* other worlds have the kind too */
     bool copied;       /* children get a copy of it */
+    bool whole_slabs;  /* blocks of whole pages share slabs: made while RLIMIT_FSIZE was low */
 };
 
 struct model_block {

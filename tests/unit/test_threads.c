@@ -462,8 +462,21 @@ static void own_threads_do_not_count(void **state)
     end(thread);
 }
 
+static void *wait_with_signal_stack(void *unused)
+{
+    enum { SIZE = 64 << 10 };
+    stack_t alternate = {.ss_sp = malloc(SIZE), .ss_size = SIZE};
+
+    if (sigaltstack(&alternate, NULL) == 0)
+        (void)wait_as(unused);
+    alternate.ss_flags = SS_DISABLE;
+    sigaltstack(&alternate, NULL);
+    free(alternate.ss_sp);
+    return NULL;
+}
+
 /* A thread whose stack and data the program has from malloc(3). */
-static void stacks_of_threads_are_known(void **state)
+static void check_stack_is_known(void *(*run_thread)(void *unused))
 {
     enum { STACK_SIZE = 4 << 20 };
     char *stack = aligned_alloc(4096, STACK_SIZE);
@@ -471,10 +484,9 @@ static void stacks_of_threads_are_known(void **state)
     pthread_attr_t attributes;
     pthread_t thread;
 
-    (void)state;
     pthread_attr_init(&attributes);
     assert_int_equal(pthread_attr_setstack(&attributes, stack, STACK_SIZE), 0);
-    assert_int_equal(pthread_create(&thread, &attributes, wait_as, NULL), 0);
+    assert_int_equal(pthread_create(&thread, &attributes, run_thread, NULL), 0);
     sem_wait(&ready);
     while (!threads_stop(&moment, true))
         usleep(1000);
@@ -482,9 +494,24 @@ static void stacks_of_threads_are_known(void **state)
     bool begin_is_used = threads_use(&moment, stack, 4096);
     bool own_is_used = threads_use(&moment, (const char *)&moment, sizeof(moment));
     threads_continue(&moment);
-    assert_true(is_used && own_is_used && !begin_is_used);
     end(thread);
     free(stack);
+    assert_true(is_used);
+    assert_true(own_is_used);
+    assert_false(begin_is_used);
+}
+
+static void stacks_of_threads_are_known(void **state)
+{
+    (void)state;
+    check_stack_is_known(wait_as);
+}
+
+/* The handler runs elsewhere then. */
+static void stacks_are_known_beside_signal_stacks(void **state)
+{
+    (void)state;
+    check_stack_is_known(wait_with_signal_stack);
 }
 
 static void files_that_cannot_be_read(void **state)
@@ -548,6 +575,7 @@ int main(void)
         cmocka_unit_test_setup(own_threads_do_not_count, setup),
         cmocka_unit_test_setup(an_own_thread_stops_others, setup),
         cmocka_unit_test_setup(stacks_of_threads_are_known, setup),
+        cmocka_unit_test_setup(stacks_are_known_beside_signal_stacks, setup),
         cmocka_unit_test_setup(files_that_cannot_be_read, setup),
         cmocka_unit_test_setup(unknown_is_no, setup),
     };
