@@ -83,6 +83,11 @@ unsigned long calls_failed(void)
     return failed;
 }
 
+bool calls_failed_of(enum call call)
+{
+    return failed != 0 && plan.call == call;
+}
+
 bool calls_kept_space(void)
 {
     return kept_space || calls_poor;

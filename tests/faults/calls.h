@@ -90,6 +90,9 @@ void calls_turn(bool on);
 unsigned long calls_seen(enum call call);
 unsigned long calls_failed(void);
 
+/* Whether calls of this function have failed. */
+bool calls_failed_of(enum call call);
+
 /* Returns whether a call failed that would have released file space or removed a name. */
 bool calls_kept_space(void);
 bool calls_kept_name(void);

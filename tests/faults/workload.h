@@ -25,7 +25,8 @@ struct workload_block {
 /* The kinds with their blocks. NULL: the kind does not exist. */
 struct workload {
     const char *dir;
-    bool may_fail; /* true: requests may be refused */
+    bool may_fail;      /* true: requests may be refused */
+    bool may_be_frozen; /* true: the first kind's file may hold more than the kind needs */
     unsigned long
         *seen_in_child; /* by call, in shared memory: the counts of workload_fork()'s child */
     memkind_t kinds[WORKLOAD_KINDS];

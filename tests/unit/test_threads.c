@@ -492,7 +492,7 @@ static void check_stack_is_known(void *(*run_thread)(void *unused))
         usleep(1000);
     bool is_used = threads_use(&moment, stack + STACK_SIZE - 65536, 65536);
     bool begin_is_used = threads_use(&moment, stack, 4096);
-    bool own_is_used = threads_use(&moment, (const char *)&moment, sizeof(moment));
+    bool own_is_used = threads_use(&moment, __builtin_frame_address(0), sizeof(moment));
     threads_continue(&moment);
     end(thread);
     free(stack);
