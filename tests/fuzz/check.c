@@ -6,9 +6,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #define STAT_BLOCK      512 /* the unit of st_blocks */
 #define SLAB_LARGEST    ((size_t)7 * MODEL_PAGE)
+#define SETTLE_TRIES    100
+#define SETTLE_US       2000
 #define SLAB_OF_4_LEAST ((size_t)64)
 #define SLAB_OF_4_MOST  ((size_t)1024)
 #define LARGE_LEAST     (16 * KIB)
@@ -94,9 +97,25 @@ static size_t statistic(memkind_t kind, memkind_stat_type stat)
     return value;
 }
 
-static void check_statistics_of(const struct model_world *world, const struct model_kind *kind)
+/*
+ * Returns the bytes allocated. The library's idle thread may be moving blocks from caches to arenas
+ * just now, so another number is read again.
+ */
+static size_t allocated_in(const struct model_kind *kind)
 {
     size_t allocated = statistic(kind->handle, MEMKIND_STAT_TYPE_ALLOCATED);
+
+    for (unsigned i = 0; i < SETTLE_TRIES && allocated != kind->allocated; i++) {
+        usleep(SETTLE_US);
+        MODEL_CHECK(memkind_update_cached_stats() == MEMKIND_SUCCESS, "no statistics");
+        allocated = statistic(kind->handle, MEMKIND_STAT_TYPE_ALLOCATED);
+    }
+    return allocated;
+}
+
+static void check_statistics_of(const struct model_world *world, const struct model_kind *kind)
+{
+    size_t allocated = allocated_in(kind);
     size_t active = statistic(kind->handle, MEMKIND_STAT_TYPE_ACTIVE);
     size_t resident = statistic(kind->handle, MEMKIND_STAT_TYPE_RESIDENT);
     int slot = (int)(kind - world->kinds);
