@@ -87,15 +87,3 @@ void heap_list_after_fork(bool child)
     }
     lock_release(&list_lock);
 }
-
-void heap_list_blocks_before_fork(void)
-{
-    for (struct heap *heap = first; heap != NULL; heap = heap->entry.next)
-        page_blocks_before_fork(&heap->page_blocks);
-}
-
-void heap_list_blocks_after_fork(void)
-{
-    for (struct heap *heap = first; heap != NULL; heap = heap->entry.next)
-        page_blocks_after_fork(&heap->page_blocks);
-}

@@ -33,9 +33,3 @@ bool heap_list_visit(bool (*visit)(struct heap *heap, void *argument), void *arg
 /* Around fork(2), in this thread. In the child, no heap has a visitor. */
 void heap_list_before_fork(void);
 void heap_list_after_fork(bool child);
-
-/*
- * The same for the free blocks of whole pages of all heaps in the list. The list's lock is held.
- */
-void heap_list_blocks_before_fork(void);
-void heap_list_blocks_after_fork(void);

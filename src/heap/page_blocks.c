@@ -47,6 +47,21 @@ void page_blocks_destroy(struct page_blocks *blocks)
     lock_destroy(&blocks->lock);
 }
 
+void page_blocks_adopt(struct page_blocks *blocks)
+{
+    (void)lock_init(&blocks->lock);
+    (void)lock_init(&blocks->slab_lock);
+    for (size_t i = 0; i < PAGE_BLOCKS_CLASSES; i++) {
+        struct page_stack *stack = &blocks->stacks[i];
+
+        /* Never an array that another thread was freeing: see make_room_locked(). */
+        free(stack->blocks);
+        *stack = (struct page_stack){0};
+    }
+    atomic_store(&blocks->bytes, 0);
+    atomic_store(&blocks->clean_bytes, 0);
+}
+
 static struct page_stack *stack_of(struct page_blocks *blocks, unsigned size_class)
 {
     return &blocks->stacks[size_class_size(size_class) / PAGE_BLOCKS_PAGE - 1];
@@ -55,34 +70,6 @@ static struct page_stack *stack_of(struct page_blocks *blocks, unsigned size_cla
 static size_t block_size(const struct page_blocks *blocks, const struct page_stack *stack)
 {
     return (size_t)(stack - blocks->stacks + 1) * PAGE_BLOCKS_PAGE;
-}
-
-void page_blocks_before_fork(struct page_blocks *blocks)
-{
-    lock_acquire(&blocks->lock, LOCK_PAGE_BLOCKS);
-}
-
-void page_blocks_after_fork(struct page_blocks *blocks)
-{
-    lock_release(&blocks->lock);
-}
-
-void page_blocks_adopt(struct page_blocks *blocks)
-{
-    size_t bytes = 0;
-    size_t clean_bytes = 0;
-
-    (void)lock_init(&blocks->slab_lock);
-    for (size_t i = 0; i < PAGE_BLOCKS_CLASSES; i++) {
-        struct page_stack *stack = &blocks->stacks[i];
-
-        stack->total = stack->count;
-        bytes += stack->count * block_size(blocks, stack);
-        clean_bytes += stack->clean * block_size(blocks, stack);
-        INVARIANT(is_valid_locked(stack));
-    }
-    atomic_store(&blocks->bytes, bytes);
-    atomic_store(&blocks->clean_bytes, clean_bytes);
 }
 
 /* -- The stack --------------------------------------------------------------------------------- */
@@ -100,9 +87,11 @@ static bool make_room_locked(struct page_stack *stack, size_t count)
         return false;
     if (stack->count != 0)
         memcpy(larger, stack->blocks, stack->count * sizeof(*larger));
-    free(stack->blocks);
+    /* The child of a fork may free stack->blocks: it is never an array that was freed here. */
+    void **smaller = stack->blocks;
     stack->blocks = larger;
     stack->capacity = capacity;
+    free(smaller);
     return true;
 }
 

@@ -15,7 +15,7 @@
  *              |                                                                |
  *              +----------------------------> take <----------------------------+
  *
- * `lock` guards the stacks, and is held for no system call but by a fork.
+ * `lock` guards the stacks, and is held for no system call.
  */
 #pragma once
 
@@ -69,11 +69,7 @@ int page_blocks_init(struct page_blocks *blocks, struct space *space);
 /* The blocks end with their arenas. No other thread uses *blocks. */
 void page_blocks_destroy(struct page_blocks *blocks);
 
-/* Before a fork, and after it in both processes: the stacks do not change meanwhile. */
-void page_blocks_before_fork(struct page_blocks *blocks);
-void page_blocks_after_fork(struct page_blocks *blocks);
-
-/* In the child of a fork: forgets the blocks that other threads were decommitting or committing. */
+/* In the child of a fork: forgets all blocks, which another thread may have been moving. */
 void page_blocks_adopt(struct page_blocks *blocks);
 
 /* Whether blocks of the class are kept. size_class may be 0, of which none are. */

@@ -91,14 +91,12 @@ static void before_fork(void)
 {
     acquire_locks();
     jemalloc_fork_before();
-    heap_list_blocks_before_fork();
     fork_snapshot_before();
 }
 
 static void after_fork_in_parent(void)
 {
     fork_snapshot_in_parent();
-    heap_list_blocks_after_fork();
     jemalloc_fork_in_parent();
     release_locks(false);
 }
@@ -106,7 +104,6 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
     fork_snapshot_in_child();
-    heap_list_blocks_after_fork();
     jemalloc_fork_in_child();
     forget_parent();
     release_locks(true);

@@ -42,11 +42,11 @@
     RANK(REPORT, ONE)         /* jemalloc's report, and the destruction of an arena */        \
     RANK(THREAD_CACHE, MANY)  /* a thread's cache; many under CACHE_LIST */                   \
     RANK(TRANSFER_CACHE, ONE) /* blocks of one class on their way between threads */          \
+    RANK(PAGE_BLOCKS, ONE)    /* free blocks of whole pages of a heap */                      \
     RANK(FORK_GATE, ONE)      /* the list of threads that enter jemalloc; held by a fork */   \
     RANK(JEMALLOC, ONE)       /* stands for all of jemalloc's own locks */                    \
     RANK(REGION_ROWS, ONE)    /* slots in the rows of regions of a heap */                    \
     RANK(THAW, ONE)           /* the one moment at which chunks are thawed */                 \
-    RANK(PAGE_BLOCKS, MANY)   /* free blocks of whole pages; many under HEAP_LIST */          \
     RANK(SPACE, MANY)         /* the regions of a space; many under REGISTRY, in a fork */    \
     RANK(REGION, MANY)        /* a region's bitmaps; many under SPACE, for a snapshot */      \
     RANK(RANGE_MAP, ONE)      /* changes of the map of ranges; a child initialises it anew */ \

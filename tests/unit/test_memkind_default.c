@@ -12,6 +12,7 @@
 #include <numa.h>
 #include <numaif.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -451,5 +452,7 @@ int main(void)
         TEST(advice_is_against_huge_pages),
     };
 
+    /* The idle thread would call the functions that are replaced here. */
+    setenv("MEMKIND_IDLE_THREAD", "0", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
