@@ -16,8 +16,8 @@
 #define READABLE (S_IRUSR | S_IRGRP | S_IROTH)
 
 struct holders {
-    int id; /* of the segment */
     void *attached;
+    int id;        /* of the segment */
     unsigned uses; /* 0: not in use */
 };
 

@@ -23,7 +23,7 @@
 #define OUR_CODE (-77)
 
 /* A thread that has not come by then is busy in the kernel. */
-#define PATIENCE_NS (20 * 1000 * 1000)
+#define PATIENCE_NS INT64_C(20000000)
 
 #define COUNT_BITS 16
 #define COUNT_MASK (((uint64_t)1 << COUNT_BITS) - 1)
