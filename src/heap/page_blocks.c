@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "heap/fork_gate.h"
 #include "heap/jemalloc_ctl.h"
 #include "space/space.h"
+#include "util/clock.h"
 #include "util/invariant.h"
 #include "util/lock.h"
 
@@ -330,22 +330,14 @@ static size_t age_locked(struct page_stack *stack, unsigned second, unsigned sec
     return unused;
 }
 
-static long now_in_seconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return now.tv_sec;
-}
-
 /* The seconds since the last call, as far as they matter. */
 static unsigned seconds_passed_locked(struct page_blocks *blocks)
 {
-    long now = now_in_seconds();
-    long seconds = now - blocks->aged_at;
+    int64_t now = clock_coarse_seconds();
+    int64_t seconds = now - blocks->aged_at;
 
     blocks->aged_at = now;
-    return seconds < (long)PAGE_BLOCKS_SECONDS ? (unsigned)seconds : PAGE_BLOCKS_SECONDS;
+    return seconds < (int64_t)PAGE_BLOCKS_SECONDS ? (unsigned)seconds : PAGE_BLOCKS_SECONDS;
 }
 
 void page_blocks_age(struct page_blocks *blocks)

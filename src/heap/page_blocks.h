@@ -23,6 +23,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "heap/size_class.h"
 
@@ -55,7 +56,7 @@ struct page_blocks {
     pthread_mutex_t slab_lock; /* held while a slab is taken from jemalloc */
     struct page_stack stacks[PAGE_BLOCKS_CLASSES];
     unsigned second;           /* index of the next of `lows` */
-    long aged_at;              /* time of the last page_blocks_age(), in seconds */
+    int64_t aged_at;           /* time of the last page_blocks_age(), in seconds */
     atomic_size_t bytes;       /* in all blocks */
     atomic_size_t clean_bytes; /* in clean blocks */
 };

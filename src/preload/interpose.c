@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "memkind/internal/memkind_arena.h"
+#include "preload/export.h"
 #include "preload/full.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"
 
-#define EXPORT      __attribute__((visibility("default")))
 #define LIKELY(c)   __builtin_expect((c), 1)
 #define UNLIKELY(c) __builtin_expect((c), 0)
 

@@ -8,7 +8,6 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "os/holders.h"
@@ -21,6 +20,7 @@
 #include "space/segment.h"
 #include "space/space.h"
 #include "util/cancel.h"
+#include "util/clock.h"
 #include "util/lock.h"
 
 /* What is thawed at one moment: so many bytes are mapped anew at most, and so many written. */
@@ -430,20 +430,11 @@ void thaw_after_fork(void)
 
 /* -- When -------------------------------------------------------------------------------------- */
 
-static atomic_long not_before; /* in milliseconds */
-
-static long now_in_ms(void)
-{
-    enum { MS_A_SECOND = 1000, NS_A_MS = 1000000 };
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return now.tv_sec * MS_A_SECOND + now.tv_nsec / NS_A_MS;
-}
+static atomic_int_least64_t not_before; /* in milliseconds */
 
 void thaw_note_fork(void)
 {
-    atomic_store(&not_before, now_in_ms() + AFTER_FORK_MS);
+    atomic_store(&not_before, clock_coarse_ms() + AFTER_FORK_MS);
 }
 
 void thaw_all(struct space *space, bool stop_others)
@@ -458,11 +449,11 @@ void thaw_all(struct space *space, bool stop_others)
 
 static void try_to_thaw(struct space *space)
 {
-    if (now_in_ms() < atomic_load_explicit(&not_before, memory_order_relaxed) ||
+    if (clock_coarse_ms() < atomic_load_explicit(&not_before, memory_order_relaxed) ||
         !lock_try_acquire(&thaw_lock, LOCK_THAW))
         return;
     int err = thaw_locked(space, 1, false);
-    atomic_store(&not_before, now_in_ms() + (err == -EAGAIN ? BETWEEN_MS : AFTER_FAILED_MS));
+    atomic_store(&not_before, clock_coarse_ms() + (err == -EAGAIN ? BETWEEN_MS : AFTER_FAILED_MS));
     lock_release(&thaw_lock);
 }
 
