@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Counts jemalloc's arenas, and makes their creation or the setting of their decay time fail.
- * Include once, with a comment
- *
- *    WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay
- *
- * Thread-safe while no fault is set.
+ * Include once. Thread-safe while no fault is set.
  */
+/* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
 #pragma once
 
 #include <stdatomic.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* calloc(3) that fails on demand. Include once, in a test with a comment "WRAP: calloc". */
+/* calloc(3) that fails on demand. Include once. */
+/* WRAP: calloc */
 #pragma once
 
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* malloc(3) that fails on demand. Include once, in a test with a comment "WRAP: malloc". */
+/* malloc(3) that fails on demand. Include once. */
+/* WRAP: malloc */
 #pragma once
 
 #include <stddef.h>

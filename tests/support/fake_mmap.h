@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * mmap(2) and munmap(2) that count bytes and fail on demand. Include once, in a test with a comment
- *
- *    WRAP: mmap munmap
- *
- * Thread-safe but for changes of the faults.
+ * mmap(2) and munmap(2) that count bytes and fail on demand. Include once. Thread-safe but for
+ * changes of the faults.
  */
+/* WRAP: mmap munmap */
 #pragma once
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* pthread_mutex_init(3) that fails on demand. Include once, in a test with a comment "WRAP:
- * pthread_mutex_init". */
+/* pthread_mutex_init(3) that fails on demand. Include once. */
+/* WRAP: pthread_mutex_init */
 #pragma once
 
 #include <pthread.h>

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Disables the mapping cache, for tests that count mappings. Include once, with a comment
- *
- *    WRAP: mapping_cache_find mapping_cache_take mapping_cache_put
- */
+/* Disables the mapping cache, for tests that count mappings. Include once. */
+/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 #pragma once
 
 #include <sys/mman.h>

@@ -3,7 +3,7 @@
  * Tests of the address map: which addresses it covers, the owner of each, and that no entry is
  * lost. Without memory for the map, the process goes on.
  */
-/* WRAP: mmap munmap mprotect */
+/* WRAP: mprotect */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of spaces in anonymous memory: which maps are made, and that a failed one leaves none. */
-/* WRAP: mmap munmap calloc pthread_mutex_init */
+/* WRAP: mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,8 +3,6 @@
  * Tests of the hooks as jemalloc calls them: true is failure, errno is kept, and a failed call
  * changes nothing.
  */
-/* WRAP: mmap munmap */
-/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

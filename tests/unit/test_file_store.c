@@ -3,8 +3,7 @@
  * Tests of spaces over a file: who owns the directory, what is mapped, and the error of each
  * failing system call.
  */
-/* WRAP: openat open fallocate mmap munmap fstatvfs madvise ftruncate fstatfs fstat sysconf */
-/* WRAP: calloc pthread_mutex_init */
+/* WRAP: openat open fallocate fstatvfs madvise ftruncate fstatfs fstat */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -693,7 +692,7 @@ static void file_system_without_a_size_limits_nothing(void **state)
     assert_int_equal(space_capacity(space, 1), CHUNK);
 }
 
-int main(void)
+static int run(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -728,13 +727,10 @@ int main(void)
         TEST(file_system_without_a_size_limits_nothing),
     };
 
-    static const long page_sizes[] = PAGE_SIZES;
-    int failed = 0;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
 
-    for (size_t i = 0; i < sizeof(page_sizes) / sizeof(page_sizes[0]) && failed == 0; i++) {
-        pretended_page = page_sizes[i];
-        if (pretended_page >= __real_sysconf(_SC_PAGESIZE))
-            failed = cmocka_run_group_tests(tests, NULL, NULL);
-    }
-    return failed;
+int main(void)
+{
+    return on_each_page_size(run);
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of spaces over memory of the program: their pages, the owner of addresses, and failures. */
-/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
-/* WRAP: mmap munmap pthread_mutex_init calloc */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,8 +3,7 @@
  * Tests of kinds with their own arenas: where their memory comes from, failures, and which kind
  * owns a block.
  */
-/* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
-/* WRAP: mmap madvise mbind calloc malloc pthread_mutex_init */
+/* WRAP: mmap madvise mbind */
 /* WRAP: jemalloc_ctl_add_arena_stats */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,9 +2,6 @@
 /*
  * Tests of fixed kinds: what remains when a part of them cannot be created, and the single arena.
  */
-/* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
-/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
-/* WRAP: mmap munmap calloc malloc pthread_mutex_init */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

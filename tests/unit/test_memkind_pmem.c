@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of PMEM kinds: what create makes, what destroy leaves, and every failure of either. */
-/* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
-/* WRAP: malloc calloc mmap munmap madvise openat fallocate fstatvfs pthread_mutex_init */
+/* WRAP: madvise openat fallocate fstatvfs */
 /* WRAP: sched_getaffinity */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,7 +4,6 @@
  * failure is no crash.
  */
 /* WRAP: mmap munmap malloc */
-/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
  * Tests of jemalloc's metadata: it is anonymous memory, and blocks that are kept for later arenas
  * are zero again.
  */
-/* WRAP: madvise mmap munmap */
+/* WRAP: madvise */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,8 +2,7 @@
 /*
  * Tests of PMEM kinds on a DAX device. The device is a file that a fake dax_device_query() accepts.
  */
-/* WRAP: jemalloc_ctl_arena_create jemalloc_ctl_arena_destroy jemalloc_ctl_arena_set_decay */
-/* WRAP: dax_device_query open mmap calloc pthread_mutex_init */
+/* WRAP: dax_device_query open mmap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

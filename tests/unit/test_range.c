@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of ranges: which pages are allocated, how they are returned, and failures. */
-/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
-/* WRAP: mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

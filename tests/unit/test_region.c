@@ -6,7 +6,6 @@
  * The store is fake: an array of pages, whose commit and release can be made to fail, also in the
  * middle. Memory lies behind it, so that committed pages can be checked to be zero.
  */
-/* WRAP: pthread_mutex_init mmap munmap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

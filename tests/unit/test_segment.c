@@ -3,8 +3,7 @@
  * Tests of segments: alignment, growth, who owns the addresses, and that a failure leaves nothing
  * mapped.
  */
-/* WRAP: mmap munmap address_map_open */
-/* WRAP: mapping_cache_find mapping_cache_take mapping_cache_put */
+/* WRAP: address_map_open */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

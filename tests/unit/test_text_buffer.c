@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of text that is kept in pieces: all pieces are kept, or the loss is recorded. */
-/* WRAP: mmap munmap mremap */
+/* WRAP: mremap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
