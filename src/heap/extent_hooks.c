@@ -232,8 +232,8 @@ static bool decommit_hook(extent_hooks_t *table, void *addr, size_t size, size_t
     return err != 0;
 }
 
-static bool split_hook(extent_hooks_t *table, void *addr, size_t size, size_t size_a, size_t size_b,
-                       bool committed, unsigned arena)
+bool extent_hooks_split(extent_hooks_t *table, void *addr, size_t size, size_t size_a,
+                        size_t size_b, bool committed, unsigned arena)
 {
     (void)table;
     (void)addr;
@@ -263,7 +263,7 @@ int extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold
         .alloc = alloc_hook,
         .commit = commit_hook,
         .decommit = decommit_hook,
-        .split = split_hook,
+        .split = extent_hooks_split,
         .merge = merge_hook,
     };
     hooks->space = space;
@@ -273,7 +273,7 @@ int extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold
     return lock_init(&hooks->lock);
 }
 
-void extent_hooks_end(struct extent_hooks *hooks)
+void extent_hooks_fini(struct extent_hooks *hooks)
 {
     lock_destroy(&hooks->lock);
 }

@@ -48,7 +48,7 @@ struct extent_hooks {
 int extent_hooks_init(struct extent_hooks *hooks, struct space *space, bool hold);
 
 /* After the arenas that used the hooks were destroyed. */
-void extent_hooks_end(struct extent_hooks *hooks);
+void extent_hooks_fini(struct extent_hooks *hooks);
 
 /* In the child of a fork: initializes the lock anew. */
 void extent_hooks_adopt(struct extent_hooks *hooks);
@@ -59,3 +59,7 @@ void extent_hooks_adopt(struct extent_hooks *hooks);
  * was no store for a new region, that arena does not try a new region either.
  */
 void extent_hooks_begin(size_t size, size_t alignment);
+
+/* A split hook of jemalloc that permits each split: returns false. */
+bool extent_hooks_split(extent_hooks_t *table, void *addr, size_t size, size_t size_a,
+                        size_t size_b, bool committed, unsigned arena);

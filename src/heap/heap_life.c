@@ -6,8 +6,7 @@
 #include "heap/idle_thread.h"
 #include "space/range.h"
 #include "space/space.h"
-
-#define DEFAULT_DECAY_MS ((ssize_t)10000)
+#include "util/decay.h"
 
 /*
  * Where the store must not become long, an arena's next region is at most this part of the store's
@@ -31,7 +30,7 @@ static int make_hooks(struct heap *heap, struct space *space, bool hold, extent_
 static void end_hooks(struct heap *heap)
 {
     if (heap->space != NULL)
-        extent_hooks_end(&heap->hooks);
+        extent_hooks_fini(&heap->hooks);
 }
 
 static void limit_growth(struct heap *heap)
@@ -66,7 +65,7 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
     err = shortage_init(&heap->shortage);
     if (err != 0)
         goto destroy_page_blocks;
-    err = arena_set_init(&heap->arenas, hooks, slots, DEFAULT_DECAY_MS);
+    err = arena_set_init(&heap->arenas, hooks, slots, DECAY_MS);
     if (err == 0) {
         limit_growth(heap);
         idle_thread_configure();
@@ -112,7 +111,7 @@ void heap_adopt(struct heap *heap)
 
 int heap_set_conservative(struct heap *heap, bool conservative)
 {
-    int err = arena_set_decay(&heap->arenas, conservative ? 0 : DEFAULT_DECAY_MS);
+    int err = arena_set_decay(&heap->arenas, conservative ? 0 : DECAY_MS);
 
     if (err != 0)
         return err;

@@ -7,6 +7,7 @@
 #include "space/space.h"
 #include "space/surplus.h"
 #include "space/thaw.h"
+#include "util/decay.h"
 
 /* Less than this may stay unreleased while the program makes no calls. */
 #define MUCH_UNUSED ((size_t)4 << 20)
@@ -14,9 +15,11 @@
 /* Bytes that a thread's cache is assumed to hold. */
 #define CACHE_ESTIMATE ((size_t)256 << 10)
 
-/* After so many checks without a change, one each second, nothing more will be released: more than
- * the decay time. */
-#define QUIET_CHECKS 13u
+/*
+ * After so many checks without a change, one each second, nothing more will be released: more than
+ * the decay time.
+ */
+#define QUIET_CHECKS (DECAY_SECONDS + 3)
 
 bool heap_can_release(const struct heap *heap)
 {

@@ -319,12 +319,12 @@ static size_t age_locked(struct page_stack *stack, unsigned second, unsigned sec
     size_t unused = stack->low;
 
     for (unsigned i = 0; i < seconds; i++)
-        stack->lows[(second + i) % PAGE_BLOCKS_SECONDS] = stack->low;
-    for (unsigned i = 0; i < PAGE_BLOCKS_SECONDS; i++)
+        stack->lows[(second + i) % DECAY_SECONDS] = stack->low;
+    for (unsigned i = 0; i < DECAY_SECONDS; i++)
         if (stack->lows[i] < unused)
             unused = stack->lows[i];
     /* Those are about to be clean. */
-    for (unsigned i = 0; i < PAGE_BLOCKS_SECONDS; i++)
+    for (unsigned i = 0; i < DECAY_SECONDS; i++)
         stack->lows[i] -= unused;
     stack->low = stack->count - stack->clean;
     return unused;
@@ -337,7 +337,7 @@ static unsigned seconds_passed_locked(struct page_blocks *blocks)
     int64_t seconds = now - blocks->aged_at;
 
     blocks->aged_at = now;
-    return seconds < (int64_t)PAGE_BLOCKS_SECONDS ? (unsigned)seconds : PAGE_BLOCKS_SECONDS;
+    return seconds < (int64_t)DECAY_SECONDS ? (unsigned)seconds : DECAY_SECONDS;
 }
 
 void page_blocks_age(struct page_blocks *blocks)
@@ -350,7 +350,7 @@ void page_blocks_age(struct page_blocks *blocks)
     unsigned seconds = seconds_passed_locked(blocks);
     for (size_t i = 0; seconds != 0 && i < PAGE_BLOCKS_CLASSES; i++)
         unused[i] = age_locked(&blocks->stacks[i], blocks->second, seconds);
-    blocks->second = (blocks->second + seconds) % PAGE_BLOCKS_SECONDS;
+    blocks->second = (blocks->second + seconds) % DECAY_SECONDS;
     lock_release(&blocks->lock);
     for (size_t i = 0; i < PAGE_BLOCKS_CLASSES; i++)
         if (unused[i] != 0)

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "heap/size_class.h"
+#include "util/decay.h"
 
 struct space;
 
@@ -37,9 +38,6 @@ struct space;
 #define PAGE_BLOCKS_SLAB_SIZES "4096-4096:5|8192-8192:6|12288-12288:6"
 #define PAGE_BLOCKS_IN_SLAB    ((size_t)5) /* at most */
 
-/* The decay time: so long, an unused block stays dirty. */
-#define PAGE_BLOCKS_SECONDS 10u
-
 struct page_stack {
     void **blocks;   /* clean ones, then dirty ones, the oldest first */
     size_t clean;    /* number of clean blocks */
@@ -47,7 +45,7 @@ struct page_stack {
     size_t total;    /* the same, and the blocks that are being decommitted or committed */
     size_t capacity; /* at least total */
     size_t low;      /* the fewest dirty blocks since the last page_blocks_age() */
-    size_t lows[PAGE_BLOCKS_SECONDS]; /* the fewest in each of the seconds before */
+    size_t lows[DECAY_SECONDS]; /* the fewest in each of the seconds before */
 };
 
 struct page_blocks {

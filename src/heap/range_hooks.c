@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "heap/extent_hooks.h"
 #include "space/range.h"
 
 static struct range *range_of(extent_hooks_t *table)
@@ -12,8 +13,10 @@ static struct range *range_of(extent_hooks_t *table)
     return ((struct range_hooks *)((char *)table - offsetof(struct range_hooks, table)))->range;
 }
 
-/* jemalloc calls with *commit false to grow ahead of need, and with *commit true for exactly what
- * it needs. With *zero true, the hook sets the memory to zero. */
+/*
+ * jemalloc calls with *commit false to grow ahead of need, and with *commit true for exactly the
+ * size that is needed. With *zero true, the hook sets the memory to zero.
+ */
 static void *alloc_hook(extent_hooks_t *table, void *new_addr, size_t size, size_t alignment,
                         bool *zero, bool *commit, unsigned arena)
 {
@@ -35,19 +38,6 @@ static bool dalloc_hook(extent_hooks_t *table, void *addr, size_t size, bool com
     return false;
 }
 
-static bool split_hook(extent_hooks_t *table, void *addr, size_t size, size_t size_a, size_t size_b,
-                       bool committed, unsigned arena)
-{
-    (void)table;
-    (void)addr;
-    (void)size;
-    (void)size_a;
-    (void)size_b;
-    (void)committed;
-    (void)arena;
-    return false;
-}
-
 static bool merge_hook(extent_hooks_t *table, void *addr_a, size_t size_a, void *addr_b,
                        size_t size_b, bool committed, unsigned arena)
 {
@@ -66,7 +56,7 @@ void range_hooks_init(struct range_hooks *hooks, struct range *range)
     hooks->table = (extent_hooks_t){
         .alloc = alloc_hook,
         .dalloc = dalloc_hook,
-        .split = split_hook,
+        .split = extent_hooks_split,
         .merge = merge_hook,
     };
     hooks->range = range;

@@ -106,7 +106,7 @@ static int teardown(void **state)
 {
     (void)state;
     assert_int_equal(errno, SOME_ERRNO);
-    extent_hooks_end(&hooks);
+    extent_hooks_fini(&hooks);
     space_fini(&space);
     assert_int_equal(mapped, 0);
     return 0;

@@ -261,7 +261,7 @@ static void unused_blocks_become_clean_with_age(void **state)
 {
     (void)state;
     put(0, 1, 4);
-    for (unsigned i = 0; i < PAGE_BLOCKS_SECONDS; i++) {
+    for (unsigned i = 0; i < DECAY_SECONDS; i++) {
         use_one();
         pass_time(1);
         pass_time(0);
@@ -274,7 +274,7 @@ static void unused_blocks_become_clean_with_age(void **state)
     assert_int_equal(held_pages(), BLOCKS - 3);
     /* A single call after a long time is enough. */
     pass_time(1);
-    pass_time(PAGE_BLOCKS_SECONDS);
+    pass_time(DECAY_SECONDS);
     assert_int_equal(page_blocks_clean_bytes(&kept), 4 * PAGE);
 }
 
