@@ -15,7 +15,7 @@
 
 #define FIRST_CAPACITY ((size_t)64)
 
-/* Blocks that are decommitted at once where there is no memory for more addresses. */
+/* Blocks in a batch to decommit where there is no memory for a larger array of addresses. */
 #define SMALL_BATCH ((size_t)32)
 
 static bool is_valid_locked(const struct page_stack *stack)
@@ -95,7 +95,8 @@ static bool make_room_locked(struct page_stack *stack, size_t count)
     return true;
 }
 
-/* Inserts blocks, of those that `total` counts, above the clean ones; as clean ones if `clean`. */
+/* Inserts blocks that `total` already counts: as clean ones if `clean`, else as the oldest dirty.
+ */
 static void insert_locked(struct page_stack *stack, void *const *from, size_t count, bool clean)
 {
     void **to = stack->blocks + stack->clean;
@@ -108,7 +109,7 @@ static void insert_locked(struct page_stack *stack, void *const *from, size_t co
     INVARIANT(is_valid_locked(stack));
 }
 
-static void note_dirty_locked(struct page_stack *stack)
+static void record_low_locked(struct page_stack *stack)
 {
     if (stack->low > stack->count - stack->clean)
         stack->low = stack->count - stack->clean;
@@ -124,7 +125,7 @@ static int compare_addresses(const void *one, const void *other)
     return (*a > *b) - (*a < *b);
 }
 
-/* The number of blocks, of `count` in order, that are adjacent and in one region. */
+/* Returns how many of `count` sorted blocks, from the first on, are adjacent and in one region. */
 static size_t run_length(const struct space *space, void *const *sorted, size_t count, size_t size)
 {
     size_t length = 1;
@@ -136,8 +137,8 @@ static size_t run_length(const struct space *space, void *const *sorted, size_t 
 }
 
 /*
- * Decommits the blocks, and puts them in order; returns how many, from the first on. Inside the
- * gate, as jemalloc's hooks are: no page changes its state in a fork.
+ * Sorts the blocks by address, and decommits them. Returns the number of decommitted blocks, which
+ * come first. Runs inside the gate, as jemalloc's hooks do: no page changes its state in a fork.
  */
 static size_t decommit(struct space *space, void **dirty, size_t count, size_t size)
 {
@@ -179,13 +180,14 @@ static size_t remove_oldest(struct page_blocks *blocks, struct page_stack *stack
         memcpy(to, oldest, count * sizeof(*to));
         memmove(oldest, oldest + count, (dirty - count) * sizeof(*to));
         stack->count -= count;
-        note_dirty_locked(stack);
+        record_low_locked(stack);
     }
     lock_release(&blocks->lock);
     return count;
 }
 
-/* Decommits up to `count` of the oldest dirty blocks, by way of the array; returns how many. */
+/* Decommits up to `count` of the oldest dirty blocks, listed in the array meanwhile. Returns how
+ * many were decommitted. */
 static size_t clean_batch(struct page_blocks *blocks, struct page_stack *stack, void **array,
                           size_t count)
 {
@@ -248,7 +250,7 @@ bool page_blocks_put(struct page_blocks *blocks, unsigned size_class, void *cons
     return true;
 }
 
-/* Removes dirty blocks, or, if there is none, clean ones; *clean says which. */
+/* Removes dirty blocks, or, if there is none, clean ones; then *clean is true. */
 static size_t pop(struct page_blocks *blocks, struct page_stack *stack, void **taken, size_t wanted,
                   bool *clean)
 {
@@ -267,13 +269,15 @@ static size_t pop(struct page_blocks *blocks, struct page_stack *stack, void **t
     }
     if (count != 0)
         memcpy(taken, stack->blocks + stack->count, count * sizeof(*taken));
-    note_dirty_locked(stack);
+    record_low_locked(stack);
     lock_release(&blocks->lock);
     return count;
 }
 
-/* Commits the clean blocks, and puts back those for which there is no room; returns how many have
- * their pages, from the first on. */
+/*
+ * Commits clean blocks, and puts back those for which there is no file space. Returns the number of
+ * committed blocks, which come first.
+ */
 static size_t commit(struct page_blocks *blocks, struct page_stack *stack, void **taken,
                      size_t count)
 {
@@ -313,7 +317,7 @@ size_t page_blocks_take(struct page_blocks *blocks, unsigned size_class, void **
 
 /* -- Time -------------------------------------------------------------------------------------- */
 
-/* The number of blocks that have been dirty for all seconds of which `lows` has the fewest. */
+/* Returns the number of blocks that have been dirty during all seconds that `lows` covers. */
 static size_t age_locked(struct page_stack *stack, unsigned second, unsigned seconds)
 {
     size_t unused = stack->low;
@@ -323,14 +327,14 @@ static size_t age_locked(struct page_stack *stack, unsigned second, unsigned sec
     for (unsigned i = 0; i < DECAY_SECONDS; i++)
         if (stack->lows[i] < unused)
             unused = stack->lows[i];
-    /* Those are about to be clean. */
+    /* The caller decommits these blocks. */
     for (unsigned i = 0; i < DECAY_SECONDS; i++)
         stack->lows[i] -= unused;
     stack->low = stack->count - stack->clean;
     return unused;
 }
 
-/* The seconds since the last call, as far as they matter. */
+/* Returns the seconds since the last call, at most DECAY_SECONDS. */
 static unsigned seconds_passed_locked(struct page_blocks *blocks)
 {
     int64_t now = clock_coarse_seconds();

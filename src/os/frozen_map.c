@@ -19,7 +19,10 @@ static int map_anew(int flags, int fd, void *addr, size_t size, off_t offset, in
     return err;
 }
 
-/* As tmpfile_map() does; there is why. A kernel that does not know the advice needs none. */
+/*
+ * Gives the same advice as tmpfile_map(), where the reasons stand. An error is ignored: the advice
+ * only makes page faults cheaper.
+ */
 static void advise(void *addr, size_t size, int advice)
 {
     int saved_errno = errno;

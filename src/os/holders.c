@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which processes still have what a fork has shared. */
+/* Sets of processes that share memory since a fork. */
 #include "os/holders.h"
 
 #include <errno.h>
@@ -12,17 +12,17 @@
 
 #include "util/lock.h"
 
-/* Whoever gives up privileges must still be able to read the count. */
+/* A process that drops privileges must still be able to read the count. */
 #define READABLE (S_IRUSR | S_IRGRP | S_IROTH)
 
 struct holders {
     void *attached;
     int id;        /* of the segment */
-    unsigned uses; /* 0: not in use */
+    unsigned uses; /* 0: this element of `sets` is unused */
 };
 
 static struct holders sets[HOLDERS_MOST];
-static struct holders *own;                              /* the one that this process began */
+static struct holders *own;                              /* the set that begins with this process */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards both */
 
 static struct holders *find_unused(void)
@@ -33,7 +33,7 @@ static struct holders *find_unused(void)
     return NULL;
 }
 
-/* 0 or -errno, and nothing is left. */
+/* Returns 0, or -errno without a segment left behind. */
 static int attach(struct holders *holders)
 {
     int id = shmget(IPC_PRIVATE, 1, IPC_CREAT | READABLE);
@@ -48,6 +48,7 @@ static int attach(struct holders *holders)
     return err;
 }
 
+/* Returns a new set. NULL: *err is -errno. */
 static struct holders *begin(int *err)
 {
     struct holders *holders = find_unused();

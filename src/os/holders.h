@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which processes still have what a fork has shared: this one, its children and theirs, each until
- * it ends or executes another program.
+ * Sets of processes that share memory since a fork: a process, its children and their children,
+ * each until the process ends or executes another program.
  *
  * The kernel counts the processes that have a segment of shared memory attached (shmctl(2),
- * shm_nattch): a fork adds one, the end of a process and execve(2) take one away, however they come
- * about, and no process loses its own by closing descriptors. The segment is removed as soon as it
- * is made, so that the kernel frees it with the last of them. Thread-safe.
+ * shm_nattch). A fork adds one; execve(2) and the end of a process, for whatever reason, subtract
+ * one. A process that closes all descriptors stays in the count. The segment is removed as soon as
+ * it is created, so that the kernel frees the segment with the last process. All functions are
+ * thread-safe and keep errno.
  */
 #pragma once
 
@@ -18,16 +19,17 @@
 struct holders;
 
 /*
- * The set that this process began: itself, and whoever is forked from now on. Made where there is
- * none, else counted once more. NULL with *err -errno of shmget(2) or shmat(2), or -ENFILE.
+ * Returns the set that begins with this process and gets the children that are forked from now on.
+ * Creates the set if there is none, and counts one more use. NULL: *err is -errno of shmget(2) or
+ * shmat(2), or -ENFILE if the process is in HOLDERS_MOST sets.
  */
 struct holders *holders_get(int *err);
 
-/* Counts once less. When nothing is counted any more, this process leaves the set. */
+/* Counts one use less. After the last use, this process leaves the set. */
 void holders_put(struct holders *holders);
 
-/* Whether this process is the only one left. No where that cannot be known. */
+/* Returns whether this process is the only one left in the set; false if the query fails. */
 bool holders_are_one(const struct holders *holders);
 
-/* In the child of a fork: the sets of its ancestors go on, and its own is still to be made. */
+/* In the child of a fork: the child stays in its ancestors' sets, and has no set of its own. */
 void holders_after_fork(void);

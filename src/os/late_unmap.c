@@ -13,13 +13,16 @@
 
 #define RANGES_MOST 64
 
-/* Smaller ones are mapped over in less time than this takes. */
+/* To map over a smaller mapping takes less time than to move its page tables. */
 #define WORTH_MOVING ((size_t)8 << 20)
 
-/* What one call unmaps: about a millisecond's work. */
+/* Bytes that one call unmaps, in about a millisecond. */
 #define PIECE ((size_t)32 << 20)
 
-/* Tables are moved by the entry of a higher level where both addresses are multiples of these. */
+/*
+ * The kernel moves a whole page table by one entry of the level above if the old and the new
+ * address are congruent modulo these sizes.
+ */
 #define TABLE       LARGE_PAGE
 #define LARGE_TABLE ((size_t)1 << 30)
 
@@ -34,7 +37,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the ranges */
 
 /* -- Moving ------------------------------------------------------------------------------------ */
 
-/* Addresses that are what `addr` is to a multiple of the unit; NULL. */
+/* Reserves addresses that are congruent to `addr` modulo the unit. NULL: there are none. */
 static char *reserve_like(const char *addr, size_t size, size_t unit)
 {
     char *reserved =
@@ -50,6 +53,7 @@ static char *reserve_like(const char *addr, size_t size, size_t unit)
     return reserved + head;
 }
 
+/* Returns the new address. NULL: nothing was moved. */
 static char *move(char *addr, size_t size)
 {
     char *place = reserve_like(addr, size, size >= LARGE_TABLE ? LARGE_TABLE : TABLE);

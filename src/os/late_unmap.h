@@ -2,9 +2,9 @@
 /*
  * Mappings that are unmapped later, a piece at a time.
  *
- * To map another file in the place of a mapping takes as long as its page tables are large: some 40
- * ms for a GiB of pages of 4 KiB. mremap(2) moves the tables elsewhere in less than one, and there
- * they can be given up when nobody waits. Thread-safe.
+ * To map over a mapping, the kernel frees the page tables of that mapping: some 40 ms for a GiB of
+ * pages of 4 KiB. mremap(2) moves the tables to other addresses in less than 1 ms, and there they
+ * are freed when no thread waits. All functions are thread-safe and keep errno.
  */
 #pragma once
 
@@ -12,16 +12,16 @@
 #include <stddef.h>
 
 /*
- * Moves the page tables of a shared mapping of a file away: the mapping stays, and other threads
- * that use it meanwhile have page faults. Children of forks do not get what was moved. Only where
- * that is worth while; otherwise, and where the kernel does not know how (before Linux 5.13), or
- * has no addresses, nothing happens.
+ * Moves the page tables of a shared mapping of a file to other addresses. The mapping stays valid:
+ * threads that use the mapping meanwhile have page faults. Children of forks do not inherit the
+ * moved tables. Has no effect on a small mapping, before Linux 5.13, and without free addresses.
+ * addr and size: whole pages, in bytes.
  */
 void late_unmap_move(void *addr, size_t size);
 
-/* Unmaps a piece of what was moved, or all of it. Cheap where there is nothing. */
+/* Unmap a piece of the moved tables, and all of them. One load where there are none. */
 void late_unmap_some(void);
 void late_unmap_all(void);
 
-/* In the child of a fork. */
+/* In the child of a fork: the parent's moved tables are not mapped here. */
 void late_unmap_after_fork(void);

@@ -24,6 +24,12 @@ enum {
     MEMKIND_NAME_LENGTH_PRIV = 64 /* size of a kind's name, with its terminator */
 };
 
+/*
+ * The operations of a kind. The functions of memkind(3) call the operation of the same name; its
+ * contract is theirs. mmap, mbind, madvise and the get_ operations serve the kind's own arenas, and
+ * return what the functions of memkind_default(3) return. The library does not call init_once and
+ * finalize, which programs of memkind 1.14 may call. NULL: the kind has no such operation.
+ */
 struct memkind_ops {
     int (*create)(struct memkind *kind, struct memkind_ops *ops, const char *name);
     int (*destroy)(struct memkind *kind);
