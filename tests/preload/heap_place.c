@@ -2,9 +2,11 @@
 /*
  * Checks where a program's blocks lie, and what a child has of them. Usage: heap_place PLACE WHAT
  *
- * PLACE is a directory or a DAX device. WHAT: "copy": the child has a copy of the heap in another
- * file. "range": the child shares what it inherited, and its own blocks lie in another range of the
- * device. "dram": as "range", but the device is full, and the child's own blocks lie elsewhere.
+ * PLACE is a directory or a DAX device. WHAT: "frozen": the child reads what it inherited in the
+ * parent's file, and neither process sees what the other writes. "copy": as "frozen", but the child
+ * has a copy of the heap in another file. "range": the child shares what it inherited, and its own
+ * blocks lie in another range of the device. "dram": as "range", but the device is full, and the
+ * child's own blocks lie elsewhere.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -130,7 +132,8 @@ int main(int argc, char **argv)
     if (child == 0)
         be_child(large, inode, argv[2]);
     CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
-    CHECK(is_filled(large, LARGE, strcmp(argv[2], "copy") == 0 ? 'p' : 'c'));
+    bool shared = strcmp(argv[2], "range") == 0 || strcmp(argv[2], "dram") == 0;
+    CHECK(is_filled(large, LARGE, shared ? 'c' : 'p'));
     CHECK(is_filled(small, SMALL, 's'));
     use_heap(true);
     free(large);

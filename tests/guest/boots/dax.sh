@@ -42,8 +42,10 @@ run check/tmpfs check_place 1 /dev/shm 'verdict="works"' 'type="tmpfs"' map_sync
 run check/missing check_place 2 /mnt/missing 'verdict="useless"' 'type=""' map_sync=null \
     huge_pages=null 'reason="No such file or directory"' size=null free=null says \
     "/mnt/missing: cannot be used (No such file"
-run run/ext4 memkind-pmem run --dir /mnt/ext4 -- /tests/preload/heap_place /mnt/ext4 copy
-run run/xfs memkind-pmem run --dir /mnt/xfs -- /tests/preload/heap_place /mnt/xfs copy
+run run/ext4 memkind-pmem run --dir /mnt/ext4 -- /tests/preload/heap_place /mnt/ext4 frozen
+run run/xfs memkind-pmem run --dir /mnt/xfs -- /tests/preload/heap_place /mnt/xfs frozen
+run run/copy env MEMKIND_PMEM_FORK=copy \
+    memkind-pmem run --dir /mnt/xfs -- /tests/preload/heap_place /mnt/xfs copy
 
 umount /mnt/overlay /mnt/ext4 /mnt/xfs
 mount -t ext4 "$ext4" /mnt/ext4

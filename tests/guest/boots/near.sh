@@ -28,4 +28,5 @@ run near/second_turned sh -c "taskset 2 $turned $where where | grep -x /mnt/seco
 run full/first sh \
     -c "taskset 1 memkind-pmem run --dir /mnt/first --dir /mnt/second --size 16M --fallback fail \
         -- $where full"
-run fork/copy taskset 2 $heap /tests/preload/heap_place /mnt/second copy
+run fork/frozen taskset 2 $heap /tests/preload/heap_place /mnt/second frozen
+run fork/copy env MEMKIND_PMEM_FORK=copy taskset 2 $heap /tests/preload/heap_place /mnt/second copy
