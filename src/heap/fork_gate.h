@@ -84,6 +84,12 @@ static inline void fork_gate_leave(struct fork_gate_thread *thread)
     fork_gate_leave_slowly(thread);
 }
 
+/* Whether the calling thread is inside: a signal handler may have interrupted jemalloc. */
+static inline bool fork_gate_is_inside(void)
+{
+    return fork_gate_thread.depth != 0;
+}
+
 /*
  * Closes the gate and waits until no other thread is inside. This thread may enter and leave until
  * it opens the gate again. Only one thread at a time can close the gate. False where the kernel has

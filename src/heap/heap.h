@@ -22,6 +22,7 @@
 #include "heap/shortage.h"
 #include "heap/size_class.h"
 #include "heap/thread_caches.h"
+#include "util/fork_child.h"
 #include "util/fork_generation.h"
 
 struct space;
@@ -54,19 +55,36 @@ int heap_init(struct heap *heap, struct space *space, extent_hooks_t *hooks, uns
 /* Destroys the heap with all of its blocks. No other thread uses the heap. The space stays. */
 void heap_destroy(struct heap *heap);
 
-/*
- * Whether an ancestor of this process created the heap, and this process has not adopted the heap:
- * then it must be neither used nor counted, only adopted or destroyed.
- */
-static inline bool heap_is_inherited(const struct heap *heap)
+static inline bool heap_is_of_generation(const struct heap *heap, unsigned generation)
 {
     /* A report may read while another thread adopts the heap. */
-    return atomic_load_explicit(&heap->generation, memory_order_acquire) != fork_generation;
+    return atomic_load_explicit(&heap->generation, memory_order_acquire) == generation;
 }
 
 /*
- * Makes an inherited heap this process's own: its memory is a copy of the ancestor's. The blocks in
- * caches of the ancestor's threads are lost.
+ * Whether an ancestor of this process created the heap, and this process has not adopted the heap:
+ * then it must be neither used nor counted, only adopted or destroyed. In a child, adopts the heaps
+ * that the child has a copy of.
+ */
+static inline bool heap_is_inherited(const struct heap *heap)
+{
+    if (__builtin_expect(heap_is_of_generation(heap, fork_generation), 1))
+        return false;
+    fork_child_finish();
+    return !heap_is_of_generation(heap, fork_generation);
+}
+
+/*
+ * Around the fork(2) of a process with one thread. Before: fills the thread's caches for the child,
+ * as child_needs.h has it. In the child: the thread keeps its caches of heaps whose memory is the
+ * child's own, and has none of the others.
+ */
+void heap_fill_caches_for_child(void);
+void heap_keep_own_caches(void);
+
+/*
+ * Makes an inherited heap this process's own: its memory is a copy of the ancestor's. Where the
+ * ancestor had several threads, the blocks in their caches are lost.
  */
 void heap_adopt(struct heap *heap);
 

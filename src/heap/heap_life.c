@@ -2,9 +2,12 @@
 /* A heap's life and its settings. */
 #include "heap/heap.h"
 
+#include "heap/child_needs.h"
 #include "heap/heap_source.h"
 #include "heap/idle_thread.h"
+#include "heap/owned_cache.h"
 #include "space/range.h"
+#include "space/snapshot.h"
 #include "space/space.h"
 #include "util/decay.h"
 
@@ -95,10 +98,42 @@ void heap_destroy(struct heap *heap)
     shortage_destroy(&heap->shortage);
 }
 
-void heap_adopt(struct heap *heap)
+static const struct space *space_of(const struct thread_caches *caches)
+{
+    return ((const struct heap *)((const char *)caches - offsetof(struct heap, caches)))->space;
+}
+
+static void fill_for_child(struct thread_caches *caches)
+{
+    const struct space *space = space_of(caches);
+
+    if (space == NULL || !space->store->is_shared || space_snapshot_is_enabled(space))
+        child_needs_fill(caches);
+}
+
+void heap_fill_caches_for_child(void)
+{
+    owned_cache_visit_own(fill_for_child);
+}
+
+/* Whether the memory of the heap's caches is this process's own after the fork. */
+static bool is_own_after_fork(const struct thread_caches *caches)
+{
+    const struct space *space = space_of(caches);
+
+    return space == NULL || !space->store->is_shared || space_snapshot_is_made(space);
+}
+
+void heap_keep_own_caches(void)
+{
+    owned_cache_keep(is_own_after_fork);
+}
+
+/* What other threads may have been changing is forgotten. */
+static void forget_threads(struct heap *heap)
 {
     shortage_adopt(&heap->shortage);
-    thread_caches_adopt(&heap->caches);
+    thread_caches_forget(&heap->caches);
     page_blocks_adopt(&heap->page_blocks);
     arena_set_adopt(&heap->arenas);
     if (heap->space != NULL) {
@@ -106,6 +141,15 @@ void heap_adopt(struct heap *heap)
         space_adopt(heap->space);
     }
     atomic_store(&heap->cached_bytes, 0);
+}
+
+void heap_adopt(struct heap *heap)
+{
+    if (heap->generation < fork_child_intact_since)
+        forget_threads(heap);
+    else
+        shortage_forget(&heap->shortage);
+    thread_caches_adopt(&heap->caches);
     atomic_store_explicit(&heap->generation, fork_generation, memory_order_release);
 }
 

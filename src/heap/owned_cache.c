@@ -90,15 +90,20 @@ static struct owned_cache *create_cache(struct thread_caches *caches)
     return owned;
 }
 
+static void unlist_cache_locked(struct owned_cache *owned)
+{
+    *owned->link = owned->next;
+    if (owned->next != NULL)
+        owned->next->link = owned->link;
+}
+
 /* Removes the cache from its thread's table and its heap's list. */
 static void unlink_cache_locked(struct owned_cache *owned)
 {
     struct thread_table *table = (struct thread_table *)(owned->entry - owned->caches->number);
 
     __atomic_store_n(owned->entry, &table->closed, __ATOMIC_RELAXED);
-    *owned->link = owned->next;
-    if (owned->next != NULL)
-        owned->next->link = owned->link;
+    unlist_cache_locked(owned);
     *owned->sibling_link = owned->sibling;
     if (owned->sibling != NULL)
         owned->sibling->sibling_link = owned->sibling_link;
@@ -111,16 +116,17 @@ static void free_cache(struct owned_cache *owned)
     mapping_cache_put(&spare_caches, owned, cache_size());
 }
 
-/* The caches of an ancestor's heap are in no thread's table: see owned_cache_after_fork(). */
+/* In the child of a fork, caches of an ancestor's heap are in no table, except those that the
+ * thread has kept. */
 void owned_cache_destroy_all_locked(struct thread_caches *caches)
 {
     while (caches->list != NULL) {
         struct owned_cache *owned = caches->list;
 
-        if (caches->generation == fork_generation)
+        if (caches->generation == fork_generation || owned_cache_is_own(owned))
             unlink_cache_locked(owned);
         else
-            caches->list = owned->next;
+            unlist_cache_locked(owned);
         free_cache(owned);
     }
     atomic_store_explicit(&caches->count, 0, memory_order_relaxed);
@@ -269,4 +275,42 @@ void owned_cache_after_fork(void)
     mapping_cache_after_fork(&spare_caches);
     if (thread_own.caches != first_table)
         close_table((struct thread_table *)thread_own.caches);
+}
+
+/*
+ * The caches that are not kept stay in the lists of their heaps, and are not written to: the kernel
+ * would copy their pages.
+ */
+static void keep_in(struct thread_table *table, bool (*is_kept)(const struct thread_caches *caches))
+{
+    struct owned_cache **link = &table->caches;
+
+    for (struct owned_cache *owned = table->caches; owned != NULL; owned = owned->sibling) {
+        if (!is_kept(owned->caches)) {
+            table->entries[owned->caches->number] = &table->closed;
+            continue;
+        }
+        if (*link != owned) {
+            *link = owned;
+            owned->sibling_link = link;
+        }
+        link = &owned->sibling;
+    }
+    if (*link != NULL)
+        *link = NULL;
+}
+
+void owned_cache_keep(bool (*is_kept)(const struct thread_caches *caches))
+{
+    if (thread_own.caches != first_table)
+        keep_in((struct thread_table *)thread_own.caches, is_kept);
+}
+
+void owned_cache_visit_own(void (*visit)(struct thread_caches *caches))
+{
+    if (thread_own.caches == first_table)
+        return;
+    struct owned_cache *owned = ((struct thread_table *)thread_own.caches)->caches;
+    for (; owned != NULL; owned = owned->sibling)
+        visit(owned->caches);
 }

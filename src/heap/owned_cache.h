@@ -49,6 +49,13 @@ void owned_cache_destroy_all_locked(struct thread_caches *caches);
 /* In the child of a fork: this thread has no cache of any heap, and the spares are not used. */
 void owned_cache_after_fork(void);
 
+/* The same where the parent had one thread, which keeps the caches of heaps that is_kept() names.
+ */
+void owned_cache_keep(bool (*is_kept)(const struct thread_caches *caches));
+
+/* Calls visit() with the caches of each heap of which the calling thread has a cache. */
+void owned_cache_visit_own(void (*visit)(struct thread_caches *caches));
+
 /* Whether the cache is the calling thread's. */
 static inline bool owned_cache_is_own(const struct owned_cache *owned)
 {

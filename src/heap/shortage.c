@@ -50,6 +50,11 @@ void shortage_adopt(struct shortage *shortage)
     forget_refusals(shortage);
 }
 
+void shortage_forget(struct shortage *shortage)
+{
+    forget_refusals(shortage);
+}
+
 void shortage_set_fallback(struct shortage *shortage, bool has_fallback)
 {
     atomic_store(&shortage->has_fallback, has_fallback);

@@ -42,6 +42,9 @@ void shortage_destroy(struct shortage *shortage);
 /* In the child of a fork. */
 void shortage_adopt(struct shortage *shortage);
 
+/* The same where the process that forked had one thread. */
+void shortage_forget(struct shortage *shortage);
+
 /* After a failed attempt: searches for room. A block of the heap, or NULL; errno is undefined. */
 void *shortage_alloc(struct heap *heap, const struct block_request *request);
 

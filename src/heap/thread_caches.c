@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "heap/block_source.h"
+#include "heap/child_needs.h"
 #include "heap/owned_cache.h"
 #include "heap/transfer_cache.h"
 #include "space/address_map.h"
@@ -54,15 +55,19 @@ void thread_caches_after_fork(bool child)
         owned_cache_after_fork();
 }
 
-void thread_caches_adopt(struct thread_caches *caches)
+void thread_caches_forget(struct thread_caches *caches)
 {
     lock_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST);
     owned_cache_destroy_all_locked(caches);
     lock_release(&owned_cache_list_lock);
-    caches->generation = fork_generation;
-    atomic_fetch_and(&caches->off, ~(unsigned)THREAD_CACHES_STARVED);
     if (caches->transfer_cache != NULL)
         transfer_cache_after_fork(caches->transfer_cache);
+}
+
+void thread_caches_adopt(struct thread_caches *caches)
+{
+    caches->generation = fork_generation;
+    atomic_fetch_and(&caches->off, ~(unsigned)THREAD_CACHES_STARVED);
 }
 
 /* -- The slow path ----------------------------------------------------------------------------- */
@@ -102,6 +107,7 @@ static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t 
         atomic_store_explicit(&bin->top, top - 1, memory_order_relaxed);
         return top[-1];
     }
+    child_needs_record(size_class);
     *wanted = (size_t)(bin->end - bin->base + 1) / 2;
     cache_bin_grow(bin, size_class, owned->slots);
     return NULL;
@@ -154,6 +160,33 @@ void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class)
     }
     thread_caches_maintain(caches);
     return blocks[0];
+}
+
+/* Whether the bin is empty, and neither the owner nor another thread is changing the cache. */
+static bool can_fill(struct owned_cache *owned, unsigned size_class)
+{
+    struct thread_cache *cache = &owned->cache;
+
+    if (!lock_try_acquire(&owned->lock, LOCK_THREAD_CACHE))
+        return false;
+    bool can = !atomic_load(&cache->busy) && !atomic_load(&cache->closed) &&
+               cache_bin_count(&cache->bins[size_class]) == 0;
+    lock_release(&owned->lock);
+    return can;
+}
+
+bool thread_caches_fill(struct thread_caches *caches, unsigned size_class)
+{
+    struct thread_cache *cache = thread_own.caches[caches->number];
+    struct cache_bin *bin = &cache->bins[size_class];
+    void *blocks[BATCH_LARGEST];
+
+    if (!can_fill((struct owned_cache *)cache, size_class))
+        return true;
+    refill((struct owned_cache *)cache, size_class, blocks, (size_t)(bin->end - bin->base));
+    if (blocks[0] != NULL)
+        thread_caches_free(caches, size_class, blocks[0]);
+    return blocks[0] != NULL;
 }
 
 /* Puts the block into the bin. Stores the blocks that had to make room, and returns how many. */

@@ -46,12 +46,22 @@ void thread_caches_destroy(struct thread_caches *caches);
 void thread_caches_before_fork(void);
 void thread_caches_after_fork(bool child);
 
-/* In the child of a fork: forgets what the parent's threads keep. */
+/*
+ * In the child of a fork: the first forgets what the parent's threads keep, if there were several;
+ * the second makes the caches this process's.
+ */
+void thread_caches_forget(struct thread_caches *caches);
 void thread_caches_adopt(struct thread_caches *caches);
 
 /* The slow path of thread_cache_pop() and thread_cache_push(). NULL: there is no space. */
 void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class);
 void thread_caches_free(struct thread_caches *caches, unsigned size_class, void *block);
+
+/*
+ * Fills the bin of the class in the calling thread's cache, which exists, if the bin is empty, and
+ * the thread has not been interrupted while it changed the cache. False where there is no block.
+ */
+bool thread_caches_fill(struct thread_caches *caches, unsigned size_class);
 
 /*
  * Adds or removes a reason. What caches hold stays there until thread_caches_reclaim(), or until

@@ -17,6 +17,7 @@
 #include "space/thaw.h"
 #include "store/anonymous_store.h"
 #include "util/env.h"
+#include "util/fork_child.h"
 #include "util/invariant.h"
 #include "util/lock.h"
 #include "util/log.h"
@@ -191,6 +192,7 @@ void arena_kind_use_one(struct memkind *kind)
 
 static void detach(struct memkind *kind)
 {
+    fork_child_finish();
     struct arena_kind *arena_kind = (struct arena_kind *)kind_registry_take_heap(kind);
 
     if (arena_kind == NULL)

@@ -4,8 +4,8 @@
  *
  * Parent and child share the file of a kind, but not jemalloc's metadata. If both went on
  * allocating, both would hand out the same memory. So an inherited kind belongs to the parent. The
- * handlers count the fork (fork_generation) and close the caches of the thread. All else happens
- * when the child first uses a kind (inherit.h):
+ * handlers count the fork (fork_generation) and close the thread's caches of these kinds. All else
+ * happens when the child first uses a kind (inherit.h):
  *
  *    allocation   the kind gets a file, address space and arenas of the child's own
  *    free         an inherited block stays as it is
@@ -21,6 +21,10 @@
  * children get a copy: behind the gate no other thread changes the state of a page. Locks of a
  * higher rank than jemalloc's are made anew in the child.
  *
+ * A process with one thread has none of these difficulties: no lock is acquired, so that a signal
+ * handler may fork that has interrupted malloc, and the child does what it must do later
+ * (util/fork_child.h), with the caches that the thread had.
+ *
  * All of this is one set of handlers for pthread_atfork(3), registered when the library is loaded,
  * before constructors of a default priority run. Handlers that the program registers later thus run
  * before these on the way into the fork and after these on the way out, and may allocate.
@@ -32,6 +36,8 @@
 #include <stdbool.h>
 
 #include "heap/arena_set.h"
+#include "heap/child_needs.h"
+#include "heap/heap.h"
 #include "heap/heap_list.h"
 #include "heap/idle_thread.h"
 #include "heap/jemalloc_fork.h"
@@ -47,6 +53,8 @@
 #include "space/metadata.h"
 #include "space/range_map.h"
 #include "space/thaw.h"
+#include "util/alone.h"
+#include "util/fork_child.h"
 #include "util/fork_generation.h"
 #include "util/lock.h"
 
@@ -78,7 +86,6 @@ static void release_locks(bool in_child)
 /* Resets the state that belongs to the parent's threads. */
 static void forget_parent(void)
 {
-    fork_generation++;
     metadata_after_fork();
     range_map_after_fork();
     metadata_hooks_after_fork();
@@ -87,28 +94,89 @@ static void forget_parent(void)
     thaw_after_fork();
 }
 
-static void before_fork(void)
+/* -- With several threads ---------------------------------------------------------------------- */
+
+static void before_fork_of_several(void)
 {
     acquire_locks();
     jemalloc_fork_before();
     fork_snapshot_before();
 }
 
-static void after_fork_in_parent(void)
+static void after_fork_in_parent_of_several(void)
 {
     fork_snapshot_in_parent();
     jemalloc_fork_in_parent();
     release_locks(false);
 }
 
-static void after_fork_in_child(void)
+static void after_fork_in_child_of_several(void)
 {
     fork_snapshot_in_child();
     jemalloc_fork_in_child();
+    fork_generation++;
+    fork_child_intact_since = fork_generation;
+    child_needs_begin(false);
     forget_parent();
     release_locks(true);
     tier_counts_after_fork();
     fork_snapshot_adopt();
+}
+
+/* -- With one thread --------------------------------------------------------------------------- */
+
+/* Filling commits pages, and comes before freezing. */
+static void before_fork_of_one(void)
+{
+    heap_fill_caches_for_child();
+    fork_snapshot_before_alone();
+}
+
+static void finish_child(void)
+{
+    fork_snapshot_in_alone_child();
+    forget_parent();
+}
+
+static void after_fork_in_only_child(void)
+{
+    fork_generation++;
+    heap_keep_own_caches();
+    child_needs_begin(true);
+    tier_counts_after_fork();
+    fork_child_begin(finish_child);
+    if (fork_snapshot_has_copies())
+        fork_child_finish();
+}
+
+/* -- Handlers ---------------------------------------------------------------------------------- */
+
+static bool is_alone FORK_DATA; /* the thread that forks */
+
+static void before_fork(void)
+{
+    fork_child_finish();
+    is_alone = process_is_alone();
+    if (is_alone)
+        before_fork_of_one();
+    else
+        before_fork_of_several();
+}
+
+static void after_fork_in_parent(void)
+{
+    if (is_alone)
+        fork_snapshot_in_alone_parent();
+    else
+        after_fork_in_parent_of_several();
+}
+
+static void after_fork_in_child(void)
+{
+    if (is_alone)
+        after_fork_in_only_child();
+    else
+        after_fork_in_child_of_several();
 }
 
 static int install_locked(void)

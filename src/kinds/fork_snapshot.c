@@ -14,6 +14,7 @@
 #include "space/space.h"
 #include "space/thaw.h"
 #include "util/cancel.h"
+#include "util/fork_generation.h"
 
 _Static_assert((int)MEMKIND_SNAPSHOT_NONE == SPACE_SNAPSHOT_NONE &&
                    (int)MEMKIND_SNAPSHOT_COPY == SPACE_SNAPSHOT_COPY &&
@@ -51,17 +52,25 @@ static void handle_each(void (*call)(struct memkind *kind))
     errno = saved_errno;
 }
 
-/* The space of the kind; NULL where that is an ancestor's, which goes on changing the space. */
-static struct space *space_to_copy(const struct memkind *kind)
-{
-    struct heap *heap = heap_of(kind);
+/*
+ * Of the current fork: what the heaps that take part have as their generation. An ancestor goes on
+ * changing the spaces of others.
+ */
+static unsigned generation FORK_DATA;
 
-    return heap != NULL && !heap_is_inherited(heap) ? heap->space : NULL;
+/* A space had to be copied, or could not be. */
+static bool has_copies FORK_DATA;
+
+static struct space *space_in_fork(const struct memkind *kind)
+{
+    const struct heap *heap = heap_of(kind);
+
+    return heap_is_of_generation(heap, generation) ? heap->space : NULL;
 }
 
 static void hold(struct memkind *kind)
 {
-    struct space *space = space_to_copy(kind);
+    struct space *space = space_in_fork(kind);
 
     if (space != NULL)
         space_snapshot_hold(space);
@@ -69,10 +78,21 @@ static void hold(struct memkind *kind)
 
 static void begin(struct memkind *kind)
 {
-    struct space *space = space_to_copy(kind);
+    struct space *space = space_in_fork(kind);
 
     if (space != NULL)
         space_snapshot_begin(space);
+}
+
+static void begin_alone(struct memkind *kind)
+{
+    struct space *space = space_in_fork(kind);
+
+    if (space == NULL)
+        return;
+    space_snapshot_begin_alone(space);
+    if (!space->is_frozen)
+        has_copies = true;
 }
 
 static void end_in_parent(struct memkind *kind)
@@ -85,12 +105,50 @@ static void end_in_child(struct memkind *kind)
     space_snapshot_end(heap_of(kind)->space, true);
 }
 
-void fork_snapshot_before(void)
+static void end_alone_in_parent(struct memkind *kind)
 {
-    handle_each(hold);
-    handle_each(begin);
+    struct space *space = space_in_fork(kind);
+
+    if (space != NULL)
+        space_snapshot_end_alone(space, false);
+}
+
+static void end_alone_in_child(struct memkind *kind)
+{
+    struct heap *heap = heap_of(kind);
+    struct space *space = space_in_fork(kind);
+
+    if (space == NULL)
+        return;
+    space_snapshot_end_alone(space, true);
+    if (space->copied)
+        heap_adopt(heap);
+}
+
+static void end_freezing(void)
+{
     freeze_forget_maps();
     thaw_note_fork();
+}
+
+void fork_snapshot_before(void)
+{
+    if (!space_snapshot_is_enabled_for_any())
+        return;
+    generation = fork_generation;
+    handle_each(hold);
+    handle_each(begin);
+    end_freezing();
+}
+
+void fork_snapshot_before_alone(void)
+{
+    if (!space_snapshot_is_enabled_for_any())
+        return;
+    generation = fork_generation;
+    has_copies = false;
+    handle_each(begin_alone);
+    end_freezing();
 }
 
 void fork_snapshot_in_parent(void)
@@ -98,11 +156,28 @@ void fork_snapshot_in_parent(void)
     handle_each(end_in_parent);
 }
 
+void fork_snapshot_in_alone_parent(void)
+{
+    handle_each(end_alone_in_parent);
+}
+
 void fork_snapshot_in_child(void)
 {
     holders_after_fork();
     late_unmap_after_fork();
     handle_each(end_in_child);
+}
+
+void fork_snapshot_in_alone_child(void)
+{
+    holders_after_fork();
+    late_unmap_after_fork();
+    handle_each(end_alone_in_child);
+}
+
+bool fork_snapshot_has_copies(void)
+{
+    return has_copies;
 }
 
 static void adopt(struct memkind *kind)

@@ -12,6 +12,7 @@
 #include "os/vm.h"
 #include "space/region.h"
 #include "space/segment.h"
+#include "util/fork_generation.h"
 
 /* With more runs of chunks than that, what lies between them is frozen too, to have fewer maps. */
 #define RUNS_MOST 512u
@@ -26,7 +27,7 @@ static struct {
     struct process_map *list; /* NULL: not read */
     size_t count;
     bool has_transfers; /* process_map_is_for_transfers() */
-} maps;
+} maps FORK_DATA;
 
 static void note_map(void *arg, const struct process_map *map)
 {
@@ -38,8 +39,9 @@ static void note_map(void *arg, const struct process_map *map)
 
 void freeze_forget_maps(void)
 {
-    if (maps.list != NULL)
-        (void)vm_unmap(maps.list, MAPS_SIZE);
+    if (maps.list == NULL)
+        return;
+    (void)vm_unmap(maps.list, MAPS_SIZE);
     maps.list = NULL;
     maps.count = 0;
     maps.has_transfers = false;

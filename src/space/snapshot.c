@@ -73,7 +73,11 @@ static void unlock_all(struct space *space)
 
 static void set_outcome(struct space *space, int err)
 {
-    atomic_store(&space->snapshot, err == 0 ? SPACE_SNAPSHOT_COPY : SPACE_SNAPSHOT_FAILED);
+    int outcome = err == 0 ? SPACE_SNAPSHOT_COPY : SPACE_SNAPSHOT_FAILED;
+
+    /* A page that nothing is written to need not be copied by the kernel. */
+    if (atomic_load(&space->snapshot) != outcome)
+        atomic_store(&space->snapshot, outcome);
     if (err != 0)
         log_error("%s: a child gets no copy of its parent's kind (%s)",
                   space->path != NULL ? space->path : "no file", errno_text(-err));
@@ -92,12 +96,28 @@ static int copy(struct space *space)
     return space->store->copy != NULL ? space->store->copy(space) : -EOPNOTSUPP;
 }
 
+static void set_flag(bool *flag, bool value)
+{
+    if (*flag != value)
+        *flag = value;
+}
+
+void space_snapshot_begin_alone(struct space *space)
+{
+    set_flag(&space->in_fork, true);
+    set_flag(&space->is_frozen, !space->always_copies && freeze(space) == 0);
+    set_outcome(space, space->is_frozen ? 0 : copy(space));
+}
+
 void space_snapshot_begin(struct space *space)
 {
     lock_regions(space);
-    space->in_fork = true;
-    space->is_frozen = !space->always_copies && freeze(space) == 0;
-    set_outcome(space, space->is_frozen ? 0 : copy(space));
+    space_snapshot_begin_alone(space);
+}
+
+bool space_snapshot_is_made(const struct space *space)
+{
+    return space->in_fork && atomic_load(&space->snapshot) == SPACE_SNAPSHOT_COPY;
 }
 
 static int map_segment(struct space *space, const struct segment *segment)
@@ -151,16 +171,30 @@ static void end_in_child(struct space *space)
         bar_access(space);
 }
 
+static void end(struct space *space, bool child)
+{
+    if (child)
+        end_in_child(space);
+    else if (space->store->drop_copy != NULL && !space->is_frozen)
+        space->store->drop_copy(space);
+    if (!child || space->copied)
+        keep_spare(space);
+}
+
+void space_snapshot_end_alone(struct space *space, bool child)
+{
+    if (!space->in_fork)
+        return;
+    if (child)
+        space->in_fork = false;
+    end(space, child);
+}
+
 void space_snapshot_end(struct space *space, bool child)
 {
     if (!space->in_fork)
         return;
     space->in_fork = false;
-    if (child)
-        end_in_child(space);
-    else if (space->store->drop_copy != NULL)
-        space->store->drop_copy(space);
-    if (!child || space->copied)
-        keep_spare(space);
+    end(space, child);
     unlock_all(space);
 }

@@ -46,8 +46,16 @@ bool space_snapshot_is_enabled_for_any(void);
 void space_snapshot_hold(struct space *space);
 void space_snapshot_begin(struct space *space);
 
+/* In place of both where the process has one thread: acquires no lock, and writes to no memory of
+ * the space that is as it was at the fork before. */
+void space_snapshot_begin_alone(struct space *space);
+
 /*
  * After the fork, before anybody is let in again: in the child, the copy takes the place of the
  * store. Nothing where space_snapshot_begin() has not been called, as for a space that came since.
  */
 void space_snapshot_end(struct space *space, bool child);
+void space_snapshot_end_alone(struct space *space, bool child);
+
+/* Whether the last fork has made a copy of the space for the child. */
+bool space_snapshot_is_made(const struct space *space);

@@ -201,10 +201,10 @@ struct space {
 
     atomic_bool snapshots; /* children get a copy; set when the space has its file */
     bool always_copies;    /* of the whole store, at each fork: nothing is frozen */
-    bool in_fork;          /* between space_snapshot_begin() and its end */
-    bool is_frozen;        /* the same, where nothing had to be copied */
-    bool copied;           /* this is the child's: no other process has its store */
-    atomic_int snapshot;   /* enum space_snapshot: of the last fork */
+    bool in_fork;        /* takes part in the present fork; stays set after a fork of one thread */
+    bool is_frozen;      /* the same, where nothing had to be copied */
+    bool copied;         /* this is the child's: no other process has its store */
+    atomic_int snapshot; /* enum space_snapshot: of the last fork */
 
     unsigned file_number;   /* of the own file among those over which chunks are frozen */
     atomic_bool lacks_file; /* in a child: the own file is made when it is first needed */

@@ -21,6 +21,7 @@
 #include "space/space.h"
 #include "util/cancel.h"
 #include "util/clock.h"
+#include "util/fork_generation.h"
 #include "util/lock.h"
 
 /* What is thawed at one moment: so many bytes are mapped anew at most, and so many written. */
@@ -430,7 +431,7 @@ void thaw_after_fork(void)
 
 /* -- When -------------------------------------------------------------------------------------- */
 
-static atomic_int_least64_t not_before; /* in milliseconds */
+static atomic_int_least64_t not_before FORK_DATA; /* in milliseconds */
 
 void thaw_note_fork(void)
 {

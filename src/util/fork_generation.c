@@ -2,4 +2,4 @@
 /* Number of forks between the first process and this one. */
 #include "util/fork_generation.h"
 
-unsigned fork_generation;
+unsigned fork_generation FORK_DATA;

@@ -7,3 +7,9 @@
 #pragma once
 
 extern unsigned fork_generation;
+
+/*
+ * For variables that every fork writes to. They lie together, so that the kernel copies one page
+ * for all of them in the parent, and one in the child.
+ */
+#define FORK_DATA __attribute__((section("memkind_fork")))

@@ -50,6 +50,7 @@
     RANK(SPACE, MANY)         /* the regions of a space; many under REGISTRY, in a fork */    \
     RANK(REGION, MANY)        /* a region's bitmaps; many under SPACE, for a snapshot */      \
     RANK(RANGE_MAP, ONE)      /* changes of the map of ranges; a child initialises it anew */ \
+    RANK(FORK_CHILD, ONE)     /* what a child of a fork does late */                          \
     RANK(EXTEND, ONE)         /* the length of a file */                                      \
     RANK(HOLDERS, ONE)        /* the sets of processes that share frozen files */             \
     RANK(LATE_UNMAP, ONE)     /* page tables that forks have moved away */                    \

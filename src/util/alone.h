@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Whether the process has one thread. */
+#pragma once
+
+#include <stdbool.h>
+
+#if defined(__has_include)
+#    if __has_include(<sys/single_threaded.h>)
+#        include <sys/single_threaded.h>
+#        define ALONE_IS_KNOWN 1
+#    endif
+#endif
+
+/* Certainly one thread; false where that is unknown, and where there have been several. */
+static inline bool process_is_alone(void)
+{
+#ifdef ALONE_IS_KNOWN
+    return __libc_single_threaded != 0;
+#else
+    return false;
+#endif
+}
