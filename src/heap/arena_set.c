@@ -37,8 +37,10 @@ unsigned arena_set_number_thread(void)
 
 /* -- The budget -------------------------------------------------------------------------------- */
 
-/* Takes an arena out of the budget: the first of a set always, a further one only while the first
- * arenas of all heaps to come are left. */
+/*
+ * Takes an arena out of the budget: the first of a set always, a further one only while the first
+ * arenas of all heaps to come are left.
+ */
 static bool budget_take(bool first)
 {
     static unsigned limit;
@@ -221,8 +223,10 @@ static unsigned fill_slot_locked(struct arena_set *set, unsigned slot)
 
     if (arena != ARENA_SET_EMPTY)
         return arena;
-    /* A slot that gets no arena of its own shares one for good: an attempt at each call would cost
-     * too much. */
+    /*
+     * A slot that gets no arena of its own shares one from then on. To try again at each call would
+     * cost too much.
+     */
     if (add_arena(set, false, &arena) != 0)
         arena = arena_set_get(set, slot % arena_set_count(set));
     __atomic_store_n(&set->slots[slot], arena, __ATOMIC_RELEASE);

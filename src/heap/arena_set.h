@@ -160,6 +160,7 @@ static inline unsigned arena_set_get(const struct arena_set *set, unsigned i)
 /* Bytes in pages that blocks use. Approximate while other threads allocate. Takes no lock. */
 size_t arena_set_active_bytes(const struct arena_set *set);
 
+/* Whether the arena with this index of jemalloc belongs to the set. Thread-safe. */
 bool arena_set_has(const struct arena_set *set, unsigned arena);
 
 /* Sets the decay time of all arenas, also of those still to come. 0 or -errno. */

@@ -22,12 +22,16 @@ struct heap_list_entry {
 /* Thread-safe, as are all functions below. */
 void heap_list_add(struct heap *heap);
 
-/* Removes the heap and waits until nobody visits it. The caller holds no lock that a visitor may
- * wait for. */
+/*
+ * Removes the heap and waits until nobody visits it. The caller holds no lock that a visitor may
+ * wait for.
+ */
 void heap_list_remove(struct heap *heap);
 
-/* Calls visit() for each heap, except heaps that are being removed, until visit() returns true.
- * Returns whether it did. */
+/*
+ * Calls visit() for each heap, except heaps that are being removed, until visit() returns true.
+ * Returns the result of the last call; false if there was none.
+ */
 bool heap_list_visit(bool (*visit)(struct heap *heap, void *argument), void *argument);
 
 /* Around fork(2), in this thread. In the child, no heap has a visitor. */

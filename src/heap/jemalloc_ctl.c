@@ -13,7 +13,8 @@
 
 #define CTL_NAME_SIZE 64
 
-/* The highest number of an arena, plus one: jemalloc has twelve bits, and reserves the last value.
+/*
+ * The highest number of an arena, plus one: jemalloc has twelve bits, and reserves the last value.
  */
 #define ARENA_NUMBERS 4094
 

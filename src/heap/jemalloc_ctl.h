@@ -31,8 +31,10 @@ void jemalloc_ctl_arena_set_growth(unsigned arena, size_t limit);
 /* Destroys the arena with all of its blocks. No other thread uses the arena. */
 void jemalloc_ctl_arena_destroy(unsigned arena);
 
-/* Returns unused pages of the arena through its hooks: all of them, or those that have been unused
- * for the decay time. */
+/*
+ * Returns unused pages of the arena through its hooks: all of them, or those that have been unused
+ * for the decay time.
+ */
 void jemalloc_ctl_arena_purge(unsigned arena);
 void jemalloc_ctl_arena_decay(unsigned arena);
 
@@ -61,8 +63,10 @@ struct jemalloc_use {
  */
 int jemalloc_ctl_use_of(const void *ptr, struct jemalloc_use *use);
 
-/* Whether ptr lies in a slab that is emptier than the average of its class, and is not being
- * filled. */
+/*
+ * Whether ptr lies in a slab that is emptier than the average of its class, and is not being
+ * filled.
+ */
 bool jemalloc_ctl_moving_helps(const void *ptr);
 
 /*

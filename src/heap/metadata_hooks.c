@@ -11,8 +11,10 @@
 #include "os/vm.h"
 #include "util/align.h"
 
-/* How much of its first block an arena writes to when it is created, in whole pages of each kernel
- * that jemalloc works on. */
+/*
+ * How much of its first block an arena writes to when it is created, in whole pages of each kernel
+ * that jemalloc works on.
+ */
 #if MEMKIND_JEMALLOC_LG_PAGE > 12
 #    define ARENA_SIZE ((size_t)128 << 10)
 #else

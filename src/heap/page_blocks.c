@@ -95,7 +95,8 @@ static bool make_room_locked(struct page_stack *stack, size_t count)
     return true;
 }
 
-/* Inserts blocks that `total` already counts: as clean ones if `clean`, else as the oldest dirty.
+/*
+ * Inserts blocks that `total` already counts: as clean ones if `clean`, else as the oldest dirty.
  */
 static void insert_locked(struct page_stack *stack, void *const *from, size_t count, bool clean)
 {
@@ -186,8 +187,10 @@ static size_t remove_oldest(struct page_blocks *blocks, struct page_stack *stack
     return count;
 }
 
-/* Decommits up to `count` of the oldest dirty blocks, listed in the array meanwhile. Returns how
- * many were decommitted. */
+/*
+ * Decommits up to `count` of the oldest dirty blocks, listed in the array meanwhile. Returns how
+ * many were decommitted.
+ */
 static size_t clean_batch(struct page_blocks *blocks, struct page_stack *stack, void **array,
                           size_t count)
 {

@@ -19,4 +19,5 @@ struct range_hooks {
     struct range *range;
 };
 
+/* The range outlives the arena. */
 void range_hooks_init(struct range_hooks *hooks, struct range *range);

@@ -55,7 +55,8 @@ void thread_own_open_free_at(uintptr_t end)
     if (__atomic_load_n(&thread_own_near.sizes, __ATOMIC_RELAXED) == 0)
         return;
     __atomic_store_n(&thread_own_near.blocks, end, __ATOMIC_SEQ_CST);
-    /* Either this thread finds that they were closed meanwhile, or the other one's store is later.
+    /*
+     * Either this thread finds that they were closed meanwhile, or the other one's store is later.
      */
     if (atomic_load(&closed))
         __atomic_store_n(&thread_own_near.blocks, 0, __ATOMIC_SEQ_CST);

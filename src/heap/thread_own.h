@@ -18,7 +18,9 @@
 struct thread_cache;
 struct tier_counts;
 
-/* It is together, since finding a thread's variables is a large part of what an allocation costs.
+/*
+ * The variables of a thread that the fast path reads. They are one object, because to find a
+ * thread's variable is a large part of the cost of an allocation.
  */
 struct thread_own {
     struct thread_cache **caches; /* by number of the heap; never NULL */

@@ -216,8 +216,10 @@ void transfer_cache_flush(struct transfer_cache *transfer_cache, struct block_so
     }
 }
 
-/* What nobody has needed: all of a class that was not used, and of one that has grown, what has
- * been there all the time. */
+/*
+ * Returns the number of blocks that no thread has needed since the last call: all, if the class was
+ * not used; of a class that has grown, the least that the stack held.
+ */
 static size_t unused_locked(const struct class_stack *stack, unsigned size_class)
 {
     if (!stack->used)

@@ -34,8 +34,10 @@ int arena_kind_create(struct memkind *kind, struct memkind_ops *ops, const char 
 /* Ends such a kind, with all blocks and the space. */
 int arena_kind_destroy(struct memkind *kind);
 
-/* Limits the number of arenas to one for each 8 MiB of max_size, unless that is 0. Before the kind
- * is used. */
+/*
+ * Limits the number of arenas to one for each 8 MiB of max_size, unless that is 0. Before the kind
+ * is used.
+ */
 void arena_kind_limit(struct memkind *kind, size_t max_size);
 
 /* Limits the kind to one arena. Before the kind is used. */
@@ -56,8 +58,10 @@ static inline struct heap *arena_kind_peek(const struct memkind *kind)
 /* Makes the heap that the kind can allocate from. NULL with errno ENOMEM. Thread-safe. */
 struct heap *arena_kind_make_heap(struct memkind *kind);
 
-/* The heap that the kind can allocate from, made at the kind's first use. NULL with errno ENOMEM.
- * Thread-safe. */
+/*
+ * The heap that the kind can allocate from, made at the kind's first use. NULL with errno ENOMEM.
+ * Thread-safe.
+ */
 static inline struct heap *arena_kind_heap(struct memkind *kind)
 {
     struct heap *heap = arena_kind_peek(kind);

@@ -27,8 +27,10 @@ static const struct kind_class *classes[PARTITIONS] = {
 #define ENTER_CLASS(NAME, LOWER, CLASS) [MEMKIND_PARTITION_##NAME] = &kind_class_##CLASS,
     STATIC_OTHER_KINDS(ENTER_CLASS)};
 
-/* Number of kinds with memory from hooks of the program: the address map does not tell their blocks
- * from those of the default heap. */
+/*
+ * The number of kinds whose memory comes from hooks of the program. The address map does not
+ * distinguish their blocks from those of the default heap.
+ */
 static atomic_int mixed_kinds;
 
 /* The kind of each part. */

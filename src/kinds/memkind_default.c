@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations of the default heap, and of every kind's life: memkind_default(3). placement.c has
- * those that map and bind memory. */
+/*
+ * Operations of the default heap, and of every kind's life: memkind_default(3). placement.c has
+ * those that map and bind memory.
+ */
 #include "memkind/internal/memkind_default.h"
 
 #include <errno.h>
@@ -92,8 +94,10 @@ void memkind_default_init_once(void)
 
 /* -- The default heap -------------------------------------------------------------------------- */
 
-/* A kind of the program may use these operations. Whatever the kind, the default kind serves the
- * request; only the kind itself says whether a request of 0 bytes gets a block. */
+/*
+ * A kind of the program may use these operations. Whatever the kind, the default kind serves the
+ * request; only the kind itself says whether a request of 0 bytes gets a block.
+ */
 static size_t size_of_request(size_t size)
 {
     return size != 0 ? size : 1;

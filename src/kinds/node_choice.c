@@ -52,8 +52,10 @@ const struct memory_nodes *node_choice_nodes(void)
     return atomic_load_explicit(&known, memory_order_acquire);
 }
 
-/* The scan may be part of an allocation, so it uses no heap. Threads may still read the former
- * nodes, so they are not freed. */
+/*
+ * The scan may be part of an allocation, so it uses no heap. Threads may still read the former
+ * nodes, so they are not freed.
+ */
 static void scan_and_publish(void)
 {
     struct memory_nodes *fresh = vm_alloc(sizeof(*fresh));

@@ -24,8 +24,10 @@ struct part {
     struct part *next;
 };
 
-/* Entries of `here` that are no parts: the kind has no nodes for a thread there; it has nodes, but
- * no memory or number is left for a part. */
+/*
+ * Entries of `here` that are no parts: the kind has no nodes for a thread there; it has nodes, but
+ * no memory or number is left for a part.
+ */
 static struct part no_nodes;
 static struct part no_part;
 

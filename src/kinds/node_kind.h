@@ -15,13 +15,17 @@
 /* Stores the set in a mask, as memkind_default_get_mbind_nodemask() does. */
 int node_kind_store(const struct node_set *set, unsigned long *nodemask, unsigned long maxnode);
 
-/* The same with the chosen nodes for the calling thread. On an error of the choice, the mask keeps
- * its contents. */
+/*
+ * The same with the chosen nodes for the calling thread. On an error of the choice, the mask keeps
+ * its contents.
+ */
 int node_kind_store_choice(const struct node_choice *choice, unsigned long *nodemask,
                            unsigned long maxnode);
 
-/* Operations. Unlike other kinds, these kinds treat a failed binding or an empty node set as an
- * error. */
+/*
+ * Operations. Unlike other kinds, these kinds treat a failed binding or an empty node set as an
+ * error.
+ */
 int node_kind_mbind(struct memkind *kind, void *ptr, size_t size);
 int node_kind_get_mmap_flags(struct memkind *kind, int *flags);
 int node_kind_get_hugetlb_mmap_flags(struct memkind *kind, int *flags);

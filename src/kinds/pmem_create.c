@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Creation of PMEM kinds: the configuration is checked, and the path decides whether the memory is
- * a file or a DAX device. */
+/*
+ * Creation of PMEM kinds: the configuration is checked, and the path decides whether the memory is
+ * a file or a DAX device.
+ */
 #include "kinds/pmem_create.h"
 
 #include <errno.h>

@@ -28,8 +28,10 @@ static int refuse(int status, int error)
     return status;
 }
 
-/* The size of the range for max_size: a multiple of a chunk and of the device's alignment. 0 where
- * the device or max_size is too small. */
+/*
+ * Returns the size of the range for max_size, a multiple of a chunk and of the device's alignment.
+ * 0: the device or max_size is too small.
+ */
 static size_t size_of_range(const struct dax_device *device, size_t max_size)
 {
     size_t unit = device->alignment > SPACE_CHUNK ? device->alignment : SPACE_CHUNK;

@@ -13,6 +13,8 @@ struct directory;
 int pmem_file_new(const struct memkind_config *config, struct directory *directory,
                   memkind_t *kind);
 
-/* Logs that no file can be created in the directory, and sets errno; err is -errno. Returns
- * MEMKIND_ERROR_INVALID. */
+/*
+ * Logs that no file can be created in the directory, and sets errno to -err. Returns
+ * MEMKIND_ERROR_INVALID.
+ */
 int pmem_file_refuse(const char *dir, int err);

@@ -16,8 +16,10 @@ struct stats_report {
     bool begun; /* the section is written */
 };
 
-/* Gets each piece of jemalloc's report, and writes it after the section. report is a struct
- * stats_report. */
+/*
+ * Receives each piece of jemalloc's report, and writes the piece after the section. report is a
+ * struct stats_report.
+ */
 void stats_report_jemalloc(void *report, const char *text);
 
 /* Writes the section where jemalloc has written nothing. */

@@ -36,8 +36,10 @@ static uint64_t this_thread(void)
     return owner_of_generation((pid_t)syscall(SYS_gettid));
 }
 
-/* The thread sanitizer must see this function: only its store orders the accesses of the next
- * owner. */
+/*
+ * The thread sanitizer must see this function: only its store orders the accesses of the next
+ * owner.
+ */
 static void release_record(void *value)
 {
     struct tier_counts *record = value;

@@ -113,8 +113,10 @@ static bool dax_device_has_number(const struct libdaxctl *daxctl, struct daxctl_
            daxctl->dev_get_minor(dev) == (int)minor(number);
 }
 
-/* Returns the device after dev, in its region or a later one, or the first for NULL; NULL at the
- * end. */
+/*
+ * Returns the device after dev, in its region or a later one, or the first for NULL; NULL at the
+ * end.
+ */
 static struct daxctl_dev *dax_device_next(const struct libdaxctl *daxctl,
                                           struct daxctl_region **region, struct daxctl_dev *dev)
 {
@@ -169,8 +171,10 @@ static int dax_device_query_daxctl(dev_t number, struct dax_device *device)
     return error;
 }
 
-/* Returns the node of the memory that the device gives to the kernel; DAX_DEVICE_NO_NODE where the
- * kernel has not got the memory. */
+/*
+ * Returns the node of the memory that the device lends to the kernel; DAX_DEVICE_NO_NODE if the
+ * kernel does not use that memory.
+ */
 static int dax_device_memory_node(const struct libdaxctl *daxctl, struct daxctl_dev *dev)
 {
     int device_major = daxctl->dev_get_major(dev);
@@ -212,8 +216,7 @@ int dax_device_memory_nodes(unsigned long *mask, unsigned long maxnode)
     return error;
 }
 
-/* -- Queries --------------------------------------------------------------------------------------
- */
+/* -- Queries ----------------------------------------------------------------------------------- */
 
 static int dax_device_describe_number(dev_t number, struct dax_device *device)
 {

@@ -118,6 +118,7 @@ void descriptor_close(int fd, const struct descriptor_file *file)
     errno = saved_errno;
 }
 
+/* Returns a new descriptor of the file that is mapped, -ENOENT if the path is another file. */
 static int descriptor_open_mapped_held(const char *path, const struct descriptor_file *file)
 {
     int fd = open(path, O_RDWR | O_CLOEXEC);

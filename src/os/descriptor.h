@@ -2,17 +2,16 @@
 /*
  * Descriptors that the library keeps: with high numbers, and checked before use.
  *
- * open(2) returns the lowest number that is free. That may be the number of a standard stream that
- * was closed when the program started: text that the program prints would go into the file. It may
- * also be a low number that a script uses by name. So descriptors that stay open are moved to high
- * numbers.
+ * open(2) returns the lowest free number. If a standard stream was closed when the program started,
+ * this is the stream's number, and text that the program prints would go into the file. A script
+ * may also use a low number by name. So descriptors that stay open are moved to high numbers.
  *
  * A program may close these descriptors nevertheless: daemons close all numbers, and the next file
  * that a daemon opens may get the number of a closed one. So the library records which file a
  * number stands for, and checks the number before each use and before it closes the number. Where
  * another thread closes the descriptor and gets the same number between the check and the use, the
- * library does not notice: no system call checks and uses a descriptor at once. What a mapping can
- * do is therefore done through the mapping.
+ * library does not notice: no system call checks and uses a descriptor at once. So the library uses
+ * the mapping instead of the descriptor wherever it can.
  */
 #pragma once
 

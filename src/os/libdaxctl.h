@@ -41,4 +41,5 @@ struct libdaxctl {
  */
 int libdaxctl_open(struct libdaxctl *daxctl);
 
+/* Ends the context and unloads the library. */
 void libdaxctl_close(struct libdaxctl *daxctl);

@@ -4,8 +4,10 @@
 
 #include <stdbool.h>
 
-/* Registers the process, which is cheap while there is one thread; else the first membarrier()
- * does. Thread-safe. */
+/*
+ * Registers the process with the kernel. Cheap while the process has one thread. Without this call,
+ * the first membarrier() registers the process. Thread-safe.
+ */
 void membarrier_prepare(void);
 
 /*

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Files without a name: what they hold, how mappings of them are populated and space is released.
+/*
+ * Files without a name: what they hold, how mappings of them are populated and space is released.
  */
 #include "os/tmpfile.h"
 

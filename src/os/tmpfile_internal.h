@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of tmpfile.h share. */
+/* Functions that tmpfile.c, tmpfile_create.c and tmpfile_allocate.c share. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,8 +11,10 @@
 /* Names that are tried, where O_TMPFILE cannot be had, before the file cannot be made. */
 #define TMPFILE_NAME_TRIES 16
 
-/* Whether an error means that the kernel, the file system or a filter of system calls has not got
- * the call at all. */
+/*
+ * Whether an error means that the kernel, the file system or a filter of system calls does not
+ * support the call.
+ */
 bool tmpfile_is_unsupported(int error);
 
 /* Whether the file system has so much free, or does not tell. */

@@ -30,8 +30,10 @@ void *vm_alloc(size_t size);
 /* The same, aligned, and without a part in what the kernel counts as promised (MAP_NORESERVE). */
 void *vm_alloc_aligned(size_t size, size_t alignment);
 
-/* Makes memory of vm_alloc() larger, at any address; what is added is zero. NULL with errno, and
- * the memory stays as it is. */
+/*
+ * Makes memory of vm_alloc() larger, at any address; what is added is zero. NULL with errno, and
+ * the memory stays as it is.
+ */
 void *vm_grow(void *addr, size_t size, size_t new_size);
 
 /*
@@ -44,8 +46,10 @@ int vm_map_anonymous(void **addr, size_t size, enum vm_access access, int flags)
 /* The same with a file, mapped shared from offset on. */
 int vm_map_file(void **addr, size_t size, enum vm_access access, int fd, off_t offset);
 
-/* Ends all maps of the range. Part of a map may need one map more: -ENOMEM where there are too many
- * (vm.max_map_count). */
+/*
+ * Ends all maps of the range. Part of a map may need one map more: -ENOMEM where there are too many
+ * (vm.max_map_count).
+ */
 int vm_unmap(void *addr, size_t size);
 
 /* -- Addresses --------------------------------------------------------------------------------- */

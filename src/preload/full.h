@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a thread remembers of a kind without room, if libc serves requests instead.
+ * A thread's record of a kind without room, if libc serves requests instead.
  *
  * To find out that there is no room, the library empties the caches of all threads and releases all
  * unused memory. After such a failure, a thread does not request as much again until it has freed

@@ -58,7 +58,8 @@ void delete_aligned_array_nothrow(void *ptr, align_val alignment, nothrow tag)
 
 /* -- What the process has ---------------------------------------------------------------------- */
 
-/* The linker fills these in. Volatile, because a compiler might assume the values. */
+/* The functions that the process uses: the linker fills the fields. Volatile, because a compiler
+ * might assume the values. */
 static const volatile struct {
     __typeof__(new_one) *one, *array;
     __typeof__(new_aligned) *aligned, *aligned_array;
@@ -67,7 +68,7 @@ static const volatile struct {
 } process = {new_one,    new_array,    new_aligned,    new_aligned_array,
              delete_one, delete_array, delete_aligned, delete_aligned_array};
 
-/* This library's functions, whatever the process uses. */
+/* The functions of this library, even if the process uses those of another. */
 static __typeof__(new_one) own_one __attribute__((alias("_Znwm")));
 static __typeof__(new_array) own_array __attribute__((alias("_Znam")));
 static __typeof__(new_aligned) own_aligned __attribute__((alias("_ZnwmSt11align_val_t")));

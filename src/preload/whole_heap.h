@@ -22,6 +22,7 @@ struct whole_heap whole_heap_numbers(void);
 /* Returns the number of refreshes. */
 uint64_t whole_heap_epoch(void);
 
+/* Releases the unused memory of the kinds and of libc's heap. */
 void whole_heap_purge(void);
 
 /* In the child of a fork: none of its parent's other threads is in these functions. */

@@ -113,15 +113,19 @@ int address_map_open(const void *base, size_t size);
  */
 void address_map_set(const void *base, size_t size, unsigned owner);
 
-/* Marks the granules of [base, base + size), which the map covers, as such with ranges. 0 or
- * -ENOMEM, and nothing is marked. One thread at a time. */
+/*
+ * Marks the granules of [base, base + size), which the map covers, as granules with ranges.
+ * -ENOMEM: none is marked. One thread at a time.
+ */
 int address_map_mark_ranges(const void *base, size_t size);
 
 /* address_map_mark_mixed(), where an entry may have to be written. */
 int address_map_enter_mixed(const void *ptr);
 
-/* Records that a heap without granules of its own has a block at ptr. 0 or -ENOMEM. Thread-safe,
- * lock-free. */
+/*
+ * Records that a heap without granules of its own has a block at ptr. 0 or -ENOMEM. Thread-safe,
+ * lock-free.
+ */
 static inline int address_map_mark_mixed(const void *ptr)
 {
     unsigned owner = address_map_owner(ptr);

@@ -19,8 +19,10 @@ struct metadata {
     size_t used;                   /* bytes of the newest block that are taken */
 };
 
-/* Returns size bytes of zero, aligned to METADATA_ALIGNMENT; NULL where there is no memory. The
- * caller locks. */
+/*
+ * Returns size bytes of zero, aligned to METADATA_ALIGNMENT; NULL where there is no memory. The
+ * caller locks.
+ */
 void *metadata_take(struct metadata *metadata, size_t size);
 
 /* Call in the child of a fork. */

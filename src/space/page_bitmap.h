@@ -12,11 +12,13 @@
 
 #define PAGE_BITMAP_WORD_PAGES ((size_t)64)
 
+/* Returns the number of words in a set of so many pages. */
 static inline size_t page_bitmap_words(size_t pages)
 {
     return (pages + PAGE_BITMAP_WORD_PAGES - 1) / PAGE_BITMAP_WORD_PAGES;
 }
 
+/* Add the pages [first, end) to the set, and remove them. */
 void page_bitmap_set(uint64_t *map, size_t first, size_t end);
 void page_bitmap_clear(uint64_t *map, size_t first, size_t end);
 

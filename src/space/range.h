@@ -31,10 +31,14 @@ void range_init(struct range *range, struct space *space);
  */
 int range_open(struct range *range, char *base, size_t size);
 
-/* Hands out size bytes, not 0 and in whole pages, aligned to a power of two. NULL: there is no such
- * run. Thread-safe. */
+/*
+ * Returns size bytes of unused pages, aligned to a power of two. size: whole pages, not 0. NULL:
+ * there is no such run. Thread-safe.
+ */
 void *range_alloc(struct range *range, size_t size, size_t alignment);
 
-/* Takes back pages that were handed out, in pieces of any size. Does nothing where the space is
- * about to be destroyed. Thread-safe. */
+/*
+ * Frees pages that range_alloc() returned, in pieces of any size. Has no effect while the space is
+ * being destroyed. Thread-safe.
+ */
 void range_free(struct range *range, void *addr, size_t size);

@@ -33,8 +33,10 @@ void range_map_remove(const void *base, unsigned owner);
  */
 void range_map_after_fork(void);
 
-/* Returns the owner of ptr, an address in a granule with ranges: of its range, or of the memory
- * beside the ranges. */
+/*
+ * Returns the owner of ptr, an address in a granule with ranges: the owner of its range, or of the
+ * memory beside the ranges.
+ */
 unsigned range_map_owner(const void *ptr);
 
 /* Returns the page map's byte of ptr's page where ptr lies in a range; else NULL. */

@@ -25,8 +25,10 @@ struct region {
     atomic_uchar *files;  /* of each chunk, of the segment's; NULL: all 0 */
 };
 
-/* Makes a region of `size` bytes, all empty, in the space's metadata; the caller holds the space's
- * lock. NULL: no memory. */
+/*
+ * Creates a region of `size` bytes, all empty, in the space's metadata. The caller holds the
+ * space's lock. NULL: no memory.
+ */
 struct region *region_new(struct space *space, char *base, off_t offset, size_t size);
 
 /*

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of region.h share. The caller holds the region's lock. Ranges are [first, end) in
- * pages of the region. */
+/*
+ * Functions that region.c, region_empty.c and region_store.c share. The caller holds the region's
+ * lock. Ranges are [first, end) in pages of the region.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -59,8 +61,10 @@ void region_release_empty(struct region *region, size_t first, size_t end);
 /* The same with the rest of the region's last chunk. */
 void region_release_tail(struct region *region);
 
-/* Whether [first, end), in one frozen chunk, is a whole chunk without used pages over an ancestor's
- * file. */
+/*
+ * Whether [first, end), in one frozen chunk, is a whole chunk without used pages over an ancestor's
+ * file.
+ */
 bool region_may_thaw(const struct region *region, size_t first, size_t end);
 
 /*

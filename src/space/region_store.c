@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a region takes from the space's limit and from the store, and over which files it is frozen.
+/*
+ * How a region takes file space within the space's limit, and records the files over which its
+ * chunks are frozen.
  */
 #include <errno.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a space's store holds beyond what is accounted for. */
+/* The surplus of a space: what its store holds beyond the bytes held by the space. */
 #include "space/surplus.h"
 
 #include "space/freeze.h"

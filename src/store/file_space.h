@@ -54,8 +54,10 @@ static inline struct file_space *file_space_of(const struct space *space)
  */
 int file_space_fd(struct file_space *file_space);
 
-/* Returns the descriptor of the file; -EBADF where the program has closed the descriptor, or there
- * is no file. Thread-safe. */
+/*
+ * Returns the descriptor of the file. -EBADF: the program has closed the descriptor, or there is no
+ * file. Thread-safe.
+ */
 int file_space_known_fd(const struct file_space *file_space);
 
 /*

@@ -4,8 +4,10 @@
 
 #include "space/space.h"
 
-/* A space without memory; space_destroy() ends it, and the memory stays as it is. NULL where there
- * is no memory for the record. */
+/*
+ * Creates a space without memory. space_destroy() ends the space, and does not change the program's
+ * memory. NULL: no memory for the record.
+ */
 struct space *fixed_store_create(unsigned owner);
 
 /*

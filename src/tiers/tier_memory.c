@@ -90,7 +90,9 @@ static const struct tier *least_filled(const struct memtier_memory *memory,
     return least;
 }
 
-/* The cache of the kind; 0 where allocations must call operations of the program's, or decorators.
+/*
+ * Returns the number of the cache of the kind; 0 if allocations must call the program's operations
+ * or decorators.
  */
 static unsigned cache_of(const struct memkind *kind)
 {

@@ -107,7 +107,7 @@ static enum place_answer is_aligned(int fd, size_t size)
     return pieces > size / HUGE_PAGE / 2 ? PLACE_YES : PLACE_NO;
 }
 
-/* Maps the file at a multiple of 2 MiB. It is never unmapped. */
+/* Maps the file at a multiple of 2 MiB. The process ends with the mapping in place. */
 static char *map_file(int fd, size_t size)
 {
     char *base = mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

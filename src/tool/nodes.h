@@ -31,5 +31,5 @@ struct memory_node {
 /* Finds the nodes. False: none has memory, as on a kernel without NUMA. */
 bool nodes_find(struct nodes *nodes);
 
-/* Describes a node that has memory. What cannot be read is unknown. */
+/* Describes a node that has memory. A value that cannot be read is stored as unknown. */
 void nodes_describe(const struct nodes *nodes, unsigned number, struct memory_node *node);

@@ -148,7 +148,7 @@ static bool read_part(int fd, void *part, size_t size, size_t offset)
     return pread(fd, part, size, (off_t)offset) == (ssize_t)size;
 }
 
-/* Copies the page. It is settled if it did not change meanwhile. False: there is no page. */
+/* Copies the page. *settled: the page did not change meanwhile. False: there is no page. */
 static bool copy_page(int fd, struct numbers_page *page, bool *settled)
 {
     const size_t offset = offsetof(struct numbers_page, sequence);

@@ -10,6 +10,7 @@
 /* As of env(1) and timeout(1). */
 enum { EXIT_USAGE = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 
+/* "check", "run" and "stats". run_main() returns only if the program could not be started. */
 int check_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 int stats_main(int argc, char **argv);

@@ -409,7 +409,8 @@ void workload_use(struct workload *workload)
     check_account(workload);
 }
 
-/* A request that was refused is refused again for 10 ms, unless a block is freed: heap/shortage.c.
+/*
+ * A request that was refused is refused again for 10 ms, unless a block is freed: heap/shortage.c.
  */
 #define REFUSALS_US 20000
 

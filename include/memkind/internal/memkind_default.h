@@ -26,7 +26,8 @@ void *memkind_default_realloc(struct memkind *kind, void *ptr, size_t size);
 void memkind_default_free(struct memkind *kind, void *ptr);
 size_t memkind_default_malloc_usable_size(struct memkind *kind, void *ptr);
 
-/* mmap(2) with the kind's flags (get_mmap_flags, or private and anonymous); MAP_FAILED with errno.
+/*
+ * mmap(2) with the kind's flags (get_mmap_flags, or private and anonymous); MAP_FAILED with errno.
  */
 void *memkind_default_mmap(struct memkind *kind, void *addr, size_t size);
 

@@ -9,7 +9,7 @@
 #include "preload/memkind_preload/places.h"
 #include "preload/ratio.h"
 
-/* One of the first three is not NULL. */
+/* Exactly one of dir, nodes and kind is not NULL. */
 static const char *dir, *nodes, *kind;
 static const char *policy; /* for nodes; NULL: the default */
 static size_t max_size;    /* for a directory; 0: no limit */

@@ -167,7 +167,7 @@ static bool parse_tier(char *text, struct request *request)
 
 /* -- All --------------------------------------------------------------------------------------- */
 
-/* What the parts of the text describe. */
+/* The memory that the parts of the text describe. */
 struct plan {
     struct tiers *tiers;
     unsigned ratios[SERVING_MOST_KINDS];
