@@ -3,8 +3,6 @@
 #include "kinds/capacity.h"
 
 #include <errno.h>
-#include <numa.h>
-#include <numaif.h>
 #include <unistd.h>
 
 #include "kinds/kind_class.h"
@@ -12,6 +10,8 @@
 #include "kinds/node_kind.h"
 #include "os/huge_pages_pool.h"
 #include "os/memory_nodes.h"
+#include "os/memory_policy.h"
+#include "os/node_files.h"
 
 ssize_t capacity_of_kind(struct memkind *kind)
 {
@@ -35,13 +35,8 @@ static ssize_t memory_of_set(const struct node_set *nodes)
     ssize_t bytes = 0;
 
     for (unsigned node = 0; node < NUMA_NUM_NODES; node++)
-        if (node_set_has(nodes, node)) {
-            long long size = numa_node_size64((int)node, NULL);
-
-            /* libnuma returns an error for a node that has processors alone. */
-            if (size > 0)
-                bytes += size;
-        }
+        if (node_set_has(nodes, node))
+            bytes += (ssize_t)node_files_memory(NODE_FILES_ROOT, node);
     return bytes;
 }
 

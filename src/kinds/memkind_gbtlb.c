@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <linux/mman.h>
-#include <numa.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>

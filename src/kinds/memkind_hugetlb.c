@@ -2,13 +2,13 @@
 /* Operations of kinds whose memory is huge pages: memkind_hugetlb(3). */
 #include "memkind/internal/memkind_hugetlb.h"
 
-#include <numa.h>
 #include <sys/mman.h>
 
 #include "kinds/arena_kind.h"
 #include "kinds/kind_ops.h"
 #include "kinds/static_kinds.h"
 #include "os/huge_pages_pool.h"
+#include "os/node_set.h"
 #include "store/huge_page_store.h"
 #include "util/bits.h"
 

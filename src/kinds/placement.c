@@ -6,17 +6,16 @@
 #include "kinds/placement.h"
 
 #include <errno.h>
-#include <numa.h>
-#include <numaif.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "memkind/internal/memkind_default.h"
+#include "os/memory_policy.h"
+#include "os/node_set.h"
 #include "os/numa_nodes.h"
 #include "os/vm.h"
-#include "util/bits.h"
 
 int memkind_default_get_mmap_flags(struct memkind *kind, int *flags)
 {
@@ -58,24 +57,14 @@ int memkind_interleave_get_mbind_mode(struct memkind *kind, int *mode)
     return MEMKIND_SUCCESS;
 }
 
-static void copy_nodes(const struct bitmask *nodes, unsigned long *nodemask, unsigned long maxnode)
-{
-    bits_clear(nodemask, maxnode);
-    for (unsigned node = 0; node < maxnode && node < nodes->size; node++)
-        if (numa_bitmask_isbitset(nodes, node))
-            bits_add(nodemask, node);
-}
-
 int memkind_default_get_mbind_nodemask(struct memkind *kind, unsigned long *nodemask,
                                        unsigned long maxnode)
 {
     (void)kind;
     if (nodemask == NULL || maxnode == 0)
         return MEMKIND_ERROR_INVALID;
-    if (numa_available() < 0)
-        return MEMKIND_ERROR_UNAVAILABLE;
-    copy_nodes(numa_all_nodes_ptr, nodemask, maxnode);
-    return MEMKIND_SUCCESS;
+    return memory_policy_allowed(nodemask, maxnode) == 0 ? MEMKIND_SUCCESS
+                                                         : MEMKIND_ERROR_UNAVAILABLE;
 }
 
 struct policy {
@@ -119,11 +108,11 @@ int memkind_default_mbind(struct memkind *kind, void *ptr, size_t size)
 
     if (err != MEMKIND_SUCCESS)
         return err;
-    /* mbind(2) uses one bit less than its argument maxnode. */
-    if (mbind(ptr, size, policy.mode, policy.nodes, NUMA_NUM_NODES + 1, 0) == 0)
-        return MEMKIND_SUCCESS;
-    if (!numa_nodes_forbid_binding() || placement_needs_binding(kind))
+    int failure = memory_policy_bind(ptr, size, policy.mode, policy.nodes, NUMA_NUM_NODES);
+    if (failure != 0 && (!numa_nodes_forbid_binding() || placement_needs_binding(kind))) {
+        errno = -failure;
         return MEMKIND_ERROR_MBIND;
+    }
     errno = saved_errno;
     return MEMKIND_SUCCESS;
 }

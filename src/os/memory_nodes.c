@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <numa.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #endif
 
 #include "os/dax_device.h"
+#include "os/memory_policy.h"
 #include "os/node_list.h"
 #include "util/env.h"
 
@@ -25,11 +25,9 @@
 /* Returns the nodes that the process may have memory of. */
 static struct node_set allowed_nodes(void)
 {
-    struct node_set allowed = {{0}};
+    struct node_set allowed;
 
-    for (unsigned node = 0; node < NUMA_NUM_NODES && node < numa_all_nodes_ptr->size; node++)
-        if (numa_bitmask_isbitset(numa_all_nodes_ptr, node))
-            node_set_add(&allowed, node);
+    (void)memory_policy_allowed(allowed.bits, NUMA_NUM_NODES);
     return allowed;
 }
 
@@ -129,7 +127,7 @@ static void scan_nodes(struct memory_nodes *nodes, const char *root)
 void memory_nodes_scan(struct memory_nodes *nodes, const char *root,
                        const struct memory_nodes_wishes *wishes)
 {
-    if (numa_available() >= 0)
+    if (memory_policy_exists())
         scan_nodes(nodes, root);
     nodes->dax_error = find_dax(nodes, wishes->dax_list, &nodes->dax);
     nodes->hbw_error = find_hbw(nodes, wishes, &nodes->hbw);

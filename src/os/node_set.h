@@ -2,10 +2,12 @@
 /* Sets of NUMA nodes, as mbind(2) takes them. */
 #pragma once
 
-#include <numa.h>
 #include <stdbool.h>
 
 #include "util/bits.h"
+
+/* As in numa.h: nodes have lower numbers. */
+#define NUMA_NUM_NODES 128
 
 struct node_set {
     unsigned long bits[BITS_LONGS(NUMA_NUM_NODES)];

@@ -9,8 +9,7 @@
  * number of bits in mask, which is an array of whole longs; bits from maxnode on are cleared too.
  *
  * 0, or: -ENOSYS (the kernel has no NUMA), -EINVAL (mask is NULL, maxnode is 0, or a node with CPUs
- * does not fit), -ENODEV (no such node was found), -ENOMEM. On error the mask is all zero.
- * At the first call libnuma fills a cache without a lock, so no other thread may call meanwhile.
+ * does not fit), -ENODEV (no such node was found). On error the mask is all zero. Thread-safe.
  */
 int numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode);
 

@@ -9,9 +9,6 @@
  *
  * A function of the program that libc calls, and that ends in a call of malloc, also returns to
  * libc, because compilers turn that call into a jump. Its block comes from libc, which is harmless.
- *
- * libnuma allocates while libmemkind, which calls libnuma, holds locks. The kind may need the same
- * locks at a thread's first call.
  */
 #pragma once
 

@@ -43,8 +43,7 @@ static inline memkind_t kind_of(void *ptr)
 static bool may_be_kinds(size_t size, const void *caller)
 {
     return preload_kind() != NULL && preload_self.state != PRELOAD_BUSY &&
-           size - preload.min <= preload.span && !callers_include(&preload.libc, caller) &&
-           !callers_include(&preload.libnuma, caller);
+           size - preload.min <= preload.span && !callers_include(&preload.libc, caller);
 }
 
 /* Returns whether the kinds are to serve the request, if they have room. */

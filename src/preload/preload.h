@@ -74,12 +74,11 @@ struct preload {
     /* The fast paths, see serving.h. If that of malloc fails, it calls and returns otherwise(). */
     void *(*malloc)(memkind_t own, size_t size, void *(*otherwise)(memkind_t own, size_t size));
     void (*free)(memkind_t kind, void *ptr);
-    bool frees_all;              /* the fast path of free is memkind_arena_free_or() */
-    struct serving serving;      /* all kinds, and how they are called */
-    struct callers_code libc;    /* gets none of the kinds' blocks */
-    struct callers_code libnuma; /* nor does it while a thread is COLD */
-    size_t min, span;            /* sizes from min to min + span go to the kinds */
-    unsigned char ready;         /* the state of threads that use the kinds: FAST or FILTERED */
+    bool frees_all;           /* the fast path of free is memkind_arena_free_or() */
+    struct serving serving;   /* all kinds, and how they are called */
+    struct callers_code libc; /* gets none of the kinds' blocks */
+    size_t min, span;         /* sizes from min to min + span go to the kinds */
+    unsigned char ready;      /* the state of threads that use the kinds: FAST or FILTERED */
     bool counted;   /* blocks are counted, and ratio_threshold() applies in addition to the range */
     bool deep_bind; /* RTLD_DEEPBIND has its usual effect */
     bool fall_back; /* libc serves requests for which the kinds have no room */

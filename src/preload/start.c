@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The start of the interposer: the kinds are created, and from then on serve the process. */
-#include <dlfcn.h>
 #include <errno.h>
 #include <gnu/libc-version.h>
 #include <pthread.h>
@@ -92,7 +91,6 @@ static void activate(const struct settings *settings, const struct serving *serv
     preload.free = serving->fast_free;
     preload.frees_all = serving->fast_free == memkind_arena_free;
     preload.libc = callers_find((uintptr_t)gnu_get_libc_version);
-    preload.libnuma = callers_find((uintptr_t)dlsym(RTLD_DEFAULT, "numa_available"));
     __atomic_store_n(&preload.kind, first, __ATOMIC_RELEASE);
 }
 

@@ -15,6 +15,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -175,13 +176,6 @@ INTERPOSE(ssize_t, -1, getrandom, (void *buffer, size_t size, unsigned flags),
 INTERPOSE(int, -1, sched_getaffinity, (pid_t pid, size_t size, cpu_set_t *cpus), (pid, size, cpus))
 INTERPOSE(int, -1, close, (int fd), (fd))
 
-long mbind(void *addr, unsigned long size, int mode, const unsigned long *nodes,
-           unsigned long maxnode, unsigned flags);
-INTERPOSE(long, -1, mbind,
-          (void *addr, unsigned long size, int mode, const unsigned long *nodes,
-           unsigned long maxnode, unsigned flags),
-          (addr, size, mode, nodes, maxnode, flags))
-
 static int fail(void)
 {
     errno = plan.error;
@@ -292,7 +286,7 @@ EXPORTED long syscall(long number, ...)
     for (size_t i = 0; i < MOST; i++)
         arguments[i] = va_arg(list, long);
     va_end(list);
-    if (fails(CALL_syscall))
+    if (fails(number == SYS_mbind ? CALL_mbind : CALL_syscall))
         return fail();
     REAL(long, syscall, (long, ...));
     return real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
@@ -350,22 +344,6 @@ static void real_free(void *block)
         (void)!__libc_realloc(block, 0);
 }
 
-/*
- * Returns whether this call of libc's heap is to fail. Calls by libnuma, which MEMKIND_REGULAR
- * queries for nodes, never fail: libnuma ends the process or crashes when it cannot allocate its
- * masks.
- */
-static bool heap_fails(enum call call, const void *caller)
-{
-    Dl_info info;
-
-    if (!counting || !calls_watched)
-        return false;
-    if (dladdr(caller, &info) != 0 && strstr(info.dli_fname, "libnuma") != NULL)
-        return false;
-    return fails(call);
-}
-
 static void *fail_block(void)
 {
     errno = plan.error;
@@ -380,20 +358,17 @@ static void *count_block(void *block)
 
 EXPORTED void *malloc(size_t size)
 {
-    return heap_fails(CALL_malloc, __builtin_return_address(0)) ? fail_block()
-                                                                : count_block(real_malloc(size));
+    return fails(CALL_malloc) ? fail_block() : count_block(real_malloc(size));
 }
 
 EXPORTED void *calloc(size_t count, size_t size)
 {
-    return heap_fails(CALL_calloc, __builtin_return_address(0))
-               ? fail_block()
-               : count_block(real_calloc(count, size));
+    return fails(CALL_calloc) ? fail_block() : count_block(real_calloc(count, size));
 }
 
 EXPORTED void *realloc(void *block, size_t size)
 {
-    if (heap_fails(CALL_realloc, __builtin_return_address(0)))
+    if (fails(CALL_realloc))
         return fail_block();
     void *moved = __libc_realloc(block, size);
     return block == NULL ? count_block(moved) : moved;

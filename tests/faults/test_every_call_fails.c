@@ -22,7 +22,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <numa.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -332,19 +331,6 @@ static size_t sweep(bool poor, bool forks)
     return report();
 }
 
-/*
- * Lets libnuma read the nodes now: without memory, libnuma would print warnings at its first use.
- */
-static void let_libnuma_look(void)
-{
-    if (numa_available() < 0)
-        return;
-    struct bitmask *cpus = numa_allocate_cpumask();
-    for (int node = 0; node <= numa_max_node(); node++)
-        numa_node_to_cpus(node, cpus);
-    numa_bitmask_free(cpus);
-}
-
 int main(void)
 {
     size_t cases = 0;
@@ -355,7 +341,6 @@ int main(void)
     if (shared == MAP_FAILED)
         return EXIT_FAILURE;
     workers = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
-    let_libnuma_look();
     cases += sweep(false, false);
     cases += sweep(true, false);
     cases += sweep(false, true);

@@ -28,7 +28,7 @@ field "$development" Conflicts libmemkind-dev
 field "$development" Replaces libmemkind-dev
 field "$development" Provides "libmemkind-dev (= 1.14.0)"
 field "$development" Depends "libmemkind-pmem0 (= $version)"
-for library in libc6 libnuma1 libdaxctl1; do
+for library in libc6 libdaxctl1; do
     dpkg-deb -f "$runtime" Depends | grep -qw "$library" ||
         fail "the runtime depends on $(dpkg-deb -f "$runtime" Depends)"
 done
@@ -37,7 +37,7 @@ grep -q '/man3/memkind\.3\.gz$' "$work/contents" || fail "manual pages are not c
 
 echo "== replacing memkind's packages"
 make_root
-for library in libc6 libnuma1 libdaxctl1; do
+for library in libc6 libdaxctl1; do
     stub "$library" 999
 done
 stub libmemkind0 1.14.0-2

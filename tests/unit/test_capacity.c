@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of capacity: which memory counts for which kind. */
-/* WRAP: sysconf numa_nodes_with_cpus numa_node_size64 */
+/* WRAP: sysconf numa_nodes_with_cpus node_files_memory */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +29,7 @@ static unsigned long nodes; /* the nodes that have processors */
 long __real_sysconf(int name);
 long __wrap_sysconf(int name);
 int __wrap_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode);
-long long __wrap_numa_node_size64(int node, long long *free_size);
+size_t __wrap_node_files_memory(const char *root, unsigned node);
 
 long __wrap_sysconf(int name)
 {
@@ -44,10 +44,10 @@ int __wrap_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode)
 }
 
 /* Node 2 has processors but no memory. */
-long long __wrap_numa_node_size64(int node, long long *free_size)
+size_t __wrap_node_files_memory(const char *root, unsigned node)
 {
-    (void)free_size;
-    return node == 2 ? -1 : NODE_SIZE * (node + 1);
+    (void)root;
+    return node == 2 ? 0 : NODE_SIZE * (node + 1);
 }
 
 static int setup(void **state)

@@ -3,7 +3,7 @@
  * Tests of kinds with their own arenas: where their memory comes from, failures, and which kind
  * owns a block.
  */
-/* WRAP: mmap madvise mbind */
+/* WRAP: mmap madvise memory_policy_bind */
 /* WRAP: jemalloc_ctl_add_arena_stats */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <numaif.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -29,6 +28,7 @@
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_pmem.h"
+#include "os/memory_policy.h"
 #include "space/address_map.h"
 #include "support/arenas.h"
 #include "support/fake_calloc.h"
@@ -54,10 +54,8 @@ void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, of
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 int __real_madvise(void *addr, size_t size, int advice);
 int __wrap_madvise(void *addr, size_t size, int advice);
-long __real_mbind(void *addr, unsigned long size, int mode, const unsigned long *nodes,
-                  unsigned long maxnode, unsigned flags);
-long __wrap_mbind(void *addr, unsigned long size, int mode, const unsigned long *nodes,
-                  unsigned long maxnode, unsigned flags);
+int __wrap_memory_policy_bind(void *addr, size_t size, int mode, const unsigned long *nodes,
+                              unsigned long maxnode);
 int __real_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 
@@ -79,16 +77,15 @@ int __wrap_madvise(void *addr, size_t size, int advice)
     return hits(&madvise_fault) ? -1 : __real_madvise(addr, size, advice);
 }
 
-long __wrap_mbind(void *addr, unsigned long size, int mode, const unsigned long *nodes,
-                  unsigned long maxnode, unsigned flags)
+int __wrap_memory_policy_bind(void *addr, size_t size, int mode, const unsigned long *nodes,
+                              unsigned long maxnode)
 {
     (void)addr;
     (void)size;
     (void)nodes;
     (void)maxnode;
-    (void)flags;
     bound_mode = mode;
-    return hits(&mbind_fault) ? -1 : 0;
+    return hits(&mbind_fault) ? -mbind_fault.error : 0;
 }
 
 int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats)

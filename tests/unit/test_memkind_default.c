@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of the default kind, and of the helpers for other kinds: flags, masks, binding, advice. */
-/* WRAP: mmap madvise mbind numa_available numa_nodes_with_cpus */
+/* WRAP: mmap madvise memory_policy_bind memory_policy_allowed numa_nodes_with_cpus */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,8 +9,6 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <numa.h>
-#include <numaif.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +17,7 @@
 #include "kinds/memkind_default_internal.h"
 #include "memkind.h"
 #include "memkind/internal/memkind_default.h"
+#include "os/memory_policy.h"
 #include "support/faults.h"
 
 #define MIB        ((size_t)1 << 20)
@@ -41,10 +40,10 @@ static unsigned long seen_nodes;
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 int __wrap_madvise(void *addr, size_t size, int advice);
-long __wrap_mbind(void *addr, unsigned long size, int mode, const unsigned long *nodes,
-                  unsigned long maxnode, unsigned flags);
-int __real_numa_available(void);
-int __wrap_numa_available(void);
+int __wrap_memory_policy_bind(void *addr, size_t size, int mode, const unsigned long *nodes,
+                              unsigned long maxnode);
+int __real_memory_policy_allowed(unsigned long *nodes, unsigned long maxnode);
+int __wrap_memory_policy_allowed(unsigned long *nodes, unsigned long maxnode);
 int __real_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode);
 int __wrap_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode);
 
@@ -63,23 +62,22 @@ int __wrap_madvise(void *addr, size_t size, int advice)
     return fault_hits(&madvise_fault) ? -1 : 0;
 }
 
-long __wrap_mbind(void *addr, unsigned long size, int mode, const unsigned long *nodes,
-                  unsigned long maxnode, unsigned flags)
+int __wrap_memory_policy_bind(void *addr, size_t size, int mode, const unsigned long *nodes,
+                              unsigned long maxnode)
 {
     (void)addr;
-    (void)flags;
     /* A size of 0 only checks the permission. */
     if (size == 0)
-        return fault_hits(&mbind_fault) ? -1 : 0;
+        return fault_hits(&mbind_fault) ? -mbind_fault.error : 0;
     assert_true(maxnode >= LONG_BITS);
     seen_mode = mode;
     seen_nodes = nodes[0];
-    return fault_hits(&mbind_fault) ? -1 : 0;
+    return fault_hits(&mbind_fault) ? -mbind_fault.error : 0;
 }
 
-int __wrap_numa_available(void)
+int __wrap_memory_policy_allowed(unsigned long *nodes, unsigned long maxnode)
 {
-    return fault_hits(&numa_fault) ? -1 : __real_numa_available();
+    return fault_hits(&numa_fault) ? -ENOSYS : __real_memory_policy_allowed(nodes, maxnode);
 }
 
 int __wrap_numa_nodes_with_cpus(unsigned long *mask, unsigned long maxnode)
@@ -303,7 +301,7 @@ static void node_masks_are_checked_and_cleared(void **state)
     fault_set(&numa_fault, 0, 1);
     assert_int_equal(memkind_default_get_mbind_nodemask(NULL, mask, LONG_BITS),
                      MEMKIND_ERROR_UNAVAILABLE);
-    if (__real_numa_available() < 0)
+    if (__real_memory_policy_allowed(mask, LONG_BITS) != 0)
         return;
     assert_int_equal(memkind_default_get_mbind_nodemask(NULL, mask, LONG_BITS + 1),
                      MEMKIND_SUCCESS);

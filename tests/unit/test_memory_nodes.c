@@ -3,7 +3,7 @@
  * Tests of nodes by their memory, with a fake sysfs: two sockets, with memory of DAX devices and of
  * high bandwidth.
  */
-/* WRAP: numa_available dax_device_memory_nodes getcpu sched_getcpu */
+/* WRAP: memory_policy_exists dax_device_memory_nodes getcpu sched_getcpu */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,14 +46,14 @@ static bool available;
 static int dax_error;
 static unsigned long dax; /* nodes of devices */
 
-int __wrap_numa_available(void);
+bool __wrap_memory_policy_exists(void);
 int __wrap_dax_device_memory_nodes(unsigned long *mask, unsigned long maxnode);
 int __wrap_getcpu(unsigned *cpu, unsigned *node);
 int __wrap_sched_getcpu(void);
 
-int __wrap_numa_available(void)
+bool __wrap_memory_policy_exists(void)
 {
-    return available ? 0 : -1;
+    return available;
 }
 
 int __wrap_dax_device_memory_nodes(unsigned long *mask, unsigned long maxnode)

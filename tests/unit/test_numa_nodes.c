@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of node masks, on machines that a fake libnuma describes. */
-/* WRAP: numa_available numa_max_node numa_allocate_cpumask numa_bitmask_free numa_node_to_cpus */
+/* Tests of node masks, on machines that a fake sysfs describes. */
+/* WRAP: memory_policy_exists node_files_online node_files_has_cpus */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,10 +10,11 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <numa.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "os/memory_policy.h"
+#include "os/node_files.h"
 #include "os/numa_nodes.h"
 
 #define LONG_BITS ((int)(sizeof(unsigned long) * CHAR_BIT))
@@ -25,67 +26,40 @@ enum node { NODE_MISSING, NODE_MEMORY, NODE_CPUS };
 
 static enum node nodes[NODES];
 static bool available;
-static bool no_memory;
-static int masks; /* live */
 
-int __real_numa_available(void);
-int __wrap_numa_available(void);
-int __real_numa_max_node(void);
-int __wrap_numa_max_node(void);
-struct bitmask *__real_numa_allocate_cpumask(void);
-struct bitmask *__wrap_numa_allocate_cpumask(void);
-void __real_numa_bitmask_free(struct bitmask *mask);
-void __wrap_numa_bitmask_free(struct bitmask *mask);
-int __real_numa_node_to_cpus(int node, struct bitmask *cpus);
-int __wrap_numa_node_to_cpus(int node, struct bitmask *cpus);
+bool __real_memory_policy_exists(void);
+bool __wrap_memory_policy_exists(void);
+struct node_set __real_node_files_online(const char *root);
+struct node_set __wrap_node_files_online(const char *root);
+bool __real_node_files_has_cpus(const char *root, unsigned node);
+bool __wrap_node_files_has_cpus(const char *root, unsigned node);
 
 static bool real; /* use the real functions */
 
-int __wrap_numa_available(void)
+bool __wrap_memory_policy_exists(void)
 {
-    if (real)
-        return __real_numa_available();
-    return available ? 0 : -1;
+    return real ? __real_memory_policy_exists() : available;
 }
 
-int __wrap_numa_max_node(void)
+struct node_set __wrap_node_files_online(const char *root)
 {
-    int last = NODES - 1;
+    struct node_set online = {{0}};
 
     if (real)
-        return __real_numa_max_node();
-    while (last > 0 && nodes[last] == NODE_MISSING)
-        last--;
-    return last;
+        return __real_node_files_online(root);
+    for (unsigned node = 0; node < NODES; node++)
+        if (nodes[node] != NODE_MISSING)
+            node_set_add(&online, node);
+    return online;
 }
 
-struct bitmask *__wrap_numa_allocate_cpumask(void)
-{
-    if (no_memory)
-        return NULL;
-    masks++;
-    return __real_numa_allocate_cpumask();
-}
-
-void __wrap_numa_bitmask_free(struct bitmask *mask)
-{
-    masks--;
-    __real_numa_bitmask_free(mask);
-}
-
-int __wrap_numa_node_to_cpus(int node, struct bitmask *cpus)
+bool __wrap_node_files_has_cpus(const char *root, unsigned node)
 {
     if (real)
-        return __real_numa_node_to_cpus(node, cpus);
+        return __real_node_files_has_cpus(root, node);
     assert_in_range(node, 0, NODES - 1);
-    if (nodes[node] == NODE_MISSING) {
-        errno = ENOENT;
-        return -1;
-    }
-    numa_bitmask_clearall(cpus);
-    if (nodes[node] == NODE_CPUS)
-        numa_bitmask_setbit(cpus, 0);
-    return 0;
+    assert_int_not_equal(nodes[node], NODE_MISSING);
+    return nodes[node] == NODE_CPUS;
 }
 
 static int setup(void **state)
@@ -93,15 +67,7 @@ static int setup(void **state)
     (void)state;
     memset(nodes, 0, sizeof(nodes));
     available = true;
-    no_memory = real = false;
-    masks = 0;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    assert_int_equal(masks, 0);
+    real = false;
     return 0;
 }
 
@@ -169,14 +135,6 @@ static void test_no_numa(void **state)
     check((unsigned long)NODES, -ENOSYS, 0, 0);
 }
 
-static void test_no_memory(void **state)
-{
-    (void)state;
-    no_memory = true;
-    nodes[0] = NODE_CPUS;
-    check((unsigned long)NODES, -ENOMEM, 0, 0);
-}
-
 static void test_no_mask(void **state)
 {
     unsigned long mask = GUARD;
@@ -198,11 +156,11 @@ static void test_this_machine(void **state)
     error = numa_nodes_with_cpus(mask, NUMA_NUM_NODES);
     for (size_t i = 0; i < sizeof(mask) / sizeof(mask[0]); i++)
         any |= mask[i];
-    assert_int_equal(error, __real_numa_available() < 0 ? -ENOSYS : 0);
+    assert_int_equal(error, __real_memory_policy_exists() ? 0 : -ENOSYS);
     assert_int_equal(any != 0, error == 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
 {
@@ -212,7 +170,6 @@ int main(void)
         TEST(test_nodes_that_do_not_fit),
         TEST(test_no_node_has_cpus),
         TEST(test_no_numa),
-        TEST(test_no_memory),
         TEST(test_no_mask),
         TEST(test_this_machine),
     };

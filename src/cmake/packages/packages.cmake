@@ -39,7 +39,7 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS libdaxctl1)
 if(MEMKIND_DPKG_SHLIBDEPS)
     set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
 else()
-    string(APPEND CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS ", libc6, libnuma1")
+    string(APPEND CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS ", libc6")
 endif()
 
 # deb-symbols(5): all that the library exports, without versions, as memkind's.
@@ -73,8 +73,6 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_REPLACES libmemkind-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_PROVIDES "libmemkind-dev (= ${PROJECT_VERSION})")
 string(CONCAT CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "${CPACK_DEBIAN_RUNTIME_PACKAGE_NAME} "
        "(= ${CPACK_PACKAGE_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})")
-# What a program needs that links the static library.
-set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS libnuma-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS libmemkind-pmem-doc)
 
 # -- documentation ---------------------------------------------------------------------------------

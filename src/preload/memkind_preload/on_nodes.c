@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The heap in private memory on certain NUMA nodes. */
 #include <errno.h>
-#include <linux/mempolicy.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "os/memory_policy.h"
 #include "os/node_files.h"
 #include "os/node_list.h"
 #include "preload/memkind_preload/places.h"
@@ -55,10 +54,9 @@ static struct node_set nodes_with_memory(void)
 
 static struct node_set nodes_allowed(void)
 {
-    struct node_set nodes = {{0}};
+    struct node_set nodes;
 
-    (void)syscall(SYS_get_mempolicy, NULL, nodes.bits, NUMA_NUM_NODES + 1, NULL,
-                  MPOL_F_MEMS_ALLOWED);
+    (void)memory_policy_allowed(nodes.bits, NUMA_NUM_NODES);
     return nodes;
 }
 
@@ -70,11 +68,7 @@ static int try_place(const struct private_kind_place *place)
 
     if (page == MAP_FAILED)
         return -errno;
-    /* The kernel reads one bit less than the argument says. */
-    int err =
-        syscall(SYS_mbind, page, size, place->mode, place->nodes, PRIVATE_KIND_NODES + 1, 0) == 0
-            ? 0
-            : -errno;
+    int err = memory_policy_bind(page, size, place->mode, place->nodes, PRIVATE_KIND_NODES);
     munmap(page, size);
     return err;
 }
