@@ -83,6 +83,13 @@ static void end_thread(void *value)
         fork_gate_leave(self);
 }
 
+int jemalloc_fork_reserve_key(void)
+{
+    pthread_key_t key;
+
+    return late_key_create(LATE_KEY_JEMALLOC, &key, end_thread);
+}
+
 int jemalloc_fork_create_key(pthread_key_t *key, void (*destructor)(void *value))
 {
     jemalloc_end_thread = destructor;

@@ -21,6 +21,9 @@ void jemalloc_fork_before(void);
 void jemalloc_fork_in_parent(void);
 void jemalloc_fork_in_child(void);
 
+/* Creates the key of the next function in advance. 0 or an error of errno.h. */
+int jemalloc_fork_reserve_key(void);
+
 /*
  * The key whose destructor tells jemalloc of the end of a thread. late_key.h has the order of
  * destructors. 0 or an error of errno.h.

@@ -13,6 +13,8 @@
 #include "heap/jemalloc_block.h"
 #include "heap/jemalloc_fork.h"
 #include "heap/page_blocks.h"
+#include "os/vm.h"
+#include "util/align.h"
 #include "util/log.h"
 
 /* As jemalloc was built. */
@@ -50,15 +52,6 @@ static void log_message(void *opaque, const char *text)
     log_error("%s", text);
 }
 
-/*
- * jemalloc's messages go to the log, not to the program's standard error. Runs before the
- * constructors of jemalloc and of the library.
- */
-__attribute__((constructor(101))) static void redirect_messages(void)
-{
-    jemk_malloc_message = log_message;
-}
-
 /* jemalloc calls these instead of the functions of pthread.h: see cmake/jemalloc/CMakeLists.txt. */
 int jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 int jemk_pthread_key_create(pthread_key_t *key, void (*destructor)(void *value));
@@ -81,10 +74,27 @@ bool jemalloc_start_is_done(void)
     return atomic_load_explicit(&is_done, memory_order_relaxed);
 }
 
-int jemalloc_start(void)
+/*
+ * Whether there is what jemalloc takes when it starts: a large page, aligned, and single pages.
+ * Without that, jemalloc crashes. 0, -ENOMEM, or -EAGAIN.
+ */
+static int check_resources(void)
+{
+    const size_t room = LARGE_PAGE + 16 * JEMALLOC_PAGE;
+    void *addresses = vm_alloc_aligned(room, LARGE_PAGE);
+
+    if (addresses == NULL)
+        return -ENOMEM;
+    (void)vm_unmap(addresses, room);
+    return -jemalloc_fork_reserve_key();
+}
+
+static int start(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
+    /* jemalloc's messages go to the log, not to the program's standard error. */
+    jemk_malloc_message = log_message;
     if (jemalloc_block_class_size(1) != 0) {
         atomic_store_explicit(&is_done, true, memory_order_relaxed);
         return 0;
@@ -97,4 +107,11 @@ int jemalloc_start(void)
     else
         log_error("jemalloc does not start");
     return -ENOTSUP;
+}
+
+int jemalloc_start(void)
+{
+    int err = jemalloc_start_is_done() ? 0 : check_resources();
+
+    return err != 0 ? err : start();
 }

@@ -5,8 +5,11 @@
 #include <stdbool.h>
 
 /*
- * Starts jemalloc. 0; -ENOTSUP, and a line in the log, where jemalloc was built for smaller pages
- * than the kernel's: then all functions of jemalloc_ctl.h and jemalloc_block.h fail. Thread-safe.
+ * Starts jemalloc, when a process gets its first heap. 0; -ENOTSUP, and a line in the log, where
+ * jemalloc was built for smaller pages than the kernel's: then all functions of jemalloc_ctl.h and
+ * jemalloc_block.h fail; -ENOMEM or -EAGAIN where the process has too few addresses, too little
+ * memory or no key of thread-specific data left: then jemalloc is as before, and a later call may
+ * succeed. One thread at a time.
  */
 int jemalloc_start(void);
 

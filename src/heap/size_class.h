@@ -20,8 +20,9 @@ extern uint32_t size_class_sizes[SIZE_CLASS_LIMIT];
 extern unsigned size_class_count; /* classes are 1 ... size_class_count */
 
 /*
- * Starts jemalloc and fills the tables, once. 0; -ENOTSUP where jemalloc does not work on this
- * kernel, or its classes do not fit the tables. Thread-safe.
+ * Starts jemalloc and fills the tables, unless an earlier call has. 0; -ENOTSUP where jemalloc does
+ * not work on this kernel, or its classes do not fit the tables; -ENOMEM or -EAGAIN: see
+ * jemalloc_start(). One thread at a time.
  */
 int size_class_init(void);
 

@@ -201,7 +201,7 @@ int fork_install(void)
     return err;
 }
 
-/* Before the constructors of the library and of jemalloc. */
+/* Before the library's constructor of the default priority. */
 __attribute__((constructor(101))) static void install_at_load(void)
 {
     /* Where that fails, the first PMEM kind tries again. */

@@ -15,7 +15,7 @@ EXPORT void *dlopen(const char *file, int mode)
 {
     __typeof__(dlopen) *next = PRELOAD_BEHIND(dlopen);
 
-    if (preload_kind() != NULL && !preload.deep_bind)
+    if (preload_kind_for_request() != NULL && !preload.deep_bind)
         mode &= ~RTLD_DEEPBIND;
     return next(file, mode);
 }

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <gnu/lib-names.h>
+#include <gnu/libc-version.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -42,8 +43,8 @@ static inline memkind_t kind_of(void *ptr)
 /* Returns whether the kinds may serve this size for that caller. */
 static bool may_be_kinds(size_t size, const void *caller)
 {
-    return preload_kind() != NULL && preload_self.state != PRELOAD_BUSY &&
-           size - preload.min <= preload.span && !callers_include(&preload.libc, caller);
+    return preload_self.state != PRELOAD_BUSY && size - preload.min <= preload.span &&
+           !callers_include(&preload.libc, caller) && preload_kind_for_request() != NULL;
 }
 
 /* Returns whether the kinds are to serve the request, if they have room. */
@@ -55,6 +56,12 @@ static bool goes_to_kind(size_t size, const void *caller)
 
 void *preload_find_in_libc(const char *name)
 {
+    struct callers_code code = callers_find((uintptr_t)gnu_get_libc_version);
+    void *next = dlsym(RTLD_NEXT, name);
+
+    /* Mostly: dlopen allocates. */
+    if (callers_include(&code, next))
+        return next;
     void *libc = dlopen(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
 
     return libc != NULL ? dlsym(libc, name) : NULL;

@@ -25,6 +25,13 @@ struct library {
     bool (*make)(struct settings *settings, struct serving *serving, char *message);
 
     /*
+     * Returns whether the kinds can be made later, at the first request: a program that makes none
+     * does not pay for them. An error would then show as late; false if one is likely. NULL: they
+     * cannot.
+     */
+    bool (*can_wait)(void);
+
+    /*
      * Reports that the library cannot serve as configured, or, if `serving`, that something else
      * failed.
      */

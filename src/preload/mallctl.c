@@ -184,7 +184,7 @@ void malloc_stats_print(void (*write_cb)(void *, const char *), void *opaque, co
     }
     if (write_cb == NULL)
         write_cb = print_to_stderr;
-    if (preload_kind() == NULL) {
+    if (preload_kind_for_request() == NULL) {
         write_cb(opaque, "libc's malloc is used\n");
         return;
     }

@@ -95,6 +95,29 @@ static inline memkind_t preload_kind(void)
     return __atomic_load_n(&preload.kind, __ATOMIC_ACQUIRE);
 }
 
+/* How far the kinds are made; see start.c. */
+enum preload_waiting {
+    PRELOAD_MADE,    /* as far as they ever will be */
+    PRELOAD_WAITING, /* they are made at the first request for them */
+    PRELOAD_MAKING,  /* a thread makes them; libc serves the others */
+};
+
+extern atomic_int preload_waiting PRELOAD_HIDDEN;
+
+/* Makes the kinds, if they wait, and returns the first; NULL: there is none yet. errno is kept. */
+memkind_t preload_make_kinds(void);
+
+/* Returns the first kind, which is made if need be; NULL: libc serves the request. */
+static inline memkind_t preload_kind_for_request(void)
+{
+    memkind_t kind = preload_kind();
+
+    if (__builtin_expect(kind != NULL, 1) ||
+        atomic_load_explicit(&preload_waiting, memory_order_relaxed) != PRELOAD_WAITING)
+        return kind;
+    return preload_make_kinds();
+}
+
 /* Returns the kind of the calling thread's blocks, if the thread is FAST. */
 static inline memkind_t preload_own_kind(void)
 {

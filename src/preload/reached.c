@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Finds out whether the process's malloc is this library's. Each function is called, and the result
- * is whether the call arrives here. Finding the symbol is not enough, because a library before this
- * one may pass calls on.
+ * Finds out whether the process's malloc is this library's. Where the names refer to others, each
+ * function is called, and the result is whether the call arrives here: a library before this one
+ * may pass calls on.
  */
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -24,8 +24,18 @@ static bool arrives(void *block, unsigned visits)
     return arrived && preload_self.visits != visits;
 }
 
+/* Returns whether a function is this library's own, by its address. */
+static bool is_own(uintptr_t function)
+{
+    struct callers_code own = callers_find((uintptr_t)is_own);
+
+    return function - own.first < own.length;
+}
+
 static bool is_malloc_reached(void)
 {
+    if (is_own((uintptr_t)malloc) && is_own((uintptr_t)free))
+        return true;
     unsigned visits = preload_self.visits;
 
     return arrives(malloc(SOME_BYTES), visits);
@@ -61,6 +71,8 @@ static bool is_reached(void)
 {
     if (!is_malloc_reached())
         return false;
+    if (is_own((uintptr_t)calloc) && is_own((uintptr_t)realloc))
+        return true;
     unsigned visits = preload_self.visits;
     if (!arrives(calloc(1, SOME_BYTES), visits))
         return false;

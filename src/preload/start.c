@@ -28,6 +28,8 @@
  */
 static _Thread_local unsigned char before_fork;
 
+atomic_int preload_waiting;
+
 static void enter_fork(void)
 {
     before_fork = preload_self.state;
@@ -42,6 +44,9 @@ static void leave_fork(void)
 /* The child's first allocation may create a file of its own, if it has no copy. */
 static void begin_child(void)
 {
+    /* A thread of the parent made them. */
+    if (atomic_load(&preload_waiting) == PRELOAD_MAKING)
+        atomic_store(&preload_waiting, PRELOAD_WAITING);
     preload_set_thread(PRELOAD_COLD);
     whole_heap_begin_child();
     descriptors_begin_child();
@@ -65,32 +70,40 @@ static void *serve_or(memkind_t own, size_t size, void *(*otherwise)(memkind_t, 
     return __builtin_expect(block != NULL, 1) ? block : otherwise(own, size);
 }
 
+/* Sets which requests go to the kinds. */
+static void apply(const struct settings *settings)
+{
+    /*
+     * Finding the function may free blocks, which must not be counted: counting needs their size.
+     */
+    if (settings->pmem != 0)
+        (void)preload_libc_usable_size(NULL);
+    preload.min = settings->min;
+    preload.span = settings->max - settings->min;
+    preload.fall_back = settings->fall_back;
+    preload.deep_bind = settings->deep_bind;
+    preload.counted = settings->pmem != 0;
+    ratio_set(settings->dram, settings->pmem);
+    preload.libc = callers_find((uintptr_t)gnu_get_libc_version);
+}
+
 static void activate(const struct settings *settings, const struct serving *serving)
 {
     memkind_t first = serving->kinds[0];
     bool all_sizes = settings->min == 0 && settings->max == SIZE_MAX;
 
-    /*
-     * Finding the function may free blocks, which must not be counted: counting needs their size.
-     */
+    /* Once more, for requests that are not counted: it must not be found within one of them. */
     (void)preload_libc_usable_size(NULL);
     preload.serving = *serving;
-    preload.min = settings->min;
-    preload.span = settings->max - settings->min;
-    preload.fall_back = settings->fall_back;
     if (settings->fall_back)
         set_fallback(serving);
-    preload.deep_bind = settings->deep_bind;
-    preload.counted = settings->pmem != 0;
     preload.ready = serving->fast_malloc != NULL && all_sizes && !preload.counted
                         ? PRELOAD_FAST
                         : PRELOAD_FILTERED;
-    ratio_set(settings->dram, settings->pmem);
     preload.malloc =
         serving->fast_malloc == memkind_arena_malloc ? memkind_arena_malloc_or : serve_or;
     preload.free = serving->fast_free;
     preload.frees_all = serving->fast_free == memkind_arena_free;
-    preload.libc = callers_find((uintptr_t)gnu_get_libc_version);
     __atomic_store_n(&preload.kind, first, __ATOMIC_RELEASE);
 }
 
@@ -111,42 +124,81 @@ static bool stands_aside(const struct settings *settings)
     return true;
 }
 
-/* The files are empty. */
-static void drop_files(const struct serving *serving)
-{
-    for (unsigned i = 0; i < serving->count; i++)
-        if (preload_file_of(serving->kinds[i]) != NULL)
-            memkind_destroy_kind(serving->kinds[i]);
-}
-
-static bool start(struct settings *settings, char *message)
+static bool make(struct settings *settings, char *message)
 {
     struct serving serving;
 
-    if (settings->stats != NULL && !report_at_exit(settings, message))
-        return false;
     if (!library.make(settings, &serving, message))
         return false;
+    activate(settings, &serving);
+    return true;
+}
+
+/* -- Waiting ----------------------------------------------------------------------------------- */
+
+/*
+ * A program that makes no request for the kinds pays for neither jemalloc nor the files. A request
+ * of another thread while the kinds are made goes to libc: that thread may hold the loader's lock,
+ * for which making them waits.
+ */
+
+static struct settings settings;
+
+memkind_t preload_make_kinds(void)
+{
+    char message[SETTINGS_MESSAGE_SIZE];
+    unsigned char before = preload_self.state;
+    int expected = PRELOAD_WAITING;
+    int saved_errno = errno;
+
+    if (!atomic_compare_exchange_strong(&preload_waiting, &expected, PRELOAD_MAKING))
+        return preload_kind();
+    preload_set_thread(PRELOAD_BUSY);
+    bool made = make(&settings, message);
+    preload_set_thread(before);
+    atomic_store(&preload_waiting, PRELOAD_MADE);
+    if (!made)
+        library.complain(&settings, message, false);
+    errno = saved_errno;
+    return preload_kind();
+}
+
+/* Numbers that others read are complete only if the kinds exist from the start. */
+static bool can_wait(void)
+{
+    return settings.stats == NULL && !settings.publish && library.can_wait != NULL &&
+           library.can_wait();
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+static bool start(char *message)
+{
+    if (settings.stats != NULL && !report_at_exit(&settings, message))
+        return false;
+    /* Registered before a kind serves, since that cannot be undone. */
     if (pthread_atfork(enter_fork, leave_fork, begin_child) != 0) {
-        drop_files(&serving);
         snprintf(message, SETTINGS_MESSAGE_SIZE, "no memory");
         return false;
     }
-    activate(settings, &serving);
+    apply(&settings);
+    if (can_wait()) {
+        atomic_store(&preload_waiting, PRELOAD_WAITING);
+        return true;
+    }
     /* A kind that has served is never given up: from here on, an error is only reported. */
-    return !settings->publish || publish_start(message);
+    return make(&settings, message) && (!settings.publish || publish_start(message));
 }
 
 static void start_as_told(void)
 {
     char message[SETTINGS_MESSAGE_SIZE];
-    struct settings settings;
 
     /* The caller of a program with more privileges must not influence it. */
     if (getauxval(AT_SECURE) != 0 || leave_out())
         return;
     if (settings_read(&settings, message) && library.read(&settings, message) &&
-        (stands_aside(&settings) || start(&settings, message)))
+        (stands_aside(&settings) || start(message)))
         return;
     library.complain(&settings, message, preload.kind != NULL);
 }

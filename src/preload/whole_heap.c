@@ -25,7 +25,7 @@ static void take_numbers(struct numbers *numbers)
     unsigned char before = preload_self.state;
 
     preload_set_thread(PRELOAD_BUSY);
-    if (preload_kind() != NULL) {
+    if (preload_kind_for_request() != NULL) {
         numbers_take(numbers);
     } else {
         struct mallinfo2 info = mallinfo2();

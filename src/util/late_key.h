@@ -24,7 +24,7 @@ enum late_key {
 };
 
 /*
- * Stores the key, and sets its destructor as pthread_key_create(3) does. Once for each `which`. 0
- * or an error number. Thread-safe.
+ * Stores the key, and sets its destructor as pthread_key_create(3) does. A later call for the same
+ * `which` stores the same key. 0 or an error number; after a success, all keys exist. Thread-safe.
  */
 int late_key_create(enum late_key which, pthread_key_t *key, void (*destructor)(void *value));

@@ -60,7 +60,8 @@ run_step(make "${MAKE}" "-j${JOBS}" build_lib_static)
 foreach(function IN LISTS REDIRECTED)
     list(APPEND redirections "--redefine-sym=${function}=jemk_${function}")
 endforeach()
-run_step(objcopy "${OBJCOPY}" ${redirections} lib/libjemalloc_pic.a)
+run_step(objcopy "${OBJCOPY}" ${redirections} "--remove-section=${REMOVED_SECTION}"
+         lib/libjemalloc_pic.a)
 
 file(MAKE_DIRECTORY "${PREFIX}/include/jemalloc" "${PREFIX}/lib")
 file(RENAME "${work}/build/include/jemalloc/jemalloc.h" "${PREFIX}/include/jemalloc/jemalloc.h")

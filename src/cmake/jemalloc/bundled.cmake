@@ -91,7 +91,7 @@ if(NOT MEMKIND_GLIBC)
 endif()
 string(SHA256 jemalloc_key
        "${jemalloc_source_id}|${jemalloc_configure_args}|${jemalloc_cflags}|\
-${jemalloc_redirected}${jemalloc_libc}")
+${jemalloc_redirected}|${jemalloc_removed_section}${jemalloc_libc}")
 string(SUBSTRING "${jemalloc_key}" 0 12 jemalloc_key)
 set(jemalloc_prefix
     "${jemalloc_dir}/${jemalloc_version}-${CMAKE_SYSTEM_PROCESSOR}-${jemalloc_key}")
@@ -118,6 +118,7 @@ set(CFLAGS "@jemalloc_cflags@")
 set(CONFIGURE_ARGS "@jemalloc_configure_args@")
 set(MAKE "@MEMKIND_MAKE@")
 set(REDIRECTED "@jemalloc_redirected@")
+set(REMOVED_SECTION "@jemalloc_removed_section@")
 set(JOBS "@jobs@")
 set(VERSION "@jemalloc_version@")
 ]])

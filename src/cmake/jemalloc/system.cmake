@@ -58,6 +58,7 @@ add_custom_command(
     COMMAND "${CMAKE_COMMAND}" "-DNM=${CMAKE_NM}" "-DOBJCOPY=${CMAKE_OBJCOPY}"
             "-DINPUT=${MEMKIND_JEMALLOC_PIC}" "-DOUTPUT=${jemalloc_library}"
             "-DREDIRECTED=${jemalloc_redirected}"
+            "-DREMOVED_SECTION=${jemalloc_removed_section}"
             -P "${CMAKE_CURRENT_LIST_DIR}/rename.cmake"
     DEPENDS "${MEMKIND_JEMALLOC_PIC}" "${CMAKE_CURRENT_LIST_DIR}/rename.cmake"
     COMMENT "Renaming the symbols of ${MEMKIND_JEMALLOC_PIC}"

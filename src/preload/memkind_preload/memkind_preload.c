@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* libmemkind-preload.so: the process's malloc in a file, on NUMA nodes, or of a kind. */
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "preload/library.h"
 #include "preload/memkind_preload/places.h"
 #include "preload/ratio.h"
+
+#define PATH_KEPT 512 /* longest directory for which the heap waits, with the final null */
 
 /* Exactly one of dir, nodes and kind is not NULL. */
 static const char *dir, *nodes, *kind;
@@ -120,6 +125,27 @@ static bool make(struct settings *settings, struct serving *serving, char *messa
     return places_in_directories(dir, max_size, serving, message);
 }
 
+/*
+ * A directory in which a file without a name can be created: all but a lack of memory has been
+ * checked then. The name must outlive the environment, which the program may change.
+ */
+static bool can_wait(void)
+{
+    static char kept[PATH_KEPT];
+
+    size_t size = dir != NULL ? strlen(dir) + 1 : 0;
+
+    if (size == 0 || dir[0] != '/' || size > sizeof(kept))
+        return false;
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (fd < 0)
+        return false;
+    close(fd);
+    memcpy(kept, dir, size);
+    dir = kept;
+    return true;
+}
+
 static void complain(const struct settings *settings, const char *message, bool serves)
 {
     settings_complain(library.name, settings, message, serves);
@@ -129,5 +155,6 @@ const struct library library = {
     .name = "memkind-preload",
     .read = read_settings,
     .make = make,
+    .can_wait = can_wait,
     .complain = complain,
 };

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A program's first request for the heap, which makes the heap: first CASE. The directory is
+ * $MEMKIND_PRELOAD_DIR. The program allocates nothing before.
+ */
+#include <dlfcn.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+#define THREADS     8
+#define DESCRIPTORS 4096
+#define SIZE        ((size_t)100)
+
+static char dir[PATH_MAX];
+
+/* Hides from the compiler where a block comes from. */
+static void *opaque(void *ptr)
+{
+    __asm__ volatile("" : "+r"(ptr)::"memory");
+    return ptr;
+}
+
+/* Returns whether the process has a nameless file in the directory. */
+static bool has_file(void)
+{
+    char link[64], path[PATH_MAX];
+
+    for (int fd = 0; fd < DESCRIPTORS; fd++) {
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        ssize_t length = readlink(link, path, sizeof(path) - 1);
+        if (length <= 0)
+            continue;
+        path[length] = '\0';
+        if (strncmp(path, dir, strlen(dir)) == 0 && strstr(path, "(deleted)") != NULL)
+            return true;
+    }
+    return false;
+}
+
+static bool in_kind(void *ptr)
+{
+    void *(*detect)(void *);
+
+    *(void **)&detect = dlsym(RTLD_DEFAULT, "memkind_detect_kind");
+    return detect != NULL && detect(ptr) != NULL;
+}
+
+static bool is_served(void)
+{
+    void *block = opaque(malloc(SIZE));
+    bool served = block != NULL && in_kind(block) && has_file();
+
+    free(block);
+    return served;
+}
+
+static void case_none(void)
+{
+    CHECK(!has_file());
+}
+
+static void case_malloc(void)
+{
+    CHECK(is_served());
+}
+
+static void case_calloc(void)
+{
+    char *block = opaque(calloc(1, SIZE));
+
+    CHECK(in_kind(block) && block[SIZE - 1] == 0);
+    free(block);
+}
+
+static void case_realloc(void)
+{
+    CHECK(in_kind(opaque(realloc(NULL, SIZE))));
+}
+
+static void case_aligned(void)
+{
+    void *block = NULL;
+
+    CHECK(posix_memalign(&block, 4096, SIZE) == 0 && in_kind(opaque(block)));
+}
+
+/* Parent and child make a heap each. */
+static void case_fork(void)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(is_served() ? EXIT_SUCCESS : EXIT_FAILURE);
+    CHECK(child > 0 && is_served());
+    CHECK(waitpid(child, &status, 0) == child && status == EXIT_SUCCESS);
+}
+
+static pthread_barrier_t barrier;
+
+static void *request(void *unused)
+{
+    pthread_barrier_wait(&barrier);
+    void *block = opaque(malloc(SIZE));
+    CHECK(block != NULL);
+    memset(block, 1, SIZE);
+    free(block);
+    return unused;
+}
+
+/* libc serves threads that come while another thread makes the heap. */
+static void case_threads(void)
+{
+    pthread_t threads[THREADS];
+
+    CHECK(pthread_barrier_init(&barrier, NULL, THREADS) == 0);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, request, NULL) == 0);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK(is_served());
+}
+
+static void case_environment(void)
+{
+    CHECK(clearenv() == 0);
+    CHECK(is_served());
+}
+
+/* The heap cannot be made any more. */
+static void case_gone(void)
+{
+    CHECK(rmdir(dir) == 0);
+    CHECK(!is_served());
+    CHECK(!is_served());
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} cases[] = {
+    {"none", case_none},       {"malloc", case_malloc},   {"calloc", case_calloc},
+    {"realloc", case_realloc}, {"aligned", case_aligned}, {"fork", case_fork},
+    {"threads", case_threads}, {"gone", case_gone},       {"environment", case_environment},
+};
+
+int main(int argc, char **argv)
+{
+    const char *name = getenv("MEMKIND_PRELOAD_DIR");
+
+    if (argc != 2 || name == NULL)
+        return 2;
+    snprintf(dir, sizeof(dir), "%s", name);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        if (strcmp(argv[1], cases[i].name) == 0) {
+            CHECK(!has_file());
+            cases[i].run();
+            return EXIT_SUCCESS;
+        }
+    return 2;
+}
