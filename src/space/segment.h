@@ -5,9 +5,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
-struct space;
+#include "space/space.h"
+
 struct region;
 
 struct segment {
@@ -45,6 +47,14 @@ int segment_reopen(const struct segment *segment);
 
 /* Returns the segment of the space that addr lies in; NULL: none. Thread-safe. */
 struct segment *segment_of(const struct space *space, const void *addr);
+
+/* Returns the region that addr, an address in a region of the space, lies in. Thread-safe. */
+static inline struct region *segment_region_of(const struct space *space, const void *addr)
+{
+    const struct segment *segment = segment_of(space, addr);
+
+    return segment->regions[((uintptr_t)addr - (uintptr_t)segment->base) >> SPACE_CHUNK_SHIFT];
+}
 
 /* Removes the page map's bytes, so that no cache takes the blocks. The owner stays. */
 void segment_retire(const struct segment *segment);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The address space and the file space of one kind. */
+/* A space: its life, and its file space within the limit. space_reserve.c has its addresses. */
 #include "space/space.h"
 
 #include <errno.h>
@@ -17,12 +17,6 @@
 
 /* From this size on, a query of the store's capacity costs little beside an attempt. */
 #define LARGE_NEED ((size_t)1 << 30)
-
-/* Address space of this size that was reserved in vain is not kept for the next region. */
-#define LARGE_REGION ((size_t)64 << 20)
-
-/* A segment of this size that was reserved in vain goes back; smaller ones are used again. */
-#define LARGE_SEGMENT ((size_t)1 << 30)
 
 /* Attempts to commit where trimming does not give enough back. */
 #define TRIM_TRIES 8
@@ -97,182 +91,6 @@ void space_retire(struct space *space)
     space->store->close(space);
 }
 
-/* -- Address space ----------------------------------------------------------------------------- */
-
-/* A region that is to be made. */
-struct request {
-    size_t size;      /* in whole pages */
-    size_t span;      /* the same in whole chunks */
-    size_t alignment; /* a chunk or more */
-    size_t longest;   /* offsets end here */
-};
-
-/* Returns where in the segment the region can begin; SIZE_MAX: nowhere. */
-static size_t place_in_segment(const struct segment *segment, const struct request *request)
-{
-    size_t size = segment->size;
-    size_t at = segment->taken;
-
-    at += align_rest((uintptr_t)segment->base + at, request->alignment);
-
-    if (at > size || request->span > size - at ||
-        (size_t)segment->offset + at + request->size > request->longest)
-        return SIZE_MAX;
-    return at;
-}
-
-/* Makes a segment that has room for the region. */
-static struct segment *add_segment(struct space *space, const struct request *request, int *err)
-{
-    *err = -EFBIG;
-    if (request->size > request->longest ||
-        (size_t)space->offset > request->longest - request->size)
-        return NULL;
-    struct segment *segment = segment_new(space, request->span, request->alignment, err);
-    if (segment == NULL)
-        return NULL;
-    segment->next = atomic_load_explicit(&space->segments, memory_order_relaxed);
-    atomic_store_explicit(&space->segments, segment, memory_order_release);
-    return segment;
-}
-
-static struct segment *find_segment(struct space *space, const struct request *request, int *err)
-{
-    struct segment *segment = atomic_load_explicit(&space->segments, memory_order_relaxed);
-
-    while (segment != NULL && place_in_segment(segment, request) == SIZE_MAX)
-        segment = segment->next;
-    return segment != NULL ? segment : add_segment(space, request, err);
-}
-
-/* Takes a returned region that is large enough, and of which at least half is needed. */
-static struct region *take_spare(struct space *space, size_t size, size_t alignment)
-{
-    struct region **link = &space->spare;
-
-    for (; *link != NULL; link = &(*link)->spare) {
-        struct region *region = *link;
-        size_t region_size = region->pages * space->page;
-
-        if (region_size >= size && region_size / 2 <= size &&
-            is_aligned_ptr(region->base, alignment)) {
-            *link = region->spare;
-            return region;
-        }
-    }
-    return NULL;
-}
-
-static int reserve_locked(struct space *space, size_t size, size_t alignment, void **addr)
-{
-    struct region *spare = take_spare(space, size, alignment);
-
-    if (spare != NULL) {
-        *addr = spare->base;
-        return 0;
-    }
-    const struct request request = {
-        .size = size,
-        .span = align_up(size, SPACE_CHUNK),
-        .alignment = alignment,
-        .longest = space_longest(space),
-    };
-    int err = 0;
-    struct segment *segment = find_segment(space, &request, &err);
-
-    if (segment == NULL)
-        return err;
-    size_t at = place_in_segment(segment, &request);
-    struct region *region =
-        region_new(space, segment->base + at, segment->offset + (off_t)at, size);
-    if (region == NULL)
-        return -ENOMEM;
-    for (size_t i = at; i < at + request.span; i += SPACE_CHUNK)
-        segment->regions[i >> SPACE_CHUNK_SHIFT] = region;
-    region->files = &segment->files[at >> SPACE_CHUNK_SHIFT];
-    segment->taken = at + request.span;
-    INVARIANT(segment->taken <= segment->size);
-    region->next = atomic_load_explicit(&space->regions, memory_order_relaxed);
-    atomic_store_explicit(&space->regions, region, memory_order_release);
-    *addr = region->base;
-    return 0;
-}
-
-int space_reserve(struct space *space, size_t size, size_t alignment, void **addr)
-{
-    if (size == 0)
-        return -EINVAL;
-    if (size > SIZE_MAX / 4 || alignment > SIZE_MAX / 4)
-        return -ENOMEM;
-    size = align_up(size, space->page);
-    if (alignment < SPACE_CHUNK)
-        alignment = SPACE_CHUNK;
-    lock_acquire(&space->lock, LOCK_SPACE);
-    int err = reserve_locked(space, size, alignment, addr);
-    lock_release(&space->lock);
-    return err;
-}
-
-bool space_contains(const struct space *space, const void *addr)
-{
-    return segment_of(space, addr) != NULL;
-}
-
-static struct region *region_of(const struct space *space, const void *addr)
-{
-    const struct segment *segment = segment_of(space, addr);
-
-    return segment->regions[((uintptr_t)addr - (uintptr_t)segment->base) >> SPACE_CHUNK_SHIFT];
-}
-
-/* Lets the region have no pages: other regions get its chunks. */
-static void forget_region(struct region *region)
-{
-    lock_acquire(&region->lock, LOCK_REGION);
-    region->pages = 0;
-    lock_release(&region->lock);
-}
-
-/* Removes the region where it is the last of its segment; whether that is so. */
-static bool undo_reserve_locked(struct space *space, struct segment *segment, struct region *region)
-{
-    size_t at = (size_t)(region->base - segment->base);
-    size_t size = region->pages * space->page;
-
-    if (at + align_up(size, SPACE_CHUNK) != segment->taken)
-        return false;
-    forget_region(region);
-    segment->taken = at;
-    if (at == 0 && segment->size >= LARGE_SEGMENT && !segment_is_frozen(segment))
-        segment_abandon(space, segment);
-    return true;
-}
-
-static void return_locked(struct space *space, struct region *region)
-{
-    struct segment *segment = segment_of(space, region->base);
-
-    /* A small region is kept: one of its size will soon be needed, and its record is there. */
-    if (region->pages * space->page >= LARGE_REGION && undo_reserve_locked(space, segment, region))
-        return;
-    region->spare = space->spare;
-    space->spare = region;
-}
-
-void space_return(struct space *space, void *addr)
-{
-    struct region *region = region_of(space, addr);
-
-    lock_acquire(&space->lock, LOCK_SPACE);
-    return_locked(space, region);
-    lock_release(&space->lock);
-}
-
-bool space_is_region_start(const struct space *space, const void *addr)
-{
-    return region_of(space, addr)->base == addr;
-}
-
 /* -- File space -------------------------------------------------------------------------------- */
 
 static bool may_commit_ahead(const struct space *space)
@@ -305,7 +123,7 @@ static int commit_in_need(struct space *space, struct region *region, size_t fir
 int space_commit(struct space *space, void *addr, size_t size)
 {
     thaw_some(space);
-    struct region *region = region_of(space, addr);
+    struct region *region = segment_region_of(space, addr);
     size_t first = (size_t)((char *)addr - region->base) / space->page;
     size_t end = first + size / space->page;
     int err = region_commit(region, first, end, may_commit_ahead(space));
@@ -318,7 +136,7 @@ int space_decommit(struct space *space, void *addr, size_t size)
     if (atomic_load_explicit(&space->closing, memory_order_relaxed))
         return -EOPNOTSUPP;
     thaw_some(space);
-    struct region *region = region_of(space, addr);
+    struct region *region = segment_region_of(space, addr);
     size_t first = (size_t)((char *)addr - region->base) / space->page;
 
     int err = region_decommit(region, first, first + size / space->page);
