@@ -9,6 +9,7 @@
 #include "kinds/kind_registry.h"
 #include "os/holders.h"
 #include "os/late_unmap.h"
+#include "os/shared_futex.h"
 #include "space/freeze.h"
 #include "space/snapshot.h"
 #include "space/space.h"
@@ -125,6 +126,25 @@ static void end_alone_in_child(struct memkind *kind)
         heap_adopt(heap);
 }
 
+static void wake(const void *futex)
+{
+    const struct memkind *kind = kind_registry_detect(futex);
+    struct space *space = kind != NULL ? space_in_fork(kind) : NULL;
+
+    if (space != NULL && space->is_frozen)
+        freeze_wake(space, futex);
+}
+
+/* What threads wait for has become private memory. */
+static void wake_waiters(void)
+{
+    int cancel = cancel_hold();
+
+    if (freeze_has_frozen())
+        shared_futex_each_waited(wake);
+    cancel_restore(cancel);
+}
+
 static void end_freezing(void)
 {
     freeze_forget_maps();
@@ -138,6 +158,7 @@ void fork_snapshot_before(void)
     generation = fork_generation;
     handle_each(hold);
     handle_each(begin);
+    wake_waiters();
     end_freezing();
 }
 

@@ -9,10 +9,13 @@
 #include "os/holders.h"
 #include "os/late_unmap.h"
 #include "os/process_maps.h"
+#include "os/shared_futex.h"
 #include "os/vm.h"
 #include "space/region.h"
 #include "space/segment.h"
+#include "util/errno_text.h"
 #include "util/fork_generation.h"
+#include "util/log.h"
 
 /* With more runs of chunks than that, what lies between them is frozen too, to have fewer maps. */
 #define RUNS_MOST 512u
@@ -216,6 +219,23 @@ int freeze_begin(struct space *space)
     err = for_each_run(space, (unsigned)runs > RUNS_MOST, freeze_run);
     space->is_partly_frozen = err < 0;
     return err < 0 ? err : 0;
+}
+
+bool freeze_has_frozen(void)
+{
+    return maps.list != NULL;
+}
+
+void freeze_wake(struct space *space, const void *futex)
+{
+    const struct segment *segment = segment_of(space, futex);
+    int fd = segment != NULL ? space->store->descriptor(space) : -EBADF;
+
+    if (fd < 0)
+        return;
+    int err = shared_futex_wake(fd, segment->offset + ((const char *)futex - segment->base));
+    if (err != 0)
+        log_error("threads that wait for a futex in a kind are not woken (%s)", errno_text(-err));
 }
 
 /* -- Afterwards -------------------------------------------------------------------------------- */
