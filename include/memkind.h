@@ -290,7 +290,10 @@ void *memkind_calloc(memkind_t kind, size_t num, size_t size);
  */
 void *memkind_realloc(memkind_t kind, void *ptr, size_t size);
 
-/* Returns 0, EINVAL or ENOMEM (positive, as in POSIX); errno is kept. */
+/*
+ * Returns 0, EINVAL or ENOMEM (positive, as in POSIX); errno is kept. On failure *memptr is NULL,
+ * and unchanged where kind is MEMKIND_DEFAULT.
+ */
 int memkind_posix_memalign(memkind_t kind, void **memptr, size_t alignment, size_t size);
 
 /* kind may be NULL: the kind is then found from ptr. No effect if ptr is NULL. */

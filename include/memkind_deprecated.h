@@ -55,8 +55,8 @@ extern memkind_t MEMKIND_HBW_GBTLB;
 extern memkind_t MEMKIND_HBW_PREFERRED_GBTLB;
 
 /*
- * Stores the kind in slot `partition` in *kind. MEMKIND_ERROR_UNAVAILABLE: the slot is empty.
- * MEMKIND_ERROR_INVALID: no such slot, or kind is NULL. Thread-safe.
+ * Stores the kind in slot `partition` in *kind. MEMKIND_ERROR_UNAVAILABLE: the slot is empty, or
+ * there is no such slot. MEMKIND_ERROR_INVALID: kind is NULL. Thread-safe.
  */
 int MEMKIND_DEPRECATED(memkind_get_kind_by_partition(int partition, memkind_t *kind));
 

@@ -114,9 +114,10 @@ memkind_t memkind_detect_kind(void *ptr)
 
 int memkind_get_kind_by_partition(int partition, memkind_t *kind)
 {
-    if (kind == NULL || partition < 0 || partition >= MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND)
+    if (kind == NULL)
         return MEMKIND_ERROR_INVALID;
-    struct memkind *found = kind_registry_get((unsigned)partition);
+    bool exists = partition >= 0 && partition < MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND;
+    struct memkind *found = exists ? kind_registry_get((unsigned)partition) : NULL;
     if (found == NULL)
         return MEMKIND_ERROR_UNAVAILABLE;
     *kind = found;

@@ -67,7 +67,10 @@ void *memkind_arena_aligned_alloc(struct memkind *kind, size_t size, size_t alig
 
 int memkind_arena_posix_memalign(struct memkind *kind, void **memptr, size_t alignment, size_t size)
 {
-    return memkind_default_align(kind, memptr, alignment, size, memkind_arena_aligned_alloc);
+    if (kind == &static_kind_default)
+        return memkind_default_align(kind, memptr, alignment, size, memkind_arena_aligned_alloc);
+    return memkind_default_align_or_null(kind, memptr, alignment, size,
+                                         memkind_arena_aligned_alloc);
 }
 
 /*

@@ -20,7 +20,10 @@ int memkind_default_set_background_threads(bool on);
  * there is no memory. */
 typedef void *memkind_default_aligned_alloc(struct memkind *kind, size_t size, size_t alignment);
 
-/* The operation posix_memalign: checks the arguments and calls `alloc`. errno is kept. */
+/*
+ * The operation posix_memalign: checks the arguments and calls `alloc`. errno is kept. On failure
+ * *memptr is unchanged.
+ */
 static inline int memkind_default_align(struct memkind *kind, void **memptr, size_t alignment,
                                         size_t size, memkind_default_aligned_alloc *alloc)
 {
@@ -38,4 +41,13 @@ static inline int memkind_default_align(struct memkind *kind, void **memptr, siz
     }
     *memptr = block;
     return 0;
+}
+
+/* The same, but on failure *memptr is NULL, as in memkind 1.14 for kinds other than the default. */
+static inline int memkind_default_align_or_null(struct memkind *kind, void **memptr,
+                                                size_t alignment, size_t size,
+                                                memkind_default_aligned_alloc *alloc)
+{
+    *memptr = NULL;
+    return memkind_default_align(kind, memptr, alignment, size, alloc);
 }

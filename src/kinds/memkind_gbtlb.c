@@ -156,7 +156,7 @@ static void *gbtlb_aligned_alloc(struct memkind *kind, size_t size, size_t align
 
 static int gbtlb_posix_memalign(struct memkind *kind, void **memptr, size_t alignment, size_t size)
 {
-    return memkind_default_align(kind, memptr, alignment, size, gbtlb_aligned_alloc);
+    return memkind_default_align_or_null(kind, memptr, alignment, size, gbtlb_aligned_alloc);
 }
 
 static void gbtlb_free(struct memkind *kind, void *ptr)

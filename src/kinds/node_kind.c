@@ -117,7 +117,7 @@ static void *aligned_alloc_of_part(struct memkind *kind, size_t size, size_t ali
 
 int node_kind_posix_memalign(struct memkind *kind, void **memptr, size_t alignment, size_t size)
 {
-    return memkind_default_align(kind, memptr, alignment, size, aligned_alloc_of_part);
+    return memkind_default_align_or_null(kind, memptr, alignment, size, aligned_alloc_of_part);
 }
 
 void *node_kind_realloc(struct memkind *kind, void *ptr, size_t size)

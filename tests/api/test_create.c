@@ -453,9 +453,9 @@ static void test_partitions_of_the_library(void **state)
     assert_ptr_equal(kind_of_partition(MEMKIND_NUM_BASE_KIND, &result), untouched);
     assert_int_equal(result, MEMKIND_ERROR_UNAVAILABLE);
     assert_ptr_equal(kind_of_partition(-1, &result), untouched);
-    assert_int_equal(result, MEMKIND_ERROR_INVALID);
+    assert_int_equal(result, MEMKIND_ERROR_UNAVAILABLE);
     assert_ptr_equal(kind_of_partition(INT_MAX, &result), untouched);
-    assert_int_equal(result, MEMKIND_ERROR_INVALID);
+    assert_int_equal(result, MEMKIND_ERROR_UNAVAILABLE);
 }
 
 /* -- Configurations ---------------------------------------------------------------------------- */

@@ -63,7 +63,7 @@ static void realloc_inherited(memkind_t kind)
     EXPECT(memkind_defrag_reallocate(kind, blocks[0]) == NULL);
 }
 
-static void query_membarrier(memkind_t kind)
+static void query_statistics(memkind_t kind)
 {
     size_t value;
 
@@ -200,7 +200,7 @@ static void test_parent_is_untouched(void **state)
 {
     static void (*const works[])(memkind_t) = {
         allocate,         read_blocks, free_inherited,    free_inherited_later, realloc_inherited,
-        query_membarrier, make_kinds,  destroy_inherited, destroy_after_use,    map,
+        query_statistics, make_kinds,  destroy_inherited, destroy_after_use,    map,
         fork_again};
     static void (*const ends[])(void) = {end_by_exit, end_by_underscore_exit, end_by_crash,
                                          end_by_exec};

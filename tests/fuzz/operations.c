@@ -122,6 +122,7 @@ static void operation_memalign(struct model_world *world, const struct input_rec
     struct request request = prepare(world, record);
     const struct model_kind *kind = &world->kinds[request.slot];
     void *unchanged = &request;
+    void *after_failure = kind->handle == MEMKIND_DEFAULT ? unchanged : NULL;
     void *address = unchanged;
 
     request.alignment = input_alignment(record->b);
@@ -133,9 +134,9 @@ static void operation_memalign(struct model_world *world, const struct input_rec
     MODEL_CHECK(errno == TOUCHED, "posix_memalign changed errno to %d", errno);
     if (!valid) {
         model_return(world, NULL);
-        MODEL_CHECK(error == EINVAL && address == unchanged, "%d for an alignment", error);
+        MODEL_CHECK(error == EINVAL && address == after_failure, "%d for an alignment", error);
     } else if (error != 0) {
-        MODEL_CHECK(address == unchanged, "posix_memalign failed and stored something");
+        MODEL_CHECK(address == after_failure, "posix_memalign failed and stored another address");
         received(world, &request, NULL, error);
     } else {
         MODEL_CHECK(address != unchanged, "posix_memalign stored nothing");

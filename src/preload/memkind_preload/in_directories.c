@@ -112,8 +112,8 @@ static void come_back(void)
 }
 
 /* Calls the thread's own kind and, if that is full, the others in turn. */
-static void *query_membarrier(void *(*allocate)(memkind_t kind, size_t alignment, size_t size),
-                              size_t alignment, size_t size)
+static void *take_from_any(void *(*allocate)(memkind_t kind, size_t alignment, size_t size),
+                           size_t alignment, size_t size)
 {
     memkind_t own = preload_self.own != NULL ? preload_self.own : choose();
     void *block = allocate(own, alignment, size);
@@ -159,22 +159,22 @@ static void *allocate_uncached(memkind_t kind, size_t alignment, size_t size)
 
 static void *several_malloc(size_t size)
 {
-    return query_membarrier(allocate_any, 0, size);
+    return take_from_any(allocate_any, 0, size);
 }
 
 static void *several_calloc(size_t size)
 {
-    return query_membarrier(allocate_zero, 0, size);
+    return take_from_any(allocate_zero, 0, size);
 }
 
 static void *several_memalign(size_t alignment, size_t size)
 {
-    return query_membarrier(allocate_aligned, alignment, size);
+    return take_from_any(allocate_aligned, alignment, size);
 }
 
 static void *several_malloc_uncached(size_t size)
 {
-    return query_membarrier(allocate_uncached, 0, size);
+    return take_from_any(allocate_uncached, 0, size);
 }
 
 static void count_freed(memkind_t kind, void *ptr)

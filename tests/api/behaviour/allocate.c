@@ -46,6 +46,37 @@ static void aligned_without_space(void)
     say_errno();
 }
 
+static void say_aligned(memkind_t kind, size_t alignment, size_t size)
+{
+    void *block = &block;
+
+    say("%s", strerrorname_np(memkind_posix_memalign(kind, &block, alignment, size)));
+    say("%s", block == &block ? "unchanged" : block == NULL ? "NULL" : "a block");
+}
+
+static void aligned_fails(void)
+{
+    memkind_t kind = make_kind(16 * MIB);
+
+    say_aligned(kind, 24, SMALL);
+    say_aligned(kind, 0, SMALL);
+    say_aligned(kind, SMALL, GIB);
+    say_aligned(MEMKIND_REGULAR, 24, SMALL);
+    say_aligned(MEMKIND_REGULAR, SMALL, SIZE_MAX);
+}
+
+static void aligned_fails_default(void)
+{
+    say_aligned(MEMKIND_DEFAULT, 24, SMALL);
+    say_aligned(MEMKIND_DEFAULT, SMALL, SIZE_MAX);
+}
+
+static void aligned_wrongly_no_size(void)
+{
+    say_aligned(MEMKIND_REGULAR, 3, 0);
+    say_aligned(MEMKIND_DEFAULT, 3, 0);
+}
+
 static void alignments(void)
 {
     memkind_t kind = make_kind(0);
@@ -129,6 +160,34 @@ static void realloc_of_nothing(void)
     say_block(memkind_realloc(NULL, NULL, SMALL));
 }
 
+static void realloc_with_another_kind(void)
+{
+    memkind_t kind = make_kind(0);
+    memkind_t other = make_kind(0);
+    void *block = memkind_realloc(other, memkind_malloc(kind, SMALL), MIB);
+
+    say("%s", memkind_detect_kind(block) == kind ? "its kind" : "the other kind");
+}
+
+static void free_with_another_kind(void)
+{
+    memkind_t kind = make_kind(0);
+
+    memkind_free(make_kind(0), memkind_malloc(kind, SMALL));
+    memkind_free(MEMKIND_DEFAULT, memkind_malloc(kind, MIB));
+    memkind_free(kind, memkind_malloc(MEMKIND_DEFAULT, SMALL));
+    say_block(memkind_malloc(kind, SMALL));
+}
+
+static void detect_within_block(void)
+{
+    memkind_t kind = make_kind(0);
+    char *block = memkind_malloc(kind, MIB);
+
+    say("%s", memkind_detect_kind(block + 1) == kind ? "the kind" : "another");
+    say("%s", memkind_detect_kind(block + MIB / 2) == kind ? "the kind" : "another");
+}
+
 static void detect(void)
 {
     memkind_t kind = make_kind(0);
@@ -201,6 +260,10 @@ const struct question allocate_questions[] = {
     {"calloc-overflow", calloc_overflow, "NULL, ENOMEM"},
     {"alignment-is-wrong", alignment_is_wrong, "EINVAL, EINVAL, EINVAL, errno untouched"},
     {"aligned-without-space", aligned_without_space, "ENOMEM, errno untouched"},
+    {"aligned-fails", aligned_fails,
+     "EINVAL, NULL, EINVAL, NULL, ENOMEM, NULL, EINVAL, NULL, ENOMEM, NULL"},
+    {"aligned-fails-default", aligned_fails_default, "EINVAL, unchanged, ENOMEM, unchanged"},
+    {"aligned-wrongly-no-size", aligned_wrongly_no_size, "EINVAL, NULL, EINVAL, unchanged"},
     {"alignments", alignments, "all to 1 GiB"},
     {"realloc-edges", realloc_edges, "a block, (nil)"},
     {"realloc-fails", realloc_fails, "NULL, ENOMEM, old block as it was"},
@@ -210,6 +273,9 @@ const struct question allocate_questions[] = {
     {"null-is-freed", null_is_freed, "nothing"},
     {"kind-is-found", kind_is_found, "size, the same kind"},
     {"realloc-of-nothing", realloc_of_nothing, "NULL, EINVAL"},
+    {"realloc-with-another-kind", realloc_with_another_kind, "its kind"},
+    {"free-with-another-kind", free_with_another_kind, "a block"},
+    {"detect-within-block", detect_within_block, "the kind, the kind"},
     {"detect", detect, "the kind, MEMKIND_DEFAULT"},
     {"detect-null", detect_null, "NULL"},
     {"detect-foreign", detect_foreign, "NULL"},

@@ -15,7 +15,7 @@
 
 struct question {
     const char *name;
-    void (*query_membarrier)(void);
+    void (*run)(void);
     const char *answer; /* of this library; NULL: this question is only a part of others */
 };
 

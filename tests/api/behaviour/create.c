@@ -124,6 +124,73 @@ static void create_in_long_path(void)
     create_with(path, 0);
 }
 
+static void create_in_empty(void)
+{
+    create_with("", 0);
+}
+
+static void create_in_loop(void)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/loop-XXXXXX", dir);
+    if (mktemp(path) == NULL || symlink(path, path) != 0)
+        say("cannot be tried");
+    create_with(path, 0);
+    unlink(path);
+}
+
+static void create_in_device_file(void)
+{
+    create_with("/dev/null", 0);
+}
+
+static void config_twice(void)
+{
+    struct memkind_config *config = memkind_config_new();
+    memkind_t first = UNTOUCHED;
+    memkind_t second = UNTOUCHED;
+
+    memkind_config_set_path(config, dir);
+    say_status(memkind_create_pmem_with_config(config, &first));
+    say_status(memkind_create_pmem_with_config(config, &second));
+    say("%s", first != second ? "two kinds" : "one kind");
+    memkind_config_delete(config);
+    memkind_config_delete(NULL);
+    say_block(memkind_malloc(first, SMALL));
+}
+
+static void partition_of_none(void)
+{
+    static const int partitions[] = {-1, INT_MAX, 511, 600, INT_MIN};
+
+    for (size_t i = 0; i < sizeof(partitions) / sizeof(partitions[0]); i++) {
+        memkind_t kind = UNTOUCHED;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+        say_status(memkind_get_kind_by_partition(partitions[i], &kind));
+#pragma GCC diagnostic pop
+    }
+}
+
+static void kinds_by_type(void)
+{
+    memkind_t kind = UNTOUCHED;
+
+    say_status(memkind_create_kind(MEMKIND_MEMTYPE_DEFAULT, MEMKIND_POLICY_PREFERRED_LOCAL,
+                                   (memkind_bits_t)0, &kind));
+    say("%s", kind == MEMKIND_DEFAULT ? "MEMKIND_DEFAULT" : "another");
+    kind = UNTOUCHED;
+    say_status(memkind_create_kind((memkind_memtype_t)4, MEMKIND_POLICY_PREFERRED_LOCAL,
+                                   (memkind_bits_t)0, &kind));
+    say_status(memkind_create_kind(MEMKIND_MEMTYPE_DEFAULT, MEMKIND_POLICY_BIND_ALL,
+                                   (memkind_bits_t)0, &kind));
+    say_status(memkind_create_kind(MEMKIND_MEMTYPE_DEFAULT, MEMKIND_POLICY_PREFERRED_LOCAL,
+                                   (memkind_bits_t)22, &kind));
+    say("%s", kind == UNTOUCHED ? "kind untouched" : "kind changed");
+}
+
 static void create_in_null(void)
 {
     create_with(NULL, 0);
@@ -290,6 +357,14 @@ const struct question create_questions[] = {
     {"create-in-file", create_in_file, "INVALID, ENOTDIR, kind untouched"},
     {"create-in-read-only", create_in_read_only, "INVALID, EACCES, kind untouched"},
     {"create-in-long-path", create_in_long_path, "INVALID, ENAMETOOLONG, kind untouched"},
+    {"create-in-empty", create_in_empty, "INVALID, ENOENT, kind untouched"},
+    {"create-in-loop", create_in_loop, "INVALID, ELOOP, kind untouched"},
+    {"create-in-device-file", create_in_device_file, "INVALID, ENOTDIR, kind untouched"},
+    {"config-twice", config_twice, "SUCCESS, SUCCESS, two kinds, a block"},
+    {"partition-of-none", partition_of_none,
+     "UNAVAILABLE, UNAVAILABLE, UNAVAILABLE, UNAVAILABLE, UNAVAILABLE"},
+    {"kinds-by-type", kinds_by_type,
+     "SUCCESS, MEMKIND_DEFAULT, INVALID, INVALID, INVALID, kind untouched"},
     {"create-in-null", create_in_null, "INVALID, EINVAL, kind untouched"},
     {"create-with-wrong-policy", create_with_wrong_policy, "INVALID, nothing left"},
     {"config-is-initialised", config_is_initialised, "INVALID, SUCCESS"},

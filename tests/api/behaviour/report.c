@@ -163,6 +163,42 @@ static void version(void)
     say("%d", memkind_get_version());
 }
 
+static void statistic_of_no_number(void)
+{
+    size_t value = 0;
+
+    memkind_update_cached_stats();
+    say_status(memkind_get_stat(MEMKIND_DEFAULT, (memkind_stat_type)-1, &value));
+    say_status(memkind_get_stat(NULL, MEMKIND_STAT_TYPE_ALLOCATED, &value));
+}
+
+static void background_threads(void)
+{
+    say_status(memkind_set_bg_threads(true));
+    say_status(memkind_set_bg_threads(true));
+    say_status(memkind_set_bg_threads(false));
+    say_status(memkind_set_bg_threads(false));
+}
+
+static void defragment_each(void)
+{
+    enum { BLOCKS = 1000 };
+    memkind_t kind = make_kind(0);
+    char *blocks[BLOCKS];
+    int lost = 0;
+
+    for (size_t i = 0; i < BLOCKS; i++)
+        *(size_t *)(void *)(blocks[i] = memkind_malloc(kind, SMALL)) = i;
+    for (size_t i = 1; i < BLOCKS; i += 2)
+        memkind_free(kind, blocks[i]);
+    for (size_t i = 0; i < BLOCKS; i += 2) {
+        char *moved = memkind_defrag_reallocate(i % 4 == 0 ? kind : NULL, blocks[i]);
+
+        lost += *(size_t *)(void *)(moved != NULL ? moved : blocks[i]) != i;
+    }
+    say("%d lost", lost);
+}
+
 static void error_message(void)
 {
     char text[ANSWER_SIZE];
@@ -206,6 +242,9 @@ const struct question report_questions[] = {
     {"capacity-unlimited", capacity_unlimited, "file system's"},
     {"available", available, "SUCCESS"},
     {"version", version, "1014000"},
+    {"statistic-of-no-number", statistic_of_no_number, "INVALID, SUCCESS"},
+    {"background-threads", background_threads, "SUCCESS, SUCCESS, SUCCESS, SUCCESS"},
+    {"defragment-each", defragment_each, "0 lost"},
     {"error-message", error_message,
      "cut, <memkind> Undefined error number: -2147483648, <memkind> "},
     {NULL, NULL, NULL},
