@@ -91,3 +91,13 @@ void heap_purge(struct heap *heap)
         surplus_release(heap->space);
     }
 }
+
+bool heap_has_frozen(const struct heap *heap)
+{
+    return heap->space != NULL && !heap_is_inherited(heap) && thaw_is_due(heap->space);
+}
+
+bool heap_thaw(struct heap *heap)
+{
+    return heap_has_frozen(heap) && thaw_in_background(heap->space);
+}

@@ -34,3 +34,12 @@ bool heap_maintain(struct heap *heap);
 
 /* Whether the heap holds so much unused memory that the idle thread is worth its price. */
 bool heap_has_much_unused(const struct heap *heap);
+
+/*
+ * Thaws a piece of what a fork has frozen (space/thaw.h). Whether there is more to be thawed now.
+ * For the idle thread alone.
+ */
+bool heap_thaw(struct heap *heap);
+
+/* Whether the heap has frozen chunks that are to be thawed without request, now or later. */
+bool heap_has_frozen(const struct heap *heap);

@@ -22,7 +22,12 @@
 #define CHECK_EVERY_SECONDS 1
 #define CHECKS_BEFORE_END   5u
 #define RETRY_AFTER_SECONDS 10 /* where it could not be started */
-#define STACK_SIZE          ((size_t)256 << 10)
+/* Chunks are thawed for so long, with pauses, once in a check. In the time between, timeouts that
+ * begin anew with each piece end. */
+#define THAW_MS       500
+#define THAW_PAUSE_NS 8000000L
+
+#define STACK_SIZE ((size_t)256 << 10)
 
 atomic_bool idle_thread_running;
 static bool forbidden; /* written before there is a heap */
@@ -44,15 +49,41 @@ static bool main_thread_has_ended(void)
 
 static bool maintain(struct heap *heap, void *any)
 {
-    if (heap_maintain(heap))
+    if (heap_maintain(heap) || heap_has_frozen(heap))
         *(bool *)any = true;
     return false;
 }
 
-static bool needs_thread(struct heap *heap, void *argument)
+static bool thaw(struct heap *heap, void *any)
+{
+    if (heap_thaw(heap))
+        *(bool *)any = true;
+    return false;
+}
+
+static bool is_frozen(struct heap *heap, void *argument)
 {
     (void)argument;
-    return heap_has_much_unused(heap);
+    return heap_has_frozen(heap);
+}
+
+static bool needs_thread(struct heap *heap, void *argument)
+{
+    return heap_has_much_unused(heap) || is_frozen(heap, argument);
+}
+
+static void thaw_heaps(void)
+{
+    const struct timespec pause = {.tv_nsec = THAW_PAUSE_NS};
+    int64_t end = clock_coarse_ms() + THAW_MS;
+    bool any = true;
+
+    while (any && clock_coarse_ms() < end) {
+        any = false;
+        heap_list_visit(thaw, &any);
+        if (any)
+            nanosleep(&pause, NULL);
+    }
 }
 
 /* Until there was nothing to do at several checks, or the main thread has ended. */
@@ -65,6 +96,7 @@ static void maintain_heaps(void)
         bool any = false;
 
         nanosleep(&pause, NULL);
+        thaw_heaps();
         heap_list_visit(maintain, &any);
         in_vain = any ? 0 : in_vain + 1;
     }
@@ -156,6 +188,12 @@ void idle_thread_configure(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, configure);
+}
+
+void idle_thread_after_fork_in_parent(void)
+{
+    if (!idle_thread_is_running() && heap_list_visit(is_frozen, NULL) && threads_are_several())
+        idle_thread_start();
 }
 
 void idle_thread_after_fork(void)

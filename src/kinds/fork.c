@@ -108,6 +108,7 @@ static void after_fork_in_parent_of_several(void)
     fork_snapshot_in_parent();
     jemalloc_fork_in_parent();
     release_locks(false);
+    idle_thread_after_fork_in_parent();
 }
 
 static void after_fork_in_child_of_several(void)

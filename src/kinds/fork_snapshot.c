@@ -148,7 +148,7 @@ static void wake_waiters(void)
 static void end_freezing(void)
 {
     freeze_forget_maps();
-    thaw_note_fork();
+    thaw_before_fork();
 }
 
 void fork_snapshot_before(void)

@@ -11,6 +11,7 @@
 #include "os/directory.h"
 #include "space/snapshot.h"
 #include "space/space.h"
+#include "space/thaw.h"
 #include "store/file_store.h"
 #include "util/align.h"
 #include "util/errno_text.h"
@@ -75,8 +76,10 @@ static int open_in_directory(struct memkind *kind, const struct memkind_config *
     int err = file_store_open(space, directory);
     if (err != 0)
         return pmem_file_refuse(directory_path(directory), err);
-    if (config->fork != MEMKIND_FORK_SHARE)
+    if (config->fork != MEMKIND_FORK_SHARE) {
+        thaw_configure();
         space_snapshot_enable(space, config->fork == MEMKIND_FORK_COPY);
+    }
     return MEMKIND_SUCCESS;
 }
 

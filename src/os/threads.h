@@ -2,21 +2,17 @@
 /*
  * Moments at which no thread of the program runs but the calling one.
  *
- * A process with one thread blocks its signals, and that is all. Where there are others, each gets
- * a real-time signal whose handler waits until the moment is over. The program sees nothing of
- * that:
+ * A process with one thread blocks its signals, and that is all. Where there are others, a helper
+ * process traces them for the moment (os/thread_trace.h). They write to nothing meanwhile, and no
+ * system call is seen to fail or to return early. epoll_wait(2), sigtimedwait(2), semtimedop(2) and
+ * sockets with a timeout begin the timeout anew.
  *
- *    - The signal is one that the program has no handler for. Where another process sends it, the
- *      process ends, as it would without the handler.
- *    - System calls that the kernel does not make again after a signal, as poll(2) and
- * epoll_wait(2), are made again by the handler, so none fails with EINTR. A timeout begins anew.
- *
- * There is no such moment while a thread blocks the signal, is stopped, or waits in a system call
- * that can neither be left nor made again.
+ * There is no such moment while a thread is traced by a debugger, has a child of vfork(2), or waits
+ * for space to write to, and none where tracing is forbidden.
  *
  * The library's own threads go on: they write to no block of the program's. io_uring(7) and others
  * that write for the program without a thread are not stopped. One moment at a time: the caller
- * sees to that.
+ * ensures that.
  */
 #pragma once
 
@@ -29,14 +25,20 @@
 void threads_enter(void);
 void threads_leave(void);
 
+/* Before the first moment, and before the program adds filters of system calls (seccomp(2)). */
+void threads_configure(void);
+
 /* In the child of a fork, which has none of them, and no moment. */
 void threads_after_fork(void);
+
+/* Whether the program has other threads than the calling one. True where that is not known. */
+bool threads_are_several(void);
 
 struct threads_stop {
     sigset_t mask;   /* of the calling thread, as it was */
     uintptr_t stack; /* an address on its stack */
     uintptr_t local; /* and one of its thread-local data */
-    unsigned others; /* threads that wait */
+    bool others;     /* whether other threads are stopped */
 };
 
 /*
@@ -48,7 +50,7 @@ bool threads_stop(struct threads_stop *stop, bool others);
 void threads_continue(const struct threads_stop *stop);
 
 /*
- * Whether the range has what is written to even now: the stack or the thread-local data of one of
- * the threads, which a program may have taken from malloc(3).
+ * Whether the range has what is written to even now: the stack or the thread-local data of the
+ * calling thread, which a program may have taken from malloc(3).
  */
 bool threads_use(const struct threads_stop *stop, const char *addr, size_t size);

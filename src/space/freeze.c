@@ -32,7 +32,7 @@ static struct {
     bool has_transfers; /* process_map_is_for_transfers() */
 } maps FORK_DATA;
 
-static void note_map(void *arg, const struct process_map *map)
+static void add_map(void *arg, const struct process_map *map)
 {
     (void)arg;
     maps.has_transfers |= process_map_is_for_transfers(map);
@@ -57,7 +57,7 @@ static int read_maps(void)
     maps.list = vm_alloc(MAPS_SIZE);
     if (maps.list == NULL)
         return -errno;
-    int err = process_maps_each(note_map, NULL);
+    int err = process_maps_each(add_map, NULL);
     if (err == 0 && maps.count == MAPS_MOST)
         err = -E2BIG;
     /* Pages that the kernel holds would be written to in the file, and no longer be the process's.

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -21,8 +22,10 @@
 #include "space/space.h"
 #include "util/cancel.h"
 #include "util/clock.h"
+#include "util/env.h"
 #include "util/fork_generation.h"
 #include "util/lock.h"
+#include "util/log.h"
 
 /* What is thawed at one moment: so many bytes are mapped anew at most, and so many written. */
 #define PIECE_MAPPED  ((size_t)64 << 20)
@@ -35,6 +38,9 @@
 #define AFTER_FORK_MS   1000
 #define BETWEEN_MS      100
 #define AFTER_FAILED_MS 1000
+
+/* Threads of the program leave thawing to the background for so long. */
+#define BACKGROUND_MS 3000
 
 /* Of an entry of /proc/self/pagemap. */
 #define PAGEMAP_PRESENT ((uint64_t)1 << 63)
@@ -69,7 +75,7 @@ static char *address_of(const struct piece *piece, size_t page)
     return piece->region->base + page * piece->space->page;
 }
 
-static void note_map(void *arg, const struct process_map *map)
+static void add_map(void *arg, const struct process_map *map)
 {
     struct piece *piece = arg;
 
@@ -92,7 +98,7 @@ static int read_maps(struct piece *piece)
     piece->map_count = 0;
     piece->file = 0;
     piece->is_barred = false;
-    int err = process_maps_each(note_map, piece);
+    int err = process_maps_each(add_map, piece);
 
     return err == 0 && (piece->is_barred || piece->file == 0) ? -EBUSY : err;
 }
@@ -431,36 +437,77 @@ void thaw_after_fork(void)
 
 /* -- When -------------------------------------------------------------------------------------- */
 
-static atomic_int_least64_t not_before FORK_DATA; /* in milliseconds */
+static atomic_bool is_manual; /* only by request */
 
-void thaw_note_fork(void)
+/* In milliseconds: no chunk is thawed before. */
+static atomic_int_least64_t after_fork FORK_DATA;
+static atomic_int_least64_t for_slow_paths; /* by threads of the program */
+
+void thaw_configure(void)
 {
-    atomic_store(&not_before, clock_coarse_ms() + AFTER_FORK_MS);
+    const char *text = env_get("MEMKIND_PMEM_THAW");
+
+    is_manual = text != NULL && strcmp(text, "manual") == 0;
+    if (text != NULL && !is_manual && strcmp(text, "auto") != 0)
+        log_error("MEMKIND_PMEM_THAW is neither auto nor manual and is ignored");
+    threads_configure();
 }
 
-void thaw_all(struct space *space, bool stop_others)
+void thaw_before_fork(void)
+{
+    atomic_store(&after_fork, clock_coarse_ms() + AFTER_FORK_MS);
+}
+
+static bool has_frozen(struct space *space)
+{
+    return atomic_load_explicit(&space->frozen, memory_order_relaxed) != 0;
+}
+
+static bool is_time(atomic_int_least64_t *time)
+{
+    return clock_coarse_ms() >= atomic_load_explicit(time, memory_order_relaxed);
+}
+
+void thaw_all(struct space *space, bool is_requested)
 {
     late_unmap_all();
-    if (atomic_load(&space->frozen) == 0)
+    if (!has_frozen(space) || (is_manual && !is_requested))
         return;
     lock_acquire(&thaw_lock, LOCK_THAW);
-    (void)thaw_locked(space, SIZE_MAX, stop_others);
+    (void)thaw_locked(space, SIZE_MAX, is_requested || is_time(&for_slow_paths));
     lock_release(&thaw_lock);
 }
 
 static void try_to_thaw(struct space *space)
 {
-    if (clock_coarse_ms() < atomic_load_explicit(&not_before, memory_order_relaxed) ||
+    if (is_manual || !is_time(&after_fork) || !is_time(&for_slow_paths) ||
         !lock_try_acquire(&thaw_lock, LOCK_THAW))
         return;
-    int err = thaw_locked(space, 1, false);
-    atomic_store(&not_before, clock_coarse_ms() + (err == -EAGAIN ? BETWEEN_MS : AFTER_FAILED_MS));
+    int err = thaw_locked(space, 1, true);
+    atomic_store(&for_slow_paths,
+                 clock_coarse_ms() + (err == -EAGAIN ? BETWEEN_MS : AFTER_FAILED_MS));
     lock_release(&thaw_lock);
 }
 
 void thaw_some(struct space *space)
 {
     late_unmap_some();
-    if (__builtin_expect(atomic_load_explicit(&space->frozen, memory_order_relaxed) != 0, 0))
+    if (__builtin_expect(has_frozen(space), 0))
         try_to_thaw(space);
+}
+
+bool thaw_is_due(struct space *space)
+{
+    return !is_manual && has_frozen(space);
+}
+
+bool thaw_in_background(struct space *space)
+{
+    late_unmap_some();
+    if (!thaw_is_due(space) || !is_time(&after_fork) || !lock_try_acquire(&thaw_lock, LOCK_THAW))
+        return false;
+    int err = thaw_locked(space, 1, true);
+    atomic_store(&for_slow_paths, clock_coarse_ms() + BACKGROUND_MS);
+    lock_release(&thaw_lock);
+    return err == -EAGAIN;
 }

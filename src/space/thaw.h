@@ -19,20 +19,36 @@
 struct space;
 
 /*
- * Thaws as many chunks as it may. Takes as long as writing them does. stop_others: also where the
- * process has other threads, which are stopped a few milliseconds at a time. Thread-safe.
+ * Reads MEMKIND_PMEM_THAW: manual has chunks thawed only where that is requested. Before the first
+ * fork.
  */
-void thaw_all(struct space *space, bool stop_others);
+void thaw_configure(void);
 
 /*
- * Thaws some chunks, in a few milliseconds, if the process has one thread, unless the last fork or
- * the last such moment was just now. Cheap where there is nothing to do. No lock of the space is
- * held. Thread-safe.
+ * Thaws as many chunks as it may. Takes as long as writing them does; other threads are stopped a
+ * few milliseconds at a time. Does nothing where chunks are thawed only by request and
+ * !is_requested. Thread-safe.
+ */
+void thaw_all(struct space *space, bool is_requested);
+
+/*
+ * In calls of the program: thaws some chunks, in a few milliseconds, unless the last fork or the
+ * last such moment was just now. Cheap where there is nothing to do. No lock of the space is held.
+ * Thread-safe.
  */
 void thaw_some(struct space *space);
 
+/*
+ * The same in a thread of the library, as often as that will. Whether there is more to be thawed
+ * now. While it is called, calls of the program thaw nothing.
+ */
+bool thaw_in_background(struct space *space);
+
+/* Whether there is something to be thawed without request, now or later. */
+bool thaw_is_due(struct space *space);
+
 /* Before a fork: the process may fork again soon, and then chunks had better be frozen still. */
-void thaw_note_fork(void);
+void thaw_before_fork(void);
 
 /* In the child of a fork. */
 void thaw_after_fork(void);

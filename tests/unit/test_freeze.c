@@ -15,11 +15,11 @@
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -262,8 +262,6 @@ static void check_child(pid_t child)
 struct gate {
     int ends[2];
 };
-
-static struct gate blocked;
 
 static struct gate gate_new(void)
 {
@@ -916,14 +914,28 @@ static void thaw_writes_what_has_changed(void **state)
     check_file();
 }
 
-/* A thread that cannot be stopped. */
-static void *block_signals(void *gate)
+/* A thread that cannot be stopped: an interruption would be seen. */
+static void *write_much(void *pipe_end)
 {
-    sigset_t all;
+    enum { SIZE = 1 << 20 };
+    static char bytes[SIZE];
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, NULL);
-    gate_open(&blocked);
+    NEED(write(*(int *)pipe_end, bytes, SIZE) == SIZE);
+    return NULL;
+}
+
+static void wait_until_full(int pipe_end)
+{
+    enum { ROOM = 65536 };
+    int size = 0;
+
+    while (size < ROOM)
+        assert_int_equal(ioctl(pipe_end, FIONREAD, &size), 0);
+    usleep(10000);
+}
+
+static void *wait_at_gate(void *gate)
+{
     gate_wait(gate);
     return NULL;
 }
@@ -932,6 +944,8 @@ static void not_while_others_could_write(void **state)
 {
     struct gate end = gate_new();
     pthread_t thread;
+    char bytes[4096];
+    int ends[2];
 
     (void)state;
     pid_t child = fork_space();
@@ -944,14 +958,16 @@ static void not_while_others_could_write(void **state)
     assert_int_not_equal(atomic_load(&space->frozen), 0);
     gate_open(&end);
     check_child(child);
-    blocked = gate_new();
-    assert_int_equal(pthread_create(&thread, NULL, block_signals, &end), 0);
-    gate_wait(&blocked);
-    gate_close(&blocked);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(pthread_create(&thread, NULL, write_much, &ends[1]), 0);
+    wait_until_full(ends[0]);
     thaw_all(space, true);
     assert_int_not_equal(atomic_load(&space->frozen), 0);
-    gate_open(&end);
+    for (size_t size = 0; size < 1 << 20;)
+        size += (size_t)read(ends[0], bytes, sizeof(bytes));
     pthread_join(thread, NULL);
+    close(ends[0]);
+    close(ends[1]);
     for (int i = 0; i < 1000 && atomic_load(&space->frozen) != 0; i++) {
         thaw_all(space, true);
         usleep(1000);
@@ -1125,7 +1141,7 @@ static void commits_thaw(void **state)
 
     (void)state;
     freeze_and_write();
-    thaw_note_fork();
+    thaw_before_fork();
     assert_int_equal(space_commit(space, page, space->page), 0);
     assert_int_not_equal(atomic_load(&space->frozen), 0);
     for (int i = 0; i < 100 && space->holders != NULL; i++) {
@@ -1136,6 +1152,63 @@ static void commits_thaw(void **state)
     check_thawed();
     assert_true(is_filled('b'));
     check_file();
+}
+
+static void come_and_go(unsigned times)
+{
+    char *page = blocks[0] + 5 * space->page;
+
+    assert_int_equal(space_commit(space, page, space->page), 0);
+    for (unsigned i = 0; i < times && space->holders != NULL; i++) {
+        usleep(50000);
+        assert_int_equal(space_decommit(space, page, space->page), 0);
+        assert_int_equal(space_commit(space, page, space->page), 0);
+    }
+}
+
+/* With another thread, that waits. */
+static void commits_thaw_beside_threads(void **state)
+{
+    struct gate end = gate_new();
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, wait_at_gate, &end), 0);
+    freeze_and_write();
+    come_and_go(200);
+    gate_open(&end);
+    pthread_join(thread, NULL);
+    gate_close(&end);
+    check_thawed();
+    assert_true(is_filled('b'));
+    check_file();
+}
+
+static void only_by_request(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("MEMKIND_PMEM_THAW", "manual", 1), 0);
+    thaw_configure();
+    freeze_and_write();
+    assert_false(thaw_is_due(space));
+    come_and_go(30);
+    thaw_all(space, false);
+    assert_false(thaw_in_background(space));
+    assert_int_not_equal(atomic_load(&space->frozen), 0);
+    assert_int_equal(setenv("MEMKIND_PMEM_THAW", "auto", 1), 0);
+    thaw_configure();
+    assert_true(thaw_is_due(space));
+    while (thaw_in_background(space))
+        ;
+    check_thawed();
+    /* Anything else is ignored. */
+    assert_int_equal(setenv("MEMKIND_PMEM_THAW", "never", 1), 0);
+    thaw_configure();
+    freeze_and_write();
+    assert_true(thaw_is_due(space));
+    unsetenv("MEMKIND_PMEM_THAW");
+    thaw_all(space, true);
+    check_thawed();
 }
 
 static void many_runs_take_few_maps(void **state)
@@ -1198,6 +1271,8 @@ int main(void)
         TEST(threads_that_write),
         TEST(a_stack_in_the_space),
         TEST(commits_thaw),
+        TEST(commits_thaw_beside_threads),
+        TEST(only_by_request),
         TEST(many_runs_take_few_maps),
     };
 

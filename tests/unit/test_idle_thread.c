@@ -23,6 +23,7 @@
 #include "heap/heap.h"
 #include "heap/heap_list.h"
 #include "heap/idle_thread.h"
+#include "os/threads.h"
 #include "support/faults.h"
 
 #define SOME_ERRNO       1234
@@ -37,6 +38,9 @@ static size_t stack_sizes[4];
 static atomic_uint checks; /* of the heaps by the thread */
 static atomic_int work;    /* checks that will find work to do */
 static atomic_bool much_unused;
+static atomic_int pieces; /* that can be thawed */
+static atomic_uint naps, short_naps;
+static _Atomic(bool (*)(struct heap *heap, void *argument)) thaw; /* the first visitor of a check */
 static atomic_bool main_has_ended, no_proc;
 static atomic_long seconds;
 static sigset_t mask_of_thread;
@@ -71,8 +75,8 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 /* Lets time pass at once. */
 int __wrap_nanosleep(const struct timespec *pause, struct timespec *left)
 {
-    assert_int_equal(pause->tv_sec, 1);
     (void)left;
+    atomic_fetch_add(pause->tv_sec == 1 ? &naps : &short_naps, 1);
     return 0;
 }
 
@@ -96,13 +100,18 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
     return 0;
 }
 
-/* The thread checks the heaps. Before it ends, it checks whether any needs it. */
+/* The thread thaws, and then checks the heaps. Before it ends, it checks whether any needs it. */
 bool __wrap_heap_list_visit(bool (*visit)(struct heap *heap, void *argument), void *argument)
 {
-    (void)visit;
-    assert_false(pthread_equal(pthread_self(), test_thread));
     if (argument == NULL)
         return atomic_exchange(&much_unused, false);
+    assert_false(pthread_equal(pthread_self(), test_thread));
+    if (thaw == NULL)
+        atomic_store(&thaw, visit);
+    if (visit == atomic_load(&thaw)) {
+        *(bool *)argument = atomic_fetch_sub(&pieces, 1) > 0;
+        return false;
+    }
     pthread_sigmask(SIG_SETMASK, NULL, &mask_of_thread);
     atomic_fetch_add(&checks, 1);
     *(bool *)argument = atomic_fetch_sub(&work, 1) > 0;
@@ -118,6 +127,9 @@ static int setup(void **state)
     atomic_store(&checks, 0);
     atomic_store(&work, 0);
     atomic_store(&much_unused, false);
+    atomic_store(&pieces, 0);
+    atomic_store(&naps, 0);
+    atomic_store(&short_naps, 0);
     atomic_store(&main_has_ended, false);
     atomic_store(&no_proc, false);
     atomic_fetch_add(&seconds, RETRY_AFTER);
@@ -152,6 +164,48 @@ static void thread_stays_while_there_is_something_to_do(void **state)
     atomic_store(&work, some);
     start_and_wait();
     assert_int_equal(atomic_load(&checks), some + HUGE_PAGE_CHECKS);
+}
+
+/* Piece by piece, with short pauses, while heaps have more to thaw. */
+static void thread_thaws(void **state)
+{
+    const int some = 20;
+
+    (void)state;
+    atomic_store(&pieces, some);
+    start_and_wait();
+    assert_int_equal(atomic_load(&short_naps), some);
+    assert_int_equal(atomic_load(&naps), HUGE_PAGE_CHECKS);
+}
+
+/* What a fork has frozen is this thread's affair in a process with several threads. */
+static void *fork_in_thread(void *unused)
+{
+    idle_thread_after_fork_in_parent();
+    return unused;
+}
+
+static void thread_comes_after_a_fork(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+#ifndef __SANITIZE_THREAD__ /* has a thread of its own */
+    while (threads_are_several())
+        usleep(NAP_US);
+    atomic_store(&much_unused, true);
+    idle_thread_after_fork_in_parent();
+    assert_int_equal(atomic_load(&created), 0);
+#endif
+    assert_int_equal(__real_pthread_create(&thread, NULL, fork_in_thread, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&created), 0);
+    atomic_store(&much_unused, true);
+    assert_int_equal(__real_pthread_create(&thread, NULL, fork_in_thread, NULL), 0);
+    pthread_join(thread, NULL);
+    while (idle_thread_is_running())
+        usleep(NAP_US);
+    assert_int_equal(atomic_load(&created), 1);
 }
 
 static void thread_comes_again(void **state)
@@ -249,6 +303,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(thread_ends_when_there_is_nothing_to_do, setup),
         cmocka_unit_test_setup(thread_stays_while_there_is_something_to_do, setup),
+        cmocka_unit_test_setup(thread_thaws, setup),
+        cmocka_unit_test_setup(thread_comes_after_a_fork, setup),
         cmocka_unit_test_setup(thread_comes_again, setup),
         cmocka_unit_test_setup(last_moment_is_not_missed, setup),
         cmocka_unit_test_setup(there_is_one_thread, setup),

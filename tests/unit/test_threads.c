@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of moments at which no other thread of the program runs. */
-/* WRAP: stat open */
+/* WRAP: stat open clone ptrace */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,9 +22,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,7 +35,7 @@
 #include "os/threads.h"
 #include "support/faults.h"
 
-/* The thread sanitizer keeps signals back, and has a thread of its own, which cannot be stopped. */
+/* The thread sanitizer takes the helper process for a thread that it does not know. */
 #define SKIPPED 77
 #ifdef __SANITIZE_THREAD__
 #    define SANITIZED true
@@ -39,8 +45,29 @@
 
 static struct fault stat_fault;
 static struct fault open_fault;
+static struct fault clone_fault;
+static struct fault ptrace_fault;
 static sem_t ready;
 static sem_t stop;
+
+int __real_clone(int (*call)(void *), void *stack, int flags, void *arg, ...);
+int __wrap_clone(int (*call)(void *), void *stack, int flags, void *arg, pid_t *parent, void *local,
+                 pid_t *child);
+
+int __wrap_clone(int (*call)(void *), void *stack, int flags, void *arg, pid_t *parent, void *local,
+                 pid_t *child)
+{
+    return fault_hits(&clone_fault) ? -1
+                                    : __real_clone(call, stack, flags, arg, parent, local, child);
+}
+
+long __real_ptrace(int request, ...);
+long __wrap_ptrace(int request, pid_t thread, void *addr, void *data);
+
+long __wrap_ptrace(int request, pid_t thread, void *addr, void *data)
+{
+    return fault_hits(&ptrace_fault) ? -1 : __real_ptrace(request, thread, addr, data);
+}
 
 int __real_stat(const char *path, struct stat *status);
 int __wrap_stat(const char *path, struct stat *status);
@@ -61,7 +88,7 @@ int __wrap_stat(const char *path, struct stat *status)
 static int setup(void **state)
 {
     (void)state;
-    stat_fault = open_fault = (struct fault){0};
+    stat_fault = open_fault = clone_fault = ptrace_fault = (struct fault){0};
     return sem_init(&ready, 0, 0) | sem_init(&stop, 0, 0);
 }
 
@@ -318,6 +345,16 @@ static void *wait_without_end(void *wait)
     return NULL;
 }
 
+#define CALLS 7u
+
+static atomic_ulong calls_begun[CALLS];
+
+static void *wait_once(void *wait)
+{
+    (void)(*(int (*const *)(void))wait)();
+    return NULL;
+}
+
 static void no_call_is_seen_to_fail(void **state)
 {
     enum { WAITS = sizeof(waits) / sizeof(waits[0]) };
@@ -352,6 +389,179 @@ static void no_call_is_seen_to_fail(void **state)
     close(sockets[1]);
 }
 
+/* -- Calls that begin at the moment ------------------------------------------------------------ */
+
+/* Each of a few microseconds, or of a millisecond at most. */
+static int through_poll(void)
+{
+    struct pollfd entry = {.fd = ends[0], .events = POLLIN};
+    return poll(&entry, 1, (int)(atomic_load(&calls_begun[CALLS - 1]) % 2));
+}
+
+static int through_epoll(int epoll)
+{
+    struct epoll_event event;
+    return (int)syscall(SYS_epoll_pwait, epoll, &event, 1, 1, NULL, (size_t)8);
+}
+
+static int through_receive(void)
+{
+    char byte;
+    return recv(sockets[0], &byte, 1, 0) < 0 && errno == EAGAIN ? 0 : -1;
+}
+
+static int through_sleep(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000};
+    return nanosleep(&pause, NULL);
+}
+
+static int through_semaphore(void)
+{
+    struct timespec end;
+    sem_t semaphore;
+    clock_gettime(CLOCK_REALTIME, &end);
+    sem_init(&semaphore, 0, 0);
+    return sem_timedwait(&semaphore, &end) == 0 || errno == ETIMEDOUT ? 0 : -1;
+}
+
+static int through_signals(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000};
+    sigset_t all;
+    sigfillset(&all);
+    return sigtimedwait(&all, NULL, &pause) < 0 && errno == EAGAIN ? 0 : -1;
+}
+
+/* Bytes that arrive in order. */
+static int through_pipe(void)
+{
+    static unsigned char sent;
+    unsigned char got = 0;
+    return write(ends[1], &sent, 1) == 1 && read(ends[0], &got, 1) == 1 && got == sent++ ? 0 : -1;
+}
+
+static void *call_without_end(void *which)
+{
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    int (*const calls[])(void) = {through_receive, through_sleep, through_semaphore,
+                                  through_signals, through_pipe};
+    intptr_t result = 0;
+    sigset_t all;
+
+    sigfillset(&all);
+    if (which == &calls_begun[3])
+        pthread_sigmask(SIG_SETMASK, &all, NULL);
+    while (!atomic_load(&over) && result == 0) {
+        size_t call = (size_t)((atomic_ulong *)which - calls_begun);
+        errno = 0;
+        if ((call < 5 ? calls[call]() : call == 5 ? through_epoll(epoll) : through_poll()) < 0)
+            result = errno != 0 ? errno : -1;
+        atomic_fetch_add((atomic_ulong *)which, 1);
+    }
+    close(epoll);
+    return (void *)result;
+}
+
+static void no_call_that_begins_is_seen_to_fail(void **state)
+{
+    pthread_t threads[CALLS];
+    const struct timeval shortest = {.tv_usec = 1000};
+    unsigned stops = 0;
+
+    (void)state;
+    assert_int_equal(pipe(ends) | socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+    setsockopt(sockets[0], SOL_SOCKET, SO_RCVTIMEO, &shortest, sizeof(shortest));
+    atomic_store(&over, false);
+    for (size_t i = 0; i < CALLS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, call_without_end, &calls_begun[i]), 0);
+    for (int i = 0; i < 2000; i++) {
+        stops += can_stop();
+        usleep(200);
+    }
+    atomic_store(&over, true);
+    for (size_t i = 0; i < CALLS; i++) {
+        void *error;
+
+        pthread_join(threads[i], &error);
+        printf("call %zu: made %lu times\n", i, atomic_load(&calls_begun[i]));
+        assert_int_equal((intptr_t)error, 0);
+    }
+    printf("%u moments\n", stops);
+    assert_in_range(stops, 100, 2000);
+    for (size_t i = 0; i < 2; i++) {
+        close(ends[i]);
+        close(sockets[i]);
+    }
+}
+
+/* A timeout is not as long as there are moments. */
+static void timeouts_go_on(void **state)
+{
+    int (*const calls[])(void) = {in_poll_for_a_time, in_sleep};
+    pthread_t threads[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    for (size_t i = 0; i < 2; i++) {
+        atomic_store(&over, true); /* after one call */
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_once, (void *)(uintptr_t)&calls[i]),
+                         0);
+    }
+    for (size_t i = 0; i < 2; i++)
+        while (pthread_tryjoin_np(threads[i], NULL) != 0) {
+            (void)can_stop();
+            usleep(5000);
+        }
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* What the program sends interrupts a call as ever, and is handled once. */
+static void *send_signals(void *thread)
+{
+    for (int i = 0; i < 200; i++) {
+        pthread_kill(*(pthread_t *)thread, SIGUSR1);
+        usleep(2000);
+    }
+    return NULL;
+}
+
+static void *count_interruptions(void *count)
+{
+    struct pollfd entry = {.fd = ends[0], .events = POLLIN};
+
+    while (poll(&entry, 1, -1) < 0 && errno == EINTR)
+        ++*(int *)count;
+    return NULL;
+}
+
+static void signals_of_the_program_are_delivered(void **state)
+{
+    struct sigaction action = {.sa_handler = count_signal};
+    pthread_t sleeper, sender;
+    int interruptions = 0;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    signals = 0;
+    sigaction(SIGUSR1, &action, NULL);
+    assert_int_equal(pthread_create(&sleeper, NULL, count_interruptions, &interruptions), 0);
+    assert_int_equal(pthread_create(&sender, NULL, send_signals, &sleeper), 0);
+    while (pthread_tryjoin_np(sender, NULL) != 0) {
+        (void)can_stop();
+        usleep(300);
+    }
+    assert_int_equal(write(ends[1], "", 1), 1);
+    pthread_join(sleeper, NULL);
+    printf("%d signals, %d interruptions\n", (int)signals, interruptions);
+    assert_in_range(signals, 100, 200);
+    assert_in_range(interruptions, 100, signals);
+    signal(SIGUSR1, SIG_DFL);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* -- What cannot be stopped -------------------------------------------------------------------- */
 
 static void *wait_blocked(void *unused)
@@ -370,7 +580,7 @@ static void threads_that_block_signals(void **state)
     (void)state;
     assert_int_equal(pthread_create(&thread, NULL, wait_blocked, NULL), 0);
     sem_wait(&ready);
-    assert_false(can_stop());
+    assert_true(can_stop());
     end(thread);
 }
 
@@ -405,44 +615,36 @@ static void a_thread_in_vfork(void **state)
     close(ends[1]);
 }
 
-static void signals_of_the_program(void **state)
+static void *write_much(void *unused)
 {
-    int last = SIGRTMAX;
+    enum { SIZE = 1 << 20 };
+    static char bytes[SIZE];
 
-    (void)state;
-    pthread_t thread = begin(false);
-    assert_true(can_stop());
-    /* The program takes the number that was in use, and then all. */
-    struct sigaction action = {.sa_handler = count_signal};
-    for (int number = last; number >= SIGRTMIN; number--) {
-        assert_int_equal(sigaction(number, &action, NULL), 0);
-        signals = 0;
-        assert_int_equal(can_stop(), number != SIGRTMIN);
-        assert_int_equal(signals, 0);
-    }
-    action.sa_handler = SIG_DFL;
-    for (int number = last; number >= SIGRTMIN; number--)
-        sigaction(number, &action, NULL);
-    assert_true(can_stop());
-    end(thread);
+    sem_post(&ready);
+    return write(ends[1], bytes, SIZE) == SIZE ? NULL : unused;
 }
 
-/* As without the handler. */
-static void the_signal_from_elsewhere_ends_the_process(void **state)
+/* An interruption would be seen: fewer bytes than requested. */
+static void a_thread_that_waits_for_space_to_write(void **state)
 {
-    int status;
+    enum { SIZE = 1 << 20 };
+    static char bytes[SIZE];
+    pthread_t thread;
+    void *result;
 
     (void)state;
-    pthread_t thread = begin(false);
-    assert_true(can_stop());
-    pid_t child = fork();
-    if (child == 0) {
-        raise(SIGRTMAX);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGRTMAX);
-    end(thread);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(pthread_create(&thread, NULL, write_much, &ready), 0);
+    sem_wait(&ready);
+    usleep(10000);
+    for (int i = 0; i < 100; i++)
+        assert_false(can_stop());
+    for (size_t i = 0; i < SIZE;)
+        i += (size_t)read(ends[0], bytes, SIZE - i);
+    pthread_join(thread, &result);
+    assert_null(result);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static void own_threads_do_not_count(void **state)
@@ -462,69 +664,96 @@ static void own_threads_do_not_count(void **state)
     end(thread);
 }
 
-static void *wait_with_signal_stack(void *unused)
+/* Calls `check` in a child, where tracing may be forbidden from then on. */
+static void check_in_child(bool (*check)(void))
 {
-    enum { SIZE = 64 << 10 };
-    stack_t alternate = {.ss_sp = malloc(SIZE), .ss_size = SIZE};
+    int status;
+    pid_t child = fork();
 
-    if (sigaltstack(&alternate, NULL) == 0)
-        (void)wait_as(unused);
-    alternate.ss_flags = SS_DISABLE;
-    sigaltstack(&alternate, NULL);
-    free(alternate.ss_sp);
-    return NULL;
-}
-
-/* A thread whose stack and data the program has from malloc(3). */
-static void check_stack_is_known(void *(*run_thread)(void *unused))
-{
-    enum { STACK_SIZE = 4 << 20 };
-    char *stack = aligned_alloc(4096, STACK_SIZE);
-    struct threads_stop moment;
-    pthread_attr_t attributes;
-    pthread_t thread;
-
-    pthread_attr_init(&attributes);
-    assert_int_equal(pthread_attr_setstack(&attributes, stack, STACK_SIZE), 0);
-    assert_int_equal(pthread_create(&thread, &attributes, run_thread, NULL), 0);
-    sem_wait(&ready);
-    while (!threads_stop(&moment, true))
-        usleep(1000);
-    bool is_used = threads_use(&moment, stack + STACK_SIZE - 65536, 65536);
-    bool begin_is_used = threads_use(&moment, stack, 4096);
-    bool own_is_used = threads_use(&moment, __builtin_frame_address(0), sizeof(moment));
-    threads_continue(&moment);
-    end(thread);
-    free(stack);
-    assert_true(is_used);
-    assert_true(own_is_used);
-    assert_false(begin_is_used);
-}
-
-static void stacks_of_threads_are_known(void **state)
-{
-    (void)state;
-    check_stack_is_known(wait_as);
-}
-
-/* The handler runs elsewhere then. */
-static void stacks_are_known_beside_signal_stacks(void **state)
-{
-    (void)state;
-    check_stack_is_known(wait_with_signal_stack);
-}
-
-static void files_that_cannot_be_read(void **state)
-{
-    (void)state;
-    pthread_t thread = begin(false);
-    for (unsigned skip = 0; skip < 3; skip++) {
-        open_fault = (struct fault){.error = EMFILE, .skip = skip, .times = 1};
-        assert_false(can_stop());
+    if (child == 0) {
+        threads_after_fork();
+        pthread_t thread = begin(false);
+        bool passed = check();
+        sem_post(&stop);
+        pthread_join(thread, NULL);
+        _exit(!passed);
     }
-    open_fault = (struct fault){0};
-    assert_true(can_stop());
-    end(thread);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static bool fails_once_by(struct fault *fault, int error)
+{
+    fault_set(fault, error, 1);
+    bool could = can_stop();
+    return fault->calls != 0 && !could && can_stop();
+}
+
+static bool fails_once(void)
+{
+    return fails_once_by(&open_fault, EMFILE) && fails_once_by(&clone_fault, EAGAIN);
+}
+
+static void a_helper_that_cannot_work(void **state)
+{
+    (void)state;
+    check_in_child(fails_once);
+}
+
+/* Whoever is not allowed to trace is not asked again for a minute. */
+static bool is_not_tried_again(void)
+{
+    fault_set(&ptrace_fault, EPERM, 1);
+    bool could = can_stop();
+    return !could && !can_stop() && ptrace_fault.calls == 1;
+}
+
+static void a_helper_that_may_not_trace(void **state)
+{
+    (void)state;
+    check_in_child(is_not_tried_again);
+}
+
+static bool forbid_tracing(void)
+{
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {sizeof(rules) / sizeof(rules[0]), rules};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+/* A filter that the process began with ends the helper alone. */
+static bool is_killed_by_filter(void)
+{
+    if (!forbid_tracing())
+        return false;
+    threads_configure();
+    return !can_stop() && !can_stop() && clone_fault.calls == 1;
+}
+
+static void a_helper_that_is_killed(void **state)
+{
+    (void)state;
+    check_in_child(is_killed_by_filter);
+}
+
+static bool is_not_tried(void)
+{
+    threads_configure();
+    return can_stop() && forbid_tracing() && !can_stop() && clone_fault.calls == 1;
+}
+
+/* A filter of the program may end the process for making a helper. */
+static void no_helper_in_a_program_with_filters(void **state)
+{
+    (void)state;
+    check_in_child(is_not_tried);
 }
 
 /* One of the library's own, the idle thread, may stop all others. */
@@ -551,7 +780,7 @@ static void unknown_is_no(void **state)
 {
     (void)state;
     fault_set(&stat_fault, ENOENT, 1);
-    open_fault = (struct fault){.error = ENOENT, .times = 1};
+    fault_set(&open_fault, ENOENT, 1);
     errno = 0;
     assert_false(can_stop());
     assert_int_equal(errno, 0);
@@ -568,15 +797,18 @@ int main(void)
         cmocka_unit_test_setup(nothing_runs_meanwhile, setup),
         cmocka_unit_test_setup(new_threads_are_stopped_too, setup),
         cmocka_unit_test_setup(no_call_is_seen_to_fail, setup),
+        cmocka_unit_test_setup(no_call_that_begins_is_seen_to_fail, setup),
+        cmocka_unit_test_setup(timeouts_go_on, setup),
+        cmocka_unit_test_setup(signals_of_the_program_are_delivered, setup),
         cmocka_unit_test_setup(threads_that_block_signals, setup),
         cmocka_unit_test_setup(a_thread_in_vfork, setup),
-        cmocka_unit_test_setup(signals_of_the_program, setup),
-        cmocka_unit_test_setup(the_signal_from_elsewhere_ends_the_process, setup),
         cmocka_unit_test_setup(own_threads_do_not_count, setup),
         cmocka_unit_test_setup(an_own_thread_stops_others, setup),
-        cmocka_unit_test_setup(stacks_of_threads_are_known, setup),
-        cmocka_unit_test_setup(stacks_are_known_beside_signal_stacks, setup),
-        cmocka_unit_test_setup(files_that_cannot_be_read, setup),
+        cmocka_unit_test_setup(a_thread_that_waits_for_space_to_write, setup),
+        cmocka_unit_test_setup(a_helper_that_cannot_work, setup),
+        cmocka_unit_test_setup(a_helper_that_may_not_trace, setup),
+        cmocka_unit_test_setup(a_helper_that_is_killed, setup),
+        cmocka_unit_test_setup(no_helper_in_a_program_with_filters, setup),
         cmocka_unit_test_setup(unknown_is_no, setup),
     };
 
