@@ -22,6 +22,7 @@
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_private.h"
 #include "util/error.h"
+#include "util/hot.h"
 
 #define VERSION_MAJOR 1
 #define VERSION_MINOR 14
@@ -151,7 +152,7 @@ static __attribute__((noinline)) void *malloc_by_kind(memkind_t kind, size_t siz
     return kind != NULL ? kind->ops->malloc(kind, size) : no_kind();
 }
 
-void *memkind_malloc(memkind_t kind, size_t size)
+HOT_FUNCTION void *memkind_malloc(memkind_t kind, size_t size)
 {
     void *block = __builtin_expect(kind != NULL, 1) ? memkind_arena_pop(kind, size) : NULL;
 
@@ -184,7 +185,7 @@ static __attribute__((noinline)) void free_by_kind(memkind_t kind, void *ptr)
         memkind_arena_free_with_kind_detect(ptr);
 }
 
-void memkind_free(memkind_t kind, void *ptr)
+HOT_FUNCTION void memkind_free(memkind_t kind, void *ptr)
 {
     if (__builtin_expect(!memkind_arena_push(ptr), 0))
         free_by_kind(kind, ptr);

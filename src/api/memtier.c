@@ -17,6 +17,7 @@
 #include "tiers/tier_builder.h"
 #include "tiers/tier_decorators.h"
 #include "tiers/tier_memory.h"
+#include "util/hot.h"
 
 #define LIKELY(c)   __builtin_expect((c), 1)
 #define UNLIKELY(c) __builtin_expect((c), 0)
@@ -131,7 +132,7 @@ static __attribute__((noinline)) void *kind_malloc_slowly(struct memkind *kind, 
     return block;
 }
 
-void *memtier_kind_malloc(memkind_t kind, size_t size)
+HOT_FUNCTION void *memtier_kind_malloc(memkind_t kind, size_t size)
 {
     void *block = LIKELY(kind != NULL) ? pop_counted(kind, size) : NULL;
 
@@ -215,7 +216,7 @@ static inline bool push_counted(const struct memkind *kind, void *ptr)
     const _Atomic uint8_t *byte = page_map_at_owned(ptr);
     if (UNLIKELY(own == NULL || byte == NULL))
         return false;
-    unsigned size_class = page_map_read(byte);
+    size_t size_class = page_map_read(byte);
     size_t owner = address_map_owner_known(ptr);
     /* A part has no count of its own. */
     if (UNLIKELY(owner >= ADDRESS_MAP_FIRST_OWNER + KIND_REGISTRY_FIRST_PART) ||
@@ -226,7 +227,7 @@ static inline bool push_counted(const struct memkind *kind, void *ptr)
     return true;
 }
 
-void memtier_kind_free(memkind_t kind, void *ptr)
+HOT_FUNCTION void memtier_kind_free(memkind_t kind, void *ptr)
 {
     if (UNLIKELY(!push_counted(kind, ptr)))
         free_slowly(kind, ptr);
@@ -283,7 +284,7 @@ static inline void *pop_in_turn(const struct tier_turn *turn, size_t size)
     return block;
 }
 
-void *memtier_malloc(struct memtier_memory *memory, size_t size)
+HOT_FUNCTION void *memtier_malloc(struct memtier_memory *memory, size_t size)
 {
     if (UNLIKELY(memory == NULL || size - 1 >= thread_own_near.sizes))
         return malloc_slowly(memory, size);

@@ -56,35 +56,64 @@ size_t cache_bin_slots(void)
 /* The invariant of a bin whose cache's owner is not on the fast path. */
 static bool is_valid(const struct cache_bin *bin)
 {
-    void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
+    size_t capacity = cache_bin_capacity(bin);
 
-    return bin->base <= top && top <= bin->end && bin->base < bin->end &&
-           (size_t)(bin->end - bin->base) <= CACHE_BIN_BLOCKS;
+    return atomic_load_explicit(&bin->top, memory_order_relaxed) >= cache_bin_base(bin) &&
+           cache_bin_count(bin) <= capacity && capacity != 0 && capacity <= CACHE_BIN_BLOCKS;
 }
 
-static void place(struct cache_bin *bin, void **slots, size_t size, size_t count)
+static bool is_open(const struct cache_bin *bin)
 {
-    bin->base = slots;
-    bin->end = slots + size;
-    atomic_store_explicit(&bin->top, slots + count, memory_order_relaxed);
-    INVARIANT(is_valid(bin));
+    return atomic_load_explicit(&bin->low, memory_order_relaxed) <
+           atomic_load_explicit(&bin->high, memory_order_relaxed);
+}
+
+static void set_limits(struct cache_bin *bin, void **low, void **high)
+{
+    atomic_store_explicit(&bin->low, low, memory_order_relaxed);
+    atomic_store_explicit(&bin->high, high, memory_order_relaxed);
+}
+
+static void exchange_limits(struct cache_bin *bin)
+{
+    set_limits(bin, atomic_load_explicit(&bin->high, memory_order_relaxed),
+               atomic_load_explicit(&bin->low, memory_order_relaxed));
+}
+
+void cache_bin_close(struct cache_bin *bin)
+{
+    INVARIANT(is_open(bin));
+    exchange_limits(bin);
+}
+
+void cache_bin_open(struct cache_bin *bin)
+{
+    INVARIANT(is_valid(bin) && !is_open(bin));
+    exchange_limits(bin);
 }
 
 void cache_bin_reset(struct cache_bin *bin, unsigned size_class, void **slots)
 {
-    place(bin, slots + places[size_class].few, places[size_class].first, 0);
+    void **base = slots + places[size_class].few;
+
+    set_limits(bin, base + places[size_class].first, base);
+    atomic_store_explicit(&bin->top, base, memory_order_relaxed);
+    INVARIANT(is_valid(bin));
 }
 
 void cache_bin_grow(struct cache_bin *bin, unsigned size_class, void **slots)
 {
-    size_t size = smaller(2 * (size_t)(bin->end - bin->base), capacity_of(size_class));
+    size_t size = smaller(2 * cache_bin_capacity(bin), capacity_of(size_class));
     size_t count = cache_bin_count(bin);
+    void **base = cache_bin_base(bin);
 
+    INVARIANT(is_valid(bin) && is_open(bin));
+    void **to = size > FEW_BLOCKS ? slots + places[size_class].many : base;
+
+    memmove(to, base, count * sizeof(*to));
+    set_limits(bin, to, to + size);
+    atomic_store_explicit(&bin->top, to + count, memory_order_relaxed);
     INVARIANT(is_valid(bin));
-    void **to = size > FEW_BLOCKS ? slots + places[size_class].many : bin->base;
-
-    memmove(to, bin->base, count * sizeof(*to));
-    place(bin, to, size, count);
 }
 
 void cache_bin_push(struct cache_bin *bin, void *const *blocks, size_t count)
@@ -106,8 +135,9 @@ void cache_bin_take_oldest(struct cache_bin *bin, void **blocks, size_t count)
 {
     INVARIANT(is_valid(bin) && count <= cache_bin_count(bin));
     size_t left = cache_bin_count(bin) - count;
+    void **base = cache_bin_base(bin);
 
-    memcpy(blocks, bin->base, count * sizeof(*blocks));
-    memmove(bin->base, bin->base + count, left * sizeof(*blocks));
-    atomic_store_explicit(&bin->top, bin->base + left, memory_order_relaxed);
+    memcpy(blocks, base, count * sizeof(*blocks));
+    memmove(base, base + count, left * sizeof(*blocks));
+    atomic_store_explicit(&bin->top, base + left, memory_order_relaxed);
 }

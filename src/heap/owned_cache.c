@@ -21,7 +21,7 @@ struct thread_table {
 
 /* The table of a thread before its first slow path. Initialized statically: any call may be the
  * first. */
-static struct thread_cache closed_cache = {.closed = true};
+static struct thread_cache closed_cache;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
 static struct thread_cache *first_table[THREAD_CACHE_HEAPS] = {
@@ -81,7 +81,7 @@ static struct owned_cache *create_cache(struct thread_caches *caches)
     /* Without attributes, this cannot fail on Linux. */
     (void)lock_init(&owned->lock);
     /* The slow path opens the cache, if the heap's caches are not off. */
-    atomic_init(&owned->cache.closed, true);
+    owned->cache.closed = true;
     owned->caches = caches;
     owned->seen = 0;
     owned->claimed = false;
@@ -140,9 +140,28 @@ void owned_cache_empty(struct owned_cache *owned)
         struct cache_bin *bin = &owned->cache.bins[c];
 
         if (cache_bin_count(bin) != 0)
-            source->flush(source, bin->base, cache_bin_count(bin));
+            source->flush(source, cache_bin_base(bin), cache_bin_count(bin));
         cache_bin_reset(bin, c, owned->slots);
     }
+    owned->cache.closed = true;
+}
+
+void owned_cache_close(struct owned_cache *owned)
+{
+    if (owned->cache.closed)
+        return;
+    owned->cache.closed = true;
+    for (unsigned c = 1; c <= size_class_count; c++)
+        cache_bin_close(&owned->cache.bins[c]);
+}
+
+void owned_cache_open(struct owned_cache *owned)
+{
+    if (!owned->cache.closed)
+        return;
+    owned->cache.closed = false;
+    for (unsigned c = 1; c <= size_class_count; c++)
+        cache_bin_open(&owned->cache.bins[c]);
 }
 
 /* -- Threads ----------------------------------------------------------------------------------- */
@@ -152,7 +171,6 @@ static void close_table(struct thread_table *table)
     for (size_t i = 0; i < THREAD_CACHE_HEAPS; i++)
         table->entries[i] = &table->closed;
     table->caches = NULL;
-    atomic_init(&table->closed.closed, true);
 }
 
 static struct thread_table *own_table(void)
@@ -167,7 +185,7 @@ static struct thread_table *own_table(void)
         return NULL;
     }
     /* The table of a thread that has ended has no caches. */
-    if (!atomic_load_explicit(&table->closed.closed, memory_order_relaxed))
+    if (table->entries[0] == NULL)
         close_table(table);
     thread_own.caches = table->entries;
     return table;
@@ -177,12 +195,13 @@ static struct thread_table *own_table(void)
 static void hand_over_bin(struct thread_caches *caches, unsigned size_class, struct cache_bin *bin)
 {
     size_t count = cache_bin_count(bin);
+    void **base = cache_bin_base(bin);
 
     if (count == 0)
         return;
-    size_t taken = transfer_cache_insert(caches->transfer_cache, size_class, bin->base, count);
+    size_t taken = transfer_cache_insert(caches->transfer_cache, size_class, base, count);
     if (taken < count)
-        caches->source->flush(caches->source, bin->base + taken, count - taken);
+        caches->source->flush(caches->source, base + taken, count - taken);
 }
 
 /* The bins are not used again before they are reset. */

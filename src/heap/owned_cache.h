@@ -39,9 +39,15 @@ int owned_cache_start(void);
  */
 struct owned_cache *owned_cache_of_thread(struct thread_caches *caches);
 
-/* Flushes all blocks to the source. The cache's lock is held, and its owner is not on the fast
- * path. */
+/* Flushes all blocks to the source, and closes the cache. The cache's lock is held, and its owner
+ * is not on the fast path. */
 void owned_cache_empty(struct owned_cache *owned);
+
+/* Closes the cache to its owner. The cache's lock is held. */
+void owned_cache_close(struct owned_cache *owned);
+
+/* Opens the calling thread's cache. The cache's lock is held. */
+void owned_cache_open(struct owned_cache *owned);
 
 /* Destroys all caches of the heap with the blocks in them. The list's lock is held. */
 void owned_cache_destroy_all_locked(struct thread_caches *caches);

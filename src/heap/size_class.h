@@ -33,7 +33,7 @@ static inline unsigned size_class_of(size_t size)
 }
 
 /* The usable size of blocks of a class, not 0. */
-static inline size_t size_class_size(unsigned size_class)
+static inline size_t size_class_size(size_t size_class)
 {
     return size_class_sizes[size_class];
 }

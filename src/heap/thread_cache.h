@@ -12,30 +12,32 @@
  *      arenas          the source of blocks where the transfer cache is empty or full
  *
  * A cache belongs to its thread. Another thread empties it when space is short, when its owner has
- * been idle, or when the heap ends. That thread acquires the cache's lock, sets `closed`, and has
- * membarrier(2) ensure that the owner has either read `closed` or left the fast path. An owner that
- * reads `closed` takes the slow path, which acquires the lock too:
+ * been idle, or when the heap ends. That thread acquires the cache's lock, closes the bins, and has
+ * membarrier(2) ensure that the owner has either read the limits of a closed bin or left the fast
+ * path. An owner that finds a bin closed takes the slow path, which acquires the lock too:
  *
  *    owner                                  another thread
  *    busy = true                            lock
- *    if (closed) slow path                  closed = true
+ *    if (the bin is closed) slow path       close the bins
  *    pop or push                            membarrier
  *    busy = false                           wait until not busy; empty the bins; unlock
  *
+ * To the owner, a closed bin is both empty and full, so that the fast path has no further test.
  * The owner's loads and stores are plain instructions; the other thread pays for the barrier.
  * Without membarrier in the kernel, only the owner empties its cache.
  *
  * A table's entry for a heap without a cache, or whose caches are off (the CONSERVATIVE policy),
- * is a cache that is always closed, so that the fast path has no further test.
+ * is a cache of zeros, whose bins are always closed.
  *
  * Threads meet in the transfer cache once in a batch. Where another thread holds its lock, they go
- * to their arenas instead of waiting. A bin holds at most 256 blocks and 64 KiB.
+ * to their arenas instead of waiting. A bin holds at most 512 blocks and 64 KiB.
  */
 #pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "heap/cache_bin.h"
 #include "heap/size_class.h"
@@ -45,47 +47,50 @@
 #define THREAD_CACHE_HEAPS 800
 
 struct thread_cache {
-    atomic_bool busy;   /* the owner is on the fast path */
-    atomic_bool closed; /* the owner must take the slow path */
-    int countdown;      /* pops until the owner takes the slow path once, for maintenance */
+    atomic_bool busy; /* the owner is on the fast path */
+    bool closed;      /* all bins are; guarded by the cache's lock */
+    int countdown;    /* pops until the owner takes the slow path once, for maintenance */
     struct cache_bin bins[SIZE_CLASS_LIMIT]; /* that of class 0 never has room for a block */
 };
 
 /* The barrier keeps the index in a register: without it, compilers compute it for each member. */
-static inline struct cache_bin *thread_cache_bin(struct thread_cache *cache, unsigned size_class)
+static inline struct cache_bin *thread_cache_bin(struct thread_cache *cache, size_t size_class)
 {
-    size_t words = (size_t)size_class * (sizeof(struct cache_bin) / sizeof(void *));
+    size_t words = size_class * (sizeof(struct cache_bin) / sizeof(void *));
 
     __asm__("" : "+r"(words));
     return (struct cache_bin *)((void **)cache->bins + words);
 }
 
-/* On x86-64, loads are not reordered, and a plain load is part of the comparison. */
-static inline bool thread_cache_is_closed(struct thread_cache *cache)
+/*
+ * Reads a limit of a bin, for a comparison. A plain load is part of the comparison; after an atomic
+ * load, compilers compare a register.
+ */
+static inline uintptr_t thread_cache_limit(_Atomic(void **) *limit)
 {
 #ifdef THREAD_OWN_HAS_NEAR
-    atomic_signal_fence(memory_order_acquire);
-    return *(const bool *)&cache->closed;
+    return *(const uintptr_t *)(const void *)limit;
 #else
-    return atomic_load_explicit(&cache->closed, memory_order_acquire);
+    return (uintptr_t)atomic_load_explicit(limit, memory_order_relaxed);
 #endif
 }
 
-/* A block of the class; NULL where the cache is closed or has none, for heap_alloc() to get. */
-static inline void *thread_cache_pop_from(struct thread_cache *cache, unsigned size_class)
+/* A block of the class; NULL where the bin is closed or has none, for heap_alloc() to get. */
+static inline void *thread_cache_pop_from(struct thread_cache *cache, size_t size_class)
 {
     struct cache_bin *bin = thread_cache_bin(cache, size_class);
 
     atomic_store_explicit(&cache->busy, true, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
-    if (__builtin_expect(
-            thread_cache_is_closed(cache) || top == bin->base || --cache->countdown < 0, 0)) {
+    if (__builtin_expect((uintptr_t)top <= thread_cache_limit(&bin->low) || --cache->countdown < 0,
+                         0)) {
         atomic_store_explicit(&cache->busy, false, memory_order_release);
         return NULL;
     }
-    void *block = *--top;
+    top--;
     atomic_store_explicit(&bin->top, top, memory_order_relaxed);
+    void *block = *top;
     atomic_store_explicit(&cache->busy, false, memory_order_release);
     /* Makes the caller's test for NULL part of the tests above. */
     if (block == NULL)
@@ -94,22 +99,21 @@ static inline void *thread_cache_pop_from(struct thread_cache *cache, unsigned s
 }
 
 /* The same from the calling thread's cache of the heap. */
-static inline void *thread_cache_pop(unsigned heap_number, unsigned size_class)
+static inline void *thread_cache_pop(unsigned heap_number, size_t size_class)
 {
     return thread_cache_pop_from(thread_own.caches[heap_number], size_class);
 }
 
-/* Takes a block of the class; false where the cache is closed, the bin is full, or the class is 0:
- * then heap_free() takes the block. */
-static inline bool thread_cache_push_to(struct thread_cache *cache, unsigned size_class,
-                                        void *block)
+/* Takes a block of the class; false where the bin is closed or full, or the class is 0: then
+ * heap_free() takes the block. */
+static inline bool thread_cache_push_to(struct thread_cache *cache, size_t size_class, void *block)
 {
     struct cache_bin *bin = thread_cache_bin(cache, size_class);
 
     atomic_store_explicit(&cache->busy, true, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
-    if (__builtin_expect(thread_cache_is_closed(cache) || top == bin->end, 0)) {
+    if (__builtin_expect((uintptr_t)top >= thread_cache_limit(&bin->high), 0)) {
         atomic_store_explicit(&cache->busy, false, memory_order_release);
         return false;
     }
@@ -120,7 +124,7 @@ static inline bool thread_cache_push_to(struct thread_cache *cache, unsigned siz
 }
 
 /* The same with the calling thread's cache of the heap. */
-static inline bool thread_cache_push(unsigned heap_number, unsigned size_class, void *block)
+static inline bool thread_cache_push(unsigned heap_number, size_t size_class, void *block)
 {
     return thread_cache_push_to(thread_own.caches[heap_number], size_class, block);
 }

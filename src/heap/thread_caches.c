@@ -13,7 +13,7 @@
 #include "util/fork_generation.h"
 #include "util/lock.h"
 
-#define BATCH_LARGEST       (CACHE_BIN_BLOCKS / 2)
+#define BATCH_LARGEST       ((size_t)128)
 #define MAINTAIN_AFTER_POPS 2048 /* at the latest, if a second has passed */
 
 int thread_caches_init(struct thread_caches *caches, struct block_source *source, unsigned number)
@@ -81,7 +81,7 @@ static bool lock_and_open(struct owned_cache *owned)
 {
     lock_acquire(&owned->lock, LOCK_THREAD_CACHE);
     if (atomic_load(&owned->caches->off) == 0) {
-        atomic_store_explicit(&owned->cache.closed, false, memory_order_relaxed);
+        owned_cache_open(owned);
         return true;
     }
     owned_cache_empty(owned);
@@ -96,6 +96,14 @@ static void *alloc_one(struct block_source *source, unsigned size_class)
     return source->refill(source, size_class, &block, 1) != 0 ? block : NULL;
 }
 
+/* How many blocks enter or leave a bin at once. */
+static size_t batch_of(const struct cache_bin *bin)
+{
+    size_t half = (cache_bin_capacity(bin) + 1) / 2;
+
+    return half < BATCH_LARGEST ? half : BATCH_LARGEST;
+}
+
 /* A block of the bin; or NULL, and how many to refill it with. */
 static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t *wanted)
 {
@@ -103,12 +111,12 @@ static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t 
     void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
 
     owned->cache.countdown = MAINTAIN_AFTER_POPS;
-    if (top != bin->base) {
+    if (top != cache_bin_base(bin)) {
         atomic_store_explicit(&bin->top, top - 1, memory_order_relaxed);
         return top[-1];
     }
     child_needs_record(size_class);
-    *wanted = (size_t)(bin->end - bin->base + 1) / 2;
+    *wanted = batch_of(bin);
     cache_bin_grow(bin, size_class, owned->slots);
     return NULL;
 }
@@ -136,7 +144,7 @@ static void refill(struct owned_cache *owned, unsigned size_class, void **blocks
     }
     /* Another thread may have emptied the bin, which is small again then. */
     struct cache_bin *bin = &owned->cache.bins[size_class];
-    size_t room = (size_t)(bin->end - bin->base) - cache_bin_count(bin);
+    size_t room = cache_bin_capacity(bin) - cache_bin_count(bin);
     size_t kept = count - 1 < room ? count - 1 : room;
     cache_bin_push_reversed(bin, blocks + 1, kept);
     lock_release(&owned->lock);
@@ -169,7 +177,7 @@ static bool can_fill(struct owned_cache *owned, unsigned size_class)
 
     if (!lock_try_acquire(&owned->lock, LOCK_THREAD_CACHE))
         return false;
-    bool can = !atomic_load(&cache->busy) && !atomic_load(&cache->closed) &&
+    bool can = !atomic_load(&cache->busy) && !cache->closed &&
                cache_bin_count(&cache->bins[size_class]) == 0;
     lock_release(&owned->lock);
     return can;
@@ -179,11 +187,13 @@ bool thread_caches_fill(struct thread_caches *caches, unsigned size_class)
 {
     struct thread_cache *cache = thread_own.caches[caches->number];
     struct cache_bin *bin = &cache->bins[size_class];
+    size_t wanted = cache_bin_capacity(bin);
     void *blocks[BATCH_LARGEST];
 
     if (!can_fill((struct owned_cache *)cache, size_class))
         return true;
-    refill((struct owned_cache *)cache, size_class, blocks, (size_t)(bin->end - bin->base));
+    refill((struct owned_cache *)cache, size_class, blocks,
+           wanted < BATCH_LARGEST ? wanted : BATCH_LARGEST);
     if (blocks[0] != NULL)
         thread_caches_free(caches, size_class, blocks[0]);
     return blocks[0] != NULL;
@@ -197,10 +207,10 @@ static size_t push_or_overflow(struct owned_cache *owned, unsigned size_class, v
     size_t count = cache_bin_count(bin);
     size_t overflow = 0;
 
-    if (count == (size_t)(bin->end - bin->base))
+    if (count == cache_bin_capacity(bin))
         cache_bin_grow(bin, size_class, owned->slots);
-    if (count == (size_t)(bin->end - bin->base)) {
-        overflow = (count + 1) / 2;
+    if (count == cache_bin_capacity(bin)) {
+        overflow = batch_of(bin);
         cache_bin_take_oldest(bin, blocks, overflow);
     }
     cache_bin_push(bin, &block, 1);

@@ -21,7 +21,7 @@ static void claim_cache(struct owned_cache *owned)
 {
     lock_acquire(&owned->lock, LOCK_THREAD_CACHE);
     owned->claimed = true;
-    atomic_store(&owned->cache.closed, true);
+    owned_cache_close(owned);
 }
 
 static bool owner_is_away(const struct owned_cache *owned)
@@ -36,7 +36,7 @@ static bool owner_is_away(const struct owned_cache *owned)
 
 /*
  * Empties and unlocks the cache. After the barrier, an owner on its fast path has set `busy`, and
- * any other will read `closed`. False where the owner stays on its fast path.
+ * any other will find its bins closed. False where the owner stays on its fast path.
  */
 static bool release_cache(struct owned_cache *owned, bool barrier)
 {

@@ -15,6 +15,7 @@
 #include "memkind/internal/memkind_default.h"
 #include "space/address_map.h"
 #include "space/page_map.h"
+#include "util/hot.h"
 
 static void *alloc(struct memkind *kind, size_t size, size_t alignment, bool zero)
 {
@@ -42,7 +43,7 @@ static __attribute__((noinline)) void *malloc_far(struct memkind *kind, size_t s
     return malloc_slowly(kind, size);
 }
 
-void *memkind_arena_malloc(struct memkind *kind, size_t size)
+HOT_FUNCTION void *memkind_arena_malloc(struct memkind *kind, size_t size)
 {
     void *block = memkind_arena_pop(kind, size);
 
@@ -112,22 +113,22 @@ static __attribute__((noinline)) void free_far(void *ptr)
     free_slowly(ptr);
 }
 
-void memkind_arena_free(struct memkind *kind, void *ptr)
+HOT_FUNCTION void memkind_arena_free(struct memkind *kind, void *ptr)
 {
     (void)kind;
     if (__builtin_expect(!memkind_arena_push(ptr), 0))
         free_far(ptr);
 }
 
-void *memkind_arena_malloc_or(struct memkind *kind, size_t size,
-                              void *(*otherwise)(struct memkind *kind, size_t size))
+HOT_FUNCTION void *memkind_arena_malloc_or(struct memkind *kind, size_t size,
+                                           void *(*otherwise)(struct memkind *kind, size_t size))
 {
     void *block = memkind_arena_pop(kind, size);
 
     return __builtin_expect(block != NULL, 1) ? block : otherwise(kind, size);
 }
 
-void memkind_arena_free_or(void *ptr, void (*otherwise)(void *ptr))
+HOT_FUNCTION void memkind_arena_free_or(void *ptr, void (*otherwise)(void *ptr))
 {
     if (__builtin_expect(!memkind_arena_push(ptr), 0))
         otherwise(ptr);

@@ -15,6 +15,7 @@
 #include "preload/full.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"
+#include "util/hot.h"
 
 #define LIKELY(c)   __builtin_expect((c), 1)
 #define UNLIKELY(c) __builtin_expect((c), 0)
@@ -265,7 +266,7 @@ static __attribute__((noinline)) void free_by_kind(void *ptr)
         free_slowly(ptr);
 }
 
-EXPORT void *malloc(size_t size)
+EXPORT HOT_FUNCTION void *malloc(size_t size)
 {
     if (UNLIKELY(size <= preload_self.unfit)) {
         if (preload_self.state != PRELOAD_FAST)
@@ -277,7 +278,7 @@ EXPORT void *malloc(size_t size)
     return preload.malloc(preload_self.kind, size, malloc_again);
 }
 
-EXPORT void free(void *ptr)
+EXPORT HOT_FUNCTION void free(void *ptr)
 {
     if (LIKELY(preload_self.frees_all))
         memkind_arena_free_or(ptr, free_by_kind);

@@ -65,10 +65,13 @@ static inline const _Atomic uint8_t *page_map_at_owned(const void *ptr)
 }
 
 /* Reads a byte. After an atomic load, compilers extend the byte by one more instruction. */
-static inline unsigned page_map_read(const _Atomic uint8_t *byte)
+static inline size_t page_map_read(const _Atomic uint8_t *byte)
 {
 #if defined(__x86_64__) && !defined(ADDRESS_MAP_SANITIZED)
-    return *(const uint8_t *)byte;
+    size_t value = *(const uint8_t *)byte;
+
+    __asm__("" : "+r"(value));
+    return value;
 #else
     return atomic_load_explicit(byte, memory_order_relaxed);
 #endif

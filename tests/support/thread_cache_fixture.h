@@ -33,7 +33,8 @@
 #include "util/late_key.h"
 
 #define NUMBER       17u /* of the heap */
-#define BIN_BLOCKS   ((size_t)256)
+#define BIN_BLOCKS   ((size_t)512)
+#define BATCH        ((size_t)128) /* most blocks that enter or leave a bin at once */
 #define MANY         ((size_t)1024)
 #define FEW          ((size_t)8)
 #define SOME_SECONDS 1000
@@ -196,7 +197,7 @@ static inline struct cache_bin *own_bin(unsigned size_class)
 
 static inline size_t own_count(unsigned size_class)
 {
-    return (size_t)(own_bin(size_class)->top - own_bin(size_class)->base);
+    return cache_bin_count(own_bin(size_class));
 }
 
 /* Checks that each block that is out is held by the test or counted in the caches. */

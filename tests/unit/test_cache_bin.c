@@ -27,7 +27,18 @@ static void *name(unsigned size_class, size_t i)
 
 static size_t room(const struct cache_bin *bin)
 {
-    return (size_t)(bin->end - bin->base);
+    return cache_bin_capacity(bin);
+}
+
+static void **end_of(const struct cache_bin *bin)
+{
+    return cache_bin_base(bin) + room(bin);
+}
+
+static void reset_and_open(unsigned c)
+{
+    cache_bin_reset(&bins[c], c, slots);
+    cache_bin_open(&bins[c]);
 }
 
 static int setup(void **state)
@@ -38,7 +49,7 @@ static int setup(void **state)
     slots = calloc(cache_bin_slots(), sizeof(*slots));
     assert_non_null(slots);
     for (unsigned c = 1; c <= size_class_count; c++)
-        cache_bin_reset(&bins[c], c, slots);
+        reset_and_open(c);
     return 0;
 }
 
@@ -62,7 +73,7 @@ static void check_all(void)
 {
     for (unsigned c = 1; c <= size_class_count; c++)
         for (size_t i = 0; i < cache_bin_count(&bins[c]); i++)
-            assert_ptr_equal(bins[c].base[i], name(c, i));
+            assert_ptr_equal(cache_bin_base(&bins[c])[i], name(c, i));
 }
 
 static void bins_keep_their_blocks_as_they_grow(void **state)
@@ -77,7 +88,7 @@ static void bins_keep_their_blocks_as_they_grow(void **state)
             size_t before = room(&bins[c]);
             cache_bin_grow(&bins[c], c, slots);
             grows |= room(&bins[c]) > before;
-            assert_true(bins[c].end <= slots + cache_bin_slots());
+            assert_true(end_of(&bins[c]) <= slots + cache_bin_slots());
             check_all();
         }
     }
@@ -92,7 +103,7 @@ static void little_use_touches_few_pages(void **state)
     for (unsigned c = 1; c <= size_class_count; c++) {
         cache_bin_grow(&bins[c], c, slots);
         cache_bin_grow(&bins[c], c, slots);
-        assert_true((size_t)((char *)bins[c].end - (char *)slots) <= CLOSE_BYTES);
+        assert_true((size_t)((char *)end_of(&bins[c]) - (char *)slots) <= CLOSE_BYTES);
     }
 }
 
@@ -106,9 +117,40 @@ static void reset_bin_is_empty_and_small(void **state)
         cache_bin_grow(&bins[1], 1, slots);
     }
     assert_true(room(&bins[1]) > first);
-    cache_bin_reset(&bins[1], 1, slots);
+    reset_and_open(1);
     assert_int_equal(cache_bin_count(&bins[1]), 0);
     assert_int_equal(room(&bins[1]), first);
+}
+
+/* As the owner compares on the fast path. */
+static bool has_block(const struct cache_bin *bin)
+{
+    return atomic_load(&bin->top) > atomic_load(&bin->low);
+}
+
+static bool has_room(const struct cache_bin *bin)
+{
+    return atomic_load(&bin->top) < atomic_load(&bin->high);
+}
+
+static void closed_bin_has_neither_block_nor_room(void **state)
+{
+    static struct cache_bin zeros;
+    void *block = name(1, 0);
+
+    (void)state;
+    cache_bin_push(&bins[1], &block, 1);
+    assert_true(has_block(&bins[1]) && has_room(&bins[1]));
+    size_t before = room(&bins[1]);
+    cache_bin_close(&bins[1]);
+    assert_false(has_block(&bins[1]) || has_room(&bins[1]));
+    assert_int_equal(cache_bin_count(&bins[1]), 1);
+    assert_int_equal(room(&bins[1]), before);
+    cache_bin_open(&bins[1]);
+    assert_true(has_block(&bins[1]) && has_room(&bins[1]));
+    cache_bin_reset(&bins[1], 1, slots);
+    assert_false(has_block(&bins[1]) || has_room(&bins[1]));
+    assert_false(has_block(&zeros) || has_room(&zeros));
 }
 
 static void oldest_are_taken_first(void **state)
@@ -121,12 +163,13 @@ static void oldest_are_taken_first(void **state)
     cache_bin_take_oldest(&bins[1], taken, 2);
     assert_int_equal(cache_bin_count(&bins[1]), count - 2);
     for (size_t i = 0; i < count; i++)
-        assert_ptr_equal(i < 2 ? taken[i] : bins[1].base[i - 2], name(1, i));
+        assert_ptr_equal(i < 2 ? taken[i] : cache_bin_base(&bins[1])[i - 2], name(1, i));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(closed_bin_has_neither_block_nor_room, setup, teardown),
         cmocka_unit_test_setup_teardown(bins_keep_their_blocks_as_they_grow, setup, teardown),
         cmocka_unit_test_setup_teardown(little_use_touches_few_pages, setup, teardown),
         cmocka_unit_test_setup_teardown(reset_bin_is_empty_and_small, setup, teardown),

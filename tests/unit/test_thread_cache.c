@@ -71,7 +71,25 @@ static void batches_grow_with_use(void **state)
         before = heap.wanted;
     }
     assert_in_range(first, 1, FEW);
-    assert_int_equal(before, BIN_BLOCKS / 2);
+    assert_int_equal(before, BATCH);
+    nothing_is_lost();
+}
+
+static void empty_bin_is_filled_by_one_batch(void **state)
+{
+    unsigned c = size_class_of(BLOCK_SIZE);
+
+    (void)state;
+    for (size_t i = 0; i < 2 * MANY; i++) {
+        assert_non_null(alloc_block(c));
+        if (cache_bin_capacity(own_bin(c)) == BIN_BLOCKS && own_count(c) == 0)
+            break;
+    }
+    assert_int_equal(cache_bin_capacity(own_bin(c)), BIN_BLOCKS);
+    assert_int_equal(own_count(c), 0);
+    assert_true(thread_caches_fill(&caches, c));
+    assert_int_equal(heap.wanted, BATCH);
+    assert_int_equal(own_count(c), BATCH);
     nothing_is_lost();
 }
 
@@ -117,11 +135,11 @@ static void bin_that_runs_full_grows_first(void **state)
     assert_int_equal(transfer_cache_bytes(caches.transfer_cache), 0);
 }
 
-static void oldest_half_goes_to_the_transfer_cache(void **state)
+static void oldest_batch_goes_to_the_transfer_cache(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
     void *blocks[BIN_BLOCKS];
-    struct handful handful = {.size_class = c, .count = BIN_BLOCKS / 2};
+    struct handful handful = {.size_class = c, .count = BATCH};
     struct worker *worker = worker_start();
 
     (void)state;
@@ -129,16 +147,15 @@ static void oldest_half_goes_to_the_transfer_cache(void **state)
     fill_bin(c, blocks);
     unsigned flushes = heap.flushes;
     free_block(one_more);
-    assert_int_equal(own_count(c), BIN_BLOCKS / 2 + 1);
-    assert_int_equal(transfer_cache_bytes(caches.transfer_cache),
-                     BIN_BLOCKS / 2 * size_class_size(c));
+    assert_int_equal(own_count(c), BIN_BLOCKS - BATCH + 1);
+    assert_int_equal(transfer_cache_bytes(caches.transfer_cache), BATCH * size_class_size(c));
     assert_int_equal(heap.flushes, flushes);
     nothing_is_lost();
     /* Another thread finds them there before it calls the heap. */
     unsigned refills = heap.refills;
     worker_do(worker, do_alloc, &handful);
     assert_int_equal(heap.refills, refills);
-    for (size_t i = 0; i < BIN_BLOCKS / 2; i++)
+    for (size_t i = 0; i < BATCH; i++)
         assert_true(info_of(blocks[i])->held);
     worker_do(worker, do_free, &handful);
     worker_end(worker);
@@ -203,9 +220,10 @@ int main(void)
         TEST(newest_block_comes_again_first),
         TEST(classes_have_bins_of_their_own),
         TEST(batches_grow_with_use),
+        TEST(empty_bin_is_filled_by_one_batch),
         TEST(bins_are_bounded),
         TEST(bin_that_runs_full_grows_first),
-        TEST(oldest_half_goes_to_the_transfer_cache),
+        TEST(oldest_batch_goes_to_the_transfer_cache),
         TEST(what_the_transfer_cache_has_no_room_for_goes_to_the_heap),
         TEST(null_means_that_there_is_no_space),
         TEST(heap_without_a_number_has_no_caches),
