@@ -18,7 +18,7 @@ static unsigned class_of_block(const void *block)
 {
     size_t size = jemalloc_block_size(block);
 
-    return size <= SIZE_CLASS_LARGEST ? size_class_of(size) : 0;
+    return size <= SIZE_CLASS_LARGEST ? size_class_of_block(size) : 0;
 }
 
 /* Frees a block that a free could not find. A moved block cannot be moved back, and is kept. */

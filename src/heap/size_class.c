@@ -3,6 +3,8 @@
 #include "heap/size_class.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 #include "heap/jemalloc_block.h"
 #include "heap/jemalloc_start.h"
@@ -10,6 +12,31 @@
 uint8_t size_class_table[SIZE_CLASS_LARGEST / SIZE_CLASS_QUANTUM];
 uint32_t size_class_sizes[SIZE_CLASS_LIMIT];
 unsigned size_class_count;
+
+static atomic_size_t least_block = 1;
+static atomic_bool filled;
+
+/* The first entries of the table obey size_class_set_least(). */
+static void fill_first(void)
+{
+    size_t least = atomic_load(&least_block);
+    unsigned size_class = 1;
+
+    for (size_t size = 1; size <= SIZE_CLASS_LEAST_MOST; size += SIZE_CLASS_QUANTUM) {
+        while (size_class_sizes[size_class] < size || size_class_sizes[size_class] < least)
+            size_class++;
+        /* Other threads may read the entry. */
+        __atomic_store_n(&size_class_table[(size - 1) / SIZE_CLASS_QUANTUM], (uint8_t)size_class,
+                         __ATOMIC_RELAXED);
+    }
+}
+
+void size_class_set_least(size_t least)
+{
+    atomic_store(&least_block, least);
+    if (atomic_load(&filled))
+        fill_first();
+}
 
 static int fill_tables(void)
 {
@@ -27,6 +54,8 @@ static int fill_tables(void)
             size_class_table[done / SIZE_CLASS_QUANTUM] = (uint8_t)size_class;
     }
     size_class_count = size_class;
+    atomic_store(&filled, true);
+    fill_first();
     return 0;
 }
 

@@ -26,6 +26,15 @@ extern unsigned size_class_count; /* classes are 1 ... size_class_count */
  */
 int size_class_init(void);
 
+/* The most that size_class_set_least() allows. */
+#define SIZE_CLASS_LEAST_MOST ((size_t)64)
+
+/*
+ * Requests of less than `least` bytes get the class of `least` bytes, 1 ... SIZE_CLASS_LEAST_MOST,
+ * from now on. Blocks of smaller classes keep their class. Thread-safe.
+ */
+void size_class_set_least(size_t least);
+
 /* The class of a request of 1 ... SIZE_CLASS_LARGEST bytes. */
 static inline unsigned size_class_of(size_t size)
 {
@@ -36,4 +45,15 @@ static inline unsigned size_class_of(size_t size)
 static inline size_t size_class_size(size_t size_class)
 {
     return size_class_sizes[size_class];
+}
+
+/* The class whose blocks have this usable size, also where requests of so many bytes get another
+ * class. */
+static inline unsigned size_class_of_block(size_t size)
+{
+    unsigned size_class = size_class_of(size);
+
+    while (size_class > 1 && size_class_size(size_class - 1) >= size)
+        size_class--;
+    return size_class;
 }

@@ -120,12 +120,20 @@ HOT_FUNCTION void memkind_arena_free(struct memkind *kind, void *ptr)
         free_far(ptr);
 }
 
-HOT_FUNCTION void *memkind_arena_malloc_or(struct memkind *kind, size_t size,
-                                           void *(*otherwise)(struct memkind *kind, size_t size))
+HOT_FUNCTION void *memkind_arena_malloc_or(size_t size, void *(*otherwise)(size_t size),
+                                           struct memkind *kind)
 {
     void *block = memkind_arena_pop(kind, size);
 
-    return __builtin_expect(block != NULL, 1) ? block : otherwise(kind, size);
+    return __builtin_expect(block != NULL, 1) ? block : otherwise(size);
+}
+
+int memkind_arena_set_least_block(size_t size)
+{
+    if (size - 1 >= SIZE_CLASS_LEAST_MOST)
+        return MEMKIND_ERROR_INVALID;
+    size_class_set_least(size);
+    return MEMKIND_SUCCESS;
 }
 
 HOT_FUNCTION void memkind_arena_free_or(void *ptr, void (*otherwise)(void *ptr))

@@ -28,7 +28,8 @@ extern void __libc_free(void *ptr);
 
 struct preload preload;
 struct memkind preload_nobody;
-_Thread_local struct preload_self preload_self = {.unfit = SIZE_MAX, .kind = &preload_nobody};
+_Thread_local struct preload_self preload_self = {
+    .refused = UINTPTR_MAX, .kind = &preload_nobody, .free = preload_free_otherwise};
 _Thread_local struct full preload_full = {.from = SIZE_MAX};
 
 /* -- Which heap -------------------------------------------------------------------------------- */
@@ -249,11 +250,22 @@ void preload_free_uncached(void *ptr)
  */
 
 /* The fast path has no block. */
-static __attribute__((noinline)) void *malloc_again(memkind_t own, size_t size)
+static __attribute__((noinline)) void *malloc_again(size_t size)
 {
-    void *block = preload.serving.fast_malloc(own, size);
+    void *block = preload.serving.fast_malloc(preload_self.kind, block_size(size));
 
     return LIKELY(block != NULL) ? block : malloc_slowly(size, NULL);
+}
+
+/* The thread is not FAST, or libc calls. */
+static __attribute__((noinline)) void *malloc_refused(size_t size, const void *caller)
+{
+    return preload_self.state == PRELOAD_FAST ? __libc_malloc(size) : malloc_slowly(size, caller);
+}
+
+void preload_free_otherwise(void *ptr, void (*otherwise)(void *ptr))
+{
+    otherwise(ptr);
 }
 
 static __attribute__((noinline)) void free_by_kind(void *ptr)
@@ -268,22 +280,18 @@ static __attribute__((noinline)) void free_by_kind(void *ptr)
 
 EXPORT HOT_FUNCTION void *malloc(size_t size)
 {
-    if (UNLIKELY(size <= preload_self.unfit)) {
-        if (preload_self.state != PRELOAD_FAST)
-            return malloc_slowly(size, CALLER());
-        size = PRELOAD_LEAST_BLOCK;
-    }
-    if (UNLIKELY(callers_include(&preload.libc, CALLER())))
-        return __libc_malloc(size);
-    return preload.malloc(preload_self.kind, size, malloc_again);
+    uintptr_t caller = (uintptr_t)CALLER();
+
+    /* Without the barrier, compilers keep the address for the second use in a second register. */
+    __asm__("" : "+r"(caller));
+    if (UNLIKELY(caller - preload.libc.first < preload_self.refused))
+        return malloc_refused(size, CALLER());
+    return preload.malloc(size, malloc_again, preload_self.kind);
 }
 
 EXPORT HOT_FUNCTION void free(void *ptr)
 {
-    if (LIKELY(preload_self.frees_all))
-        memkind_arena_free_or(ptr, free_by_kind);
-    else
-        free_by_kind(ptr);
+    preload_self.free(ptr, free_by_kind);
 }
 
 EXPORT void *calloc(size_t num, size_t size)

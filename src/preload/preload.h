@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_pmem.h"
 #include "memkind/internal/memkind_private.h"
 #include "preload/callers.h"
@@ -50,13 +51,14 @@ enum preload_state { PRELOAD_COLD, PRELOAD_BUSY, PRELOAD_FAST, PRELOAD_FILTERED 
  */
 struct preload_self {
     /*
-     * The fast path of malloc does not take requests of so many bytes or fewer: all of them, unless
-     * the thread is FAST; then those below the least block. One comparison checks both.
+     * The fast path of malloc refuses callers in so many bytes from preload.libc.first on: all
+     * callers, unless the thread is FAST; then libc. One comparison checks both.
      */
-    size_t unfit;
+    uintptr_t refused;
     /* The kind that a FAST thread uses; otherwise preload_nobody, which has no blocks. */
     memkind_t kind;
-    bool frees_all;      /* the thread is FAST, and memkind_arena_free_or() serves all kinds */
+    /* The fast path of free: memkind_arena_free_or(), or a function that calls otherwise(). */
+    void (*free)(void *ptr, void (*otherwise)(void *ptr));
     memkind_t own;       /* of several kinds, the thread's own; NULL: the first */
     unsigned visits;     /* how often the thread came here while it was not FAST; see reached.c */
     unsigned char state; /* read directly, written by preload_set_thread() */
@@ -72,7 +74,7 @@ extern struct memkind preload_nobody;
 struct preload {
     memkind_t kind; /* the first kind; NULL: libc serves everything; read by preload_kind() */
     /* The fast paths, see serving.h. If that of malloc fails, it calls and returns otherwise(). */
-    void *(*malloc)(memkind_t own, size_t size, void *(*otherwise)(memkind_t own, size_t size));
+    void *(*malloc)(size_t size, void *(*otherwise)(size_t size), memkind_t own);
     void (*free)(memkind_t kind, void *ptr);
     bool frees_all;           /* the fast path of free is memkind_arena_free_or() */
     struct serving serving;   /* all kinds, and how they are called */
@@ -124,14 +126,17 @@ static inline memkind_t preload_own_kind(void)
     return preload_self.own != NULL ? preload_self.own : preload.kind;
 }
 
+/* Calls otherwise(ptr). */
+void preload_free_otherwise(void *ptr, void (*otherwise)(void *ptr)) PRELOAD_HIDDEN;
+
 static inline void preload_set_thread(unsigned char state)
 {
     bool fast = state == PRELOAD_FAST;
 
     preload_self.state = state;
-    preload_self.unfit = fast ? PRELOAD_LEAST_BLOCK - 1 : SIZE_MAX;
     preload_self.kind = fast ? preload_own_kind() : &preload_nobody;
-    preload_self.frees_all = fast && preload.frees_all;
+    preload_self.refused = fast ? preload.libc.length : UINTPTR_MAX;
+    preload_self.free = fast && preload.frees_all ? memkind_arena_free_or : preload_free_otherwise;
 }
 
 /*

@@ -63,11 +63,12 @@ static void set_fallback(const struct serving *serving)
 }
 
 /* The fast path of malloc from `serving`, in the form of memkind_arena_malloc_or(). */
-static void *serve_or(memkind_t own, size_t size, void *(*otherwise)(memkind_t, size_t))
+static void *serve_or(size_t size, void *(*otherwise)(size_t size), memkind_t own)
 {
-    void *block = preload.serving.fast_malloc(own, size);
+    size_t least = size < PRELOAD_LEAST_BLOCK ? PRELOAD_LEAST_BLOCK : size;
+    void *block = preload.serving.fast_malloc(own, least);
 
-    return __builtin_expect(block != NULL, 1) ? block : otherwise(own, size);
+    return __builtin_expect(block != NULL, 1) ? block : otherwise(size);
 }
 
 /* Sets which requests go to the kinds. */
@@ -100,6 +101,7 @@ static void activate(const struct settings *settings, const struct serving *serv
     preload.ready = serving->fast_malloc != NULL && all_sizes && !preload.counted
                         ? PRELOAD_FAST
                         : PRELOAD_FILTERED;
+    (void)memkind_arena_set_least_block(PRELOAD_LEAST_BLOCK);
     preload.malloc =
         serving->fast_malloc == memkind_arena_malloc ? memkind_arena_malloc_or : serve_or;
     preload.free = serving->fast_free;

@@ -513,10 +513,12 @@ static uint64_t number_of(memkind_t kind, const char *name)
 
 static unsigned refused_mallocs, refused_frees;
 
-static void *refused_malloc(struct memkind *kind, size_t size)
+static memkind_t refused_kind;
+
+static void *refused_malloc(size_t size)
 {
     refused_mallocs++;
-    return memkind_arena_malloc(kind, size);
+    return memkind_arena_malloc(refused_kind, size);
 }
 
 static void refused_free(void *ptr)
@@ -539,18 +541,19 @@ static void test_fast_ways(void **state)
     int foreign;
 
     (void)state;
-    void *block = memkind_arena_malloc_or(kind, 100, refused_malloc);
+    refused_kind = kind;
+    void *block = memkind_arena_malloc_or(100, refused_malloc, kind);
     assert_ptr_equal(memkind_detect_kind(block), kind);
     assert_int_equal(refused_mallocs, 1);
     /* The thread has cached blocks of the kind by now. */
     memkind_arena_free_or(block, refused_free);
     assert_int_equal(refused_frees, 0);
-    assert_ptr_equal(memkind_arena_malloc_or(kind, 100, refused_malloc), block);
+    assert_ptr_equal(memkind_arena_malloc_or(100, refused_malloc, kind), block);
     assert_int_equal(refused_mallocs, 1);
     memkind_arena_free_or(block, refused_free);
     assert_int_equal(refused_frees, 0);
     /* A block that no thread caches, NULL, and an address that is not the library's. */
-    block = memkind_arena_malloc_or(kind, MIB, refused_malloc);
+    block = memkind_arena_malloc_or(MIB, refused_malloc, kind);
     assert_non_null(block);
     assert_int_equal(refused_mallocs, 2);
     memkind_arena_free_or(block, refused_free);
@@ -559,6 +562,38 @@ static void test_fast_ways(void **state)
     assert_int_equal(refused_frees, 2);
     memkind_arena_free_or(&foreign, count_foreign);
     assert_int_equal(foreign_frees, 1);
+    fixture_destroy(kind);
+}
+
+/* A block from before, of 8 bytes, is never returned for a request of 16. */
+static void test_least_block(void **state)
+{
+    enum { LEAST = 16 };
+    memkind_t kind = fixture_pmem(0);
+    void *blocks[BLOCKS];
+    void *small = memkind_malloc(kind, 1);
+    void *uncached = memkind_arena_malloc_uncached(kind, 1);
+
+    (void)state;
+    assert_int_equal(memkind_arena_set_least_block(0), MEMKIND_ERROR_INVALID);
+    assert_int_equal(memkind_arena_set_least_block(65), MEMKIND_ERROR_INVALID);
+    assert_int_equal(memkind_malloc_usable_size(kind, small), LEAST / 2);
+    assert_int_equal(memkind_arena_set_least_block(LEAST), MEMKIND_SUCCESS);
+    memkind_free(kind, small);
+    memkind_free(kind, uncached);
+    memkind_free(kind, memkind_arena_malloc_uncached(kind, 1));
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = memkind_malloc(kind, 1);
+        assert_int_equal((uintptr_t)blocks[i] % LEAST, 0);
+        assert_int_equal(memkind_malloc_usable_size(kind, blocks[i]), LEAST);
+        memset(blocks[i], 1, LEAST);
+    }
+    for (size_t i = 0; i < BLOCKS; i++)
+        memkind_free(kind, blocks[i]);
+    assert_int_equal(memkind_arena_set_least_block(1), MEMKIND_SUCCESS);
+    small = memkind_malloc(kind, 1);
+    assert_int_equal(memkind_malloc_usable_size(kind, small), LEAST / 2);
+    memkind_free(kind, small);
     fixture_destroy(kind);
 }
 
@@ -732,6 +767,7 @@ int main(void)
         FIXTURE_TEST_ON_PMEM(test_names_of_no_number),
         FIXTURE_TEST_ON_PMEM(test_uncached_in_a_child),
         FIXTURE_TEST(test_fast_ways),
+        FIXTURE_TEST(test_least_block),
         FIXTURE_TEST(test_one_kind_too_many),
         FIXTURE_TEST(test_own_malloc_and_free),
     };

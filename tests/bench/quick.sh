@@ -101,14 +101,14 @@ detect=$(cost library detect)
 [ -z "$interposer" ] || preload_pair=$(cost preload pairs)
 
 echo "Instructions"
-check "malloc(64) and free" "$pair" '<=' 80
+check "malloc(64) and free" "$pair" '<=' 70
 check "malloc(64) and free, and the C library's" "$pair" '<' "$pair_libc"
-check "replace one of 1,024 blocks" "$random" '<=' 105
+check "replace one of 1,024 blocks" "$random" '<=' 97
 check "replace one of 1,024 blocks, and the C library's" "$random" '<' "$random_libc"
-check "malloc(64) and free, MEMKIND_DEFAULT" "$default_pair" '<=' 80
-check "replace one of 1,024 blocks, MEMKIND_DEFAULT" "$default_random" '<=' 105
+check "malloc(64) and free, MEMKIND_DEFAULT" "$default_pair" '<=' 70
+check "replace one of 1,024 blocks, MEMKIND_DEFAULT" "$default_random" '<=' 97
 [ -z "$interposer" ] ||
-    check "malloc(64) and free through the preload library" "$preload_pair" '<=' 95
+    check "malloc(64) and free through the preload library" "$preload_pair" '<=' 84
 check "free of NULL's kind beyond free of a named kind" \
     "$(awk "BEGIN { print $free_null - $pair }")" '<=' 20
 check "memkind_detect_kind" "$detect" '<=' 40

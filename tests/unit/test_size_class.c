@@ -151,6 +151,22 @@ static void classes_are_in_order_of_size(void **state)
     assert_int_equal(before, SIZE_CLASS_LARGEST);
 }
 
+static void a_least_block_replaces_smaller_classes(void **state)
+{
+    (void)state;
+    for (size_t least = 1; least <= SIZE_CLASS_LEAST_MOST; least++) {
+        size_class_set_least(least);
+        for (size_t size = 1; size <= SIZE_CLASS_LARGEST; size++)
+            assert_int_equal(size_class_size(size_class_of(size)),
+                             jemk_nallocx(size < least ? least : size, 0));
+        /* Blocks of smaller classes keep theirs. */
+        for (unsigned c = 1; c <= size_class_count; c++)
+            assert_int_equal(size_class_of_block(size_class_size(c)), c);
+    }
+    size_class_set_least(1);
+    assert_int_equal(size_class_of(1), 1);
+}
+
 static void blocks_have_the_size_of_their_class(void **state)
 {
     (void)state;
@@ -172,6 +188,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(jemalloc_is_asked_once, setup),
         cmocka_unit_test_setup(every_size_has_the_class_that_jemalloc_gives_it, setup),
         cmocka_unit_test_setup(classes_are_in_order_of_size, setup),
+        cmocka_unit_test_setup(a_least_block_replaces_smaller_classes, setup),
         cmocka_unit_test_setup(blocks_have_the_size_of_their_class, setup),
     };
 

@@ -64,13 +64,19 @@ void memkind_arena_free_uncached(struct memkind *kind, void *ptr);
 
 /*
  * The fast paths alone, for a library that replaces malloc(3) and must do more if they fail.
- * Allocation takes a block from the calling thread's cache, or returns otherwise(kind, size). Free
+ * Allocation takes a block from the calling thread's cache, or returns otherwise(size). Free
  * puts a block of any kind into the calling thread's cache, or calls otherwise(ptr). ptr may be any
  * address.
  */
-void *memkind_arena_malloc_or(struct memkind *kind, size_t size,
-                              void *(*otherwise)(struct memkind *kind, size_t size));
+void *memkind_arena_malloc_or(size_t size, void *(*otherwise)(size_t size), struct memkind *kind);
 void memkind_arena_free_or(void *ptr, void (*otherwise)(void *ptr));
+
+/*
+ * Smaller requests to any kind of the library get a block of at least `size` bytes, 1 ... 64, from
+ * now on. 16 is for a malloc(3): smaller blocks are not aligned for every object.
+ * MEMKIND_ERROR_INVALID: another size.
+ */
+int memkind_arena_set_least_block(size_t size);
 
 /* The use of a slab, whose blocks have one size, and of all slabs of that size in its arena. */
 struct memkind_arena_slab {
