@@ -83,6 +83,7 @@ static void find_preferred(void)
     preferred = hbw_check_available() == 0 ? MEMKIND_HBW_PREFERRED : MEMKIND_DEFAULT;
 }
 
+/* Returns the kind of the policy. From now on the policy cannot change. */
 static memkind_t usual_kind(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -100,6 +101,7 @@ static memkind_t usual_kind(void)
     }
 }
 
+/* Returns the kind of huge pages of 2 MiB; NULL: the policy has none. */
 static memkind_t huge_kind(void)
 {
     switch (fixed_policy()) {
@@ -114,6 +116,7 @@ static memkind_t huge_kind(void)
     }
 }
 
+/* The same with pages of 1 GiB. */
 static memkind_t gigantic_kind(void)
 {
     switch (fixed_policy()) {

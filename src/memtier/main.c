@@ -113,6 +113,7 @@ static bool set(const char *name, const char *value)
     return setenv(name, value, 1) == 0 || fail("out of memory");
 }
 
+/* Sets libmemtier's environment. False: an error was printed. */
 static bool set_tiers(const struct ratio *ratio, const char *thresholds)
 {
     const char *policy = thresholds != NULL ? "DYNAMIC_THRESHOLD" : "STATIC_RATIO";

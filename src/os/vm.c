@@ -48,7 +48,7 @@ void *vm_alloc_aligned(size_t size, size_t alignment)
 {
     void *mapped = map_anywhere(NULL, size, VM_WRITE, RESERVING);
 
-    /* Linux aligns what is as large as a large page, since 6.7. */
+    /* Since Linux 6.7, a mapping of at least a large page is aligned to large pages. */
     if (mapped == NULL || is_aligned_ptr(mapped, alignment))
         return mapped;
     munmap(mapped, size);

@@ -76,7 +76,7 @@ static int map_unfrozen(const struct segment *segment, int fd, bool in_memory)
     return err == 0 ? map_over(segment, fd, from, segment->size, in_memory) : err;
 }
 
-/* Where that fails half-way, what is mapped already is not touched until it is mapped again. */
+/* Maps all segments over the file. After an error, the mapped ones are not used before a retry. */
 static int map_segments(struct file_space *file_space, int fd, bool in_memory)
 {
     const struct segment *segment = atomic_load(&file_space->space.segments);

@@ -89,7 +89,7 @@ static bool is_page(int held, const char *link, const struct statx *device)
            status.stx_dev_minor == device->stx_dev_minor;
 }
 
-/* Returns the page's file if this descriptor of the process is one; or -1. */
+/* Opens the page's file if the process's descriptor of this name is such a file. -1: it is not. */
 static int open_page(int fds, const char *name, const struct statx *device)
 {
     char link[sizeof("/proc/self/fd/") + sizeof(int) * CHAR_BIT];
