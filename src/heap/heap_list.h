@@ -19,7 +19,7 @@ struct heap_list_entry {
     bool leaving; /* is being removed; gets no more visitors */
 };
 
-/* Thread-safe, as are all functions below. */
+/* Adds the heap. Thread-safe, as are all functions below. */
 void heap_list_add(struct heap *heap);
 
 /*

@@ -2,8 +2,8 @@
 /*
  * Blocks of jemalloc's arenas.
  *
- * All calls go to the arena itself, past jemalloc's caches for threads, which know nothing of
- * kinds. Thread-safe.
+ * All calls bypass jemalloc's caches for threads, which do not distinguish kinds. Thread-safe.
+ * Sizes are in bytes.
  */
 #pragma once
 
@@ -11,19 +11,20 @@
 #include <stddef.h>
 
 /*
- * A block of the arena. size is not 0; alignment is a power of two, or 0. NULL where there is none;
- * errno is undefined then.
+ * Allocates a block from the arena. size is not 0; alignment is a power of two, or 0 for the usual
+ * one; `zero`: the block reads as zero. NULL: the arena has no room, and errno is undefined.
  */
 void *jemalloc_block_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
 
-/* The block at ptr, in the arena, in another size; NULL, and ptr as it was. errno as above. */
+/* Resizes the block at ptr, or moves it to the arena. NULL: the block is unchanged; errno as above.
+ */
 void *jemalloc_block_realloc(unsigned arena, void *ptr, size_t size);
 
-/* Returns the block to the arena that it is of. */
+/* Frees the block, into the arena that it came from. */
 void jemalloc_block_free(void *ptr);
 
-/* The usable size of the block. */
+/* Returns the usable size of the block. */
 size_t jemalloc_block_size(const void *ptr);
 
-/* The usable size that a request of `size` bytes would get; 0 for one that cannot be served. */
+/* Returns the usable size of the block for a request of `size` bytes; 0: no block is so large. */
 size_t jemalloc_block_class_size(size_t size);

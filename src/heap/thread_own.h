@@ -99,6 +99,7 @@ bool thread_own_find(size_t sizes);
 /* Closes the fast paths for good; for other threads, at some later time. */
 void thread_own_close(void);
 
+/* thread_own_open_free() without its check. */
 void thread_own_open_free_at(uintptr_t end);
 
 /* Opens the fast path of free for addresses below `end`, if that of malloc is open. Thread-safe. */

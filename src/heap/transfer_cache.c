@@ -121,9 +121,9 @@ static size_t insert_locked(struct class_stack *stack, void *const *blocks, size
 }
 
 /*
- * The capacity that the stack should have after blocks found no room, or 0. A stack that is too
- * small for one thread's surplus and soon afterwards for another's need is worth growing; one that
- * nobody takes from is not.
+ * Returns the capacity that the stack should have after blocks found no room; 0: the present one. A
+ * stack grows if threads soon need the blocks for which there was no room, and not if no thread
+ * takes blocks from it.
  */
 static size_t wanted_capacity_locked(const struct class_stack *stack, unsigned size_class)
 {

@@ -26,10 +26,11 @@ int tmpfile_create(const struct directory *dir);
 int tmpfile_create_in_memory(void);
 
 /*
- * Takes file space for the range, which becomes part of the file, so that an access to a mapping of
- * the range never raises SIGBUS for lack of space. RLIMIT_FSIZE raises no signal. The range holds
- * zeroes, or no space yet, and no other thread writes there: without fallocate(2), the function
- * writes zeroes. A long range is rejected where the file system has less than its size free.
+ * Allocates file space for the range, and lengthens the file to its end, so that an access to a
+ * mapping of the range never raises SIGBUS for lack of space. RLIMIT_FSIZE raises no signal. The
+ * range holds zeroes, or no space yet, and no other thread writes there: without fallocate(2), the
+ * function writes zeroes. A long range is rejected where the file system has less than its size
+ * free.
  *
  * -ENOSPC, -EDQUOT, -EFBIG (also for RLIMIT_FSIZE), -EIO, -EINVAL (size 0 or a negative offset) ...
  * On error the range may be partly allocated; the caller releases it.
@@ -43,12 +44,13 @@ int tmpfile_allocate(int fd, off_t offset, size_t size);
  */
 int tmpfile_allocate_aligned(int fd, off_t offset, size_t size);
 
-/* Whether the file is kept in memory (tmpfs), so that tmpfile_populate() takes its pages. */
+/* Whether the file is in memory (tmpfs), so that tmpfile_populate() allocates its pages. */
 bool tmpfile_in_memory(int fd);
 
 /*
- * Whether the first write to a page takes space for good, so that tmpfile_populate() is enough.
- * False for file systems that copy on write, and for those of servers, which may fail later.
+ * Whether the first write to a page allocates its space finally, so that tmpfile_populate() is
+ * enough. False for file systems that copy on write, and for those of servers, which may fail
+ * later.
  */
 bool tmpfile_faults_reserve(int fd);
 
@@ -82,7 +84,7 @@ bool tmpfile_has_page(int fd, off_t offset);
 int tmpfile_write(int fd, const void *addr, size_t size, off_t offset);
 
 /*
- * Gives the space of the range back to the file system. The range reads as zero afterwards; the
+ * Releases the space of the range to the file system. The range reads as zero afterwards; the
  * length of the file stays. -EOPNOTSUPP where the file system or the kernel cannot, or a filter
  * forbids the call; or another -errno.
  */

@@ -2,8 +2,9 @@
 /*
  * The address space of the process, as the kernel maps it: one contract for each system call.
  *
- * Addresses and sizes are multiples of a page, alignments powers of two. Functions of type int
- * return 0 or -errno. errno may change. All are thread-safe, and none is a cancellation point.
+ * Addresses and sizes are in bytes, and multiples of a page; alignments are powers of two.
+ * Functions of type int return 0 or -errno, and functions that return an address return NULL on
+ * error. errno may change. All are thread-safe, and none is a cancellation point.
  */
 #pragma once
 
@@ -24,22 +25,22 @@ enum vm_access {
 
 /* -- Memory ------------------------------------------------------------------------------------ */
 
-/* Private memory, all zero, to be read and written. NULL with errno. */
+/* Maps private memory, readable and writable, which reads as zero. NULL with errno. */
 void *vm_alloc(size_t size);
 
-/* The same, aligned, and without a part in what the kernel counts as promised (MAP_NORESERVE). */
+/* The same, aligned, and not counted as committed by the kernel (MAP_NORESERVE). */
 void *vm_alloc_aligned(size_t size, size_t alignment);
 
 /*
- * Makes memory of vm_alloc() larger, at any address; what is added is zero. NULL with errno, and
- * the memory stays as it is.
+ * Enlarges memory of vm_alloc(), and may move it. The new part reads as zero. NULL with errno: the
+ * memory is unchanged.
  */
 void *vm_grow(void *addr, size_t size, size_t new_size);
 
 /*
- * Maps memory with these flags of mmap(2) and MAP_ANONYMOUS: in place of what is mapped at *addr,
- * or anywhere for *addr where that is NULL. Where the first fails, nothing may be mapped there any
- * longer.
+ * Maps memory with these flags of mmap(2) and MAP_ANONYMOUS. Replaces the maps at *addr, or, if
+ * *addr is NULL, stores an address of the kernel's choice there. On error, the maps at *addr may be
+ * gone.
  */
 int vm_map_anonymous(void **addr, size_t size, enum vm_access access, int flags);
 
@@ -47,29 +48,30 @@ int vm_map_anonymous(void **addr, size_t size, enum vm_access access, int flags)
 int vm_map_file(void **addr, size_t size, enum vm_access access, int fd, off_t offset);
 
 /*
- * Ends all maps of the range. Part of a map may need one map more: -ENOMEM where there are too many
- * (vm.max_map_count).
+ * Unmaps the range. To unmap the middle of a map needs one map more: -ENOMEM if the process has too
+ * many (vm.max_map_count).
  */
 int vm_unmap(void *addr, size_t size);
 
 /* -- Addresses --------------------------------------------------------------------------------- */
 
 /*
- * Addresses without memory, which no access reaches and which only RLIMIT_AS counts: at the hint
- * where it is free, else anywhere. NULL.
+ * Reserves addresses: a map without access, which only RLIMIT_AS counts. At the hint if the
+ * addresses there are free, otherwise anywhere.
  */
 void *vm_reserve(void *hint, size_t size);
 
-/* The same, aligned: reserved too long, then trimmed. */
+/* The same, aligned. Reserves more than the size, and unmaps the rest. */
 void *vm_reserve_aligned(size_t size, size_t alignment);
 
 /*
- * The same without a byte too much, for a process that may have few addresses: where the kernel
- * would put the size, rounded down. NULL also where something else is there.
+ * The same without a larger reservation meanwhile, for a process that may have few addresses. Tries
+ * only the address that the kernel chooses for the size, rounded down to the alignment. NULL: the
+ * addresses there are not free.
  */
 void *vm_reserve_exactly(size_t size, size_t alignment);
 
-/* Replaces what is mapped in the range by a reservation. */
+/* Replaces the maps of the range by a reservation. */
 int vm_reserve_over(void *addr, size_t size);
 
 /* -- Pages ------------------------------------------------------------------------------------- */
@@ -78,25 +80,26 @@ int vm_reserve_over(void *addr, size_t size);
 int vm_protect(void *addr, size_t size, enum vm_access access);
 
 /*
- * Takes the memory of all pages of the range, and fills the page tables. -EINVAL before Linux 5.14;
- * -EFAULT where an access would be a SIGBUS. Pages before the one that fails may be there.
+ * Allocates all missing pages of the range, as writes to them would. -EINVAL before Linux 5.14;
+ * -EFAULT where a write would raise SIGBUS. On error, pages of the range may have been allocated.
  */
 int vm_populate(void *addr, size_t size);
 
-/* Gives back the memory of private pages, which read as zero then. */
+/* Releases private pages, which read as zero afterwards. */
 int vm_discard(void *addr, size_t size);
 
 /*
- * Moves the map at addr, with its pages, in place of what is mapped at `to`. Before Linux 5.16 huge
- * pages cannot be moved.
+ * Moves the map at addr, with its pages, to `to`, and replaces the maps there. Before Linux 5.16,
+ * huge pages cannot be moved.
  */
 int vm_move(void *addr, size_t size, void *to);
 
-/* Lets the range have no transparent huge pages. -EINVAL from kernels without them, too. */
+/* Disables transparent huge pages in the range. -EINVAL also from kernels without such pages. */
 int vm_use_small_pages(void *addr, size_t size);
 
 /*
- * Whether it is certain that there is no memory at addr. The kernel may not allow the question, or
- * tell a process that has given up its user id that all pages are there.
+ * Returns whether the page at addr is certainly missing. False if the kernel does not permit the
+ * query (mincore(2)), or reports all pages as present, as to a process that has changed its user
+ * id.
  */
 bool vm_is_missing(void *addr);

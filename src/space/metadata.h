@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory for the records of one space: taken piece by piece, given back all at once.
+ * Memory for the records of one space: allocated piece by piece, released all at once.
  *
  * The memory comes from mmap(2). malloc(3) cannot be called in the hooks of the allocator, and may
  * be this library.
@@ -25,8 +25,8 @@ struct metadata {
  */
 void *metadata_take(struct metadata *metadata, size_t size);
 
-/* Call in the child of a fork. */
+/* In the child of a fork. */
 void metadata_after_fork(void);
 
-/* Gives back all pieces. */
+/* Releases all pieces. */
 void metadata_release(struct metadata *metadata);

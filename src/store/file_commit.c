@@ -150,7 +150,7 @@ static int commit_mapped(struct file_space *file_space, void *addr, off_t offset
     return err == 0 ? tmpfile_populate(-1, addr, size) : err;
 }
 
-/* Opens the segment last: before, the file may not be so long. */
+/* Opens the segment last: the file may be too short before. */
 static int commit_on_disk(struct file_space *file_space, int fd, void *addr, off_t offset,
                           size_t size)
 {

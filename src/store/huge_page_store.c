@@ -161,9 +161,9 @@ static bool ends_region(const struct space *space, const char *end)
 }
 
 /*
- * Sets the part of one huge page to zero, if there is a page: a failed commit may have left none.
- * Populating changes nothing where the page is there; -EFAULT means that there is none, and none in
- * the pool. 0; or -errno, where the page may be there with its old contents.
+ * Sets a part of one huge page to zero. After a failed commit the page may be missing: then there
+ * is nothing to do. To populate a present page changes nothing; -EFAULT means that the page is
+ * missing and the pool is empty. Returns -errno if the page may be present with its old contents.
  */
 static int clear_in_page(char *start, char *end)
 {
