@@ -67,7 +67,7 @@ void *hbw_realloc(void *ptr, size_t size);
 
 /*
  * Stores a block in *memptr. alignment: a power of two and a multiple of sizeof(void *). EINVAL:
- * the alignment is invalid. ENOMEM: no memory. On failure *memptr is not written.
+ * the alignment is invalid. ENOMEM: no memory. On failure *memptr is NULL or unchanged.
  */
 int hbw_posix_memalign(void **memptr, size_t alignment, size_t size);
 
