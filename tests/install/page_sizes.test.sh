@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Builds the library for kernels with pages of up to 16 and up to 64 KiB, and runs tests of the
-# public interface on each build: with this kernel's smaller pages, and with pretended pages of 16
-# or 64 KiB.
+# public interface and of frozen chunks on each build: with this kernel's smaller pages, and with
+# pretended pages of 16 or 64 KiB.
 #
 # Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, MEMKIND_JEMALLOC, CC, CMAKE; PAGE_SIZES_TESTS,
-# tests of tests/api to run instead of those below.
+# tests to run instead of those below.
 
 set -euo pipefail
 
 LARGEST="14 16" # 16 and 64 KiB, as jemalloc's binary logarithm
-tests=${PAGE_SIZES_TESTS:-destroy detect_kind fixed policy purge}
+tests="api/test_destroy api/test_detect_kind api/test_fixed api/test_policy api/test_purge"
+tests=${PAGE_SIZES_TESTS:-$tests api/test_snapshot unit/test_freeze}
 cmake=${CMAKE:-cmake}
 build=$MEMKIND_BUILD_DIR/page_sizes
 
@@ -38,7 +39,7 @@ quietly()
 
 targets=memkind
 for test in $tests; do
-    targets+=" api-test_$test"
+    targets+=" ${test/\//-}"
 done
 
 # build_for LG_PAGE
@@ -63,9 +64,9 @@ run_tests()
         [ "${page:-0}" -le $((1 << $1)) ] &&
             [ "${page:-$(getconf PAGESIZE)}" -ge "$(getconf PAGESIZE)" ] || continue
         for test in $tests; do
-            echo "== built for $((1 << $1)), test_$test, page: ${page:-$(getconf PAGESIZE)}"
+            echo "== built for $((1 << $1)), $test, page: ${page:-$(getconf PAGESIZE)}"
             quietly env ${page:+"LD_PRELOAD=$build/kernel_page.so" "KERNEL_PAGE=$page"} \
-                "$build/tests/api/test_$test"
+                "$build/tests/$test"
         done
     done
 }
