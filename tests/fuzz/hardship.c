@@ -27,6 +27,7 @@
 #define FORKS        4
 #define FIRST_OF_ALL 3 /* the first descriptor that is not a standard stream */
 #define PARENTS_PART 4 /* one record of so many is the parent's */
+#define GENERATIONS  2 /* of processes that fork on, after the first */
 #define TEXT         "text of the program"
 
 /* In the last round, the thread sanitizer has already forgotten the thread. */
@@ -315,6 +316,8 @@ static void live(struct part *part, unsigned number)
     clear();
 }
 
+/* -- Forks of forks ---------------------------------------------------------------------------- */
+
 /* When the child is gone, what was frozen for it is in its file again, and the account is exact. */
 static void thaw_kinds(void)
 {
@@ -322,6 +325,63 @@ static void thaw_kinds(void)
         if (world.kinds[slot].handle != NULL && world.kinds[slot].copied)
             (void)memkind_purge(world.kinds[slot].handle);
 }
+
+static void fork_on(struct part *part, unsigned generation, unsigned number);
+
+/* In a child: kinds with a copy have every byte as at the fork, and so has its own child's. */
+_Noreturn static void live_on(struct part *part, unsigned generation, unsigned number)
+{
+    alarm(PATIENCE_S);
+    note_lent();
+    forget_lent();
+    model_check_all(&world);
+    fork_on(part, generation, number);
+    clear();
+    _exit(0);
+}
+
+/*
+ * Plays the records in parts, each beside a child that plays them too. The process waits for the
+ * child before its part or after it.
+ */
+static void fork_on(struct part *part, unsigned generation, unsigned number)
+{
+    for (unsigned i = 0; i < FORKS && part->count != 0; i++) {
+        struct part slice = {part->records, part->count / (FORKS - i)};
+        pid_t child = generation < GENERATIONS ? fork() : 0;
+        bool first = (number >> i & 1) != 0;
+
+        if (child == 0 && generation < GENERATIONS)
+            live_on(&slice, generation + 1, number >> 1);
+        if (child != 0 && first)
+            wait_for(child);
+        play(part, slice.count);
+        if (child != 0 && !first)
+            wait_for(child);
+        if ((number >> (FORKS + i) & 1) != 0)
+            thaw_kinds();
+    }
+}
+
+unsigned long hardship_fork(const uint8_t *records, size_t count, const char *dir, unsigned number)
+{
+    struct part part = {.records = records, .count = count};
+
+    model_begin(&world, dir, true);
+    play(&part, count / PARENTS_PART);
+    questions_reset(&world);
+    world.exact = false;
+    world.in_hardship = true;
+    model_call(&world, "forks", -1, NULL, number, part.count);
+    fork_on(&part, 0, number);
+    thaw_kinds();
+    world.exact = true;
+    world.in_hardship = false;
+    clear();
+    return world.calls;
+}
+
+/* -- A child in hardship ----------------------------------------------------------------------- */
 
 unsigned long hardship_play(const uint8_t *records, size_t count, const char *dir, unsigned number)
 {

@@ -14,3 +14,10 @@
  * Returns how many public calls were made, without the child's.
  */
 unsigned long hardship_play(const uint8_t *records, size_t count, const char *dir, unsigned number);
+
+/*
+ * Plays the records in a process that forks again and again, with children that fork, too: each
+ * checks that its kinds are as at the fork, and plays on beside its parent. `number` selects when
+ * parents wait and when they thaw. Returns the calls of the first process.
+ */
+unsigned long hardship_fork(const uint8_t *records, size_t count, const char *dir, unsigned number);

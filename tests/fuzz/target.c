@@ -5,7 +5,8 @@
  *
  *    input.h       from bytes to records of six bytes
  *    players.h     threads that perform the records, in turns or at once
- *    hardship.h    a child process that performs them while system calls fail, and more
+ *    hardship.h    a child process that performs them while system calls fail, and more;
+ *                 children that perform them beside their parents
  *    operations.h  the calls of each operation
  *    model.h       the model of the library
  *    journal.h     what is printed when a check fails
@@ -37,8 +38,9 @@
 /* Threads run at once in one input of so many. */
 #define AT_ONCE 4
 
-/* One input of sixteen has a part for a child process. */
+/* One input of sixteen has a part for a child process, and one has many children. */
 #define HARDSHIP_FROM 0xf0
+#define FORKS_FROM    0xe0
 
 static unsigned long calls;
 
@@ -77,6 +79,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         leftovers_take(&before, NULL);
     if (data[0] >= HARDSHIP_FROM)
         calls += hardship_play(records, count, dir, data[1]);
+    else if (data[0] >= FORKS_FROM)
+        calls += hardship_fork(records, count, dir, data[1]);
     else if (data[0] % AT_ONCE == 0)
         calls += players_at_once(records, count, dir, data[1]);
     else

@@ -27,10 +27,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <memkind.h>
-#include <memkind/internal/memkind_pmem.h>
-
 #include "../support/call_filter.h"
+#include "soak.h"
 
 #define THREADS      12
 #define NOBODY       65534
@@ -39,26 +37,12 @@
 #define SLOTS        400
 #define KINDS        4
 #define FORK_BLOCKS  200
-#define STAT_BLOCK   512
 #define FILLER_STEP  ((off_t)1 << 20)
 #define FULL_FOR     20 /* milliseconds, at most */
 #define FREE_FOR     200
 #define FORK_PAUSE   20
 #define SIGNAL_EVERY 2000 /* microseconds */
 #define CHILD_LIMIT  120  /* seconds */
-
-#define MIB ((size_t)1 << 20)
-
-/* Ends the process if the condition does not hold. In a child, ends the child. */
-#define CHECK(condition, ...)                                               \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
-            fprintf(stderr, __VA_ARGS__);                                   \
-            fputc('\n', stderr);                                            \
-            _exit(1);                                                       \
-        }                                                                   \
-    } while (0)
 
 struct block {
     unsigned char *ptr;
@@ -80,41 +64,7 @@ static void on_signal(int number)
     atomic_fetch_add_explicit(&signals_seen, 1, memory_order_relaxed);
 }
 
-static void pause_for(unsigned most, unsigned *seed)
-{
-    struct timespec time = {.tv_nsec = 1000000L * (1 + rand_r(seed) % (int)most)};
-
-    (void)nanosleep(&time, NULL);
-}
-
-/* -- Kinds ------------------------------------------------------------------------------------- */
-
-static memkind_t make(size_t max_size, memkind_mem_usage_policy policy, memkind_fork_mode mode)
-{
-    struct memkind_config *config = memkind_config_new();
-    memkind_t kind = NULL;
-
-    memkind_config_set_path(config, dir);
-    memkind_config_set_size(config, max_size);
-    memkind_config_set_memory_usage_policy(config, policy);
-    memkind_config_set_fork(config, mode);
-    int status = memkind_create_pmem_with_config(config, &kind);
-    memkind_config_delete(config);
-    return status == MEMKIND_SUCCESS ? kind : NULL;
-}
-
-static size_t account_of(memkind_t kind)
-{
-    return __atomic_load_n(&((struct memkind_pmem *)kind->priv)->current_size, __ATOMIC_RELAXED);
-}
-
-static size_t file_space_of(memkind_t kind)
-{
-    struct stat status;
-
-    CHECK(fstat(((struct memkind_pmem *)kind->priv)->fd, &status) == 0, "errno %d", errno);
-    return (size_t)status.st_blocks * STAT_BLOCK;
-}
+/* -- Blocks ------------------------------------------------------------------------------------ */
 
 static void note_peak(void)
 {
@@ -126,8 +76,6 @@ static void note_peak(void)
     while (held > seen && !atomic_compare_exchange_weak(&peak, &seen, held))
         ;
 }
-
-/* -- Blocks ------------------------------------------------------------------------------------ */
 
 static void fill(struct block *block, size_t from)
 {
@@ -243,9 +191,9 @@ static void *come_and_go(void *argument)
 
     while (!atomic_load(&stop)) {
         struct block blocks[20] = {0};
-        memkind_t kind = make(rand_r(&seed) % 2 == 0 ? 0 : 16 * MIB,
-                              (memkind_mem_usage_policy)(rand_r(&seed) % 2),
-                              (memkind_fork_mode)(rand_r(&seed) % 2));
+        memkind_t kind = make_kind(dir, rand_r(&seed) % 2 == 0 ? 0 : 16 * MIB,
+                                   (memkind_mem_usage_policy)(rand_r(&seed) % 2),
+                                   (memkind_fork_mode)(rand_r(&seed) % 2));
 
         if (kind == NULL) {
             atomic_fetch_add(&refusals, 1);
@@ -387,7 +335,7 @@ static void *take_descriptors(void *argument)
 
     CHECK(own >= 0 && write(own, TEXT, sizeof(TEXT)) == sizeof(TEXT), "errno %d", errno);
     while (!atomic_load(&stop)) {
-        memkind_t kind = make(0, MEMKIND_MEM_USAGE_POLICY_DEFAULT, MEMKIND_FORK_SHARE);
+        memkind_t kind = make_kind(dir, 0, MEMKIND_MEM_USAGE_POLICY_DEFAULT, MEMKIND_FORK_SHARE);
 
         if (kind == NULL)
             continue;
@@ -514,16 +462,8 @@ static size_t bytes_lost(void)
 {
     size_t lost = 0;
 
-    for (size_t i = 0; i < KINDS; i++) {
-        size_t allocated = 1;
-
-        CHECK(memkind_purge(kinds[i]) == MEMKIND_SUCCESS, "purge");
-        CHECK(memkind_update_cached_stats() == MEMKIND_SUCCESS, "statistics");
-        CHECK(memkind_get_stat(kinds[i], MEMKIND_STAT_TYPE_ALLOCATED, &allocated) == 0, "a number");
-        CHECK(allocated == 0, "kind %zu: %zu bytes in no block", i, allocated);
-        lost += file_space_of(kinds[i]) + account_of(kinds[i]);
-        CHECK(memkind_destroy_kind(kinds[i]) == MEMKIND_SUCCESS, "a kind");
-    }
+    for (size_t i = 0; i < KINDS; i++)
+        lost += bytes_lost_by(kinds[i]);
     return lost;
 }
 
@@ -539,10 +479,10 @@ int main(int argc, char **argv)
         return 2;
     }
     dir = argv[1];
-    kinds[0] = make(0, MEMKIND_MEM_USAGE_POLICY_DEFAULT, MEMKIND_FORK_SHARE);
-    kinds[1] = make(32 * MIB, MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE, MEMKIND_FORK_SHARE);
-    kinds[2] = make(16 * MIB, MEMKIND_MEM_USAGE_POLICY_DEFAULT, MEMKIND_FORK_SHARE);
-    kinds[3] = make(0, MEMKIND_MEM_USAGE_POLICY_DEFAULT, MEMKIND_FORK_SNAPSHOT);
+    kinds[0] = make_kind(dir, 0, MEMKIND_MEM_USAGE_POLICY_DEFAULT, MEMKIND_FORK_SHARE);
+    kinds[1] = make_kind(dir, 32 * MIB, MEMKIND_MEM_USAGE_POLICY_CONSERVATIVE, MEMKIND_FORK_SHARE);
+    kinds[2] = make_kind(dir, 16 * MIB, MEMKIND_MEM_USAGE_POLICY_DEFAULT, MEMKIND_FORK_SHARE);
+    kinds[3] = make_kind(dir, 0, MEMKIND_MEM_USAGE_POLICY_DEFAULT, MEMKIND_FORK_SNAPSHOT);
     for (size_t i = 0; i < KINDS; i++)
         CHECK(kinds[i] != NULL, "no kind in %s", dir);
     CHECK(pthread_key_create(&late, end_life) == 0, "no key");

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Runs soak.c on a tmpfs that is mounted for it.
+# Runs soak.c or soak_forks.c on a tmpfs that is mounted for it.
 #
 # Usage: soak.sh PROGRAM. Environment: SOAK_SECONDS (default 20; at most an hour).
 
