@@ -36,7 +36,11 @@ pthread_mutex_t owned_cache_list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mapping_cache spare_tables = MAPPING_CACHE_INITIALIZER;
 static struct mapping_cache spare_caches = MAPPING_CACHE_INITIALIZER;
 
-static pthread_key_t thread_key;
+/* A thread's table is the value of the first key until the thread has ended once; see late_key.h.
+ */
+static pthread_key_t near_key;
+static pthread_key_t late_key;
+static _Thread_local bool has_ended;
 
 static void end_thread(void *table);
 
@@ -50,7 +54,9 @@ static int start_locked(void)
     if (err == 0)
         cache_bin_lay_out();
     if (err == 0)
-        err = -late_key_create(LATE_KEY_CACHES, &thread_key, end_thread);
+        err = -late_key_create(LATE_KEY_CACHES, &late_key, end_thread);
+    if (err == 0 && late_key_create_near(&near_key, end_thread) != 0)
+        near_key = late_key;
     done = err == 0;
     if (done)
         (void)thread_own_find(SIZE_CLASS_LARGEST);
@@ -90,6 +96,7 @@ static struct owned_cache *create_cache(struct thread_caches *caches)
     return owned;
 }
 
+/* Removes the cache from its heap's list. */
 static void unlist_cache_locked(struct owned_cache *owned)
 {
     *owned->link = owned->next;
@@ -97,13 +104,13 @@ static void unlist_cache_locked(struct owned_cache *owned)
         owned->next->link = owned->link;
 }
 
-/* Removes the cache from its thread's table and its heap's list. */
-static void unlink_cache_locked(struct owned_cache *owned)
+/* Removes the cache from its thread's table. */
+static void leave_table_locked(struct owned_cache *owned)
 {
     struct thread_table *table = (struct thread_table *)(owned->entry - owned->caches->number);
 
     __atomic_store_n(owned->entry, &table->closed, __ATOMIC_RELAXED);
-    unlist_cache_locked(owned);
+    owned->entry = NULL;
     *owned->sibling_link = owned->sibling;
     if (owned->sibling != NULL)
         owned->sibling->sibling_link = owned->sibling_link;
@@ -123,12 +130,14 @@ void owned_cache_destroy_all_locked(struct thread_caches *caches)
     while (caches->list != NULL) {
         struct owned_cache *owned = caches->list;
 
-        if (caches->generation == fork_generation || owned_cache_is_own(owned))
-            unlink_cache_locked(owned);
-        else
-            unlist_cache_locked(owned);
+        if (!owned_cache_is_parked(owned) &&
+            (caches->generation == fork_generation || owned_cache_is_own(owned)))
+            leave_table_locked(owned);
+        unlist_cache_locked(owned);
         free_cache(owned);
     }
+    caches->parked = NULL;
+    atomic_store_explicit(&caches->parked_count, 0, memory_order_relaxed);
     atomic_store_explicit(&caches->count, 0, memory_order_relaxed);
 }
 
@@ -180,7 +189,7 @@ static struct thread_table *own_table(void)
     struct thread_table *table = mapping_cache_take(&spare_tables, sizeof(*table));
     if (table == NULL)
         return NULL;
-    if (pthread_setspecific(thread_key, table) != 0) {
+    if (pthread_setspecific(has_ended ? late_key : near_key, table) != 0) {
         (void)vm_unmap(table, sizeof(*table));
         return NULL;
     }
@@ -220,6 +229,20 @@ static void hand_over(struct owned_cache *owned)
         transfer_cache_flush(caches->transfer_cache, caches->source);
 }
 
+/* Leaves the cache with its blocks to a thread that starts. False: there are enough of them. */
+static bool park_locked(struct owned_cache *owned)
+{
+    struct thread_caches *caches = owned->caches;
+
+    if (atomic_load_explicit(&caches->parked_count, memory_order_relaxed) == OWNED_CACHE_PARKED ||
+        atomic_load(&caches->off) != 0)
+        return false;
+    owned->sibling = caches->parked;
+    caches->parked = owned;
+    atomic_fetch_add_explicit(&caches->parked_count, 1, memory_order_relaxed);
+    return true;
+}
+
 /* At the end of a thread. If the program's destructors allocate or free in a later round, the
  * thread gets a new table, and this runs again: see late_key.h. */
 static void end_thread(void *ended)
@@ -227,11 +250,15 @@ static void end_thread(void *ended)
     struct thread_table *table = ended;
 
     thread_own.caches = first_table;
+    has_ended = true;
     lock_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST);
     while (table->caches != NULL) {
         struct owned_cache *owned = table->caches;
 
-        unlink_cache_locked(owned);
+        leave_table_locked(owned);
+        if (park_locked(owned))
+            continue;
+        unlist_cache_locked(owned);
         hand_over(owned);
         free_cache(owned);
     }
@@ -239,7 +266,7 @@ static void end_thread(void *ended)
     lock_release(&owned_cache_list_lock);
 }
 
-static void link_cache_locked(struct owned_cache *owned, struct thread_table *table)
+static void enter_table_locked(struct owned_cache *owned, struct thread_table *table)
 {
     struct thread_caches *caches = owned->caches;
 
@@ -249,13 +276,47 @@ static void link_cache_locked(struct owned_cache *owned, struct thread_table *ta
     if (owned->sibling != NULL)
         owned->sibling->sibling_link = &owned->sibling;
     table->caches = owned;
+    atomic_fetch_add_explicit(&caches->count, 1, memory_order_relaxed);
+    *owned->entry = &owned->cache;
+}
+
+static void list_cache_locked(struct owned_cache *owned)
+{
+    struct thread_caches *caches = owned->caches;
+
     owned->next = caches->list;
     owned->link = &caches->list;
     if (owned->next != NULL)
         owned->next->link = &owned->next;
     caches->list = owned;
-    atomic_fetch_add_explicit(&caches->count, 1, memory_order_relaxed);
-    *owned->entry = &owned->cache;
+}
+
+static struct owned_cache *unpark(struct thread_caches *caches, struct thread_table *table)
+{
+    if (atomic_load_explicit(&caches->parked_count, memory_order_relaxed) == 0)
+        return NULL;
+    lock_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST);
+    struct owned_cache *owned = caches->parked;
+    if (owned != NULL) {
+        caches->parked = owned->sibling;
+        atomic_fetch_sub_explicit(&caches->parked_count, 1, memory_order_relaxed);
+        enter_table_locked(owned, table);
+    }
+    lock_release(&owned_cache_list_lock);
+    return owned;
+}
+
+static struct owned_cache *create(struct thread_caches *caches, struct thread_table *table)
+{
+    struct owned_cache *owned = create_cache(caches);
+
+    if (owned == NULL)
+        return NULL;
+    lock_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST);
+    list_cache_locked(owned);
+    enter_table_locked(owned, table);
+    lock_release(&owned_cache_list_lock);
+    return owned;
 }
 
 static struct owned_cache *find_or_create(struct thread_caches *caches)
@@ -270,13 +331,8 @@ static struct owned_cache *find_or_create(struct thread_caches *caches)
     /* Saves creating a cache in vain. The caller checks again under the cache's lock. */
     if (atomic_load(&caches->off) != 0)
         return NULL;
-    struct owned_cache *owned = create_cache(caches);
-    if (owned != NULL) {
-        lock_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST);
-        link_cache_locked(owned, table);
-        lock_release(&owned_cache_list_lock);
-    }
-    return owned;
+    struct owned_cache *owned = unpark(caches, table);
+    return owned != NULL ? owned : create(caches, table);
 }
 
 struct owned_cache *owned_cache_of_thread(struct thread_caches *caches)

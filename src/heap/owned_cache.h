@@ -17,10 +17,11 @@ struct owned_cache {
     struct thread_cache cache; /* first: the thread's table points here */
     pthread_mutex_t lock;      /* held to change the bins, except by the owner's fast path */
     struct thread_caches *caches;
-    struct thread_cache **entry; /* of the owner's table */
+    struct thread_cache **entry; /* of the owner's table; NULL: parked */
     struct owned_cache *next;    /* of the heap's list, as is `link` */
     struct owned_cache **link;
-    struct owned_cache *sibling; /* of the owner's list, as is `sibling_link` */
+    struct owned_cache
+        *sibling; /* of the owner's list, as is `sibling_link`, or of parked caches */
     struct owned_cache **sibling_link;
     size_t seen;   /* bytes in the cache at the last maintenance */
     bool claimed;  /* is being emptied by another thread */
@@ -61,6 +62,18 @@ void owned_cache_keep(bool (*is_kept)(const struct thread_caches *caches));
 
 /* Calls visit() with the caches of each heap of which the calling thread has a cache. */
 void owned_cache_visit_own(void (*visit)(struct thread_caches *caches));
+
+/*
+ * The most caches of a heap that are parked: their threads have ended, and threads that start get
+ * them with their blocks. Until then they are emptied as those of idle threads are.
+ */
+#define OWNED_CACHE_PARKED 4u
+
+/* Whether the cache has no owner. The list's lock is held. */
+static inline bool owned_cache_is_parked(const struct owned_cache *owned)
+{
+    return owned->entry == NULL;
+}
 
 /* Whether the cache is the calling thread's. */
 static inline bool owned_cache_is_own(const struct owned_cache *owned)

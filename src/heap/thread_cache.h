@@ -29,6 +29,9 @@
  * A table's entry for a heap without a cache, or whose caches are off (the CONSERVATIVE policy),
  * is a cache of zeros, whose bins are always closed.
  *
+ * A thread that ends parks its cache with the blocks in it, and the next thread that starts gets
+ * the cache. Where enough are parked, the blocks go to the transfer cache.
+ *
  * Threads meet in the transfer cache once in a batch. Where another thread holds its lock, they go
  * to their arenas instead of waiting. A bin holds at most 512 blocks and 64 KiB.
  */

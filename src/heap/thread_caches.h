@@ -24,10 +24,12 @@ enum {
 
 struct thread_caches {
     struct block_source *source;
-    unsigned number;                       /* of the heap */
-    atomic_uint off;                       /* THREAD_CACHES_* */
-    struct owned_cache *list;              /* guarded by the lock of the list of caches */
-    atomic_size_t count;                   /* of caches in it */
+    unsigned number;            /* of the heap */
+    atomic_uint off;            /* THREAD_CACHES_* */
+    struct owned_cache *list;   /* guarded by the lock of the list of caches */
+    atomic_size_t count;        /* of caches in it that threads own */
+    struct owned_cache *parked; /* those that no thread owns; guarded by the same lock */
+    atomic_uint parked_count;
     struct transfer_cache *transfer_cache; /* NULL where number is 0 */
     atomic_long maintained;                /* time of the last maintenance, in seconds */
     unsigned generation;                   /* fork_generation, when the caches were created */

@@ -40,8 +40,8 @@ static bool owner_is_away(const struct owned_cache *owned)
  */
 static bool release_cache(struct owned_cache *owned, bool barrier)
 {
-    bool own = owned_cache_is_own(owned);
-    bool away = own || (barrier && owner_is_away(owned));
+    bool idle = owned_cache_is_own(owned) || owned_cache_is_parked(owned);
+    bool away = idle || (barrier && owner_is_away(owned));
 
     if (away)
         owned_cache_empty(owned);
@@ -53,7 +53,8 @@ static bool release_cache(struct owned_cache *owned, bool barrier)
 /* Whether any claimed cache from `owned` up to `end` is another thread's. */
 static bool is_barrier_needed(const struct owned_cache *owned, const struct owned_cache *end)
 {
-    while (owned != end && (!owned->claimed || owned_cache_is_own(owned)))
+    while (owned != end &&
+           (!owned->claimed || owned_cache_is_own(owned) || owned_cache_is_parked(owned)))
         owned = owned->next;
     return owned != end;
 }

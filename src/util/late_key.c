@@ -2,6 +2,7 @@
 /* Keys of thread-specific data whose destructors run after those of the program's keys. */
 #include "util/late_key.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -9,6 +10,9 @@
 
 /* Minimum number of a late key. Creating one costs a temporary key for each free number below. */
 #define LATE_ENOUGH 256u
+
+/* Keys whose values lie in glibc's descriptor of a thread. */
+#define NEAR_KEYS 32u
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_key_t keys[LATE_KEYS]; /* created together, in ascending order */
@@ -81,5 +85,37 @@ int late_key_create(enum late_key which, pthread_key_t *key, void (*destructor)(
         *key = keys[which];
     }
     lock_release(&lock);
+    return err;
+}
+
+/* -- Near keys --------------------------------------------------------------------------------- */
+
+/* Creates keys in ascending order up to the last near one. Returns how many. */
+static size_t create_ascending(pthread_key_t created[NEAR_KEYS], void (*destructor)(void *value))
+{
+    size_t count = 0;
+
+    while (count < NEAR_KEYS && pthread_key_create(&created[count], destructor) == 0)
+        if (created[count++] >= NEAR_KEYS - 1)
+            break;
+    return count;
+}
+
+int late_key_create_near(pthread_key_t *key, void (*destructor)(void *value))
+{
+    pthread_key_t created[NEAR_KEYS];
+    size_t count = create_ascending(created, destructor);
+    int err = EAGAIN;
+
+    while (count > 0) {
+        pthread_key_t last = created[--count];
+
+        if (err != 0 && last < NEAR_KEYS) {
+            *key = last;
+            err = 0;
+        } else {
+            pthread_key_delete(last);
+        }
+    }
     return err;
 }

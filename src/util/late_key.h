@@ -10,6 +10,10 @@
  * pthread_key_create(3) returns the lowest free number. The library therefore takes the lower
  * numbers while it creates its own keys, and then releases them. A program with more than about 250
  * keys may still have a key of a higher number.
+ *
+ * In glibc, a thread's first value for a key of 32 or higher takes a call of calloc(3), and its end
+ * one of free(3). Data that a thread may set anew after its destructor has run can begin with a key
+ * below 32, and take the late key afterwards.
  */
 #pragma once
 
@@ -28,3 +32,9 @@ enum late_key {
  * `which` stores the same key. 0 or an error number; after a success, all keys exist. Thread-safe.
  */
 int late_key_create(enum late_key which, pthread_key_t *key, void (*destructor)(void *value));
+
+/*
+ * Stores the highest free key below 32, with a destructor. 0; EAGAIN where the program has all of
+ * these keys. Thread-safe.
+ */
+int late_key_create_near(pthread_key_t *key, void (*destructor)(void *value));

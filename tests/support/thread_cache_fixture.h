@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "heap/owned_cache.h"
 #include "heap/size_class.h"
 #include "heap/thread_caches.h"
 #include "support/check.h"

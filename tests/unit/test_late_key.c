@@ -133,11 +133,56 @@ static void late_keys_end_last_and_in_order(void **state)
     assert_int_equal(pthread_key_delete(program_key), 0);
 }
 
+/* -- Near keys --------------------------------------------------------------------------------- */
+
+#define NEAR_KEYS 32 /* of glibc, in the descriptor of a thread */
+
+static void near_key_comes_after_the_keys_of_most_programs(void **state)
+{
+    size_t free_keys = count_free_keys();
+    pthread_key_t near, next;
+
+    (void)state;
+    assert_int_equal(late_key_create_near(&near, end_caches), 0);
+    assert_true(near < NEAR_KEYS);
+    assert_int_equal(count_free_keys(), free_keys - 1);
+    assert_int_equal(__real_pthread_key_create(&next, NULL), 0);
+    assert_true(next < near);
+    assert_int_equal(pthread_key_delete(next), 0);
+    assert_int_equal(pthread_key_delete(near), 0);
+}
+
+static void without_free_near_keys_there_is_none(void **state)
+{
+    pthread_key_t taken[NEAR_KEYS], near;
+    size_t count = 0;
+
+    (void)state;
+    do
+        assert_int_equal(__real_pthread_key_create(&taken[count], NULL), 0);
+    while (taken[count++] < NEAR_KEYS - 1);
+    size_t free_keys = count_free_keys();
+    assert_int_equal(late_key_create_near(&near, end_caches), EAGAIN);
+    assert_int_equal(count_free_keys(), free_keys);
+    fault_set(&create_fault, ENOMEM, FAULT_ALWAYS);
+    assert_int_equal(late_key_create_near(&near, end_caches), EAGAIN);
+    create_fault = (struct fault){0};
+    /* One is enough. */
+    assert_int_equal(pthread_key_delete(taken[0]), 0);
+    assert_int_equal(late_key_create_near(&near, end_caches), 0);
+    assert_int_equal(near, taken[0]);
+    assert_int_equal(pthread_key_delete(near), 0);
+    for (size_t i = 1; i < count; i++)
+        assert_int_equal(pthread_key_delete(taken[i]), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(failure_leaves_nothing),
         cmocka_unit_test(late_keys_end_last_and_in_order),
+        cmocka_unit_test(near_key_comes_after_the_keys_of_most_programs),
+        cmocka_unit_test(without_free_near_keys_there_is_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

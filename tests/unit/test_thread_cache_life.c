@@ -135,6 +135,57 @@ static void thread_leaves_its_blocks_to_others(void **state)
     nothing_is_kept_by_ended_threads();
 }
 
+static void thread_that_starts_gets_the_cache_of_one_that_has_ended(void **state)
+{
+    struct handful handful = {.size_class = size_class_of(BLOCK_SIZE), .count = FEW};
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        struct worker *worker = worker_start();
+
+        if (round != 0) {
+            unsigned refills = heap.refills;
+            long before = pieces;
+            worker_do(worker, do_alloc, &handful);
+            assert_int_equal(heap.refills, refills);
+            assert_int_equal(pieces, before);
+            worker_do(worker, do_free, &handful);
+        } else {
+            worker_caches(worker, &handful);
+        }
+        assert_int_equal(thread_caches_count(&caches), 1);
+        worker_end(worker);
+        assert_int_equal(thread_caches_count(&caches), 0);
+        nothing_is_lost();
+    }
+    /* Its owner cannot be on the fast path. */
+    fault_set(&barrier_fault, ENOSYS, FAULT_ALWAYS);
+    nothing_is_kept_by_ended_threads();
+}
+
+/* The caches that are not parked have their blocks in the transfer cache. */
+static void many_threads_that_end_leave_few_caches(void **state)
+{
+    struct handful handful = {.size_class = size_class_of(BLOCK_SIZE), .count = 1};
+    struct worker *ended[2 * OWNED_CACHE_PARKED];
+    unsigned count = sizeof(ended) / sizeof(ended[0]);
+
+    (void)state;
+    for (unsigned i = 0; i < count; i++) {
+        ended[i] = worker_start();
+        worker_caches(ended[i], &handful);
+    }
+    for (unsigned i = 0; i < count; i++)
+        worker_end(ended[i]);
+    assert_int_equal(caches.parked_count, OWNED_CACHE_PARKED);
+    nothing_is_kept_by_ended_threads();
+    thread_caches_destroy(&caches);
+    reset_pool();
+    reset_heap(&heap);
+    assert_int_equal(start(&heap), 0);
+    assert_int_equal(caches.parked_count, 0);
+}
+
 static void thread_that_ends_while_off_leaves_nothing(void **state)
 {
     struct handful handful = {.size_class = size_class_of(BLOCK_SIZE), .count = FEW};
@@ -181,6 +232,54 @@ static void late_destructors_lose_nothing(void **state)
     assert_int_equal(late_calls, 2);
     assert_int_equal(held_bytes, 0);
     nothing_is_kept_by_ended_threads();
+}
+
+#define KEYS_BEFORE 64 /* more than come before the key of the caches */
+
+/* The thread sanitizer ends its state of a thread in the last round. */
+#ifdef __SANITIZE_THREAD__
+#    define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
+#else
+#    define LAST_ROUND PTHREAD_DESTRUCTOR_ITERATIONS
+#endif
+
+static unsigned far_calls;
+static pthread_key_t far_key;
+
+/* Runs after the end of the caches in each round, and uses them in the last one too. */
+static void use_far(void *block)
+{
+    if (++far_calls < LAST_ROUND)
+        CHECK(__real_pthread_setspecific(far_key, block) == 0);
+    else
+        free_block(block);
+    free_block(alloc_block(size_class_of(BLOCK_SIZE)));
+}
+
+static void do_prepare_far(void *arg)
+{
+    (void)arg;
+    CHECK(__real_pthread_setspecific(far_key, alloc_block(size_class_of(BLOCK_SIZE))) == 0);
+}
+
+static void destructors_after_that_of_the_caches_lose_nothing(void **state)
+{
+    struct worker *worker = worker_start();
+    pthread_key_t keys[KEYS_BEFORE];
+
+    (void)state;
+    far_calls = 0;
+    for (size_t i = 0; i < KEYS_BEFORE; i++)
+        assert_int_equal(pthread_key_create(&keys[i], NULL), 0);
+    assert_int_equal(pthread_key_create(&far_key, use_far), 0);
+    worker_do(worker, do_prepare_far, NULL);
+    worker_end(worker);
+    assert_int_equal(far_calls, LAST_ROUND);
+    assert_int_equal(thread_caches_count(&caches), 0);
+    nothing_is_kept_by_ended_threads();
+    assert_int_equal(pthread_key_delete(far_key), 0);
+    for (size_t i = 0; i < KEYS_BEFORE; i++)
+        assert_int_equal(pthread_key_delete(keys[i]), 0);
 }
 
 static void do_alloc_of_next(void *arg)
@@ -233,8 +332,11 @@ int main(void)
         TEST(one_reason_is_enough),
         TEST(thread_that_comes_while_off_has_a_cache_later),
         TEST(thread_leaves_its_blocks_to_others),
+        TEST(thread_that_starts_gets_the_cache_of_one_that_has_ended),
+        TEST(many_threads_that_end_leave_few_caches),
         TEST(thread_that_ends_while_off_leaves_nothing),
         TEST(late_destructors_lose_nothing),
+        TEST(destructors_after_that_of_the_caches_lose_nothing),
         TEST(cache_of_an_ended_heap_never_reaches_the_next),
     };
 
