@@ -217,6 +217,9 @@ static void free_block(void *ptr, bool cached)
     else
         (cached ? preload.serving.free : preload.serving.free_uncached)(kind, ptr);
     preload_set_thread(before);
+    /* The thread has what libmemkind keeps for it. It may never allocate and become FAST. */
+    if (before == PRELOAD_COLD && ours)
+        preload_free_fast();
 }
 
 static __attribute__((noinline)) void free_slowly(void *ptr)

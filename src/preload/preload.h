@@ -15,7 +15,8 @@
  * created, when a thread first uses it, around a fork. Therefore each thread has a state, and a
  * thread on its fast path checks nothing else:
  *
- *    COLD      has not used a kind in this process, or there is none; first call: slow path
+ *    COLD      has requested nothing of a kind in this process, or there is none; first call: slow
+ *              path; a free is on the fast path if the thread has freed a block of a kind before
  *    BUSY      is in a call of libmemkind that may allocate: all its requests go to libc
  *    FAST      uses one kind, for blocks of all sizes
  *    FILTERED  uses kinds in turn, or for some sizes, or all blocks are counted: slow path
@@ -129,6 +130,13 @@ static inline memkind_t preload_own_kind(void)
 /* Calls otherwise(ptr). */
 void preload_free_otherwise(void *ptr, void (*otherwise)(void *ptr)) PRELOAD_HIDDEN;
 
+/* Lets free of the calling thread take the fast path, if threads may become FAST. */
+static inline void preload_free_fast(void)
+{
+    if (preload.ready == PRELOAD_FAST && preload.frees_all)
+        preload_self.free = memkind_arena_free_or;
+}
+
 static inline void preload_set_thread(unsigned char state)
 {
     bool fast = state == PRELOAD_FAST;
@@ -136,7 +144,9 @@ static inline void preload_set_thread(unsigned char state)
     preload_self.state = state;
     preload_self.kind = fast ? preload_own_kind() : &preload_nobody;
     preload_self.refused = fast ? preload.libc.length : UINTPTR_MAX;
-    preload_self.free = fast && preload.frees_all ? memkind_arena_free_or : preload_free_otherwise;
+    preload_self.free = preload_free_otherwise;
+    if (fast)
+        preload_free_fast();
 }
 
 /*

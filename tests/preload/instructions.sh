@@ -20,6 +20,11 @@ ours=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem" \
 echo "tenths of an instruction for malloc(64) and free: $ours, libc $libc"
 [ "$ours" -le "$libc" ] || fail "more than libc's"
 
+# A thread that frees and allocates nothing is on the fast path of free too.
+apart=$(cost PAIR_APART=1 LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem")
+echo "freed by another thread: $apart"
+[ "$apart" -le $((ours * 2)) ] || fail "more than twice as many as in one thread"
+
 # Nor in several directories, or on a node.
 mkdir "$work/other"
 several=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem:$work/other")
