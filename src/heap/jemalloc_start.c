@@ -46,6 +46,13 @@
 extern const char *jemk_malloc_conf;
 const char *jemk_malloc_conf = SETTINGS;
 
+/*
+ * What neither JEMK_MALLOC_CONF in the environment nor /etc/jemk_malloc.conf may change: without
+ * retain, jemalloc requests each extent by its size, which the extent hooks refuse.
+ */
+extern const char *jemk_malloc_conf_2_conf_harder;
+const char *jemk_malloc_conf_2_conf_harder = "retain:true";
+
 static void log_message(void *opaque, const char *text)
 {
     (void)opaque;

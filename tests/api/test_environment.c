@@ -303,9 +303,13 @@ static int run_case(const char *name, const char *dir)
 
 static char child_stderr[STDERR_SIZE];
 
-static const char *const variables[] = {"MEMKIND_ARENA_NUM_PER_KIND", "MEMKIND_HOG_MEMORY",
-                                        "MEMKIND_DEBUG", "MEMKIND_BACKGROUND_THREAD_LIMIT",
-                                        "MEMKIND_IDLE_THREAD"};
+static const char *const variables[] = {"MEMKIND_ARENA_NUM_PER_KIND",
+                                        "MEMKIND_HOG_MEMORY",
+                                        "MEMKIND_DEBUG",
+                                        "MEMKIND_BACKGROUND_THREAD_LIMIT",
+                                        "MEMKIND_IDLE_THREAD",
+                                        "JEMK_MALLOC_CONF",
+                                        "MALLOC_CONF"};
 
 /* In the child: sets NAME=VALUE, NAME=VALUE and executes the case. */
 static void become(const char *name, const char *first, const char *second, bool privileged)
@@ -396,6 +400,27 @@ static void test_arenas(void **state)
     expect_silence("arenas of a small kind", "MEMKIND_ARENA_NUM_PER_KIND=2147483647");
 }
 
+/* -- Settings of jemalloc ---------------------------------------------------------------------- */
+
+/* memkind 1.14 accepts any of these, too. */
+static void test_settings_of_jemalloc(void **state)
+{
+    static const char *const values[] = {
+        "JEMK_MALLOC_CONF=retain:false",
+        "JEMK_MALLOC_CONF=tcache:true,narenas:2,percpu_arena:percpu",
+        "JEMK_MALLOC_CONF=oversize_threshold:4096,lg_extent_max_active_fit:0",
+        "JEMK_MALLOC_CONF=no such setting:1,retain",
+        "MALLOC_CONF=retain:false",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(values); i++) {
+        expect_silence("works", values[i]);
+        expect_silence("does not hog", values[i]);
+        expect_silence("arenas by default", values[i]);
+    }
+}
+
 /* -- Cached memory ----------------------------------------------------------------------------- */
 
 static void test_hog_memory(void **state)
@@ -484,6 +509,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(test_arenas_that_are_no_number),
         FIXTURE_TEST(test_arenas),
+        FIXTURE_TEST(test_settings_of_jemalloc),
         FIXTURE_TEST(test_hog_memory),
         FIXTURE_TEST(test_hog_memory_with_a_wrong_value),
         FIXTURE_TEST(test_debug),

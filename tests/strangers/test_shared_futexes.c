@@ -10,7 +10,7 @@
 #include <semaphore.h>
 #include <time.h>
 
-#define STACK  (256 * KIB)
+#define STACK  MIB
 #define PAUSE  ((useconds_t)50000)
 #define SECOND 1000000000l
 
