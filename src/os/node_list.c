@@ -14,11 +14,12 @@ struct list {
     struct node_set *set;
 };
 
-/* Reads a number; -1 where there is none that can be a node. */
+/* Reads a number, and spaces before it; -1 where there is none that can be a node. */
 static int read_number(struct list *list)
 {
     char *end;
 
+    list->text += strspn(list->text, " ");
     if (*list->text < '0' || *list->text > '9')
         return -1;
     unsigned long number = strtoul(list->text, &end, 10);
