@@ -127,7 +127,7 @@ add_command()
 add_tests()
 {
     for program in "$MEMKIND_BUILD_DIR"/tests/{api,stress,cpp,guest}/* \
-        "$MEMKIND_BUILD_DIR"/tests/unit/test_freeze \
+        "$MEMKIND_BUILD_DIR"/tests/unit/{test_freeze,test_freeze_failures,test_thaw} \
         "$MEMKIND_BUILD_DIR"/tests/preload/{heap_place,heap_nodes,directories}; do
         if [ -f "$program" ] && [ -x "$program" ]; then
             add_program "$program" "tests/${program#"$MEMKIND_BUILD_DIR"/tests/}"

@@ -30,3 +30,5 @@ run stress/test_memory_maps
 run stress/test_scarcity
 run stress/test_threads
 run unit/test_freeze
+run unit/test_freeze_failures
+run unit/test_thaw

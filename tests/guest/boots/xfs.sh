@@ -20,3 +20,5 @@ run stress/test_lifecycle
 run stress/test_many_blocks
 run stress/test_threads
 run unit/test_freeze
+run unit/test_freeze_failures
+run unit/test_thaw
