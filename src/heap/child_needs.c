@@ -13,7 +13,7 @@
 #include "os/vm.h"
 #include "util/fork_generation.h"
 
-/* A child that lives on is like any other process. */
+/* Most empty bins that a child records: a child that needs more is a process like any other. */
 #define RECORDED_MOST 8u
 
 /* Blocks of larger classes are seldom needed, and take much memory. */
@@ -34,7 +34,7 @@ void child_needs_record_now(unsigned size_class)
         atomic_store_explicit(&needs->missed[size_class], 1, memory_order_relaxed);
 }
 
-/* A class of which there is no block is not tried again. */
+/* Fills the bins of recorded classes. A class without blocks is not tried again. */
 static void fill_cache(struct thread_caches *caches)
 {
     for (unsigned c = 1; c <= size_class_count; c++)

@@ -2,10 +2,10 @@
 /*
  * Blocks for the children of forks.
  *
- * The child of a process with one thread goes on with the thread's caches. Where a bin is empty,
- * the child gets a slab from jemalloc, and for that alone the kernel copies some thirty pages: in
- * each child again, as a rule for the same size classes. So children record in a shared page which
- * bins they find empty, and later forks of the family fill these bins before.
+ * The child of a process with one thread goes on with the thread's caches. If a bin is empty, the
+ * child takes a slab from jemalloc, for which the kernel copies some thirty pages. Each child does
+ * so again, mostly for the same size classes. So children record in a shared page which bins they
+ * find empty, and the process fills these bins before later forks.
  */
 #pragma once
 
@@ -14,12 +14,13 @@
 
 struct thread_caches;
 
-/* How many more empty bins this process records: not 0 only soon after a fork. */
+/* The number of empty bins that this process will still record. 0 except soon after a fork. */
 extern unsigned child_needs_left;
 
+/* child_needs_record() without its check. */
 void child_needs_record_now(unsigned size_class);
 
-/* The calling thread has found the bin of its cache empty. Thread-safe. */
+/* Records that the calling thread has found the bin of this class empty. Thread-safe. */
 static inline void child_needs_record(unsigned size_class)
 {
     if (__builtin_expect(child_needs_left != 0, 0))
@@ -33,5 +34,5 @@ static inline void child_needs_record(unsigned size_class)
  */
 void child_needs_fill(struct thread_caches *caches);
 
-/* In the child of a fork. has_one_thread: the parent had. */
+/* In the child of a fork: starts to record if the parent had one thread. */
 void child_needs_begin(bool has_one_thread);

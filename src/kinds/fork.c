@@ -21,9 +21,9 @@
  * children get a copy: behind the gate no other thread changes the state of a page. Locks of a
  * higher rank than jemalloc's are made anew in the child.
  *
- * A process with one thread has none of these difficulties: no lock is acquired, so that a signal
- * handler may fork that has interrupted malloc, and the child does what it must do later
- * (util/fork_child.h), with the caches that the thread had.
+ * In a process with one thread, none of this is necessary. No lock is acquired, so a signal handler
+ * that has interrupted malloc may fork. The child keeps the thread's caches, and puts its work off
+ * (util/fork_child.h).
  *
  * All of this is one set of handlers for pthread_atfork(3), registered when the library is loaded,
  * before constructors of a default priority run. Handlers that the program registers later thus run
@@ -126,7 +126,7 @@ static void after_fork_in_child_of_several(void)
 
 /* -- With one thread --------------------------------------------------------------------------- */
 
-/* Filling commits pages, and comes before freezing. */
+/* To fill the caches commits pages, so that precedes freezing. */
 static void before_fork_of_one(void)
 {
     heap_fill_caches_for_child();
@@ -205,6 +205,6 @@ int fork_install(void)
 /* Before the library's constructor of the default priority. */
 __attribute__((constructor(101))) static void install_at_load(void)
 {
-    /* Where that fails, the first PMEM kind tries again. */
+    /* If the registration fails, the creation of the first PMEM kind tries again. */
     (void)fork_install();
 }

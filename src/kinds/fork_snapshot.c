@@ -20,15 +20,17 @@
 _Static_assert((int)MEMKIND_SNAPSHOT_NONE == SPACE_SNAPSHOT_NONE &&
                    (int)MEMKIND_SNAPSHOT_COPY == SPACE_SNAPSHOT_COPY &&
                    (int)MEMKIND_SNAPSHOT_FAILED == SPACE_SNAPSHOT_FAILED,
-               "programs are told what the space says");
+               "memkind_get_snapshot() returns the space's value");
 
 static struct heap *heap_of(const struct memkind *kind)
 {
     return kind != NULL ? __atomic_load_n(&kind->heap, __ATOMIC_ACQUIRE) : NULL;
 }
 
-/* Calls `call` for each kind that children get a copy of. No kind comes or goes: fork.c holds the
- * lock of the registry. */
+/*
+ * Calls `call` for each kind that children get a copy of. fork.c holds the lock of the registry, so
+ * no kind is created or destroyed.
+ */
 static void for_each(void (*call)(struct memkind *kind))
 {
     if (!space_snapshot_is_enabled_for_any())
@@ -54,12 +56,12 @@ static void handle_each(void (*call)(struct memkind *kind))
 }
 
 /*
- * Of the current fork: what the heaps that take part have as their generation. An ancestor goes on
- * changing the spaces of others.
+ * The generation of the heaps that take part in the current fork. The other heaps' spaces belong to
+ * ancestors, which may be changing them.
  */
 static unsigned generation FORK_DATA;
 
-/* A space had to be copied, or could not be. */
+/* Whether the current fork has copied a space, or failed to copy one. */
 static bool has_copies FORK_DATA;
 
 static struct space *space_in_fork(const struct memkind *kind)

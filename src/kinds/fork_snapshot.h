@@ -5,25 +5,28 @@
 #include "memkind/internal/memkind_private.h"
 
 /*
- * Around fork(2), in the thread that forks, while no other thread is inside jemalloc: makes the
- * copies, and in the child puts each in the place of its kind's file.
+ * Around fork(2), in the thread that forks, while no other thread is inside jemalloc: freeze or
+ * copy the kinds, and in the child replace each kind's file by its copy.
  */
 void fork_snapshot_before(void);
 void fork_snapshot_in_parent(void);
 void fork_snapshot_in_child(void);
 
 /*
- * The same where the process has one thread. In the child, the function for it may be called later,
- * before anything is allocated from the kinds, unless there are copies; the heaps are then adopted.
+ * The same in a process with one thread. The function for the child may be put off until the first
+ * allocation from one of the kinds, unless fork_snapshot_has_copies(). It adopts the heaps.
  */
 void fork_snapshot_before_alone(void);
 void fork_snapshot_in_alone_parent(void);
 void fork_snapshot_in_alone_child(void);
 
-/* Whether the fork has copied a kind, or failed to: then the child cannot use what is mapped. */
+/*
+ * Returns whether the fork has copied a kind, or failed to copy one: then the child must map its
+ * kinds anew at once.
+ */
 bool fork_snapshot_has_copies(void);
 
-/* In the child, when fork.c holds no lock any longer: lets the kinds allocate from the copies. */
+/* In the child, after fork.c has released its locks: makes the heaps ready to use the copies. */
 void fork_snapshot_adopt(void);
 
 /* As memkind_get_snapshot(). */

@@ -13,17 +13,17 @@ struct process_map {
     int protection; /* PROT_READ and so on */
     bool is_shared;
     uint64_t file;               /* the same for all maps of a file, and for no others */
-    char path[PROCESS_MAP_PATH]; /* what is mapped, or how that begins; "" for anonymous memory */
+    char path[PROCESS_MAP_PATH]; /* the begin of the path; "" for anonymous memory */
 };
 
 /*
- * Calls visit() with each map, in the order of their addresses. Takes no memory; a map that comes
- * or goes meanwhile may be missed. 0, or -errno of open(2) or read(2): then some may be missing.
+ * Calls visit() with each map, in the order of their addresses. Allocates nothing. Maps that are
+ * created or removed meanwhile may be missed. -errno of open(2) or read(2): some may be missing.
  */
 int process_maps_each(void (*visit)(void *arg, const struct process_map *map), void *arg);
 
 /*
- * Whether the map is one by which programs have the kernel, or a device, write to their memory
- * while no thread of theirs does: io_uring(7), io_setup(2), RDMA.
+ * Whether the map belongs to an interface by which the kernel or a device writes to the program's
+ * memory outside of system calls: io_uring(7), io_setup(2), RDMA.
  */
 bool process_map_is_for_transfers(const struct process_map *map);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a fork does to a space whose children get a copy. */
+/* Freezing: how the child of a fork gets a copy of a space although the fork copies nothing. */
 #include "space/freeze.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include "util/fork_generation.h"
 #include "util/log.h"
 
-/* With more runs of chunks than that, what lies between them is frozen too, to have fewer maps. */
+/* With more runs of chunks, the chunks between the runs are frozen too, to have fewer maps. */
 #define RUNS_MOST 512u
 
 /* -- The maps of the process ------------------------------------------------------------------- */
@@ -25,7 +25,7 @@
 #define MAPS_MOST ((size_t)65536)
 #define MAPS_SIZE (MAPS_MOST * sizeof(struct process_map))
 
-/* The shared ones, read once for all spaces of a fork. One thread at a time forks. */
+/* The shared maps, read once a fork for all spaces. Only one thread at a time forks. */
 static struct {
     struct process_map *list; /* NULL: not read */
     size_t count;
@@ -60,7 +60,7 @@ static int read_maps(void)
     int err = process_maps_each(add_map, NULL);
     if (err == 0 && maps.count == MAPS_MOST)
         err = -E2BIG;
-    /* Pages that the kernel holds would be written to in the file, and no longer be the process's.
+    /* The kernel would write to the file's pages that it holds, and the process would not see that.
      */
     if (err == 0 && maps.has_transfers)
         err = -EOPNOTSUPP;
@@ -69,7 +69,7 @@ static int read_maps(void)
     return err;
 }
 
-/* The first of the list that ends behind the address; maps.count where there is none. */
+/* Returns the index of the first map that ends behind the address; maps.count: there is none. */
 static size_t find_map(uintptr_t address)
 {
     size_t first = 0;
@@ -110,7 +110,7 @@ static bool may_freeze(const struct segment *segment, size_t chunk)
     return atomic_load_explicit(&segment->files[chunk], memory_order_relaxed) == 0;
 }
 
-/* The next run from run->end on; with `widely`, those between which nothing else lies are one. */
+/* Finds the next run from run->end on. `widely`: joins runs if all chunks between may be frozen. */
 static bool next_run(const struct space *space, struct run *run, bool widely)
 {
     size_t chunks = run->segment->taken >> SPACE_CHUNK_SHIFT;
@@ -128,7 +128,7 @@ static bool next_run(const struct space *space, struct run *run, bool widely)
     return run->first < run->end;
 }
 
-/* Calls `call`, if not NULL, for each run until it fails; the number of runs, or -errno. */
+/* Calls `call`, if not NULL, for each run until a call fails. Returns the runs, or -errno. */
 static int for_each_run(struct space *space, bool widely,
                         int (*call)(struct space *space, const struct run *run))
 {
@@ -148,7 +148,7 @@ static int for_each_run(struct space *space, bool widely,
     return count;
 }
 
-/* What the maps of the space's file have in common; 0 where its own map is not among them. */
+/* Returns the identity of the space's file in the list of maps; 0: the list has no such map. */
 static uint64_t mapped_file(const struct space *space)
 {
     uintptr_t page = (uintptr_t)space->store->known_page(space);
@@ -185,8 +185,8 @@ static int freeze_maps(struct space *space, const struct run *run)
 }
 
 /*
- * The chunks have their number first: where mapping them fails half-way, they are taken for frozen,
- * and what is not is mapped anew at the next fork.
+ * Records all chunks of the run as frozen, then maps them. If the mapping fails half-way, the next
+ * fork maps the rest.
  */
 static int freeze_run(struct space *space, const struct run *run)
 {
@@ -205,7 +205,7 @@ int freeze_begin(struct space *space)
 
     if (space->store->freeze == NULL || space->file_number >= SPACE_FILES_MOST)
         return -EOPNOTSUPP;
-    /* What a child without a file of its own has is frozen already. */
+    /* All chunks of a child without a file of its own are frozen already. */
     if (atomic_load(&space->lacks_file))
         return 0;
     int runs = for_each_run(space, false, NULL);

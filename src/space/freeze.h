@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a fork does to a space whose children get a copy.
+ * Freezing: how the child of a fork gets a copy of a space although the fork copies nothing.
  *
- * Nothing is copied. Before the fork, each chunk that has committed pages is mapped anew at its
- * place, private, over the same file: it is frozen. From then on no process writes to that part of
- * the file. Parent and child read it where it lies, and what either of them writes is copied to
- * DRAM by the kernel, page by page, for the program's own writes and for its system calls alike. A
- * later fork finds the chunks frozen, and the kernel copies what it has to, as on libc.
+ * Before the fork, each chunk that has committed pages is frozen: its mapping is replaced by a
+ * private one of the same part of the file. From then on no process writes to that part of the
+ * file. Parent and child read the file, and when either of them writes to a page, by itself or in a
+ * system call, the kernel copies the page to DRAM. A later fork finds the chunks frozen, and takes
+ * as long as a fork with private memory.
  *
  *    chunk of    parent                         child
  *    the file    shared    frozen               frozen   lacks_file          own file
@@ -14,20 +14,21 @@
  *      has pages   [file]    [file] <--private--> [file]
  *      has none    [file]    [file]                        (never touched)     [another file]
  *
- * Chunks without committed pages stay as they are in the parent, which goes on committing there. In
- * the child they are mapped over a file of its own as soon as one of them is committed; a child
- * that executes another program makes no file. When that child forks, its own file is frozen, too:
- * so each chunk has the number of the file over which it is frozen (segment->files, plus one), and
- * the store has the files of ancestors and the space's own, of the highest number.
+ * Chunks without committed pages stay shared in the parent, which goes on committing there. In the
+ * child, these chunks are mapped over a file of the child's own when one of them is first
+ * committed; a child that only executes another program creates no file. When the child forks, its
+ * own file is frozen, too. So each chunk records the number of the file over which it is frozen,
+ * plus one (segment->files), and the store has the files of ancestors and the space's own file,
+ * which has the highest number.
  *
  * In a frozen chunk:
  *
- *    commit      takes space in the frozen file, though nothing will be written there: reading a
- *                page may need it. What others see of that is that the file holds more.
- *    decommit    drops what the process has written; the file cannot give back what others read:
- *                the pages are stale.
+ *    commit      allocates space in the frozen file, although nothing will be written there: to
+ *                read a page may need space. Other processes notice only that the file holds more.
+ *    decommit    drops the pages that the process has written. The file cannot release pages that
+ *                other processes read: the pages are stale.
  *
- * What the program has done to pages by mprotect(2) is read from /proc/self/maps, and is done to
+ * Protections that the program has set by mprotect(2) are read from /proc/self/maps, and applied to
  * the new mapping. Without /proc nothing is frozen, and the space is copied.
  */
 #pragma once
@@ -37,7 +38,7 @@
 
 #include "space/space.h"
 
-/* Whether any chunk is frozen, or the space has no file of its own: it is not all in its file. */
+/* Returns whether a chunk is frozen, or the space has no file of its own yet. */
 static inline bool freeze_is_in_effect(const struct space *space)
 {
     return atomic_load_explicit(&space->frozen, memory_order_relaxed) != 0 ||
@@ -46,7 +47,8 @@ static inline bool freeze_is_in_effect(const struct space *space)
 
 /*
  * Before the fork, with all locks of the space held: freezes each chunk that has committed pages. 0
- * or -errno; then some may be frozen, which does no harm to the parent, and there must be a copy.
+ * or -errno. After an error some chunks may be frozen, which does no harm to the parent, and the
+ * space must be copied.
  */
 int freeze_begin(struct space *space);
 
@@ -56,11 +58,11 @@ bool freeze_has_frozen(void);
 /* Wakes threads that wait for a futex of the space, which is not private; see os/shared_futex.h. */
 void freeze_wake(struct space *space, const void *futex);
 
-/* Before the fork, when all spaces are frozen: forgets what was read of the process's maps. */
+/* Before the fork, after all spaces are frozen: frees the list of the process's maps. */
 void freeze_forget_maps(void);
 
-/* In the child of a fork that has a copy of the file: all of the space is to lie in that. */
+/* In the child of a fork that has copied the file: no chunk is frozen any more. */
 void freeze_forget(struct space *space);
 
-/* The space is about to end: other processes need not know of this one any more. */
+/* Before the space ends: this process no longer counts among those that share the frozen files. */
 void freeze_leave(struct space *space);

@@ -53,7 +53,7 @@ void space_snapshot_hold(struct space *space)
     lock_acquire(&space->lock, LOCK_SPACE);
 }
 
-/* Locks all regions at once. No other thread does so; their holders wait for the store alone. */
+/* Acquires the locks of all regions. A thread that holds one of them waits for the store alone. */
 static void lock_regions(struct space *space)
 {
     for (struct region *region = atomic_load(&space->regions); region != NULL;
@@ -75,7 +75,7 @@ static void set_outcome(struct space *space, int err)
 {
     int outcome = err == 0 ? SPACE_SNAPSHOT_COPY : SPACE_SNAPSHOT_FAILED;
 
-    /* A page that nothing is written to need not be copied by the kernel. */
+    /* To write the same value again would make the kernel copy the page. */
     if (atomic_load(&space->snapshot) != outcome)
         atomic_store(&space->snapshot, outcome);
     if (err != 0)
@@ -83,7 +83,7 @@ static void set_outcome(struct space *space, int err)
                   space->path != NULL ? space->path : "no file", errno_text(-err));
 }
 
-/* To read the process's maps takes a descriptor, as a copy does. */
+/* To read the process's maps needs a descriptor, for which the store keeps a spare. */
 static int freeze(struct space *space)
 {
     int err = freeze_begin(space);

@@ -2,17 +2,17 @@
 /*
  * A space's copy for the child of a fork.
  *
- * It is made before the fork, while nobody is inside jemalloc and no page changes its state, so
- * that it fits the child's copy of everything else.
+ * The copy is made before the fork, while no thread is inside jemalloc and no page changes its
+ * state. So the copy agrees with the child's copy of all other memory.
  *
- * Nothing is copied where the space can be frozen, see freeze.h. The kernel then copies what is
- * written to, into DRAM. Elsewhere, and where the program prefers that, every byte is copied, and
- * the copy has file space of its own. What other threads write into blocks meanwhile may be in it
- * or not. Where no file can be made in the directory any more, the copy is in DRAM.
+ * A space that can be frozen (freeze.h) is not copied: the kernel copies pages to DRAM when they
+ * are written to. Otherwise, and if the program prefers a copy, every byte is copied to a new file,
+ * or to DRAM if no file can be created in the directory. Writes of other threads to blocks
+ * meanwhile may be in the copy or not.
  *
- * Other ways were not taken: after a reflink (FICLONE), the parent's next write to a page that it
- * has needs space again, and is a SIGBUS where there is none; write protection by userfaultfd(2) is
- * not to be had on DAX.
+ * Rejected alternatives: after a reflink (FICLONE), the parent's next write to each page needs file
+ * space again, and raises SIGBUS if there is none; DAX does not support write protection by
+ * userfaultfd(2).
  */
 #pragma once
 
@@ -23,36 +23,37 @@ struct space;
 /* The outcome of the last fork. */
 enum space_snapshot {
     SPACE_SNAPSHOT_NONE,   /* no copy was requested */
-    SPACE_SNAPSHOT_COPY,   /* the child has it */
+    SPACE_SNAPSHOT_COPY,   /* the child has a copy */
     SPACE_SNAPSHOT_FAILED, /* there is no copy: the child can read nothing */
 };
 
 /*
- * Lets children get a copy of the space, which has its file. always_copies: one whose file is a
- * copy, too, at each fork; else such a one where the space cannot be frozen.
+ * From now on, children get a copy of the space, whose file exists. always_copies: the file is
+ * copied at each fork; otherwise only if the space cannot be frozen.
  */
 void space_snapshot_enable(struct space *space, bool always_copies);
 
-/* Whether copies are enabled for the space, and whether they ever were for any space. Thread-safe.
- */
+/* Whether copies are enabled for the space, and whether they were ever for any. Thread-safe. */
 bool space_snapshot_is_enabled(const struct space *space);
 bool space_snapshot_is_enabled_for_any(void);
 
 /*
- * Before the fork, when nobody is inside jemalloc any more: the first stops changes of what the
- * space consists of, for all spaces of which there are to be copies; then the second, for each of
- * them, stops all changes and makes the copy.
+ * Before the fork, while no thread is inside jemalloc. space_snapshot_hold() acquires the lock of
+ * the space. After that call for all spaces, space_snapshot_begin() acquires the locks of the
+ * regions, and freezes or copies the space.
  */
 void space_snapshot_hold(struct space *space);
 void space_snapshot_begin(struct space *space);
 
-/* In place of both where the process has one thread: acquires no lock, and writes to no memory of
- * the space that is as it was at the fork before. */
+/*
+ * Replaces both in a process with one thread: acquires no lock, and writes only to those fields of
+ * the space whose values have changed since the last fork.
+ */
 void space_snapshot_begin_alone(struct space *space);
 
 /*
- * After the fork, before anybody is let in again: in the child, the copy takes the place of the
- * store. Nothing where space_snapshot_begin() has not been called, as for a space that came since.
+ * After the fork, before other threads may enter jemalloc: in the child, the copy replaces the
+ * store. No effect on a space for which space_snapshot_begin() was not called.
  */
 void space_snapshot_end(struct space *space, bool child);
 void space_snapshot_end_alone(struct space *space, bool child);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Files over which chunks are frozen, and the file of a child's own; see space/freeze.h. */
+/* The file store's part of freezing (space/freeze.h): frozen files, and the child's own file. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -18,14 +18,14 @@
 
 /* -- A file of the child's own ----------------------------------------------------------------- */
 
-/* Whether no file can be made in the directory, however much space there is. */
+/* Returns whether the error means that no file can be created in the directory, with any space. */
 static bool is_closed_directory(int err)
 {
     return err == -EACCES || err == -EPERM || err == -EROFS || err == -ENOENT || err == -ENOTDIR ||
            err == -ESTALE;
 }
 
-/* Daemons give up privileges, and then fork: DRAM instead of nothing. */
+/* A daemon may drop its privileges and then fork: the child gets DRAM instead of no memory. */
 int file_space_create_like(const struct file_space *file_space)
 {
     int fd = tmpfile_create(file_space->directory);
@@ -37,7 +37,7 @@ int file_space_create_like(const struct file_space *file_space)
     return tmpfile_create_in_memory();
 }
 
-/* Where no other number is left, the file gets the one that was kept for that. */
+/* Without a free descriptor number, the file gets the number of the spare descriptor. */
 static int create_with_spare(struct file_space *file_space)
 {
     int fd = file_space_create_like(file_space);
@@ -62,7 +62,7 @@ static int map_over(const struct segment *segment, int fd, size_t from, size_t t
     return vm_protect(segment->base + from, (to < open ? to : open) - from, VM_WRITE);
 }
 
-/* The chunks of the segment that are not frozen. */
+/* Maps the chunks of the segment that are not frozen. */
 static int map_unfrozen(const struct segment *segment, int fd, bool in_memory)
 {
     size_t from = 0;
@@ -143,8 +143,8 @@ int file_store_descriptor(struct space *space)
 }
 
 /*
- * The file is lengthened now, so that this is never done for a chunk while several processes have
- * it. Where it cannot be so long, nothing is committed behind its end.
+ * Lengthens the file before processes share it: no process lengthens a shared file. If the file
+ * cannot be so long, commits behind its end fail.
  */
 int file_store_freeze(struct space *space, void *addr, off_t offset, size_t size, int protection)
 {
@@ -213,7 +213,7 @@ void file_store_forget_files(struct space *space)
 
 /* -- Frozen chunks ----------------------------------------------------------------------------- */
 
-/* The descriptor of a file that chunks are frozen over, if it is still there. */
+/* Returns the descriptor of the frozen file of this number; -EBADF: the program has closed it. */
 static int frozen_file(struct file_space *file_space, unsigned number, size_t *file_size)
 {
     const struct older_file *older = &file_space->older[number];
@@ -227,8 +227,8 @@ static int frozen_file(struct file_space *file_space, unsigned number, size_t *f
 }
 
 /*
- * Space in the file, so that reading there is no SIGBUS; or else the pages themselves, in DRAM, by
- * writing to each.
+ * Allocates space in the file, so that to read the pages raises no SIGBUS. If that is not
+ * supported, writes to each page, so that the kernel copies the pages to DRAM.
  */
 int file_store_commit_frozen(struct space *space, unsigned number, void *addr, off_t offset,
                              size_t size)
@@ -252,7 +252,7 @@ static int thaw_unused_locked(struct file_space *file_space, struct segment *seg
     size_t at = (size_t)(addr - segment->base);
     int err = 0;
 
-    /* Where there is no file yet, the chunk is mapped with the others that are not frozen. */
+    /* Without a file yet, file_space_need_file() will map the chunk with the others. */
     if (atomic_load(&file_space->space.lacks_file))
         (void)vm_discard(addr, SPACE_CHUNK);
     else

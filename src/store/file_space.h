@@ -37,7 +37,7 @@ struct file_space {
     pthread_mutex_t extend_lock; /* guards file_size */
     size_t file_size;            /* bytes; of a file in memory or with frozen chunks, else 0 */
     int spare_fd;                /* another descriptor of the file for a fork, -1: none */
-    int copy_fd;                 /* the copy's, during a fork; -1: none*/
+    int copy_fd;                 /* the copy's, during a fork; -1: none */
     struct descriptor_file copy; /* what copy_fd stands for */
     struct older_file older[SPACE_FILES_MOST]; /* by number; those before the space's own file */
 };
@@ -74,23 +74,24 @@ void file_space_check_file_system(struct file_space *file_space, int fd);
 void file_space_close(struct file_space *file_space);
 void file_space_close_spare(struct file_space *file_space);
 
-/* Makes the file so long, if it can be. */
+/* Lengthens the file to `end` bytes, if possible. */
 void file_space_lengthen(struct file_space *file_space, int fd, size_t end);
 
-/* A nameless file for a child of this process: its descriptor or -errno. */
+/* Creates a nameless file for a child of this process. Returns its descriptor or -errno. */
 int file_space_create_like(const struct file_space *file_space);
 
 /*
- * In the child of a fork: sees that the space has a file of its own, before anything is committed
- * outside of frozen chunks. Until then, what is mapped there is an ancestor's, and must not be
- * touched. 0 or -errno. Thread-safe.
+ * In the child of a fork, before a commit outside frozen chunks: creates the space's own file,
+ * unless the space has one. Until then, an ancestor's file is mapped there, which the child must
+ * not write to. 0 or -errno. Thread-safe.
  */
 int file_space_need_file(struct file_space *file_space);
 
 /* The operations of the store that take space, in file_commit.c. */
 int file_store_commit(struct space *space, void *addr, off_t offset, size_t size);
 
-/* The operations of the store for frozen chunks, in file_freeze.c. */
+/* The operations of the store for frozen chunks, in file_freeze.c; contracts in struct store_ops.
+ */
 const void *file_store_known_page(const struct space *space);
 int file_store_descriptor(struct space *space);
 int file_store_freeze(struct space *space, void *addr, off_t offset, size_t size, int protection);
@@ -101,7 +102,7 @@ int file_store_commit_frozen(struct space *space, unsigned number, void *addr, o
                              size_t size);
 int file_store_thaw_unused(struct space *space, void *addr);
 
-/* The operations of the store for forks, in file_copy.c. */
+/* The operations of the store for forks, in file_copy.c; contracts in struct store_ops. */
 void file_store_keep_spare(struct space *space);
 bool file_store_use_spare(struct space *space);
 int file_store_copy(struct space *space);

@@ -11,7 +11,10 @@
 #    endif
 #endif
 
-/* Certainly one thread; false where that is unknown, and where there have been several. */
+/*
+ * Returns whether the process has had one thread only. False: the process has had several, or the C
+ * library does not provide the number.
+ */
 static inline bool process_is_alone(void)
 {
 #ifdef ALONE_IS_KNOWN

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the child of a fork does late. */
+/* Work of a fork's child that is put off until the child uses the library. */
 #include "util/fork_child.h"
 
 #include <pthread.h>

@@ -1,32 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the child of a fork does late.
+ * Work of a fork's child that is put off until the child uses the library.
  *
- * The kernel copies each page that the child writes to. Many children only execute a program or
- * exit. So the child of a process with one thread leaves the library's memory as it is: no other
- * thread holds a lock, or was changing anything. The thread goes on with its caches. The rest is
- * done when the child first finds a heap that is not its own (heap_is_inherited()).
+ * The kernel copies each page that a child writes to, and many children only execute a program or
+ * exit. In a process with one thread, no other thread holds a lock or is in the middle of a change.
+ * So the child of such a process keeps the thread's caches, and writes to nothing else of the
+ * library. The remaining work is done when the child first finds a heap of its parent
+ * (heap_is_inherited()).
  */
 #pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* fork_child_finish() has something to do. Written only by the two functions below. */
+/* Whether fork_child_finish() has work to do. Only the functions below write this variable. */
 extern atomic_bool fork_child_is_pending;
 
 /*
- * The number of the last fork of a process with several threads. What was created under an earlier
- * number and not adopted since may be half changed.
+ * fork_generation after the last fork of a process with several threads. An object that was created
+ * under an earlier number, and not adopted since, may be in the middle of a change.
  */
 extern unsigned fork_child_intact_since;
 
-/* In the child of a fork: has `finish` called by the first fork_child_finish(). */
+/* In the child of a fork: the first fork_child_finish() will call `finish`. */
 void fork_child_begin(void (*finish)(void));
 
+/* fork_child_finish() without its check. */
 void fork_child_finish_now(void);
 
-/* Does what is left to do. `finish` is called once, with all signals blocked. Thread-safe. */
+/* Calls `finish`, once after a fork, with all signals blocked. Thread-safe. */
 static inline void fork_child_finish(void)
 {
     if (__builtin_expect(atomic_load_explicit(&fork_child_is_pending, memory_order_acquire), 0))
