@@ -36,7 +36,7 @@ bool heap_maintain(struct heap *heap);
 bool heap_has_much_unused(const struct heap *heap);
 
 /*
- * Thaws a piece of what a fork has frozen (space/thaw.h). Whether there is more to be thawed now.
+ * Thaws some chunks that a fork has frozen (space/thaw.h). Returns whether more can be thawed now.
  * For the idle thread alone.
  */
 bool heap_thaw(struct heap *heap);

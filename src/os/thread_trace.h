@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How other threads are stopped: the part of threads.h that deals with ptrace(2).
+ * How other threads are stopped by ptrace(2), for threads.h.
  *
  * A process cannot trace its own threads. A helper process, which shares all memory with this one,
  * traces them for the moment and then ends:
@@ -8,13 +8,13 @@
  *    GONE --clone(2)--> BEGINNING --> TRACING --> STOPPED --> CONTINUING --> GONE
  *                                        '------> LATE ------------------------^
  *
- * A stopped thread writes to no memory. The kernel makes most interrupted system calls again when
- * the thread goes on, with what is left of their timeouts. Those that the kernel lets fail with
- * EINTR, as epoll_wait(2), are made again by the helper, which knows the number of each. Their
- * timeouts begin anew.
+ * A stopped thread writes to no memory. When the thread goes on, the kernel restarts most
+ * interrupted system calls with the rest of their timeouts. Calls that the kernel lets fail with
+ * EINTR, such as epoll_wait(2), are restarted by the helper, which changes the thread's registers.
+ * Their timeouts begin anew.
  *
- * No signal is sent, so that the threads need no space on their stacks, and may block signals. The
- * program cannot wait for the helper with wait(2): there is no SIGCHLD at its end.
+ * No signal is sent, so the threads need no space on their stacks, and may block signals. The end
+ * of the helper raises no SIGCHLD, and wait(2) in the program does not return the helper.
  */
 #pragma once
 
@@ -22,20 +22,21 @@
 #include <sys/types.h>
 
 /*
- * Records which filters of system calls the process has, the first time. A filter that the program
- * adds later may end the process for the calls that are made here, and so none are made.
+ * The first call records the number of system call filters of the process. A filter that the
+ * program adds later might end the process for the calls of this file, so no thread is stopped
+ * after that.
  */
 void thread_trace_configure(void);
 
 /*
- * Stops all threads but the calling one, which has all signals blocked, and those that are spared.
- * False, and none is stopped, where a thread cannot be stopped within some milliseconds: a debugger
- * traces it, it waits for a child of vfork(2), or for space to write to. Also where tracing is
- * forbidden. One caller at a time.
+ * Stops all threads but the calling one, which has all signals blocked, and those for which
+ * is_spared() returns true. False: a thread could not be stopped within some milliseconds (a
+ * debugger traces the thread, or the thread waits for a child of vfork(2) or for space to write
+ * to), or tracing is forbidden; no thread is stopped. One caller at a time.
  */
 bool thread_trace_stop(bool (*is_spared)(pid_t thread));
 
-/* All that were stopped go on. */
+/* Lets the stopped threads go on. */
 void thread_trace_continue(void);
 
 /* In the child of a fork, which has no helper. */

@@ -14,8 +14,10 @@
 /* The links of /proc/self/task are its threads, "." and "..". */
 #define LINKS_BESIDE 2
 
-/* What the calling thread uses of its stack during the moment, and its thread-local data, end
- * within that. */
+/*
+ * Bytes around an address of the calling thread's stack, or of its thread-local data, that the
+ * thread may write to during the moment.
+ */
 #define NEAR ((uintptr_t)256 << 10)
 
 /* The library's own threads. */
@@ -73,8 +75,8 @@ static bool is_librarys(pid_t thread)
 }
 
 /*
- * An own thread that begins or ends is taken for one of the program's for a moment. While this is
- * the program's only thread, no other comes.
+ * A thread of the library that begins or ends counts as the program's for a moment. If the result
+ * is true it stays true, because only the calling thread could start another.
  */
 static bool is_only_thread(void)
 {

@@ -2,17 +2,17 @@
 /*
  * Moments at which no thread of the program runs but the calling one.
  *
- * A process with one thread blocks its signals, and that is all. Where there are others, a helper
- * process traces them for the moment (os/thread_trace.h). They write to nothing meanwhile, and no
- * system call is seen to fail or to return early. epoll_wait(2), sigtimedwait(2), semtimedop(2) and
- * sockets with a timeout begin the timeout anew.
+ * In a process with one thread, the thread blocks its signals. If there are other threads, a helper
+ * process stops them by ptrace(2) (os/thread_trace.h). The stopped threads write to no memory, and
+ * none of their system calls fails or returns early for that reason. epoll_wait(2),
+ * sigtimedwait(2), semtimedop(2) and sockets with a timeout begin the timeout anew.
  *
- * There is no such moment while a thread is traced by a debugger, has a child of vfork(2), or waits
- * for space to write to, and none where tracing is forbidden.
+ * Threads cannot be stopped while a debugger traces one, or while one has a child of vfork(2) or
+ * waits for space to write to. They cannot be stopped at all where tracing is forbidden.
  *
- * The library's own threads go on: they write to no block of the program's. io_uring(7) and others
- * that write for the program without a thread are not stopped. One moment at a time: the caller
- * ensures that.
+ * The library's own threads go on: they write to no block of the program. io_uring(7) and other
+ * interfaces that write to memory without a thread are not stopped. The caller ensures that there
+ * is one moment at a time.
  */
 #pragma once
 
@@ -21,17 +21,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The calling thread is the library's own, from now on or no longer. */
+/* Record that the calling thread is the library's own from now on, and that it is so no longer. */
 void threads_enter(void);
 void threads_leave(void);
 
-/* Before the first moment, and before the program adds filters of system calls (seccomp(2)). */
+/* Call before the first moment, and before the program adds system call filters (seccomp(2)). */
 void threads_configure(void);
 
-/* In the child of a fork, which has none of them, and no moment. */
+/* In the child of a fork, which has no other threads and is at no moment. */
 void threads_after_fork(void);
 
-/* Whether the program has other threads than the calling one. True where that is not known. */
+/* Whether the program has other threads than the calling one. True if that is unknown. */
 bool threads_are_several(void);
 
 struct threads_stop {
@@ -42,15 +42,15 @@ struct threads_stop {
 };
 
 /*
- * Whether no other thread of the program can run until threads_continue(), nor a signal handler on
- * this one. False, and nothing has changed, where that cannot be, or where there are other threads
- * and others is false. Takes some milliseconds at most.
+ * Stops the program until threads_continue(): no other thread can run, and no signal handler on
+ * this one. False: there are other threads, and they cannot be stopped, or `others` is false;
+ * nothing has changed. Takes some milliseconds at most.
  */
 bool threads_stop(struct threads_stop *stop, bool others);
 void threads_continue(const struct threads_stop *stop);
 
 /*
- * Whether the range has what is written to even now: the stack or the thread-local data of the
- * calling thread, which a program may have taken from malloc(3).
+ * Whether the range contains memory that the calling thread writes to during the moment: its stack
+ * or its thread-local data, which a program may have allocated by malloc(3).
  */
 bool threads_use(const struct threads_stop *stop, const char *addr, size_t size);

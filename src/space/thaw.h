@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Frozen chunks that become ordinary ones again.
+ * Thawing: frozen chunks (freeze.h) return to the file.
  *
- * When no other process has the file any more, what this process has written to its frozen chunks
- * is written to the file, and they are mapped over it as they were before the fork. Then DRAM is
- * free again, and what is freed goes back to the file system.
+ * When no other process shares the file any more, the pages that this process has written to its
+ * frozen chunks are written to the file, and the chunks are mapped shared again. This releases
+ * their DRAM, and the file can release pages that the program frees later.
  *
- * From the moment that a page is read for that until its chunk is mapped anew, nobody may write to
- * it. So chunks are thawed a few at a time, at moments when no other thread of the program can run
- * (os/threads.h); where the kernel may write to the program's memory without a thread (see
- * process_map_is_for_transfers()), never. Chunks that hold the stacks of threads stay frozen.
+ * No thread may write to a page after the page was written to the file and before its chunk is
+ * mapped shared. So chunks are thawed a few at a time, while no other thread of the program can run
+ * (os/threads.h). No chunk is thawed if the kernel may write to the program's memory without a
+ * thread (process_map_is_for_transfers()), and none that holds the calling thread's stack.
  */
 #pragma once
 
@@ -19,35 +19,35 @@
 struct space;
 
 /*
- * Reads MEMKIND_PMEM_THAW: manual has chunks thawed only where that is requested. Before the first
- * fork.
+ * Reads MEMKIND_PMEM_THAW. "manual": chunks are thawed only by request. Call before the first fork.
  */
 void thaw_configure(void);
 
 /*
- * Thaws as many chunks as it may. Takes as long as writing them does; other threads are stopped a
- * few milliseconds at a time. Does nothing where chunks are thawed only by request and
- * !is_requested. Thread-safe.
+ * Thaws all chunks that can be thawed. Takes as long as to write their pages; other threads are
+ * stopped for a few milliseconds at a time. Without is_requested, has no effect if chunks are
+ * thawed only by request. Thread-safe.
  */
 void thaw_all(struct space *space, bool is_requested);
 
 /*
  * In calls of the program: thaws some chunks, in a few milliseconds, unless the last fork or the
- * last such moment was just now. Cheap where there is nothing to do. No lock of the space is held.
- * Thread-safe.
+ * last thawing was a moment ago. One load if no chunk is frozen. The caller holds no lock of the
+ * space. Thread-safe.
  */
 void thaw_some(struct space *space);
 
 /*
- * The same in a thread of the library, as often as that will. Whether there is more to be thawed
- * now. While it is called, calls of the program thaw nothing.
+ * The same in a thread of the library, without a pause after the last thawing. Returns whether more
+ * chunks can be thawed now. For some seconds after each call, thaw_some() thaws nothing.
  */
 bool thaw_in_background(struct space *space);
 
-/* Whether there is something to be thawed without request, now or later. */
+/* Whether chunks of the space are to be thawed without request, now or later. */
 bool thaw_is_due(struct space *space);
 
-/* Before a fork: the process may fork again soon, and then chunks had better be frozen still. */
+/* Before a fork: delays thawing, because a process that forks again soon needs its chunks frozen.
+ */
 void thaw_before_fork(void);
 
 /* In the child of a fork. */
