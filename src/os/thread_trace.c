@@ -8,7 +8,6 @@
  */
 #include "os/thread_trace.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -24,35 +23,34 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "os/thread_call.h"
 #include "util/clock.h"
 
 /* Most threads that a process may have for them to be stopped. */
 #define THREADS_MOST 1024u
 
-#define STACK_SIZE ((size_t)64 << 10)
-#define TEXT_SIZE  1024
+#define STACK_SIZE  ((size_t)64 << 10)
+#define LIST_SIZE   1024 /* of entries of a directory that are read at once */
+#define STATUS_SIZE 2048 /* of /proc/thread-self/status */
 
-/* New threads of threads that still run are looked for so often. */
+/* Rounds of a search for new threads, which threads that still run may have started. */
 #define ROUNDS 8u
 
-/* A thread that has not stopped by then is busy in the kernel; the others go on. */
+/* A thread that has not stopped after this time is busy in the kernel: the others go on. */
 #define PATIENCE_NS ((int64_t)10 * CLOCK_NS_PER_MS)
 
-/* So long the helper waits for that thread, to make its call again. */
+/* The time that the helper waits for such a thread, to make its call again. */
 #define PATIENCE_LATE_NS ((int64_t)1 * CLOCK_NS_PER_SECOND)
 
 #define POLL_NS       20000
 #define CHECK_WITH_NS ((long)20 * CLOCK_NS_PER_MS)
 
-/* Where tracing is forbidden, this is tried again so much later: each attempt may be logged. */
+/* The time until the next attempt where tracing is forbidden: the kernel may log each attempt. */
 #define AFTER_DENIED_MS ((int64_t)60 * CLOCK_MS_PER_SECOND)
 
 enum state { GONE, BEGINNING, TRACING, STOPPED, CONTINUING, LATE };
@@ -77,7 +75,7 @@ static _Alignas(16) char helper_stack[STACK_SIZE];
 
 /* -- The state --------------------------------------------------------------------------------- */
 
-/* Waits while the state is this one; for some time only, if there is one. */
+/* Waits while the state is this one, at most for the timeout if that is not NULL. */
 static void wait_while(enum state wanted, const struct timespec *timeout)
 {
     while (atomic_load(&state) == (unsigned)wanted) {
@@ -101,152 +99,15 @@ static int64_t now_in_ns(void)
     return (int64_t)now.tv_sec * CLOCK_NS_PER_SECOND + now.tv_nsec;
 }
 
-/* -- System calls of the threads --------------------------------------------------------------- */
-
-/* Whether a call that failed with EINTR has had no effect, so that it can be made again. */
-static bool can_repeat(long call)
-{
-    static const long calls[] = {
-        SYS_read,          SYS_write,        SYS_readv,           SYS_writev,
-        SYS_pread64,       SYS_pwrite64,     SYS_recvfrom,        SYS_recvmsg,
-        SYS_recvmmsg,      SYS_sendto,       SYS_sendmsg,         SYS_accept,
-        SYS_accept4,       SYS_wait4,        SYS_waitid,          SYS_futex,
-        SYS_ppoll,         SYS_pselect6,     SYS_epoll_pwait,     SYS_nanosleep,
-        SYS_rt_sigsuspend, SYS_semop,        SYS_semtimedop,      SYS_msgrcv,
-        SYS_msgsnd,        SYS_io_getevents, SYS_rt_sigtimedwait, SYS_clock_nanosleep,
-        SYS_flock,         SYS_fcntl,        SYS_mq_timedreceive, SYS_mq_timedsend,
-#ifdef SYS_poll
-        SYS_poll,          SYS_select,       SYS_epoll_wait,      SYS_pause,
-#endif
-#ifdef SYS_epoll_pwait2
-        SYS_epoll_pwait2,
-#endif
-    };
-
-    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-        if (calls[i] == call)
-            return true;
-    return false;
-}
-
-/*
- * Whether an interruption would be seen: the call would return with a part of what it was to write
- * or to receive. A thread whose child runs in this memory is not stopped either.
- */
-static bool must_not_interrupt(long call, const unsigned long arguments[6])
-{
-    enum { FLAGS = 3, FLAGS_OF_MESSAGE = 2 };
-
-    switch (call) {
-    case SYS_write:
-    case SYS_writev:
-    case SYS_pwrite64:
-    case SYS_pwritev:
-    case SYS_pwritev2:
-    case SYS_sendto:
-    case SYS_sendmsg:
-    case SYS_sendmmsg:
-    case SYS_sendfile:
-    case SYS_splice:
-    case SYS_tee:
-    case SYS_vmsplice:
-    case SYS_clone:
-    case SYS_clone3:
-#ifdef SYS_vfork
-    case SYS_vfork:
-#endif
-        return true;
-    case SYS_recvfrom:
-        return (arguments[FLAGS] & MSG_WAITALL) != 0;
-    case SYS_recvmsg:
-        return (arguments[FLAGS_OF_MESSAGE] & MSG_WAITALL) != 0;
-    case SYS_recvmmsg:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool read_file(pid_t thread, const char *name, char text[TEXT_SIZE])
-{
-    char path[64];
-
-    snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", (int)process, (int)thread, name);
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t size = syscall(SYS_read, fd, text, TEXT_SIZE - 1);
-    (void)syscall(SYS_close, fd);
-    text[size > 0 ? size : 0] = '\0';
-    return size > 0;
-}
-
-/* The call that the thread waits in, with its arguments; -1 where the thread runs. */
-static long read_call(pid_t thread, unsigned long arguments[6])
-{
-    char text[TEXT_SIZE];
-    char *next = text;
-
-    if (!read_file(thread, "syscall", text) || strncmp(text, "running", strlen("running")) == 0)
-        return -1;
-    long call = strtol(text, &next, 10);
-    for (size_t i = 0; i < 6; i++)
-        arguments[i] = strtoul(next, &next, 16);
-    return call;
-}
-
-#if defined(__x86_64__)
-/* Changes the registers so that the call, which has failed with EINTR, is made again. */
-static bool repeat(pid_t thread, struct user_regs_struct *registers)
-{
-    enum { SYSCALL_SIZE = 2 };
-
-    (void)thread;
-    if ((long)registers->rax != -EINTR || !can_repeat((long)registers->orig_rax))
-        return false;
-    registers->rax = registers->orig_rax;
-    registers->rip -= SYSCALL_SIZE;
-    return true;
-}
-#    define CAN_TRACE 1
-#elif defined(__aarch64__)
-static bool repeat(pid_t thread, struct user_regs_struct *registers)
-{
-    enum { SYSCALL_SIZE = 4, NUMBER = 8 };
-    unsigned long arguments[6];
-
-    if ((long)registers->regs[0] != -EINTR)
-        return false;
-    long call = read_call(thread, arguments);
-    if (call != (long)registers->regs[NUMBER] || !can_repeat(call))
-        return false;
-    registers->regs[0] = arguments[0];
-    registers->pc -= SYSCALL_SIZE;
-    return true;
-}
-#    define CAN_TRACE 1
-#else
-#    define CAN_TRACE 0
-#endif
-
-#if CAN_TRACE
-static void repeat_call(pid_t thread)
-{
-    struct user_regs_struct registers;
-    struct iovec part = {&registers, sizeof(registers)};
-
-    if (ptrace(PTRACE_GETREGSET, thread, NT_PRSTATUS, &part) == 0 && repeat(thread, &registers))
-        (void)ptrace(PTRACE_SETREGSET, thread, NT_PRSTATUS, &part);
-}
-
+#if THREAD_CALL_IS_KNOWN
 /* -- One thread -------------------------------------------------------------------------------- */
 
-/* Whether the thread has ended, though it is still listed, as a main thread may. */
+/* Whether the thread has ended, although it is still listed: a main thread may be. */
 static bool is_zombie(pid_t thread)
 {
-    char text[TEXT_SIZE];
+    char text[THREAD_CALL_TEXT_SIZE];
 
-    if (!read_file(thread, "stat", text))
+    if (!thread_call_read_file(process, thread, "stat", text))
         return true;
     const char *name_end = strrchr(text, ')');
     return name_end == NULL || name_end[1] == '\0' || name_end[2] == 'Z' || name_end[2] == 'X';
@@ -255,9 +116,7 @@ static bool is_zombie(pid_t thread)
 /* False where the thread cannot be stopped. */
 static bool seize(pid_t thread)
 {
-    unsigned long arguments[6] = {0};
-
-    if (traced_count == THREADS_MOST || must_not_interrupt(read_call(thread, arguments), arguments))
+    if (traced_count == THREADS_MOST || thread_call_is_delicate(process, thread))
         return false;
     struct traced *next = &traced[traced_count];
     *next = (struct traced){.thread = thread};
@@ -272,8 +131,8 @@ static bool seize(pid_t thread)
 }
 
 /*
- * Takes the thread's changes of state, until there are none. Signals that come for the thread
- * meanwhile are delivered before it stops.
+ * Processes the thread's changes of state until there are none. A signal for the thread is
+ * delivered before the thread stops.
  */
 static void check(struct traced *one)
 {
@@ -288,7 +147,7 @@ static void check(struct traced *one)
             one->has_ended = true;
         } else if (status >> 16 == PTRACE_EVENT_STOP) {
             one->is_stopped = true;
-            repeat_call(one->thread);
+            thread_call_repeat(process, one->thread);
         } else {
             (void)ptrace(PTRACE_CONT, one->thread, NULL, (void *)(intptr_t)WSTOPSIG(status));
         }
@@ -352,10 +211,10 @@ static bool seize_listed(const char *list, size_t size)
     return true;
 }
 
-/* Without memory, as opendir(3) needs. */
+/* Seizes the threads that are not traced yet. Allocates no memory, as opendir(3) would. */
 static bool seize_new(void)
 {
-    _Alignas(struct directory_entry) char list[TEXT_SIZE];
+    _Alignas(struct directory_entry) char list[LIST_SIZE];
     char path[64];
 
     snprintf(path, sizeof(path), "/proc/%d/task", (int)process);
@@ -372,7 +231,7 @@ static bool seize_new(void)
     return can;
 }
 
-/* Until there are no threads but those that are stopped. */
+/* Stops threads until a search finds no new one. */
 static bool stop_all(void)
 {
     int64_t end = now_in_ns() + PATIENCE_NS;
@@ -399,7 +258,7 @@ static void release_stopped(void)
 
 /* -- The helper -------------------------------------------------------------------------------- */
 
-/* Where a filter of system calls ends the helper, that is no reason for a core dump. */
+/* If a filter of system calls ends the helper, there is to be no core dump. */
 static void dump_no_core(void)
 {
     const struct rlimit least = {1, 1};
@@ -407,7 +266,7 @@ static void dump_no_core(void)
     (void)setrlimit(RLIMIT_CORE, &least);
 }
 
-/* The others go on; the late thread is still to have its call made again. */
+/* Lets the other threads go on, and waits for the late one, whose call must be made again. */
 static void wait_for_late(void)
 {
     int64_t end = now_in_ns() + PATIENCE_LATE_NS;
@@ -441,7 +300,7 @@ static int be_helper(void *unused)
  */
 static unsigned long count_filters(void)
 {
-    char text[TEXT_SIZE * 2];
+    char text[STATUS_SIZE];
     static const char name[] = "\nSeccomp_filters:";
 
     if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) <= 0)
@@ -455,7 +314,7 @@ static unsigned long count_filters(void)
     return line != NULL ? strtoul(line + sizeof(name) - 1, NULL, 10) : 1;
 }
 
-/* Waits for the helper if it has ended; whether it has. */
+/* Collects the helper's exit status. Returns whether the helper has ended. */
 static bool reap(void)
 {
     int status = 0;
@@ -472,7 +331,7 @@ static bool reap(void)
     return true;
 }
 
-/* Waits while the helper is in that state. A helper that was killed need not leave it. */
+/* Waits until the helper has left the state. A helper that was killed stays in its state. */
 static void await(enum state current)
 {
     const struct timespec timeout = {.tv_nsec = CHECK_WITH_NS};
@@ -515,7 +374,7 @@ bool thread_trace_stop(bool (*is_spared)(pid_t thread))
     if (clock_coarse_ms() < not_before || count_filters() != first_filters || !reap() ||
         !begin(is_spared))
         return false;
-    /* Where the Yama module restricts tracing to ancestors, this is an exception. */
+    /* An exception for the Yama module, which may restrict tracing to ancestors. */
     (void)prctl(PR_SET_PTRACER, (unsigned long)helper, 0, 0, 0);
     enter(TRACING);
     await(TRACING);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Frozen chunks that become ordinary ones again. */
+/* Thawing: which chunks are thawed, and when. thaw_piece.c thaws them. */
 #include "space/thaw.h"
 
 #include <errno.h>
@@ -8,18 +8,15 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "os/holders.h"
 #include "os/late_unmap.h"
-#include "os/process_maps.h"
 #include "os/threads.h"
-#include "os/tmpfile.h"
-#include "space/page_bitmap.h"
 #include "space/region.h"
 #include "space/segment.h"
 #include "space/space.h"
+#include "space/thaw_piece.h"
 #include "util/cancel.h"
 #include "util/clock.h"
 #include "util/env.h"
@@ -27,259 +24,20 @@
 #include "util/lock.h"
 #include "util/log.h"
 
-/* What is thawed at one moment: so many bytes are mapped anew at most, and so many written. */
-#define PIECE_MAPPED  ((size_t)64 << 20)
-#define PIECE_WRITTEN ((size_t)4 << 20)
+/* Most bytes that are mapped anew at one moment. */
+#define PIECE_MAPPED ((size_t)64 << 20)
 
-/* Of the maps of a piece: more are more than the program has made by mprotect(2) in most cases. */
-#define PIECE_MAPS 256
-
-/* A process that forks again and again is left alone. */
+/* Pauses, so that a process that forks again and again keeps its chunks frozen. */
 #define AFTER_FORK_MS   1000
 #define BETWEEN_MS      100
 #define AFTER_FAILED_MS 1000
 
-/* Threads of the program leave thawing to the background for so long. */
+/* How long threads of the program leave thawing to the background after each of its calls. */
 #define BACKGROUND_MS 3000
 
-/* Of an entry of /proc/self/pagemap. */
-#define PAGEMAP_PRESENT ((uint64_t)1 << 63)
-#define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
-#define PAGEMAP_OF_FILE ((uint64_t)1 << 61)
-
-/* A piece of one region, of chunks that are frozen over the space's own file. */
-struct piece {
-    struct space *space;
-    struct region *region;
-    int fd;           /* of the file */
-    int pagemap;      /* -1: what is private is not known */
-    bool stop_others; /* where the process has other threads */
-    size_t first;
-    size_t end; /* in pages */
-    size_t written;
-    struct process_map maps[PIECE_MAPS]; /* of the file */
-    size_t map_count;
-    uint64_t file;  /* of the store's known page, as in these */
-    bool is_barred; /* more maps than that, or memory that the kernel may write to */
-    uint64_t entries[SPACE_CHUNK_PAGES]; /* of the page map, of one chunk */
-};
-
 /* Too large for the stacks of some threads. Guarded by thaw_lock. */
-static struct piece the_piece;
+static struct thaw_piece the_piece;
 static pthread_mutex_t thaw_lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* -- What is there ----------------------------------------------------------------------------- */
-
-static char *address_of(const struct piece *piece, size_t page)
-{
-    return piece->region->base + page * piece->space->page;
-}
-
-static void add_map(void *arg, const struct process_map *map)
-{
-    struct piece *piece = arg;
-
-    uintptr_t known = (uintptr_t)piece->space->store->known_page(piece->space);
-
-    piece->is_barred |= process_map_is_for_transfers(map);
-    if (map->start <= known && map->end > known)
-        piece->file = map->file;
-    if (map->end <= (uintptr_t)address_of(piece, piece->first) ||
-        map->start >= (uintptr_t)address_of(piece, piece->end))
-        return;
-    if (piece->map_count < PIECE_MAPS)
-        piece->maps[piece->map_count++] = *map;
-    else
-        piece->is_barred = true;
-}
-
-static int read_maps(struct piece *piece)
-{
-    piece->map_count = 0;
-    piece->file = 0;
-    piece->is_barred = false;
-    int err = process_maps_each(add_map, piece);
-
-    return err == 0 && (piece->is_barred || piece->file == 0) ? -EBUSY : err;
-}
-
-/* Reads the entries of the chunk's pages; without them, all may be private. */
-static void read_pagemap(struct piece *piece, size_t first, size_t end)
-{
-    size_t size = (end - first) * sizeof(piece->entries[0]);
-    size_t number = (uintptr_t)address_of(piece, first) / piece->space->page;
-
-    if (piece->pagemap >= 0 && pread(piece->pagemap, piece->entries, size,
-                                     (off_t)(number * sizeof(piece->entries[0]))) == (ssize_t)size)
-        return;
-    for (size_t i = 0; i < end - first; i++)
-        piece->entries[i] = PAGEMAP_PRESENT;
-}
-
-static bool is_private(uint64_t entry)
-{
-    return (entry & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) != 0 && (entry & PAGEMAP_OF_FILE) == 0;
-}
-
-/* -- Writing ----------------------------------------------------------------------------------- */
-
-static int write_run(struct piece *piece, size_t first, size_t end)
-{
-    size_t size = (end - first) * piece->space->page;
-
-    piece->written += size;
-    return tmpfile_write(piece->fd, address_of(piece, first), size,
-                         piece->region->offset + (off_t)(first * piece->space->page));
-}
-
-/* What is private of the used pages of one chunk. */
-static int write_chunk(struct piece *piece, size_t first, size_t end)
-{
-    const uint64_t *used = piece->region->used;
-    int err = 0;
-
-    /* The last chunk of a region may be its own in part. */
-    if (end > piece->region->pages)
-        end = piece->region->pages;
-    read_pagemap(piece, first, end);
-    for (size_t page = first; page < end && err == 0; page++) {
-        size_t run = page;
-
-        while (page < end && is_private(piece->entries[page - first]) &&
-               page_bitmap_next_set(used, page, page + 1) == page)
-            page++;
-        if (run < page)
-            err = write_run(piece, run, page);
-    }
-    return err;
-}
-
-/* The part of the map that lies in the piece and is the file's; false where there is none. */
-static bool clip(const struct piece *piece, const struct process_map *map, char **addr,
-                 size_t *size)
-{
-    uintptr_t first = (uintptr_t)address_of(piece, piece->first);
-    uintptr_t end = (uintptr_t)address_of(piece, piece->end);
-
-    if (map->file != piece->file)
-        return false;
-    first = map->start > first ? map->start : first;
-    end = map->end < end ? map->end : end;
-    *addr = piece->region->base + (first - (uintptr_t)piece->region->base);
-    *size = end - first;
-    return first < end;
-}
-
-/*
- * Gives the parts that cannot be read, by the program's will, their protection and `more`: the
- * file is written from them.
- */
-static int protect_unreadable(const struct piece *piece, int more)
-{
-    int err = 0;
-
-    for (size_t i = 0; i < piece->map_count && err == 0; i++) {
-        const struct process_map *map = &piece->maps[i];
-        char *addr;
-        size_t size;
-
-        if ((map->protection & PROT_READ) == 0 && clip(piece, map, &addr, &size) &&
-            mprotect(addr, size, map->protection | more) != 0)
-            err = -errno;
-    }
-    return err;
-}
-
-/* Writes chunks, until there are enough; piece->end is where they end. */
-static int write_chunks(struct piece *piece)
-{
-    size_t chunk = SPACE_CHUNK / piece->space->page;
-    size_t page = piece->first;
-    int err = 0;
-
-    for (; page < piece->end && err == 0 && piece->written < PIECE_WRITTEN; page += chunk)
-        err = write_chunk(piece, page, page + chunk);
-    if (err == 0)
-        piece->end = page;
-    return err;
-}
-
-/* -- Mapping ----------------------------------------------------------------------------------- */
-
-/* With the protection that each part of it has. */
-static int map_shared(const struct piece *piece)
-{
-    int err = 0;
-
-    for (size_t i = 0; i < piece->map_count && err == 0; i++) {
-        const struct region *region = piece->region;
-        char *addr;
-        size_t size;
-
-        if (clip(piece, &piece->maps[i], &addr, &size))
-            err = piece->space->store->thaw(piece->space, addr,
-                                            region->offset + (addr - region->base), size,
-                                            piece->maps[i].protection);
-    }
-    return err;
-}
-
-static void mark_thawed(const struct piece *piece)
-{
-    size_t chunk = SPACE_CHUNK / piece->space->page;
-
-    for (size_t page = piece->first; page < piece->end; page += chunk) {
-        atomic_store(&piece->region->files[page / chunk], 0);
-        atomic_fetch_sub(&piece->space->frozen, SPACE_CHUNK);
-    }
-}
-
-/*
- * Ends the piece before the first chunk that is written to even now; false where it begins with
- * one, and then it is that one alone.
- */
-static bool leave_out_used(struct piece *piece, const struct threads_stop *stop)
-{
-    size_t chunk = SPACE_CHUNK / piece->space->page;
-    size_t page = piece->first;
-
-    while (page < piece->end && !threads_use(stop, address_of(piece, page), SPACE_CHUNK))
-        page += chunk;
-    bool any = page != piece->first;
-    piece->end = any ? page : page + chunk;
-    return any;
-}
-
-/* No thread can run but this one. 0, -ESRCH where the piece is left as it is, or another error. */
-static int thaw_stopped(struct piece *piece, const struct threads_stop *stop)
-{
-    if (!leave_out_used(piece, stop))
-        return -ESRCH;
-    int err = read_maps(piece);
-    if (err != 0)
-        return err;
-    err = protect_unreadable(piece, PROT_READ);
-    if (err == 0)
-        err = write_chunks(piece);
-    if (err == 0)
-        err = map_shared(piece);
-    if (err == 0)
-        mark_thawed(piece);
-    else
-        (void)protect_unreadable(piece, PROT_NONE);
-    return err;
-}
-
-static int thaw_piece_locked(struct piece *piece)
-{
-    struct threads_stop stop;
-
-    if (!threads_stop(&stop, piece->stop_others))
-        return -EBUSY;
-    int err = thaw_stopped(piece, &stop);
-    threads_continue(&stop);
-    return err;
-}
 
 /* -- Chunks ------------------------------------------------------------------------------------ */
 
@@ -289,8 +47,8 @@ static bool is_ours(const struct region *region, size_t chunk)
            region->space->file_number + 1;
 }
 
-/* The next piece of the region, from the chunk of page piece->end on. */
-static bool next_piece(struct piece *piece)
+/* Finds the next piece of the region, behind piece->end. False: there is none. */
+static bool next_piece(struct thaw_piece *piece)
 {
     const struct region *region = piece->region;
     size_t pages = SPACE_CHUNK / piece->space->page;
@@ -308,22 +66,22 @@ static bool next_piece(struct piece *piece)
     return piece->first < piece->end;
 }
 
-/* What the file must not go on holding, now that it can give it back. */
-static void release_unused(struct piece *piece)
+/* Releases the file space that the file could not release while other processes had the file. */
+static void release_unused(struct thaw_piece *piece)
 {
     region_retry(piece->region);
     region_release_surplus_in(piece->region, piece->first, piece->end);
 }
 
-/* Whether chunks may be thawed, the space's lock being held, and no process forked meanwhile. */
+/* Whether chunks may be thawed. While the space's lock is held, this process does not fork. */
 static bool may_thaw_locked(const struct space *space)
 {
     return space->holders != NULL && !atomic_load(&space->lacks_file) &&
            holders_are_one(space->holders);
 }
 
-/* The next piece of the region; 0, -ENOENT where there is none, or why it cannot be. */
-static int thaw_next_locked(struct piece *piece)
+/* Thaws the next piece of the region. -ENOENT: there is none; -EBUSY: not now; or another error. */
+static int thaw_next_locked(struct thaw_piece *piece)
 {
     if (!may_thaw_locked(piece->space))
         return -EBUSY;
@@ -333,7 +91,7 @@ static int thaw_next_locked(struct piece *piece)
     return err;
 }
 
-static int thaw_next(struct piece *piece)
+static int thaw_next(struct thaw_piece *piece)
 {
     lock_acquire(&piece->space->lock, LOCK_SPACE);
     int err = thaw_next_locked(piece);
@@ -343,8 +101,8 @@ static int thaw_next(struct piece *piece)
     return err;
 }
 
-/* Pieces of one region, until *most have been thawed; -ENOENT where none is left. */
-static int thaw_region(struct piece *piece, size_t *most)
+/* Thaws pieces of one region, at most *most, which is reduced. -ENOENT: none is left. */
+static int thaw_region(struct thaw_piece *piece, size_t *most)
 {
     int err = 0;
 
@@ -358,8 +116,8 @@ static int thaw_region(struct piece *piece, size_t *most)
     return err;
 }
 
-/* Up to `most` pieces; 0 where nothing is left, -EAGAIN where something may be. */
-static int thaw_pieces(struct piece *piece, size_t most)
+/* Thaws up to `most` pieces. 0: none is left; -EAGAIN: some may be left; or another error. */
+static int thaw_pieces(struct thaw_piece *piece, size_t most)
 {
     struct region *region = atomic_load(&piece->space->regions);
 
@@ -380,7 +138,7 @@ static bool is_frozen_over(const struct segment *segment, unsigned file)
     return false;
 }
 
-/* When nothing is frozen over the own file any more, later forks begin anew. */
+/* If no chunk is frozen over the own file any more, the next fork begins a new set of processes. */
 static void leave_holders_locked(struct space *space)
 {
     for (const struct segment *segment = atomic_load(&space->segments); segment != NULL;
@@ -392,7 +150,7 @@ static void leave_holders_locked(struct space *space)
     space->holders = NULL;
 }
 
-static int thaw_held(struct piece *piece, struct space *space, size_t most)
+static int thaw_held(struct thaw_piece *piece, struct space *space, size_t most)
 {
     piece->space = space;
     piece->fd = space->store->descriptor(space);
@@ -416,7 +174,7 @@ static bool may_thaw(struct space *space)
     return may;
 }
 
-/* With the lock. Up to `most` pieces: -EAGAIN where there may be more. */
+/* Thaws up to `most` pieces, with thaw_lock held. -EAGAIN: there may be more. */
 static int thaw_locked(struct space *space, size_t most, bool stop_others)
 {
     int saved_errno = errno;
@@ -439,7 +197,7 @@ void thaw_after_fork(void)
 
 static atomic_bool is_manual; /* only by request */
 
-/* In milliseconds: no chunk is thawed before. */
+/* Times in milliseconds, before which no chunk is thawed. */
 static atomic_int_least64_t after_fork FORK_DATA;
 static atomic_int_least64_t for_slow_paths; /* by threads of the program */
 

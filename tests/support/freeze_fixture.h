@@ -18,7 +18,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "os/directory.h"
@@ -77,7 +76,6 @@ int __wrap_madvise(void *addr, size_t size, int advice);
 #endif
 
 static struct space *space;
-static ucontext_t on_stack, beside_stack;
 static struct leftovers before;
 static char dir_path[TEST_DIR_PATH_SIZE];
 static char *blocks[BLOCKS];

@@ -17,6 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "space/thaw.h"
@@ -242,6 +243,8 @@ static void threads_that_write(void **state)
     close(sockets[1]);
     close(epoll);
 }
+
+static ucontext_t on_stack, beside_stack;
 
 /* The stack that this runs on lies in a frozen chunk: others are thawed, and it goes on. */
 static void thaw_on_stack(void)

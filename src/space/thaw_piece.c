@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How a piece is thawed: its private pages are written to the file, and it is mapped shared. */
+#include "space/thaw_piece.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "os/threads.h"
+#include "os/tmpfile.h"
+#include "space/page_bitmap.h"
+#include "space/region.h"
+
+/* Bytes after which no further chunk of the piece is written. */
+#define WRITTEN_ENOUGH ((size_t)4 << 20)
+
+/* Of an entry of /proc/self/pagemap. */
+#define PAGEMAP_PRESENT ((uint64_t)1 << 63)
+#define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
+#define PAGEMAP_OF_FILE ((uint64_t)1 << 61)
+
+/* -- Maps and pages ---------------------------------------------------------------------------- */
+
+static char *address_of(const struct thaw_piece *piece, size_t page)
+{
+    return piece->region->base + page * piece->space->page;
+}
+
+static void add_map(void *arg, const struct process_map *map)
+{
+    struct thaw_piece *piece = arg;
+
+    uintptr_t known = (uintptr_t)piece->space->store->known_page(piece->space);
+
+    piece->is_barred |= process_map_is_for_transfers(map);
+    if (map->start <= known && map->end > known)
+        piece->file = map->file;
+    if (map->end <= (uintptr_t)address_of(piece, piece->first) ||
+        map->start >= (uintptr_t)address_of(piece, piece->end))
+        return;
+    if (piece->map_count < THAW_PIECE_MAPS)
+        piece->maps[piece->map_count++] = *map;
+    else
+        piece->is_barred = true;
+}
+
+static int read_maps(struct thaw_piece *piece)
+{
+    piece->map_count = 0;
+    piece->file = 0;
+    piece->is_barred = false;
+    int err = process_maps_each(add_map, piece);
+
+    return err == 0 && (piece->is_barred || piece->file == 0) ? -EBUSY : err;
+}
+
+/* Reads the entries of the chunk's pages. If that fails, all pages count as private. */
+static void read_pagemap(struct thaw_piece *piece, size_t first, size_t end)
+{
+    size_t size = (end - first) * sizeof(piece->entries[0]);
+    size_t number = (uintptr_t)address_of(piece, first) / piece->space->page;
+
+    if (piece->pagemap >= 0 && pread(piece->pagemap, piece->entries, size,
+                                     (off_t)(number * sizeof(piece->entries[0]))) == (ssize_t)size)
+        return;
+    for (size_t i = 0; i < end - first; i++)
+        piece->entries[i] = PAGEMAP_PRESENT;
+}
+
+static bool is_private(uint64_t entry)
+{
+    return (entry & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) != 0 && (entry & PAGEMAP_OF_FILE) == 0;
+}
+
+/* -- Writing ----------------------------------------------------------------------------------- */
+
+static int write_run(struct thaw_piece *piece, size_t first, size_t end)
+{
+    size_t size = (end - first) * piece->space->page;
+
+    piece->written += size;
+    return tmpfile_write(piece->fd, address_of(piece, first), size,
+                         piece->region->offset + (off_t)(first * piece->space->page));
+}
+
+/* Writes the private pages of one chunk that are used. */
+static int write_chunk(struct thaw_piece *piece, size_t first, size_t end)
+{
+    const uint64_t *used = piece->region->used;
+    int err = 0;
+
+    /* The last chunk of a region may be its own in part. */
+    if (end > piece->region->pages)
+        end = piece->region->pages;
+    read_pagemap(piece, first, end);
+    for (size_t page = first; page < end && err == 0; page++) {
+        size_t run = page;
+
+        while (page < end && is_private(piece->entries[page - first]) &&
+               page_bitmap_next_set(used, page, page + 1) == page)
+            page++;
+        if (run < page)
+            err = write_run(piece, run, page);
+    }
+    return err;
+}
+
+/* Returns the part of the map in the piece, if the map is of the file. False: there is none. */
+static bool clip(const struct thaw_piece *piece, const struct process_map *map, char **addr,
+                 size_t *size)
+{
+    uintptr_t first = (uintptr_t)address_of(piece, piece->first);
+    uintptr_t end = (uintptr_t)address_of(piece, piece->end);
+
+    if (map->file != piece->file)
+        return false;
+    first = map->start > first ? map->start : first;
+    end = map->end < end ? map->end : end;
+    *addr = piece->region->base + (first - (uintptr_t)piece->region->base);
+    *size = end - first;
+    return first < end;
+}
+
+/*
+ * Sets the protection of the parts that the program has made unreadable to theirs and `more`. The
+ * file is written from these parts, so PROT_READ is added for that time.
+ */
+static int protect_unreadable(const struct thaw_piece *piece, int more)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < piece->map_count && err == 0; i++) {
+        const struct process_map *map = &piece->maps[i];
+        char *addr;
+        size_t size;
+
+        if ((map->protection & PROT_READ) == 0 && clip(piece, map, &addr, &size) &&
+            mprotect(addr, size, map->protection | more) != 0)
+            err = -errno;
+    }
+    return err;
+}
+
+/* Writes chunks until enough is written, and sets piece->end to their end. */
+static int write_chunks(struct thaw_piece *piece)
+{
+    size_t chunk = SPACE_CHUNK / piece->space->page;
+    size_t page = piece->first;
+    int err = 0;
+
+    for (; page < piece->end && err == 0 && piece->written < WRITTEN_ENOUGH; page += chunk)
+        err = write_chunk(piece, page, page + chunk);
+    if (err == 0)
+        piece->end = page;
+    return err;
+}
+
+/* -- Mapping ----------------------------------------------------------------------------------- */
+
+/* Maps the piece shared, each part with its protection. */
+static int map_shared(const struct thaw_piece *piece)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < piece->map_count && err == 0; i++) {
+        const struct region *region = piece->region;
+        char *addr;
+        size_t size;
+
+        if (clip(piece, &piece->maps[i], &addr, &size))
+            err = piece->space->store->thaw(piece->space, addr,
+                                            region->offset + (addr - region->base), size,
+                                            piece->maps[i].protection);
+    }
+    return err;
+}
+
+static void mark_thawed(const struct thaw_piece *piece)
+{
+    size_t chunk = SPACE_CHUNK / piece->space->page;
+
+    for (size_t page = piece->first; page < piece->end; page += chunk) {
+        atomic_store(&piece->region->files[page / chunk], 0);
+        atomic_fetch_sub(&piece->space->frozen, SPACE_CHUNK);
+    }
+}
+
+/*
+ * Ends the piece before the first chunk that the calling thread writes to during the moment. False:
+ * that is the first chunk, and the piece is this chunk alone.
+ */
+static bool leave_out_used(struct thaw_piece *piece, const struct threads_stop *stop)
+{
+    size_t chunk = SPACE_CHUNK / piece->space->page;
+    size_t page = piece->first;
+
+    while (page < piece->end && !threads_use(stop, address_of(piece, page), SPACE_CHUNK))
+        page += chunk;
+    bool any = page != piece->first;
+    piece->end = any ? page : page + chunk;
+    return any;
+}
+
+/* Called while no other thread can run. Returns as thaw_piece_locked(). */
+static int thaw_stopped(struct thaw_piece *piece, const struct threads_stop *stop)
+{
+    if (!leave_out_used(piece, stop))
+        return -ESRCH;
+    int err = read_maps(piece);
+    if (err != 0)
+        return err;
+    err = protect_unreadable(piece, PROT_READ);
+    if (err == 0)
+        err = write_chunks(piece);
+    if (err == 0)
+        err = map_shared(piece);
+    if (err == 0)
+        mark_thawed(piece);
+    else
+        (void)protect_unreadable(piece, PROT_NONE);
+    return err;
+}
+
+int thaw_piece_locked(struct thaw_piece *piece)
+{
+    struct threads_stop stop;
+
+    if (!threads_stop(&stop, piece->stop_others))
+        return -EBUSY;
+    int err = thaw_stopped(piece, &stop);
+    threads_continue(&stop);
+    return err;
+}
