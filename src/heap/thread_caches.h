@@ -20,6 +20,7 @@ struct block_source;
 enum {
     THREAD_CACHES_POLICY = 1u << 0,  /* CONSERVATIVE: blocks go back at once */
     THREAD_CACHES_STARVED = 1u << 1, /* there is no space: the heap must see each free */
+    THREAD_CACHES_PROGRAM = 1u << 2, /* the program's own operations must see each request */
 };
 
 struct thread_caches {

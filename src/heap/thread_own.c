@@ -2,11 +2,7 @@
 /* The library's data of the calling thread. */
 #include "heap/thread_own.h"
 
-#include <stdatomic.h>
-
 struct thread_own_near thread_own_near;
-
-static atomic_bool closed;
 
 #if defined(THREAD_OWN_HAS_NEAR)
 static ptrdiff_t offset_here(void)
@@ -52,19 +48,6 @@ bool thread_own_find(size_t sizes)
 
 void thread_own_open_free_at(uintptr_t end)
 {
-    if (__atomic_load_n(&thread_own_near.sizes, __ATOMIC_RELAXED) == 0)
-        return;
-    __atomic_store_n(&thread_own_near.blocks, end, __ATOMIC_SEQ_CST);
-    /*
-     * Either this thread finds that they were closed meanwhile, or the other one's store is later.
-     */
-    if (atomic_load(&closed))
-        __atomic_store_n(&thread_own_near.blocks, 0, __ATOMIC_SEQ_CST);
-}
-
-void thread_own_close(void)
-{
-    atomic_store(&closed, true);
-    __atomic_store_n(&thread_own_near.sizes, 0, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&thread_own_near.blocks, 0, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&thread_own_near.sizes, __ATOMIC_RELAXED) != 0)
+        __atomic_store_n(&thread_own_near.blocks, end, __ATOMIC_RELEASE);
 }

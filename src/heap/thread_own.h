@@ -96,9 +96,6 @@ static inline struct tier_counts *thread_own_near_counts(void)
  */
 bool thread_own_find(size_t sizes);
 
-/* Closes the fast paths for good; for other threads, at some later time. */
-void thread_own_close(void);
-
 /* thread_own_open_free() without its check. */
 void thread_own_open_free_at(uintptr_t end);
 

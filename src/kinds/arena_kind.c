@@ -113,10 +113,10 @@ static int attach(struct memkind *kind, struct arena_kind *arena_kind, struct sp
     }
     if (space == NULL)
         kind_registry_count_mixed(1);
-    /* Fast paths (memkind_arena_fast.h) call no operations, but the program's own must be called.
-     */
+    /* The fast paths (memkind_arena_fast.h) call no operations: without caches, they have no block
+     * of the kind and no room. */
     if (kind->ops->malloc != memkind_arena_malloc || kind->ops->free != memkind_arena_free)
-        thread_own_close();
+        thread_caches_turn_off(&heap->caches, THREAD_CACHES_PROGRAM);
     publish(kind, heap);
     return MEMKIND_SUCCESS;
 }

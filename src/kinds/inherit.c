@@ -26,6 +26,8 @@ static struct arena_kind *create_like(struct memkind *kind, struct space *space,
         goto free_kind;
     if (conservative && heap_set_conservative(&arena_kind->heap, true) != 0)
         goto destroy;
+    if (thread_caches_are_off(&inherited->heap.caches, THREAD_CACHES_PROGRAM))
+        thread_caches_turn_off(&arena_kind->heap.caches, THREAD_CACHES_PROGRAM);
     shortage_set_fallback(&arena_kind->heap.shortage,
                           atomic_load(&inherited->heap.shortage.has_fallback));
     arena_kind->inherited = inherited;

@@ -2,9 +2,9 @@
 /*
  * The fast paths of memkind_arena(3): a block from the calling thread's cache, and back to it.
  *
- * Both may be tried for every kind of the library, whatever its operations are: a kind whose blocks
- * threads do not keep has no room in any cache. A kind of the program with its own malloc or free
- * ends both paths for the process, by thread_own_close().
+ * Both may be tried for every kind, whatever its operations are: a kind whose blocks threads do not
+ * keep has no room in any cache. So it is with kinds of the program that have a malloc or a free of
+ * their own.
  */
 #pragma once
 

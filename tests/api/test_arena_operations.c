@@ -10,6 +10,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_default.h"
@@ -176,7 +178,7 @@ static void test_pages_that_cannot_be_placed(void **state)
 
 /* -- The kind's own malloc and free ------------------------------------------------------------ */
 
-static unsigned own_mallocs, own_frees;
+static unsigned own_mallocs, own_frees, misses;
 
 static void *count_malloc(struct memkind *kind, size_t size)
 {
@@ -190,10 +192,36 @@ static void count_free(struct memkind *kind, void *ptr)
     memkind_arena_free(kind, ptr);
 }
 
-/*
- * Threads cache blocks of this kind, and of an earlier one: no such block bypasses the kind's
- * operations.
- */
+static void *miss(size_t size)
+{
+    (void)size;
+    misses++;
+    return NULL;
+}
+
+/* The fast paths of other kinds are as before. */
+static void is_fast(memkind_t kind)
+{
+    memkind_free(kind, memkind_malloc(kind, 100));
+    memkind_free(kind, memkind_arena_malloc_or(100, miss, kind));
+    assert_int_equal(misses, 0);
+}
+
+static void calls_are_counted(struct memkind *kind)
+{
+    own_mallocs = 0;
+    own_frees = 0;
+    for (unsigned i = 1; i <= BLOCKS; i++) {
+        void *block = memkind_malloc(kind, 100);
+
+        assert_non_null(block);
+        assert_int_equal(own_mallocs, i);
+        memkind_free(kind, block);
+        assert_int_equal(own_frees, i);
+    }
+}
+
+/* No block that a thread has cached bypasses the kind's operations, nor in a child of a fork. */
 static void test_own_malloc_and_free(void **state)
 {
     struct memkind_ops ops = arena_ops;
@@ -205,17 +233,17 @@ static void test_own_malloc_and_free(void **state)
     ops.malloc = count_malloc;
     ops.free = count_free;
     assert_int_equal(memkind_arena_create(&kind, &ops, "counts"), MEMKIND_SUCCESS);
-    own_mallocs = 0;
-    own_frees = 0;
-    for (unsigned i = 1; i <= BLOCKS; i++) {
-        void *block = memkind_malloc(&kind, 100);
-
-        assert_non_null(block);
-        assert_int_equal(own_mallocs, i);
-        memkind_free(&kind, block);
-        assert_int_equal(own_frees, i);
+    calls_are_counted(&kind);
+    is_fast(other);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        calls_are_counted(&kind);
+        _exit(EXIT_SUCCESS);
     }
-    use(other);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, EXIT_SUCCESS);
     assert_int_equal(memkind_arena_destroy(&kind), MEMKIND_SUCCESS);
     use(other);
     fixture_destroy(other);
