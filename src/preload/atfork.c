@@ -55,13 +55,9 @@ static int register_now(const struct atfork *handlers)
 /* Returns whether the address is in libmemkind or in this library. */
 static bool is_ours(void *library)
 {
-    Dl_info theirs, memkind;
+    uintptr_t code = (uintptr_t)dlsym(RTLD_DEFAULT, "memkind_malloc");
 
-    if (library == &__dso_handle)
-        return true;
-    return dladdr(library, &theirs) != 0 &&
-           dladdr(dlsym(RTLD_DEFAULT, "memkind_malloc"), &memkind) != 0 &&
-           theirs.dli_fbase == memkind.dli_fbase;
+    return library == &__dso_handle || callers_are_in_one(code, (uintptr_t)library);
 }
 
 static int wait_or_register(const struct atfork *handlers)

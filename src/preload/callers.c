@@ -38,3 +38,32 @@ struct callers_code callers_find(uintptr_t inside)
     dl_iterate_phdr(check_object, &(struct wanted){.inside = inside, .code = &code});
     return code;
 }
+
+struct pair {
+    uintptr_t address, other;
+};
+
+static bool has(const struct dl_phdr_info *object, uintptr_t address)
+{
+    for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+
+        if (segment->p_type == PT_LOAD &&
+            address - (object->dlpi_addr + segment->p_vaddr) < segment->p_memsz)
+            return true;
+    }
+    return false;
+}
+
+static int has_both(struct dl_phdr_info *object, size_t size, void *argument)
+{
+    const struct pair *pair = argument;
+
+    (void)size;
+    return has(object, pair->address) && has(object, pair->other);
+}
+
+bool callers_are_in_one(uintptr_t address, uintptr_t other)
+{
+    return dl_iterate_phdr(has_both, &(struct pair){address, other}) != 0;
+}

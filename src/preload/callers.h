@@ -24,6 +24,9 @@ struct callers_code {
 /* Returns the code of the object that contains the address. */
 struct callers_code callers_find(uintptr_t inside);
 
+/* Returns whether both addresses, of code or data, are in one object. */
+bool callers_are_in_one(uintptr_t address, uintptr_t other);
+
 static inline bool callers_include(const struct callers_code *code, const void *address)
 {
     return (uintptr_t)address - code->first < code->length;

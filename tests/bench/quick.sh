@@ -148,7 +148,7 @@ check "blocks of 700 bytes after these were all freed" "$(usable)" '>=' 97
 # These measure time and memory. The test only asserts that they print values.
 echo "Peak of resident memory, MiB"
 for workload in batches inherit rows producer-consumer bleed; do
-    worker library --workload $workload --threads 2 --seconds 0.02 >"$work/out"
+    worker library --workload $workload --threads 2 --seconds 0.2 >"$work/out"
     check "$workload" "$(value peak)" '>' 0
     check "$workload, time of an operation" \
         "$(value time)" '>' 0
