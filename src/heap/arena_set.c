@@ -9,6 +9,7 @@
 #include "heap/metadata_hooks.h"
 #include "util/invariant.h"
 #include "util/lock.h"
+#include "util/signals_off.h"
 
 /* As many heaps as a process may have, the library's included. An arena is reserved for each. */
 #define HEAPS_EXPECTED 513u
@@ -237,10 +238,13 @@ unsigned arena_set_fill_slot(struct arena_set *set, unsigned slot)
 {
     int saved_errno = errno;
 
+    /* A fork may fill caches, and must find neither the lock held nor an arena half made. */
+    signals_off();
     lock_acquire(&set->lock, LOCK_ARENA_SET);
     unsigned arena = fill_slot_locked(set, slot);
     INVARIANT(is_valid_locked(set));
     lock_release(&set->lock);
+    signals_on();
     errno = saved_errno;
     return arena;
 }

@@ -18,6 +18,11 @@ struct block_source {
     size_t (*refill)(struct block_source *source, unsigned size_class, void **blocks,
                      size_t wanted);
 
+    /* The same without a search for room, and without a lock of the heap; may be 0 though there is
+     * space. */
+    size_t (*refill_easily)(struct block_source *source, unsigned size_class, void **blocks,
+                            size_t wanted);
+
     /* Takes `count` blocks of one class back. */
     void (*flush)(struct block_source *source, void *const *blocks, size_t count);
 

@@ -16,20 +16,16 @@ static struct heap *heap_of(struct block_source *source)
     return (struct heap *)((char *)source - offsetof(struct heap, source));
 }
 
-/* Only the first block is worth a search for room. */
-static size_t refill_from_arena(struct heap *heap, unsigned size_class, void **blocks,
-                                size_t wanted)
+/* blocks[count] to blocks[wanted - 1], as far as there are blocks; returns the new count. */
+static size_t add_from_arena(struct heap *heap, unsigned size_class, void **blocks, size_t count,
+                             size_t wanted)
 {
-    struct block_request request = {.size = size_class_size(size_class)};
+    const struct block_request request = {.size = size_class_size(size_class)};
     struct arena_slot *use;
-    size_t count;
 
-    blocks[0] = heap_alloc_in_arena(heap, request.size);
-    if (blocks[0] == NULL)
-        return 0;
     unsigned arena = arena_set_enter(&heap->arenas, &use);
     struct fork_gate_thread *self = fork_gate_enter();
-    for (count = 1; count < wanted; count++) {
+    for (; count < wanted; count++) {
         blocks[count] = block_request_attempt(&request, arena);
         if (blocks[count] == NULL)
             break;
@@ -38,6 +34,24 @@ static size_t refill_from_arena(struct heap *heap, unsigned size_class, void **b
     fork_gate_leave(self);
     arena_set_leave(use);
     return count;
+}
+
+/* Only the first block is worth a search for room. */
+static size_t refill_from_arena(struct heap *heap, unsigned size_class, void **blocks,
+                                size_t wanted)
+{
+    blocks[0] = heap_alloc_in_arena(heap, size_class_size(size_class));
+    return blocks[0] == NULL ? 0 : add_from_arena(heap, size_class, blocks, 1, wanted);
+}
+
+static size_t refill_easily(struct block_source *source, unsigned size_class, void **blocks,
+                            size_t wanted)
+{
+    struct heap *heap = heap_of(source);
+
+    if (page_blocks_keep(&heap->page_blocks, size_class))
+        return 0;
+    return add_from_arena(heap, size_class, blocks, 0, wanted);
 }
 
 static void flush_to_arenas(void *const *blocks, size_t count)
@@ -135,6 +149,9 @@ static void age(struct block_source *source)
 
 void heap_source_init(struct block_source *source)
 {
-    *source =
-        (struct block_source){.refill = refill, .flush = flush, .released = released, .age = age};
+    *source = (struct block_source){.refill = refill,
+                                    .refill_easily = refill_easily,
+                                    .flush = flush,
+                                    .released = released,
+                                    .age = age};
 }

@@ -183,20 +183,28 @@ static bool can_fill(struct owned_cache *owned, unsigned size_class)
     return can;
 }
 
+static void keep_blocks(struct owned_cache *owned, unsigned size_class, void *const *blocks,
+                        size_t count)
+{
+    lock_acquire(&owned->lock, LOCK_THREAD_CACHE);
+    cache_bin_push_reversed(&owned->cache.bins[size_class], blocks, count);
+    lock_release(&owned->lock);
+}
+
 bool thread_caches_fill(struct thread_caches *caches, unsigned size_class)
 {
-    struct thread_cache *cache = thread_own.caches[caches->number];
-    struct cache_bin *bin = &cache->bins[size_class];
-    size_t wanted = cache_bin_capacity(bin);
+    struct owned_cache *owned = (struct owned_cache *)thread_own.caches[caches->number];
+    struct cache_bin *bin = &owned->cache.bins[size_class];
     void *blocks[BATCH_LARGEST];
+    size_t room = cache_bin_capacity(bin);
+    size_t wanted = room < BATCH_LARGEST ? room : BATCH_LARGEST;
 
-    if (!can_fill((struct owned_cache *)cache, size_class))
+    if (!can_fill(owned, size_class))
         return true;
-    refill((struct owned_cache *)cache, size_class, blocks,
-           wanted < BATCH_LARGEST ? wanted : BATCH_LARGEST);
-    if (blocks[0] != NULL)
-        thread_caches_free(caches, size_class, blocks[0]);
-    return blocks[0] != NULL;
+    size_t count = caches->source->refill_easily(caches->source, size_class, blocks, wanted);
+    if (count != 0)
+        keep_blocks(owned, size_class, blocks, count);
+    return count != 0;
 }
 
 /* Puts the block into the bin. Stores the blocks that had to make room, and returns how many. */

@@ -21,6 +21,7 @@
 #include "util/invariant.h"
 #include "util/lock.h"
 #include "util/log.h"
+#include "util/signals_off.h"
 
 #define ARENAS_PER_CPU    4u
 #define ARENAS_BY_DEFAULT 256u              /* at most, unless the environment sets more */
@@ -239,10 +240,12 @@ leave_registry:
 
 int arena_kind_destroy(struct memkind *kind)
 {
+    signals_off();
     detach(kind);
     space_destroy(kind->priv);
     kind->priv = NULL;
     kind_registry_remove(kind);
+    signals_on();
     return memkind_default_destroy(kind);
 }
 

@@ -10,6 +10,7 @@
 
 #include "util/align.h"
 #include "util/lock.h"
+#include "util/signals_off.h"
 
 #define RANGES_MOST 64
 
@@ -113,9 +114,11 @@ static void unmap(size_t most)
 {
     int saved_errno = errno;
 
+    signals_off();
     lock_acquire(&lock, LOCK_LATE_UNMAP);
     unmap_locked(most);
     lock_release(&lock);
+    signals_on();
     errno = saved_errno;
 }
 

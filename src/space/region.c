@@ -11,6 +11,7 @@
 #include "space/space.h"
 #include "util/invariant.h"
 #include "util/lock.h"
+#include "util/signals_off.h"
 
 /* A large region is committed in about so many steps. */
 #define REGION_STEPS 32
@@ -48,6 +49,7 @@ static bool is_valid_locked(const struct region *region)
 /* All changes of the bitmaps are between these two. */
 static void lock_region(struct region *region)
 {
+    signals_off();
     lock_acquire(&region->lock, LOCK_REGION);
     INVARIANT(is_valid_locked(region));
 }
@@ -56,6 +58,7 @@ static void unlock_region(struct region *region)
 {
     INVARIANT(is_valid_locked(region));
     lock_release(&region->lock);
+    signals_on();
 }
 
 void region_count(const struct region *region, struct region_counts *counts)

@@ -11,6 +11,7 @@
 #include "space/region.h"
 #include "space/segment.h"
 #include "space/thaw.h"
+#include "util/fork_child.h"
 #include "util/fork_generation.h"
 #include "util/invariant.h"
 #include "util/lock.h"
@@ -31,6 +32,7 @@ int space_init(struct space *space, const struct store_ops *store, size_t max_si
     space->max_size = max_size;
     space->store = store;
     space->owner = owner;
+    space->generation = fork_generation;
     space->page = (size_t)sysconf(_SC_PAGESIZE);
     space->first_step = FIRST_STEP > space->page ? FIRST_STEP : space->page;
     return lock_init(&space->lock);
@@ -91,6 +93,12 @@ void space_retire(struct space *space)
     space->store->close(space);
 }
 
+bool space_has_own_store(const struct space *space)
+{
+    fork_child_finish();
+    return space->generation == fork_generation || !space_is_shared(space);
+}
+
 /* -- File space -------------------------------------------------------------------------------- */
 
 static bool may_commit_ahead(const struct space *space)
@@ -122,6 +130,8 @@ static int commit_in_need(struct space *space, struct region *region, size_t fir
 
 int space_commit(struct space *space, void *addr, size_t size)
 {
+    if (!space_has_own_store(space))
+        return -ENOMEM;
     thaw_some(space);
     struct region *region = segment_region_of(space, addr);
     size_t first = (size_t)((char *)addr - region->base) / space->page;
@@ -133,7 +143,7 @@ int space_commit(struct space *space, void *addr, size_t size)
 
 int space_decommit(struct space *space, void *addr, size_t size)
 {
-    if (atomic_load_explicit(&space->closing, memory_order_relaxed))
+    if (atomic_load_explicit(&space->closing, memory_order_relaxed) || !space_has_own_store(space))
         return -EOPNOTSUPP;
     thaw_some(space);
     struct region *region = segment_region_of(space, addr);

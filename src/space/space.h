@@ -203,6 +203,7 @@ struct space {
     bool always_copies;    /* of the whole store, at each fork: nothing is frozen */
     bool in_fork;        /* takes part in the present fork; stays set after a fork of one thread */
     bool is_frozen;      /* the same, where nothing had to be copied */
+    unsigned generation; /* fork_generation, when the space was made */
     bool copied;         /* this is the child's: no other process has its store */
     atomic_int snapshot; /* enum space_snapshot: of the last fork */
 
@@ -260,6 +261,12 @@ static inline bool space_is_shared(const struct space *space)
     return space->store->is_shared && !space->copied;
 }
 
+/*
+ * Whether the store is this process's. A signal handler that has interrupted an operation may have
+ * forked: the child that goes on with the operation must leave its parent's store alone.
+ */
+bool space_has_own_store(const struct space *space);
+
 /* Whether addr lies in the space. Thread-safe. */
 bool space_contains(const struct space *space, const void *addr);
 
@@ -277,8 +284,8 @@ void space_return(struct space *space, void *addr);
 
 /*
  * Makes the pages of a range within one region, none of which is used, used; they read as zero.
- * -ENOMEM where max_size does not allow that, or an error of the store: then nothing has changed.
- * Thread-safe.
+ * -ENOMEM where max_size does not allow that or the store is a parent's, or an error of the store:
+ * then nothing has changed. Thread-safe.
  */
 int space_commit(struct space *space, void *addr, size_t size);
 

@@ -13,6 +13,7 @@
 #include "space/segment.h"
 #include "util/invariant.h"
 #include "util/lock.h"
+#include "util/signals_off.h"
 
 /* A returned region of this size is not kept for the next reservation. */
 #define LARGE_REGION ((size_t)64 << 20)
@@ -124,14 +125,16 @@ int space_reserve(struct space *space, size_t size, size_t alignment, void **add
 {
     if (size == 0)
         return -EINVAL;
-    if (size > SIZE_MAX / 4 || alignment > SIZE_MAX / 4)
+    if (size > SIZE_MAX / 4 || alignment > SIZE_MAX / 4 || !space_has_own_store(space))
         return -ENOMEM;
     size = align_up(size, space->page);
     if (alignment < SPACE_CHUNK)
         alignment = SPACE_CHUNK;
+    signals_off();
     lock_acquire(&space->lock, LOCK_SPACE);
     int err = reserve_locked(space, size, alignment, addr);
     lock_release(&space->lock);
+    signals_on();
     return err;
 }
 
@@ -178,9 +181,11 @@ void space_return(struct space *space, void *addr)
 {
     struct region *region = segment_region_of(space, addr);
 
+    signals_off();
     lock_acquire(&space->lock, LOCK_SPACE);
     return_locked(space, region);
     lock_release(&space->lock);
+    signals_on();
 }
 
 bool space_is_region_start(const struct space *space, const void *addr)

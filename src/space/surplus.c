@@ -7,6 +7,7 @@
 #include "space/segment.h"
 #include "space/space.h"
 #include "util/lock.h"
+#include "util/signals_off.h"
 
 /* Less than this may be metadata of the file system. */
 #define LITTLE ((size_t)64 << 10)
@@ -82,8 +83,10 @@ void surplus_release(struct space *space)
             atomic_store_explicit(&space->surplus_kept, bytes, memory_order_relaxed);
         return;
     }
+    signals_off();
     lock_acquire(&space->lock, LOCK_SPACE);
     release_locked(space);
     lock_release(&space->lock);
+    signals_on();
     atomic_store_explicit(&space->surplus_kept, excess(space), memory_order_relaxed);
 }

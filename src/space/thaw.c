@@ -23,6 +23,7 @@
 #include "util/fork_generation.h"
 #include "util/lock.h"
 #include "util/log.h"
+#include "util/signals_off.h"
 
 /* Most bytes that are mapped anew at one moment. */
 #define PIECE_MAPPED ((size_t)64 << 20)
@@ -231,15 +232,16 @@ void thaw_all(struct space *space, bool is_requested)
     late_unmap_all();
     if (!has_frozen(space) || (is_manual && !is_requested))
         return;
+    signals_off();
     lock_acquire(&thaw_lock, LOCK_THAW);
     (void)thaw_locked(space, SIZE_MAX, is_requested || is_time(&for_slow_paths));
     lock_release(&thaw_lock);
+    signals_on();
 }
 
 static void try_to_thaw(struct space *space)
 {
-    if (is_manual || !is_time(&after_fork) || !is_time(&for_slow_paths) ||
-        !lock_try_acquire(&thaw_lock, LOCK_THAW))
+    if (!lock_try_acquire(&thaw_lock, LOCK_THAW))
         return;
     int err = thaw_locked(space, 1, true);
     atomic_store(&for_slow_paths,
@@ -247,11 +249,20 @@ static void try_to_thaw(struct space *space)
     lock_release(&thaw_lock);
 }
 
+static void thaw_when_due(struct space *space)
+{
+    if (is_manual || !is_time(&after_fork) || !is_time(&for_slow_paths))
+        return;
+    signals_off();
+    try_to_thaw(space);
+    signals_on();
+}
+
 void thaw_some(struct space *space)
 {
     late_unmap_some();
     if (__builtin_expect(has_frozen(space), 0))
-        try_to_thaw(space);
+        thaw_when_due(space);
 }
 
 bool thaw_is_due(struct space *space)

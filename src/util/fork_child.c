@@ -8,6 +8,7 @@
 
 #include "util/fork_generation.h"
 #include "util/lock.h"
+#include "util/signals_off.h"
 
 atomic_bool fork_child_is_pending FORK_DATA;
 unsigned fork_child_intact_since FORK_DATA;
@@ -36,10 +37,11 @@ void fork_child_finish_now(void)
     sigset_t all;
     sigset_t before;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    signals_all(&all);
+    bool is_blocked = pthread_sigmask(SIG_BLOCK, &all, &before) == 0;
     lock_acquire(&lock, LOCK_FORK_CHILD);
     finish_locked();
     lock_release(&lock);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (is_blocked)
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -18,6 +18,7 @@
 #include <wchar.h>
 
 #include "check.h"
+#include "interrupting_forks.h"
 
 #define KIB         ((size_t)1 << 10)
 #define MIB         ((size_t)1 << 20)
@@ -562,6 +563,15 @@ static void case_fork(void)
     free(block);
 }
 
+static void case_fork_in_handler(void)
+{
+    const struct interrupted_heap heap = {
+        .alloc = malloc, .release = free, .forks = 90, .largest_log2 = 18};
+
+    CHECK(in_kind(opaque(malloc(1))));
+    CHECK(interrupt_by_forks(&heap));
+}
+
 /* A library's fork handlers, registered before there was a kind. */
 static void case_fork_handlers(void)
 {
@@ -724,27 +734,17 @@ static const struct {
     const char *name;
     void (*run)(void);
 } cases[] = {
-    {"before", case_before},
-    {"exit", case_exit},
-    {"family", case_family},
-    {"aligned", case_aligned},
-    {"sides", case_sides},
-    {"full-dram", case_full_dram},
-    {"full-fail", case_full_fail},
-    {"shrink", case_shrink},
-    {"threads", case_threads},
-    {"ratio", case_ratio},
-    {"dlopen", case_dlopen},
-    {"descriptors", case_descriptors},
-    {"fork", case_fork},
-    {"fork-api", case_fork_api},
-    {"fork-handlers", case_fork_handlers},
-    {"fork-libc", case_fork_libc},
-    {"fork-threads", case_fork_threads},
-    {"exec", case_exec},
-    {"child", case_child},
-    {"libc", case_libc},
-    {"kind", case_kind},
+    {"before", case_before},       {"exit", case_exit},
+    {"family", case_family},       {"aligned", case_aligned},
+    {"sides", case_sides},         {"full-dram", case_full_dram},
+    {"full-fail", case_full_fail}, {"shrink", case_shrink},
+    {"threads", case_threads},     {"ratio", case_ratio},
+    {"dlopen", case_dlopen},       {"descriptors", case_descriptors},
+    {"fork", case_fork},           {"fork-in-handler", case_fork_in_handler},
+    {"fork-api", case_fork_api},   {"fork-handlers", case_fork_handlers},
+    {"fork-libc", case_fork_libc}, {"fork-threads", case_fork_threads},
+    {"exec", case_exec},           {"child", case_child},
+    {"libc", case_libc},           {"kind", case_kind},
 };
 
 int main(int argc, char **argv)

@@ -41,6 +41,7 @@ run fork-api MEMKIND_PMEM_FORK=share
 run fork-libc
 run fork-libc MEMKIND_PMEM_FORK=share
 run fork-threads
+run fork-in-handler MEMKIND_IDLE_THREAD=0
 run exec
 
 echo "== another library that is preloaded too"
