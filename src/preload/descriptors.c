@@ -32,8 +32,9 @@ EXPORT void closefrom(int first);
 
 int descriptors_page = -1;
 
-/* The process whose table of descriptors is known. */
-static pid_t process;
+/* The process whose table of descriptors is known. Has a value, so as to lie in a page that each
+ * process writes to at its end. */
+static pid_t process = -1;
 
 /* -- The next in line -------------------------------------------------------------------------- */
 

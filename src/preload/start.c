@@ -19,6 +19,7 @@
 #include "preload/ratio.h"
 #include "preload/report.h"
 #include "preload/whole_heap.h"
+#include "util/alone.h"
 
 /* -- Fork -------------------------------------------------------------------------------------- */
 
@@ -27,12 +28,14 @@
  * because they are registered later: libmemkind's allocations in between are libc's.
  */
 static _Thread_local unsigned char before_fork;
+static _Thread_local bool forks_alone; /* no other thread can hold a lock */
 
 atomic_int preload_waiting;
 
 static void enter_fork(void)
 {
     before_fork = preload_self.state;
+    forks_alone = process_is_alone();
     preload_set_thread(PRELOAD_BUSY);
 }
 
@@ -48,7 +51,8 @@ static void begin_child(void)
     if (atomic_load(&preload_waiting) == PRELOAD_MAKING)
         atomic_store(&preload_waiting, PRELOAD_WAITING);
     preload_set_thread(PRELOAD_COLD);
-    whole_heap_begin_child();
+    if (!forks_alone)
+        whole_heap_begin_child();
     descriptors_begin_child();
 }
 

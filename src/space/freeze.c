@@ -157,31 +157,66 @@ static uint64_t mapped_file(const struct space *space)
     return i < maps.count && maps.list[i].start <= page ? maps.list[i].file : 0;
 }
 
+/* Of a segment, as offsets from its base. */
+struct piece {
+    size_t first;
+    size_t end;
+    int protection;
+};
+
+/* Adjacent maps become one, and less for the kernel to copy at each fork. */
+static int freeze_piece(struct space *space, struct segment *segment, const struct piece *piece)
+{
+    size_t open = atomic_load(&segment->open);
+
+    if (piece->first == piece->end)
+        return 0;
+    int err = space->store->freeze(space, segment->base + piece->first,
+                                   segment->offset + (off_t)piece->first, piece->end - piece->first,
+                                   piece->protection);
+    if (err == 0 && piece->first <= open && open < piece->end &&
+        piece->protection == (PROT_READ | PROT_WRITE))
+        atomic_store(&segment->open, piece->end);
+    return err;
+}
+
+/* What is behind the open part of the segment is mapped as if it were open. */
+static int protection_of(const struct segment *segment, const struct process_map *map)
+{
+    uintptr_t open = (uintptr_t)segment->base + atomic_load(&segment->open);
+
+    return map->start == open && map->protection == PROT_NONE ? PROT_READ | PROT_WRITE
+                                                              : map->protection;
+}
+
 /*
  * What of the run is mapped shared, with the protection that each part of it has. What the program
  * has mapped there itself stays.
  */
 static int freeze_maps(struct space *space, const struct run *run)
 {
-    const struct segment *segment = run->segment;
-    uintptr_t first = (uintptr_t)segment->base + (run->first << SPACE_CHUNK_SHIFT);
-    uintptr_t end = (uintptr_t)segment->base + (run->end << SPACE_CHUNK_SHIFT);
+    uintptr_t base = (uintptr_t)run->segment->base;
+    uintptr_t first = base + (run->first << SPACE_CHUNK_SHIFT);
+    uintptr_t end = base + (run->end << SPACE_CHUNK_SHIFT);
     uint64_t file = mapped_file(space);
+    struct piece piece = {0};
     int err = file != 0 ? 0 : -ENOENT;
 
     for (size_t i = find_map(first); i < maps.count && maps.list[i].start < end && err == 0; i++) {
         const struct process_map *map = &maps.list[i];
+        size_t from = (map->start > first ? map->start : first) - base;
+        size_t to = (map->end < end ? map->end : end) - base;
+        int protection = protection_of(run->segment, map);
 
         if (map->file != file)
             continue;
-        uintptr_t from = map->start > first ? map->start : first;
-        uintptr_t to = map->end < end ? map->end : end;
-        size_t at = from - (uintptr_t)segment->base;
-
-        err = space->store->freeze(space, segment->base + at, segment->offset + (off_t)at,
-                                   to - from, map->protection);
+        if (piece.end != from || piece.protection != protection) {
+            err = freeze_piece(space, run->segment, &piece);
+            piece = (struct piece){from, from, protection};
+        }
+        piece.end = to;
     }
-    return err;
+    return err == 0 ? freeze_piece(space, run->segment, &piece) : err;
 }
 
 /*

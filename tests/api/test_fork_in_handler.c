@@ -52,7 +52,7 @@ static void skip_if_not_alone(void)
 static void interrupt(memkind_t which, size_t largest_log2)
 {
     const struct interrupted_heap heap = {
-        .alloc = alloc, .release = release, .forks = 90, .largest_log2 = largest_log2};
+        .alloc = alloc, .release = release, .forks = 60, .largest_log2 = largest_log2};
 
     kind = which;
     assert_true(interrupt_by_forks(&heap));
@@ -65,7 +65,7 @@ static void test_in_handler(void **state)
 
     (void)state;
     interrupt(copied, 10);
-    interrupt(copied, 22);
+    interrupt(copied, 20);
     assert_int_equal(memkind_destroy_kind(copied), MEMKIND_SUCCESS);
     interrupt(MEMKIND_DEFAULT, 16);
 }

@@ -566,7 +566,7 @@ static void case_fork(void)
 static void case_fork_in_handler(void)
 {
     const struct interrupted_heap heap = {
-        .alloc = malloc, .release = free, .forks = 90, .largest_log2 = 18};
+        .alloc = malloc, .release = free, .forks = 60, .largest_log2 = 18};
 
     CHECK(in_kind(opaque(malloc(1))));
     CHECK(interrupt_by_forks(&heap));

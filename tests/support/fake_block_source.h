@@ -139,7 +139,11 @@ static inline void released(struct block_source *source, size_t bytes)
 static inline void reset_heap(struct heap *which)
 {
     *which = (struct heap){
-        .source = {.refill = refill, .flush = flush, .released = released, .age = age},
+        .source = {.refill = refill,
+                   .refill_easily = refill,
+                   .flush = flush,
+                   .released = released,
+                   .age = age},
         .room = SIZE_MAX / 2,
     };
 }

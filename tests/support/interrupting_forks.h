@@ -19,7 +19,7 @@
 
 #define INTERRUPT_BLOCKS     500u
 #define INTERRUPT_PERIOD_US  700
-#define INTERRUPT_CHILD_OPS  3000u
+#define INTERRUPT_CHILD_OPS  300u
 #define INTERRUPT_HANG_AFTER 100 /* seconds */
 
 struct interrupted_heap {
