@@ -39,6 +39,7 @@ static const char bench_usage[] =
     "  --peer FILE         memkind 1.14 (default: the system's libmemkind.so.0)\n"
     "  --csv FILE          writes the results as comma-separated values\n"
     "  --svg FILE          draws the ratios\n"
+    "  --table FILE        writes the ratios as a table in Markdown\n"
     "  --verbose           shows what workers say on stderr\n"
     "  --list              lists the workloads, and ends\n"
     "  --help              prints this, and ends\n"
@@ -59,6 +60,7 @@ enum bench_option {
     BENCH_PEER,
     BENCH_CSV,
     BENCH_SVG,
+    BENCH_TABLE,
     BENCH_VERBOSE,
     BENCH_LIST,
     BENCH_HELP
@@ -75,6 +77,7 @@ static const struct option bench_options[] = {
     {"peer", required_argument, NULL, BENCH_PEER},
     {"csv", required_argument, NULL, BENCH_CSV},
     {"svg", required_argument, NULL, BENCH_SVG},
+    {"table", required_argument, NULL, BENCH_TABLE},
     {"verbose", no_argument, NULL, BENCH_VERBOSE},
     {"list", no_argument, NULL, BENCH_LIST},
     {"help", no_argument, NULL, BENCH_HELP},
@@ -83,7 +86,7 @@ static const struct option bench_options[] = {
 
 struct bench {
     struct runner_settings settings;
-    const char *ours, *preload, *peer, *csv, *svg;
+    const char *ours, *preload, *peer, *csv, *svg, *table;
     const char *filters[BENCH_ROWS_MAX];
     int filter_count;
     int threads[WORKLOAD_THREADS_MAX]; /* terminated by 0; empty: the workload's own */
@@ -175,6 +178,9 @@ static void bench_read_option(struct bench *bench, int option)
         break;
     case BENCH_SVG:
         bench->svg = optarg;
+        break;
+    case BENCH_TABLE:
+        bench->table = optarg;
         break;
     case BENCH_VERBOSE:
         bench->settings.verbose = true;
@@ -268,6 +274,10 @@ static int bench_write_files(const struct bench *bench, const struct machine *ma
         perror(bench->svg);
         status = EXIT_FAILURE;
     }
+    if (bench->table != NULL && !report_table(bench->table, machine, bench->rows, bench->count)) {
+        perror(bench->table);
+        status = EXIT_FAILURE;
+    }
     return status;
 }
 
@@ -292,6 +302,7 @@ int main(int argc, char **argv)
     bench_plan(&bench);
     bench_check_file(bench.csv);
     bench_check_file(bench.svg);
+    bench_check_file(bench.table);
     allocator_find(bench.ours, bench.preload, bench.peer);
     machine_describe(&machine, bench.settings.dir);
     report_head(&machine);

@@ -154,4 +154,17 @@ for workload in batches inherit rows producer-consumer bleed; do
         "$(value time)" '>' 0
 done
 
+# --- the files -----------------------------------------------------------------------------------
+
+# Two numbers of threads are in one line of the table.
+"$bench" --library "$library" --dir "$dir" --filter pairs --threads 1,2 --seconds 0.01 \
+    --repetitions 1 --table "$work/table" --csv "$work/csv" --svg "$work/svg" >"$work/out"
+echo "Lines of the files"
+check "the table: a head of four lines and one workload" "$(wc -l <"$work/table")" '==' 5
+# shellcheck disable=SC2016
+check "of which one has numbers for two thread counts" \
+    "$(grep -c '^| `pairs` | [0-9.]* / [0-9.]* |' "$work/table")" '==' 1
+check "results of this library" "$(grep -c ',this library,measured,' "$work/csv")" '==' 2
+check "a picture" "$(grep -c '<svg' "$work/svg")" '==' 1
+
 [ "$failures" -eq 0 ] || { echo "$failures failed" >&2; exit 1; }

@@ -159,3 +159,92 @@ bool report_csv(const char *path, const struct machine *machine, const struct ru
 
     return fclose(file) == 0 && written;
 }
+
+/* -- In Markdown ------------------------------------------------------------------------------- */
+
+struct report_column {
+    const char *title;
+    int allocator;
+    int base; /* below 0: the best of the others */
+};
+
+static const struct report_column report_columns[] = {
+    {"of glibc's", ALLOCATOR_OURS, ALLOCATOR_GLIBC},
+    {"of memkind's", ALLOCATOR_OURS, ALLOCATOR_MEMKIND},
+    {"of the best other", ALLOCATOR_OURS, -1},
+    {"preload, of the best other", ALLOCATOR_PRELOAD, -1},
+};
+
+#define REPORT_COLUMNS (sizeof(report_columns) / sizeof(report_columns[0]))
+
+static double report_column_ratio(const struct runner_row *row, int metric,
+                                  const struct report_column *column)
+{
+    int base = column->base >= 0 ? column->base : report_best(row, metric);
+
+    return base >= 0 ? report_ratio(row, metric, column->allocator, base) : -1;
+}
+
+/* One field: the rows of one workload, with different numbers of threads. */
+static void report_field(FILE *file, const struct runner_row *rows, int count, int metric,
+                         const struct report_column *column)
+{
+    const char *separator = "";
+
+    fputs(" ", file);
+    for (int i = 0; i < count; i++) {
+        double ratio = report_column_ratio(&rows[i], metric, column);
+
+        if (ratio >= 0) {
+            fprintf(file, "%s%.2f", separator, ratio);
+            separator = " / ";
+        }
+    }
+    fputs(" |", file);
+}
+
+static void report_table_lines(FILE *file, const struct runner_row *rows, int count)
+{
+    const struct workload *workload = rows[0].workload;
+
+    for (int metric = 0; workload->metrics[metric].name != NULL; metric++) {
+        fprintf(file, "| `%s`", workload->name);
+        if (workload->metrics[1].name != NULL)
+            fprintf(file, " %s", workload->metrics[metric].name);
+        fputs(" |", file);
+        for (size_t i = 0; i < REPORT_COLUMNS; i++)
+            report_field(file, rows, count, metric, &report_columns[i]);
+        fputs("\n", file);
+    }
+}
+
+static void report_table_head(FILE *file, const struct machine *machine)
+{
+    fprintf(file, "%s; %s; %s; %s\n\n| workload |", machine->processor, machine->system,
+            machine->file_system, machine->date);
+    for (size_t i = 0; i < REPORT_COLUMNS; i++)
+        fprintf(file, " %s |", report_columns[i].title);
+    fputs("\n|---|", file);
+    for (size_t i = 0; i < REPORT_COLUMNS; i++)
+        fputs("---|", file);
+    fputs("\n", file);
+}
+
+bool report_table(const char *path, const struct machine *machine, const struct runner_row *rows,
+                  int count)
+{
+    FILE *file = fopen(path, "we");
+    int end;
+
+    if (file == NULL)
+        return false;
+    report_table_head(file, machine);
+    for (int i = 0; i < count; i = end) {
+        for (end = i + 1; end < count && rows[end].workload == rows[i].workload;)
+            end++;
+        report_table_lines(file, rows + i, end - i);
+    }
+    bool written = ferror(file) == 0;
+
+    return fclose(file) == 0 && written;
+}

@@ -30,3 +30,10 @@ void report_row(const struct runner_row *row);
 /* Writes all rows. False with errno if the file could not be written. */
 bool report_csv(const char *path, const struct machine *machine, const struct runner_row *rows,
                 int count);
+
+/*
+ * Writes the ratios as a table in Markdown: a line for each workload and metric, in which numbers
+ * of several thread counts are separated by slashes. False as above.
+ */
+bool report_table(const char *path, const struct machine *machine, const struct runner_row *rows,
+                  int count);
