@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The file store's part of freezing (space/freeze.h): frozen files, and the child's own file. */
 #include <errno.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "os/frozen_map.h"
@@ -247,6 +248,22 @@ int file_store_commit_frozen(struct space *space, unsigned number, void *addr, o
     return err;
 }
 
+/*
+ * A failure leaves the mapping as it was where the whole chunk is open: one call maps it. The chunk
+ * at the end of what is open is mapped without access first.
+ */
+static int map_unused(struct file_space *file_space, const struct segment *segment, size_t at)
+{
+    char *addr = segment->base + at;
+    off_t offset = segment->offset + (off_t)at;
+    int fd = file_space_fd(file_space);
+
+    if (fd >= 0 && at + SPACE_CHUNK <= atomic_load(&segment->open))
+        return frozen_map_shared(fd, addr, SPACE_CHUNK, offset, PROT_READ | PROT_WRITE,
+                                 file_space->in_memory);
+    return map_over(segment, fd, at, at + SPACE_CHUNK, file_space->in_memory);
+}
+
 static int thaw_unused_locked(struct file_space *file_space, struct segment *segment, char *addr)
 {
     size_t at = (size_t)(addr - segment->base);
@@ -256,8 +273,7 @@ static int thaw_unused_locked(struct file_space *file_space, struct segment *seg
     if (atomic_load(&file_space->space.lacks_file))
         (void)vm_discard(addr, SPACE_CHUNK);
     else
-        err = map_over(segment, file_space_fd(file_space), at, at + SPACE_CHUNK,
-                       file_space->in_memory);
+        err = map_unused(file_space, segment, at);
     if (err == 0) {
         segment->files[at >> SPACE_CHUNK_SHIFT] = 0;
         atomic_fetch_sub(&file_space->space.frozen, SPACE_CHUNK);

@@ -158,6 +158,33 @@ static void calls_that_the_childs_file_needs(void **state)
     assert_true(is_filled('a'));
 }
 
+/*
+ * A chunk that the child no longer uses is mapped over its own file. Where a call fails, the chunk
+ * can be used as before.
+ */
+static void calls_that_an_unused_chunk_needs(void **state)
+{
+    struct fault *const faults[] = {&shared_fault, &protect_fault};
+
+    (void)state;
+    pid_t child = fork_space();
+    if (child == 0) {
+        NEED(space_commit(space, reserve(CHUNK), CHUNK) == 0);
+        for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+            fault_set(faults[i], EPERM, FAULT_ALWAYS);
+            (void)space_decommit(space, blocks[1], CHUNK);
+            NEED(space_commit(space, blocks[1], CHUNK) == 0);
+            memset(blocks[1], 1, CHUNK);
+            clear_faults();
+            memset(blocks[1], 2, CHUNK);
+        }
+        space_destroy(space);
+        _exit(0);
+    }
+    check_child(child);
+    assert_true(is_filled('a'));
+}
+
 /* Where no file can be made any more, the child's is in DRAM. */
 static void a_child_without_the_directory(void **state)
 {
@@ -263,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(calls_that_freezing_needs),        TEST(no_freezing_beside_transfers),
         TEST(spare_number_serves_the_list),     TEST(calls_that_the_childs_file_needs),
+     TEST(calls_that_an_unused_chunk_needs),
         TEST(a_child_without_the_directory),    TEST(commits_in_frozen_chunks_fail),
         TEST(frozen_files_without_descriptor),  TEST(calls_that_thawing_needs),
         TEST(protections_of_a_thaw_that_fails),
