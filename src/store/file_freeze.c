@@ -23,7 +23,7 @@
 static bool is_closed_directory(int err)
 {
     return err == -EACCES || err == -EPERM || err == -EROFS || err == -ENOENT || err == -ENOTDIR ||
-           err == -ESTALE;
+           err == -ESTALE || err == -ENOSYS;
 }
 
 /* A daemon may drop its privileges and then fork: the child gets DRAM instead of no memory. */

@@ -186,14 +186,13 @@ static void calls_that_an_unused_chunk_needs(void **state)
 }
 
 /* Where no file can be made any more, the child's is in DRAM. */
-static void a_child_without_the_directory(void **state)
+static void check_child_without_the_directory(int error)
 {
-    (void)state;
     pid_t child = fork_space();
     if (child == 0) {
         char *own = reserve(CHUNK);
 
-        fault_set(&create_fault, EACCES, FAULT_ALWAYS);
+        fault_set(&create_fault, error, FAULT_ALWAYS);
         NEED(space_commit(space, own, CHUNK) == 0);
         NEED(file_space_of(space)->in_memory);
         memset(own, 1, CHUNK);
@@ -201,6 +200,14 @@ static void a_child_without_the_directory(void **state)
         _exit(0);
     }
     check_child(child);
+}
+
+/* ENOSYS is that of a filter of system calls. */
+static void a_child_without_the_directory(void **state)
+{
+    (void)state;
+    check_child_without_the_directory(EACCES);
+    check_child_without_the_directory(ENOSYS);
 }
 
 static void commits_in_frozen_chunks_fail(void **state)
@@ -290,10 +297,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(calls_that_freezing_needs),        TEST(no_freezing_beside_transfers),
         TEST(spare_number_serves_the_list),     TEST(calls_that_the_childs_file_needs),
-     TEST(calls_that_an_unused_chunk_needs),
-        TEST(a_child_without_the_directory),    TEST(commits_in_frozen_chunks_fail),
-        TEST(frozen_files_without_descriptor),  TEST(calls_that_thawing_needs),
-        TEST(protections_of_a_thaw_that_fails),
+        TEST(calls_that_an_unused_chunk_needs), TEST(a_child_without_the_directory),
+        TEST(commits_in_frozen_chunks_fail),    TEST(frozen_files_without_descriptor),
+        TEST(calls_that_thawing_needs),         TEST(protections_of_a_thaw_that_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
