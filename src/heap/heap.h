@@ -94,8 +94,10 @@ void heap_adopt(struct heap *heap);
  */
 void *heap_alloc(struct heap *heap, size_t size, size_t alignment, bool zero);
 
-/* The block at ptr, of this heap, grown or shrunk to size, which is not 0. NULL with errno ENOMEM,
- * and the block unchanged. */
+/*
+ * Resizes the block at ptr, of this heap, to size, which is not 0; the block may move. NULL with
+ * errno ENOMEM: the block is unchanged.
+ */
 void *heap_realloc(struct heap *heap, void *ptr, size_t size);
 
 /* Frees the block at ptr, of this heap. */

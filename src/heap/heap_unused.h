@@ -10,8 +10,10 @@ struct heap;
 /* After so many flushed bytes, a thread checks whether the heap holds much unused memory. */
 #define HEAP_CONSIDER_EVERY ((size_t)256 << 10)
 
-/* The caller has flushed `bytes` to the heap's arenas and holds no lock of the library. May start
- * the idle thread. */
+/*
+ * Call after `bytes` were flushed to the heap's arenas, while no lock of the library is held. May
+ * start the idle thread.
+ */
 void heap_released(struct heap *heap, size_t bytes);
 
 /* Releases unused memory now, except what another thread is releasing at this moment. */

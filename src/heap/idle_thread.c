@@ -22,8 +22,10 @@
 #define CHECK_EVERY_SECONDS 1
 #define CHECKS_BEFORE_END   5u
 #define RETRY_AFTER_SECONDS 10 /* where it could not be started */
-/* Chunks are thawed for so long, with pauses, once in a check. In the time between, timeouts that
- * begin anew with each piece end. */
+/*
+ * How long chunks are thawed in each check, with pauses. In the rest of a check, system calls whose
+ * timeouts begin anew with each piece can time out.
+ */
 #define THAW_MS       500
 #define THAW_PAUSE_NS 8000000L
 
@@ -86,7 +88,7 @@ static void thaw_heaps(void)
     }
 }
 
-/* Until there was nothing to do at several checks, or the main thread has ended. */
+/* Maintains heaps until several checks have found nothing to do, or the main thread has ended. */
 static void maintain_heaps(void)
 {
     const struct timespec pause = {.tv_sec = CHECK_EVERY_SECONDS};
@@ -134,8 +136,10 @@ static int create(size_t stack_size)
     return err;
 }
 
-/* All signals are blocked meanwhile. The new thread inherits the mask, so that the program's
- * handlers never run in that thread. */
+/*
+ * Blocks all signals meanwhile. The new thread inherits the mask, so the program's handlers never
+ * run in that thread.
+ */
 static int create_without_signals(void)
 {
     sigset_t all, before;

@@ -30,8 +30,10 @@ static inline bool idle_thread_is_running(void)
 /* Reads MEMKIND_IDLE_THREAD, once: 0 forbids the thread. */
 void idle_thread_configure(void);
 
-/* Starts the thread, if there is none. The caller holds no lock of the library. errno is kept.
- * Thread-safe. */
+/*
+ * Starts the thread, if there is none. The caller holds no lock of the library. errno is kept.
+ * Thread-safe.
+ */
 void idle_thread_start(void);
 
 /*

@@ -16,7 +16,8 @@
  */
 void *jemalloc_block_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
 
-/* Resizes the block at ptr, or moves it to the arena. NULL: the block is unchanged; errno as above.
+/*
+ * Resizes the block at ptr, or moves it to the arena. NULL: the block is unchanged; errno as above.
  */
 void *jemalloc_block_realloc(unsigned arena, void *ptr, size_t size);
 

@@ -13,6 +13,7 @@
  */
 int jemalloc_start(void);
 
-/* Whether jemalloc_start() has succeeded. Until then, jemalloc has mapped nothing but what it
- * starts with. */
+/*
+ * Whether jemalloc_start() has succeeded. Until then, jemalloc has only the mappings of its start.
+ */
 bool jemalloc_start_is_done(void);

@@ -19,8 +19,10 @@ struct thread_table {
     struct thread_cache closed;
 };
 
-/* The table of a thread before its first slow path. Initialized statically: any call may be the
- * first. */
+/*
+ * The table of a thread before its first slow path. Initialized statically: any call may be the
+ * first.
+ */
 static struct thread_cache closed_cache;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
@@ -123,8 +125,10 @@ static void free_cache(struct owned_cache *owned)
     mapping_cache_put(&spare_caches, owned, cache_size());
 }
 
-/* In the child of a fork, caches of an ancestor's heap are in no table, except those that the
- * thread has kept. */
+/*
+ * In the child of a fork, caches of an ancestor's heap are in no table, except those that the
+ * thread has kept.
+ */
 void owned_cache_destroy_all_locked(struct thread_caches *caches)
 {
     while (caches->list != NULL) {
@@ -243,8 +247,10 @@ static bool park_locked(struct owned_cache *owned)
     return true;
 }
 
-/* At the end of a thread. If the program's destructors allocate or free in a later round, the
- * thread gets a new table, and this runs again: see late_key.h. */
+/*
+ * Called at the end of a thread. If the program's destructors allocate or free in a later round,
+ * the thread gets a new table, and this function is called again: see late_key.h.
+ */
 static void end_thread(void *ended)
 {
     struct thread_table *table = ended;

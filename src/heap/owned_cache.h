@@ -40,8 +40,10 @@ int owned_cache_start(void);
  */
 struct owned_cache *owned_cache_of_thread(struct thread_caches *caches);
 
-/* Flushes all blocks to the source, and closes the cache. The cache's lock is held, and its owner
- * is not on the fast path. */
+/*
+ * Flushes all blocks to the source, and closes the cache. The cache's lock is held, and its owner
+ * is not on the fast path.
+ */
 void owned_cache_empty(struct owned_cache *owned);
 
 /* Closes the cache to its owner. The cache's lock is held. */
@@ -56,7 +58,9 @@ void owned_cache_destroy_all_locked(struct thread_caches *caches);
 /* In the child of a fork: this thread has no cache of any heap, and the spares are not used. */
 void owned_cache_after_fork(void);
 
-/* The same where the parent had one thread, which keeps the caches of heaps that is_kept() names.
+/*
+ * The same after the fork of a process with one thread, which keeps the caches of the heaps for
+ * which is_kept() returns true.
  */
 void owned_cache_keep(bool (*is_kept)(const struct thread_caches *caches));
 

@@ -165,7 +165,9 @@ static void *attempt_page_block(struct heap *heap, const struct block_request *r
                : NULL;
 }
 
-/* Where the first attempt finds no store for a new region, the others use what their arenas have.
+/*
+ * If the first attempt finds no store for a new region, the other attempts use the memory that
+ * their arenas have.
  */
 static void *attempt_in_all(struct heap *heap, const struct block_request *request)
 {

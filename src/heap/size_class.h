@@ -47,8 +47,10 @@ static inline size_t size_class_size(size_t size_class)
     return size_class_sizes[size_class];
 }
 
-/* The class whose blocks have this usable size, also where requests of so many bytes get another
- * class. */
+/*
+ * Returns the class whose blocks have this usable size, even if a request of that size gets another
+ * class.
+ */
 static inline unsigned size_class_of_block(size_t size)
 {
     unsigned size_class = size_class_of(size);

@@ -107,8 +107,10 @@ static inline void *thread_cache_pop(unsigned heap_number, size_t size_class)
     return thread_cache_pop_from(thread_own.caches[heap_number], size_class);
 }
 
-/* Takes a block of the class; false where the bin is closed or full, or the class is 0: then
- * heap_free() takes the block. */
+/*
+ * Pushes a block of the class. False: the bin is closed or full, or the class is 0, and heap_free()
+ * must free the block.
+ */
 static inline bool thread_cache_push_to(struct thread_cache *cache, size_t size_class, void *block)
 {
     struct cache_bin *bin = thread_cache_bin(cache, size_class);

@@ -12,12 +12,16 @@ static inline bool memkind_default_refuses(const struct memkind *kind, size_t si
     return size == 0 && !(kind != NULL && kind->allow_zero_allocs);
 }
 
-/* Starts or stops jemalloc's background threads, as many as the environment allows. 0 or -errno.
- * Thread-safe. */
+/*
+ * Starts or stops jemalloc's background threads, as many as the environment allows. 0 or -errno.
+ * Thread-safe.
+ */
 int memkind_default_set_background_threads(bool on);
 
-/* Returns a block of the kind, for size 0 the smallest; alignment is a power of two. NULL where
- * there is no memory. */
+/*
+ * Returns a block of the kind, for size 0 the smallest; alignment is a power of two. NULL where
+ * there is no memory.
+ */
 typedef void *memkind_default_aligned_alloc(struct memkind *kind, size_t size, size_t alignment);
 
 /*

@@ -50,8 +50,10 @@ static int find_dax(const struct memory_nodes *nodes, const char *list, struct n
     return node_set_is_empty(set) ? -ENODEV : 0;
 }
 
-/* Whether the processor is a Xeon Phi of the second or third generation, for which the firmware has
- * no table of bandwidths. */
+/*
+ * Whether the processor is a Xeon Phi of the second or third generation, for which the firmware has
+ * no table of bandwidths.
+ */
 static bool is_xeon_phi(void)
 {
 #ifdef __x86_64__

@@ -8,8 +8,10 @@
 
 #include "util/bits.h"
 
-/* The most nodes of any kernel (CONFIG_NODES_SHIFT). The kernel refuses a shorter mask than it has
- * nodes. */
+/*
+ * The most nodes of any kernel (CONFIG_NODES_SHIFT). The kernel refuses a mask with fewer bits than
+ * it has nodes.
+ */
 #define KERNEL_NODES 1024ul
 
 int memory_policy_bind(void *addr, size_t size, int mode, const unsigned long *nodes,

@@ -58,8 +58,10 @@ void delete_aligned_array_nothrow(void *ptr, align_val alignment, nothrow tag)
 
 /* -- What the process has ---------------------------------------------------------------------- */
 
-/* The functions that the process uses: the linker fills the fields. Volatile, because a compiler
- * might assume the values. */
+/*
+ * The functions that the process uses: the linker fills the fields. Volatile, because a compiler
+ * might assume the values.
+ */
 static const volatile struct {
     __typeof__(new_one) *one, *array;
     __typeof__(new_aligned) *aligned, *aligned_array;

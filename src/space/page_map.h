@@ -29,8 +29,10 @@ static inline size_t page_map_bytes(size_t size)
     return size >> PAGE_MAP_PAGE_SHIFT;
 }
 
-/* Makes `bytes`, all zero, the bytes of [base, base + size), for which address_map_open() was
- * called. NULL: the addresses have no bytes. */
+/*
+ * Sets `bytes`, all zero, as the page map of [base, base + size), for which address_map_open() was
+ * called. NULL: the addresses have no page map.
+ */
 void page_map_set(const void *base, size_t size, uint8_t *bytes);
 
 /* Returns the byte of ptr's page; NULL where there is none. Any ptr is allowed. */

@@ -46,7 +46,8 @@ bool thaw_in_background(struct space *space);
 /* Whether chunks of the space are to be thawed without request, now or later. */
 bool thaw_is_due(struct space *space);
 
-/* Before a fork: delays thawing, because a process that forks again soon needs its chunks frozen.
+/*
+ * Before a fork: delays thawing, because a process that forks again soon needs its chunks frozen.
  */
 void thaw_before_fork(void);
 

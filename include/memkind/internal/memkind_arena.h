@@ -44,7 +44,8 @@ void *memkind_arena_realloc_with_kind_detect(void *ptr, size_t size);
 void memkind_arena_free_with_kind_detect(void *ptr);
 struct memkind *memkind_arena_detect_kind(void *ptr);
 
-/* Stores the jemalloc index of the arena that the calling thread uses (the only one of the kind).
+/*
+ * Stores the jemalloc index of the arena that the calling thread uses (the only one of the kind).
  */
 int memkind_thread_get_arena(struct memkind *kind, unsigned int *arena, size_t size);
 int memkind_bijective_get_arena(struct memkind *kind, unsigned int *arena, size_t size);
