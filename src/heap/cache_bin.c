@@ -7,7 +7,6 @@
 
 #include "util/invariant.h"
 
-#define MOST_BYTES   ((size_t)64 << 10)
 #define FIRST_BLOCKS ((size_t)8)
 #define FEW_BLOCKS   ((size_t)32) /* in the small place */
 
@@ -28,7 +27,7 @@ static size_t smaller(size_t a, size_t b)
 /* The most blocks of a bin. */
 static size_t capacity_of(unsigned size_class)
 {
-    return smaller(MOST_BYTES / size_class_size(size_class), CACHE_BIN_BLOCKS);
+    return smaller(CACHE_BIN_BYTES / size_class_size(size_class), CACHE_BIN_BLOCKS);
 }
 
 void cache_bin_lay_out(void)

@@ -25,8 +25,9 @@ struct cache_bin {
     _Atomic(void **) high; /* a block can be pushed where top < high */
 };
 
-/* A bin holds at most so many blocks, and at most 64 KiB. */
+/* The most blocks, and the most bytes in blocks, that a bin holds. */
 #define CACHE_BIN_BLOCKS ((size_t)512)
+#define CACHE_BIN_BYTES  ((size_t)64 << 10)
 
 /* Computes the places of all bins. After size_class_init(), before the first cache. */
 void cache_bin_lay_out(void);

@@ -13,8 +13,7 @@
 #include "util/fork_generation.h"
 #include "util/lock.h"
 
-#define BATCH_LARGEST       ((size_t)128)
-#define MAINTAIN_AFTER_POPS 2048 /* at the latest, if a second has passed */
+#define BATCH_LARGEST ((size_t)128)
 
 int thread_caches_init(struct thread_caches *caches, struct block_source *source, unsigned number)
 {
@@ -110,7 +109,7 @@ static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t 
     struct cache_bin *bin = &owned->cache.bins[size_class];
     void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
 
-    owned->cache.countdown = MAINTAIN_AFTER_POPS;
+    owned->cache.countdown = THREAD_CACHES_MAINTAIN_POPS;
     if (top != cache_bin_base(bin)) {
         atomic_store_explicit(&bin->top, top - 1, memory_order_relaxed);
         return top[-1];

@@ -16,6 +16,9 @@
 
 struct block_source;
 
+/* Pops after which a thread takes the slow path once: for maintenance, if a second has passed. */
+#define THREAD_CACHES_MAINTAIN_POPS 2048
+
 /* Reasons why no thread may keep blocks of a heap, as bits. */
 enum {
     THREAD_CACHES_POLICY = 1u << 0,  /* CONSERVATIVE: blocks go back at once */

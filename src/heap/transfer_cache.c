@@ -12,9 +12,6 @@
 #include "heap/size_class.h"
 #include "util/lock.h"
 
-#define FIRST_BYTES   ((size_t)128 << 10) /* most of a class at first, in bytes and in blocks */
-#define FIRST_BLOCKS  ((size_t)512)
-#define GROWTH        64 /* at most so many times the first capacity */
 #define FLUSH_BLOCKS  ((size_t)128)
 #define LOCK_ATTEMPTS 64 /* the lock is held while addresses are copied */
 
@@ -34,9 +31,9 @@ struct transfer_cache {
 
 static size_t first_capacity(unsigned size_class)
 {
-    size_t blocks = FIRST_BYTES / size_class_size(size_class);
+    size_t blocks = TRANSFER_CACHE_BYTES / size_class_size(size_class);
 
-    return blocks < FIRST_BLOCKS ? blocks : FIRST_BLOCKS;
+    return blocks < TRANSFER_CACHE_BLOCKS ? blocks : TRANSFER_CACHE_BLOCKS;
 }
 
 struct transfer_cache *transfer_cache_create(void)
@@ -129,7 +126,7 @@ static size_t wanted_capacity_locked(const struct class_stack *stack, unsigned s
 {
     if (stack->capacity == 0)
         return first_capacity(size_class);
-    if (!stack->missed || stack->capacity >= first_capacity(size_class) * GROWTH)
+    if (!stack->missed || stack->capacity >= first_capacity(size_class) * TRANSFER_CACHE_GROWTH)
         return 0;
     return stack->capacity * 2;
 }

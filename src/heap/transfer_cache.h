@@ -3,12 +3,18 @@
  * Blocks of one heap on their way between threads: a stack for each size class, with a lock that
  * is held while addresses are copied. A thread that does not get the lock soon uses its arena.
  *
- * A stack holds 128 KiB and 512 blocks at first. Where threads both insert more than that and find
- * too few, the stack grows, up to 64 times that size.
+ * A stack has a limited capacity at first. If threads insert more blocks than that and soon
+ * afterwards find too few, the capacity doubles, up to TRANSFER_CACHE_GROWTH times the first one.
  */
 #pragma once
 
 #include <stddef.h>
+
+/* The first capacity of a class's stack: the smaller of so many blocks and so many bytes in blocks.
+ */
+#define TRANSFER_CACHE_BLOCKS ((size_t)512)
+#define TRANSFER_CACHE_BYTES  ((size_t)128 << 10)
+#define TRANSFER_CACHE_GROWTH 64
 
 struct transfer_cache;
 struct block_source;

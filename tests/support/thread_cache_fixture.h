@@ -33,8 +33,7 @@
 #include "support/worker.h"
 #include "util/late_key.h"
 
-#define NUMBER       17u /* of the heap */
-#define BIN_BLOCKS   ((size_t)512)
+#define NUMBER       17u           /* of the heap */
 #define BATCH        ((size_t)128) /* most blocks that enter or leave a bin at once */
 #define MANY         ((size_t)1024)
 #define FEW          ((size_t)8)
@@ -268,7 +267,7 @@ static inline int teardown(void **state)
 struct handful {
     unsigned size_class;
     size_t count;
-    void *blocks[BIN_BLOCKS];
+    void *blocks[CACHE_BIN_BLOCKS];
 };
 
 static inline void do_alloc(void *arg)
@@ -331,8 +330,8 @@ static inline void reclaim_own_only(void)
 /* Fills the bin. blocks[0] is the oldest block in it. */
 static inline void fill_bin(unsigned size_class, void **blocks)
 {
-    alloc_blocks(size_class, blocks, BIN_BLOCKS);
+    alloc_blocks(size_class, blocks, CACHE_BIN_BLOCKS);
     thread_caches_reclaim(&caches);
-    free_blocks(blocks, BIN_BLOCKS);
-    assert_int_equal(own_count(size_class), BIN_BLOCKS);
+    free_blocks(blocks, CACHE_BIN_BLOCKS);
+    assert_int_equal(own_count(size_class), CACHE_BIN_BLOCKS);
 }

@@ -15,10 +15,6 @@
 #include "heap/transfer_cache.h"
 #include "support/thread_cache_fixture.h"
 
-#define KIB             ((size_t)1 << 10)
-#define BIN_BYTES       (64 * KIB)    /* capacity of a bin, in bytes and in blocks */
-#define TRANSFER_BLOCKS ((size_t)512) /* blocks of a class in the transfer cache */
-
 static void newest_block_comes_again_first(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
@@ -82,10 +78,10 @@ static void empty_bin_is_filled_by_one_batch(void **state)
     (void)state;
     for (size_t i = 0; i < 2 * MANY; i++) {
         assert_non_null(alloc_block(c));
-        if (cache_bin_capacity(own_bin(c)) == BIN_BLOCKS && own_count(c) == 0)
+        if (cache_bin_capacity(own_bin(c)) == CACHE_BIN_BLOCKS && own_count(c) == 0)
             break;
     }
-    assert_int_equal(cache_bin_capacity(own_bin(c)), BIN_BLOCKS);
+    assert_int_equal(cache_bin_capacity(own_bin(c)), CACHE_BIN_BLOCKS);
     assert_int_equal(own_count(c), 0);
     assert_true(thread_caches_fill(&caches, c));
     assert_int_equal(heap.wanted, BATCH);
@@ -95,9 +91,9 @@ static void empty_bin_is_filled_by_one_batch(void **state)
 
 static size_t capacity(unsigned size_class)
 {
-    size_t blocks = BIN_BYTES / size_class_size(size_class);
+    size_t blocks = CACHE_BIN_BYTES / size_class_size(size_class);
 
-    return blocks < BIN_BLOCKS ? blocks : BIN_BLOCKS;
+    return blocks < CACHE_BIN_BLOCKS ? blocks : CACHE_BIN_BLOCKS;
 }
 
 static void bins_are_bounded(void **state)
@@ -121,16 +117,16 @@ static void bins_are_bounded(void **state)
 static void bin_that_runs_full_grows_first(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
-    void *blocks[BIN_BLOCKS];
+    void *blocks[CACHE_BIN_BLOCKS];
 
     (void)state;
-    alloc_blocks(c, blocks, BIN_BLOCKS);
+    alloc_blocks(c, blocks, CACHE_BIN_BLOCKS);
     /* A new cache begins small. */
     thread_caches_reclaim(&caches);
     assert_int_equal(own_count(c), 0);
     unsigned flushes = heap.flushes;
-    free_blocks(blocks, BIN_BLOCKS);
-    assert_int_equal(own_count(c), BIN_BLOCKS);
+    free_blocks(blocks, CACHE_BIN_BLOCKS);
+    assert_int_equal(own_count(c), CACHE_BIN_BLOCKS);
     assert_int_equal(heap.flushes, flushes);
     assert_int_equal(transfer_cache_bytes(caches.transfer_cache), 0);
 }
@@ -138,7 +134,7 @@ static void bin_that_runs_full_grows_first(void **state)
 static void oldest_batch_goes_to_the_transfer_cache(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
-    void *blocks[BIN_BLOCKS];
+    void *blocks[CACHE_BIN_BLOCKS];
     struct handful handful = {.size_class = c, .count = BATCH};
     struct worker *worker = worker_start();
 
@@ -147,7 +143,7 @@ static void oldest_batch_goes_to_the_transfer_cache(void **state)
     fill_bin(c, blocks);
     unsigned flushes = heap.flushes;
     free_block(one_more);
-    assert_int_equal(own_count(c), BIN_BLOCKS - BATCH + 1);
+    assert_int_equal(own_count(c), CACHE_BIN_BLOCKS - BATCH + 1);
     assert_int_equal(transfer_cache_bytes(caches.transfer_cache), BATCH * size_class_size(c));
     assert_int_equal(heap.flushes, flushes);
     nothing_is_lost();
@@ -170,9 +166,9 @@ static void what_the_transfer_cache_has_no_room_for_goes_to_the_heap(void **stat
     alloc_blocks(c, blocks, 2 * MANY);
     free_blocks(blocks, 2 * MANY);
     assert_int_equal(transfer_cache_bytes(caches.transfer_cache),
-                     TRANSFER_BLOCKS * size_class_size(c));
-    assert_true(own_count(c) <= BIN_BLOCKS);
-    assert_int_equal(heap.out, (TRANSFER_BLOCKS + own_count(c)) * size_class_size(c));
+                     TRANSFER_CACHE_BLOCKS * size_class_size(c));
+    assert_true(own_count(c) <= CACHE_BIN_BLOCKS);
+    assert_int_equal(heap.out, (TRANSFER_CACHE_BLOCKS + own_count(c)) * size_class_size(c));
     nothing_is_lost();
 }
 

@@ -24,12 +24,12 @@
 static void heap_is_told_what_it_gets_back(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
-    void *blocks[BIN_BLOCKS + 1];
+    void *blocks[CACHE_BIN_BLOCKS + 1];
 
     (void)state;
-    alloc_blocks(c, blocks, BIN_BLOCKS + 1);
+    alloc_blocks(c, blocks, CACHE_BIN_BLOCKS + 1);
     size_t before = atomic_load(&releases);
-    free_blocks(blocks, BIN_BLOCKS + 1);
+    free_blocks(blocks, CACHE_BIN_BLOCKS + 1);
     assert_true(atomic_load(&releases) > before);
     void *block = alloc_block(c);
     thread_caches_turn_off(&caches, THREAD_CACHES_POLICY);

@@ -22,9 +22,8 @@
 #include "support/faults.h"
 #include "support/thread_cache_fixture.h"
 
-#define MAINTAIN_AFTER_POPS 2048u
-#define PATIENCE_NS         300000000L /* for a rival to return; it may not return at all */
-#define NS_PER_SECOND       1000000000L
+#define PATIENCE_NS   300000000L /* for a rival to return; it may not return at all */
+#define NS_PER_SECOND 1000000000L
 
 /* -- A thread that acts in the middle of a call of another ------------------------------------- */
 
@@ -84,7 +83,7 @@ static void reclaim_empties_all_caches_and_the_transfer_cache(void **state)
     struct handful handfuls[2] = {{.size_class = c, .count = FEW},
                                   {.size_class = size_class_count, .count = 2}};
     struct worker *pair[2] = {worker_start(), worker_start()};
-    void *blocks[BIN_BLOCKS];
+    void *blocks[CACHE_BIN_BLOCKS];
 
     (void)state;
     for (int i = 0; i < 2; i++) {
@@ -214,7 +213,7 @@ static void bin_emptied_during_a_refill_keeps_its_bounds(void **state)
     nothing_is_lost();
     assert_true(own_count(c) <= cache_bin_capacity(own_bin(c)));
     free_blocks(blocks, count);
-    assert_true(own_count(c) <= BIN_BLOCKS);
+    assert_true(own_count(c) <= CACHE_BIN_BLOCKS);
     nothing_is_lost();
 }
 
@@ -225,7 +224,7 @@ static void bin_emptied_during_a_refill_keeps_its_bounds(void **state)
 static void overflow_on_its_way_is_not_hidden_from_a_reclaim(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
-    void *blocks[BIN_BLOCKS];
+    void *blocks[CACHE_BIN_BLOCKS];
 
     (void)state;
     void *one_more = alloc_block(c);
@@ -326,7 +325,7 @@ static void idle_caches_are_emptied(void **state)
 static void unused_transfer_cache_is_emptied(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
-    void *blocks[BIN_BLOCKS];
+    void *blocks[CACHE_BIN_BLOCKS];
 
     (void)state;
     void *one_more = alloc_block(c);
@@ -367,17 +366,17 @@ static void fast_way_is_left_once_in_a_while(void **state)
 
     (void)state;
     free_block(alloc_block(c));
-    for (unsigned i = 0; i < 2 * MAINTAIN_AFTER_POPS; i++)
+    for (unsigned i = 0; i < 2 * THREAD_CACHES_MAINTAIN_POPS; i++)
         free_block(alloc_block(c));
     /* No time has passed. */
     assert_int_equal(heap.aged, 0);
     atomic_fetch_add(&seconds, 1);
-    while (heap.aged == 0 && pops <= 2 * MAINTAIN_AFTER_POPS) {
+    while (heap.aged == 0 && pops <= 2 * THREAD_CACHES_MAINTAIN_POPS) {
         free_block(alloc_block(c));
         pops++;
     }
     assert_int_equal(heap.aged, 1);
-    assert_true(pops <= MAINTAIN_AFTER_POPS + 1);
+    assert_true(pops <= THREAD_CACHES_MAINTAIN_POPS + 1);
     nothing_is_lost();
 }
 

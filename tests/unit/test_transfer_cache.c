@@ -24,15 +24,14 @@
 #include "heap/transfer_cache.h"
 #include "support/faults.h"
 
-#define STACK_BYTES  ((size_t)128 << 10) /* capacity of the stack of a class */
-#define STACK_BLOCKS ((size_t)512)
-#define BLOCKS       1024 /* of the array: more than a stack holds */
-#define BATCH        16
-#define SMALL        1u /* the smallest class */
-#define THREADS      4
-#define MANY         (64 * 512 + BLOCKS) /* more than a stack can grow to */
-#define GROWTH_LOG2  6
-#define ROUNDS       20000
+#define BLOCKS  1024 /* of the array: more than a stack holds */
+#define BATCH   16
+#define SMALL   1u /* the smallest class */
+#define THREADS 4
+#define MANY \
+    (TRANSFER_CACHE_GROWTH * TRANSFER_CACHE_BLOCKS + BLOCKS) /* more than a stack can grow to */
+#define GROWTH_LOG2 6
+#define ROUNDS      20000
 
 static unsigned flushed; /* blocks */
 static struct transfer_cache *transfer_cache;
@@ -134,9 +133,9 @@ static size_t take(unsigned size_class, size_t wanted)
 
 static size_t capacity(unsigned size_class)
 {
-    size_t blocks = STACK_BYTES / size_class_size(size_class);
+    size_t blocks = TRANSFER_CACHE_BYTES / size_class_size(size_class);
 
-    return blocks < STACK_BLOCKS ? blocks : STACK_BLOCKS;
+    return blocks < TRANSFER_CACHE_BLOCKS ? blocks : TRANSFER_CACHE_BLOCKS;
 }
 
 /* -- Tests ------------------------------------------------------------------------------------- */
