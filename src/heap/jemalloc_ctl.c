@@ -280,7 +280,7 @@ int jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaqu
     bool lost = buffer.lost;
     if (!lost)
         text_buffer_replay(&buffer, write_cb, opaque);
-    text_buffer_end(&buffer);
+    text_buffer_fini(&buffer);
     return lost ? -ENOMEM : 0;
 }
 

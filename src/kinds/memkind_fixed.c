@@ -33,7 +33,7 @@ struct memkind_ops MEMKIND_FIXED_OPS =
 
 static ssize_t capacity(struct memkind *kind)
 {
-    size_t size = fixed_store_given(kind->priv);
+    size_t size = fixed_store_size(kind->priv);
 
     return size <= SSIZE_MAX ? (ssize_t)size : SSIZE_MAX;
 }

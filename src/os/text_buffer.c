@@ -44,7 +44,7 @@ void text_buffer_replay(const struct text_buffer *buffer, void (*write)(void *, 
         write(opaque, buffer->text + at);
 }
 
-void text_buffer_end(struct text_buffer *buffer)
+void text_buffer_fini(struct text_buffer *buffer)
 {
     int saved_errno = errno;
 

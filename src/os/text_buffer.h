@@ -23,4 +23,4 @@ void text_buffer_replay(const struct text_buffer *buffer, void (*write)(void *, 
                         void *opaque);
 
 /* Unmaps the memory and resets the buffer. errno is kept. */
-void text_buffer_end(struct text_buffer *buffer);
+void text_buffer_fini(struct text_buffer *buffer);

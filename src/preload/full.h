@@ -43,7 +43,7 @@ static inline bool full_keeps_away(size_t size)
 }
 
 /* Records that the kind has returned a block of this size, or had no room for it. */
-static inline void full_note(size_t size, bool requested)
+static inline void full_record_result(size_t size, bool requested)
 {
     struct full *full = &preload_full;
 
@@ -59,7 +59,8 @@ static inline void full_note(size_t size, bool requested)
         full->from = 0;
 }
 
-static inline void full_note_freed(size_t bytes)
+/* Records that a block of the kind was freed. */
+static inline void full_record_freed(size_t bytes)
 {
     preload_full.freed += bytes;
 }

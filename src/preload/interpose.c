@@ -136,7 +136,7 @@ static void remember(size_t size, bool requested)
 {
     if (!preload.fall_back)
         return;
-    full_note(size, requested);
+    full_record_result(size, requested);
     if (full_is_remembered() && preload_self.state == PRELOAD_FAST)
         preload_set_thread(PRELOAD_FILTERED);
 }
@@ -211,7 +211,7 @@ static void free_block(void *ptr, bool cached)
     unsigned char before = preload_self.state;
     preload_set_thread(PRELOAD_BUSY);
     if (full_is_remembered() && ours)
-        full_note_freed(usable_size(ptr, kind));
+        full_record_freed(usable_size(ptr, kind));
     if (!ours)
         memkind_free(kind, ptr);
     else

@@ -81,7 +81,7 @@ int fixed_store_open(struct space *space, void *addr, size_t size, size_t given)
     return err;
 }
 
-size_t fixed_store_given(const struct space *space)
+size_t fixed_store_size(const struct space *space)
 {
     return fixed_space_of(space)->given;
 }

@@ -19,4 +19,4 @@ struct space *fixed_store_create(unsigned owner);
 int fixed_store_open(struct space *space, void *addr, size_t size, size_t given);
 
 /* Returns the bytes that the program has passed. */
-size_t fixed_store_given(const struct space *space);
+size_t fixed_store_size(const struct space *space);

@@ -28,7 +28,7 @@
     "If it is used as system RAM, \"daxctl reconfigure-device --mode=devdax\" gives it " \
     "back; \"daxctl list\" shows what devices there are."
 
-static void __attribute__((format(printf, 2, 3))) say(char *text, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) write_text(char *text, const char *format, ...)
 {
     va_list arguments;
 
@@ -78,7 +78,7 @@ static bool read_mount(const char *line, unsigned long long mount, struct place 
         sscanf(line, "%*s %*s %*s %*s %*s %80s", own) != 1 ||
         sscanf(rest, " - %80s %80s %80s", place->type, place->source, super) != 3)
         return false;
-    say(place->options, "%s", own);
+    write_text(place->options, "%s", own);
     add_options(place, super);
     return true;
 }
@@ -145,40 +145,41 @@ static void explain_small_pages(struct place *place, dev_t device, enum place_an
     long long start = 0;
 
     if (strcmp(place->type, "tmpfs") == 0)
-        say(place->reason, "%s",
-            has_option(place, "huge=") ? "the kernel had no large page free"
-                                       : "mounted without huge=");
+        write_text(place->reason, "%s",
+                   has_option(place, "huge=") ? "the kernel had no large page free"
+                                              : "mounted without huge=");
     else if (place->map_sync != PLACE_YES)
-        say(place->reason, "without DAX, the pages are those of the page cache");
+        write_text(place->reason, "without DAX, the pages are those of the page cache");
     else if (device_files_number("block", device, "start", &start) &&
              (size_t)start * SECTOR % HUGE_PAGE != 0)
-        say(place->reason, "the partition does not begin at a multiple of 2 MiB");
+        write_text(place->reason, "the partition does not begin at a multiple of 2 MiB");
     else if (aligned == PLACE_NO && is_made_for_huge_pages(place))
-        say(place->reason, REASON_PIECES);
+        write_text(place->reason, REASON_PIECES);
     else if (aligned == PLACE_NO)
-        say(place->reason, "mkfs was not told to begin files at multiples of 2 MiB");
+        write_text(place->reason, "mkfs was not told to begin files at multiples of 2 MiB");
     else
-        say(place->reason, "the device may not be aligned to 2 MiB");
+        write_text(place->reason, "the device may not be aligned to 2 MiB");
 }
 
 static void advise_dax(struct place *place)
 {
     if (place->huge == PLACE_YES)
-        say(place->advice, "No action needed.");
+        write_text(place->advice, "No action needed.");
     else if (strcmp(place->reason, REASON_PIECES) == 0)
-        say(place->advice, "For pages of 2 MiB, delete files that lie between the pieces, or make "
-                           "the file system anew with the same options.");
+        write_text(place->advice,
+                   "For pages of 2 MiB, delete files that lie between the pieces, or make "
+                   "the file system anew with the same options.");
     else if (strcmp(place->type, "ext4") == 0 && place->block != 0)
-        say(place->advice,
-            "For pages of 2 MiB, make the file system with \"mkfs.ext4 -E "
-            "stride=%zu,stripe_width=%zu\" on an aligned partition.",
-            HUGE_PAGE / place->block, HUGE_PAGE / place->block);
+        write_text(place->advice,
+                   "For pages of 2 MiB, make the file system with \"mkfs.ext4 -E "
+                   "stride=%zu,stripe_width=%zu\" on an aligned partition.",
+                   HUGE_PAGE / place->block, HUGE_PAGE / place->block);
     else if (strcmp(place->type, "xfs") == 0)
-        say(place->advice,
-            "For pages of 2 MiB, make the file system with \"mkfs.xfs -d su=2m,sw=1\" "
-            "on an aligned partition.");
+        write_text(place->advice,
+                   "For pages of 2 MiB, make the file system with \"mkfs.xfs -d su=2m,sw=1\" "
+                   "on an aligned partition.");
     else
-        say(place->advice, "It works, with pages of %ld KiB.", sysconf(_SC_PAGESIZE) >> 10);
+        write_text(place->advice, "It works, with pages of %ld KiB.", sysconf(_SC_PAGESIZE) >> 10);
 }
 
 static void advise_no_dax(struct place *place)
@@ -186,15 +187,17 @@ static void advise_no_dax(struct place *place)
     bool tmpfs = strcmp(place->type, "tmpfs") == 0;
 
     if (tmpfs && place->huge != PLACE_YES)
-        say(place->advice, "This is DRAM, fine for a trial. For pages of 2 MiB, mount it with "
-                           "\"-o remount,huge=advise\".");
+        write_text(place->advice,
+                   "This is DRAM, fine for a trial. For pages of 2 MiB, mount it with "
+                   "\"-o remount,huge=advise\".");
     else if (tmpfs)
-        say(place->advice, "This is DRAM, fine for a trial.");
+        write_text(place->advice, "This is DRAM, fine for a trial.");
     else if (strstr(place->source, "/pmem") != NULL)
-        say(place->advice, "The device can do DAX: mount it with \"-o dax=always\".");
+        write_text(place->advice, "The device can do DAX: mount it with \"-o dax=always\".");
     else
-        say(place->advice, "Memory here is DRAM that is written to a disk. Use a file system on "
-                           "persistent or CXL memory, mounted with \"-o dax=always\", or a tmpfs.");
+        write_text(place->advice,
+                   "Memory here is DRAM that is written to a disk. Use a file system on "
+                   "persistent or CXL memory, mounted with \"-o dax=always\", or a tmpfs.");
 }
 
 /* -- The examination --------------------------------------------------------------------------- */
@@ -211,12 +214,12 @@ static int try_kind(struct place *place)
         int error = errno != 0 ? errno : EINVAL;
 
         memkind_error_message(err, text, sizeof(text));
-        say(place->reason, "%s", errno != 0 ? strerror(error) : text);
+        write_text(place->reason, "%s", errno != 0 ? strerror(error) : text);
         return error;
     }
     void *block = memkind_malloc(kind, 1);
     if (block == NULL)
-        say(place->reason, "%s", strerror(ENOSPC));
+        write_text(place->reason, "%s", strerror(ENOSPC));
     memkind_destroy_kind(kind);
     return block == NULL ? ENOSPC : 0;
 }
@@ -229,15 +232,15 @@ static void examine_directory(struct place *place, dev_t device)
     find_space(place);
     place->node = device_files_node("block", device);
     if (try_kind(place) != 0) {
-        say(place->advice,
-            "Name a directory in which you may create files and which has 2 MiB free.");
+        write_text(place->advice,
+                   "Name a directory in which you may create files and which has 2 MiB free.");
         return;
     }
     place->map_sync = memkind_check_dax_path(place->path) == MEMKIND_SUCCESS ? PLACE_YES : PLACE_NO;
     place->verdict = place->map_sync == PLACE_YES ? PLACE_DAX : PLACE_WORKS;
     int err = measure_place(place, &aligned);
     if (err != 0)
-        say(place->reason, "not measured: %s", strerror(-err));
+        write_text(place->reason, "not measured: %s", strerror(-err));
     else if (place->huge != PLACE_YES)
         explain_small_pages(place, device, aligned);
     if (place->verdict == PLACE_DAX)
@@ -269,17 +272,17 @@ static void examine_device(struct place *place, dev_t device)
     int error = try_kind(place);
 
     if (error == ENOTDIR) {
-        say(place->advice, ADVICE_DIRECTORY);
+        write_text(place->advice, ADVICE_DIRECTORY);
         return;
     }
-    say(place->type, "devdax");
+    write_text(place->type, "devdax");
     place->node = device_files_node("char", device);
     if (device_files_number("char", device, "size", &size) && size > 0)
         place->size = (size_t)size;
     if (device_files_number("char", device, "align", &alignment))
         place->huge = (size_t)alignment >= HUGE_PAGE ? PLACE_YES : PLACE_NO;
     if (error != 0) {
-        say(place->advice, "%s", device_remedy(error));
+        write_text(place->advice, "%s", device_remedy(error));
         return;
     }
     place->verdict = PLACE_DAX;
@@ -287,12 +290,13 @@ static void examine_device(struct place *place, dev_t device)
     place->punch = PLACE_NO;
     place->available = place->size;
     if (place->huge == PLACE_NO) {
-        say(place->reason, "the device's alignment is %lld bytes", alignment);
-        say(place->advice, "Make the device with an alignment of 2 MiB (daxctl or ndctl "
-                           "create-namespace, --align=2M).");
+        write_text(place->reason, "the device's alignment is %lld bytes", alignment);
+        write_text(place->advice, "Make the device with an alignment of 2 MiB (daxctl or ndctl "
+                                  "create-namespace, --align=2M).");
     } else {
-        say(place->advice, "No action needed: a kind takes as much of the device as its limit "
-                           "states, or all of it.");
+        write_text(place->advice,
+                   "No action needed: a kind takes as much of the device as its limit "
+                   "states, or all of it.");
     }
 }
 
@@ -310,14 +314,14 @@ void place_examine(const char *path, struct place *place)
 
     *place = (struct place){.path = path, .verdict = PLACE_USELESS, .node = PLACE_NO_NODE};
     if (stat(path, &status) != 0) {
-        say(place->reason, "%s", strerror(errno));
-        say(place->advice, "%s", missing_remedy(path));
+        write_text(place->reason, "%s", strerror(errno));
+        write_text(place->advice, "%s", missing_remedy(path));
     } else if (S_ISCHR(status.st_mode)) {
         examine_device(place, status.st_rdev);
     } else if (S_ISDIR(status.st_mode)) {
         examine_directory(place, status.st_dev);
     } else {
-        say(place->reason, "%s", strerror(ENOTDIR));
-        say(place->advice, ADVICE_DIRECTORY);
+        write_text(place->reason, "%s", strerror(ENOTDIR));
+        write_text(place->advice, ADVICE_DIRECTORY);
     }
 }

@@ -57,7 +57,7 @@ static void only_whole_pages_are_used(void **state)
 {
     (void)state;
     assert_int_equal(fixed_store_open(space, memory + 1, 3 * PAGE, 3 * PAGE + 1), 0);
-    assert_int_equal(fixed_store_given(space), 3 * PAGE + 1);
+    assert_int_equal(fixed_store_size(space), 3 * PAGE + 1);
     assert_int_equal(space->max_size, 2 * PAGE);
     assert_ptr_equal(take(2), memory + PAGE);
     assert_null(take(1));
@@ -70,7 +70,7 @@ static void less_than_a_page_is_nothing(void **state)
 {
     (void)state;
     assert_int_equal(fixed_store_open(space, memory + 1, 2 * PAGE - 2, 2 * PAGE - 2), 0);
-    assert_int_equal(fixed_store_given(space), 2 * PAGE - 2);
+    assert_int_equal(fixed_store_size(space), 2 * PAGE - 2);
     assert_null(take(1));
 }
 

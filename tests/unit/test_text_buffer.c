@@ -84,7 +84,7 @@ static void pieces_come_back_in_order(void **state)
     assert_true(mremap_fault.calls != 0);
     text_buffer_replay(&buffer, check_piece, &seen);
     assert_int_equal(seen, PIECES);
-    text_buffer_end(&buffer);
+    text_buffer_fini(&buffer);
     assert_null(buffer.text);
     assert_int_equal(maps_in_use(), maps);
 }
@@ -96,7 +96,7 @@ static void check_loss(void)
 
     fill(&buffer);
     assert_true(buffer.lost);
-    text_buffer_end(&buffer);
+    text_buffer_fini(&buffer);
     assert_int_equal(maps_in_use(), maps);
 }
 

@@ -138,7 +138,7 @@ static void log_free(memkind_t of, void *ptr)
     memkind_free(of, ptr);
 }
 
-static void tell(const struct settings *settings)
+static void log_settings(const struct settings *settings)
 {
     if (settings->max == SIZE_MAX)
         allocation_log_info("blocks of %zu bytes and more go to %s", settings->min, kind->name);
@@ -175,7 +175,7 @@ static bool make(struct settings *settings, struct serving *serving, char *messa
         .malloc_uncached = log_malloc,
         .free_uncached = log_free,
     };
-    tell(settings);
+    log_settings(settings);
     return true;
 }
 
