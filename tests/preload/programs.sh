@@ -144,11 +144,29 @@ test_redis()
 
 # -- Programs whose children go on without exec: these need a frozen heap -------------------------
 
+# dram: prints the KiB of private memory of redis-server.
+dram()
+{
+    awk '/^RssAnon:/ { print $2 }' /proc/$server/status
+}
+
+# wait_for_dram KIB: waits until redis-server, which has several threads, has returned to the file
+# what it wrote while the child had it; for 30 s at most.
+wait_for_dram()
+{
+    for ((i = 0; i < 300; i++)); do
+        [ "$(dram)" -gt "$1" ] || return 0
+        sleep 0.1
+    done
+    fail "$(dram) KiB are in DRAM, more than $1"
+}
+
 # save_while_writing KEYS: the saved data are those at the beginning of BGSAVE, whatever is written
 # meanwhile.
 save_while_writing()
 {
-    local digest
+    local digest before
+    before=$(dram)
     redis config set rdb-key-save-delay 20 >/dev/null
     digest=$(redis debug digest)
     redis bgsave >/dev/null
@@ -156,7 +174,9 @@ save_while_writing()
         redis.call('del', 'key' .. i + $1 / 2) end" 0 >/dev/null
     redis info persistence | grep -q 'rdb_bgsave_in_progress:1' ||
         fail "it was saved before anything was written"
+    [ "$(dram)" -gt $((before + 2048)) ] || fail "what is written is not in DRAM"
     wait_for_save
+    wait_for_dram $((before + before / 20 + 512))
     [ "$(redis debug digest)" != "$digest" ] || fail "nothing was written"
     stop_redis
     start_redis A=1
