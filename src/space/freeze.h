@@ -16,7 +16,9 @@
  *
  * Chunks without committed pages stay shared in the parent, which goes on committing there. In the
  * child, these chunks are mapped over a file of the child's own when one of them is first
- * committed; a child that only executes another program creates no file. When the child forks, its
+ * committed; a child that only executes another program creates no file. If no other process has
+ * the parent's file by then, the child has that file for its own, and clears what the parent has
+ * committed there since the fork. When the child forks, its
  * own file is frozen, too. So each chunk records the number of the file over which it is frozen,
  * plus one (segment->files), and the store has the files of ancestors and the space's own file,
  * which has the highest number.

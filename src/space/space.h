@@ -140,6 +140,13 @@ struct store_ops {
      * number space->file_number; then that is the next. */
     void (*leave_file)(struct space *space);
 
+    /*
+     * With all locks of the space, in a child that has no file yet: where no other process has the
+     * parent's file any more, that is the space's again. 0, -EBUSY where others have the file, or
+     * another -errno. On error nothing has changed.
+     */
+    int (*take_over)(struct space *space);
+
     /* No chunk is frozen any more over an ancestor's file. */
     void (*forget_files)(struct space *space);
 

@@ -194,6 +194,39 @@ void thaw_after_fork(void)
     (void)lock_init(&thaw_lock);
 }
 
+/* -- A parent that has ended ------------------------------------------------------------------- */
+
+static void lock_regions(const struct space *space)
+{
+    for (struct region *region = atomic_load(&space->regions); region != NULL;
+         region = region->next)
+        lock_acquire(&region->lock, LOCK_REGION);
+}
+
+static void release_regions(const struct space *space)
+{
+    for (struct region *region = atomic_load(&space->regions); region != NULL;
+         region = region->next)
+        lock_release(&region->lock);
+}
+
+/* All locks, since other threads read which file chunks are frozen over. */
+static void take_over(struct space *space)
+{
+    int saved_errno = errno;
+    int cancel = cancel_hold();
+
+    signals_off();
+    lock_acquire(&space->lock, LOCK_SPACE);
+    lock_regions(space);
+    (void)space->store->take_over(space);
+    release_regions(space);
+    lock_release(&space->lock);
+    signals_on();
+    cancel_restore(cancel);
+    errno = saved_errno;
+}
+
 /* -- When -------------------------------------------------------------------------------------- */
 
 static atomic_bool is_manual; /* only by request */
@@ -227,9 +260,18 @@ static bool is_time(atomic_int_least64_t *time)
     return clock_coarse_ms() >= atomic_load_explicit(time, memory_order_relaxed);
 }
 
+/* Before the space gets a file of its own. */
+static void take_over_if_child(struct space *space)
+{
+    if (atomic_load_explicit(&space->lacks_file, memory_order_relaxed) && has_frozen(space) &&
+        space->store->take_over != NULL)
+        take_over(space);
+}
+
 void thaw_all(struct space *space, bool is_requested)
 {
     late_unmap_all();
+    take_over_if_child(space);
     if (!has_frozen(space) || (is_manual && !is_requested))
         return;
     signals_off();
@@ -261,8 +303,10 @@ static void thaw_when_due(struct space *space)
 void thaw_some(struct space *space)
 {
     late_unmap_some();
-    if (__builtin_expect(has_frozen(space), 0))
+    if (__builtin_expect(has_frozen(space), 0)) {
+        take_over_if_child(space);
         thaw_when_due(space);
+    }
 }
 
 bool thaw_is_due(struct space *space)

@@ -206,6 +206,87 @@ static void leave(struct older_file *older, size_t page)
     *older = (struct older_file){.fd = -1};
 }
 
+/* -- The file of an ancestor that has gone ------------------------------------------------------
+ */
+
+/* Where the file has what the ancestor has put there since: nothing of this space. */
+static int clear(const struct segment *segment, int fd, unsigned frozen)
+{
+    size_t from = 0;
+    int err = 0;
+
+    for (size_t at = 0; at < segment->taken && err == 0; at += SPACE_CHUNK)
+        if (segment->files[at >> SPACE_CHUNK_SHIFT] == frozen) {
+            if (from != at)
+                err = tmpfile_release(fd, segment->offset + (off_t)from, at - from);
+            from = at + SPACE_CHUNK;
+        }
+    return err == 0 && from != segment->size
+               ? tmpfile_release(fd, segment->offset + (off_t)from, segment->size - from)
+               : err;
+}
+
+/* The same behind all segments, where the ancestor may have made more. */
+static int clear_rest(const struct space *space, int fd, size_t size)
+{
+    size_t end = 0;
+
+    for (const struct segment *segment = atomic_load(&space->segments); segment != NULL;
+         segment = segment->next)
+        if ((size_t)segment->offset + segment->size > end)
+            end = (size_t)segment->offset + segment->size;
+    return end < size ? tmpfile_release(fd, (off_t)end, size - end) : 0;
+}
+
+static int clear_file(const struct space *space, int fd, size_t *size)
+{
+    int err = tmpfile_size(fd, size);
+
+    for (const struct segment *segment = atomic_load(&space->segments); segment != NULL && err == 0;
+         segment = segment->next)
+        if (segment->size != 0)
+            err = clear(segment, fd, space->file_number);
+    return err == 0 ? clear_rest(space, fd, *size) : err;
+}
+
+/* Maps and clears all that is not frozen over the ancestor's file, which is the space's then. */
+static int take_over_locked(struct file_space *file_space)
+{
+    struct space *space = &file_space->space;
+    struct older_file *older = &file_space->older[space->file_number - 1];
+    struct descriptor_file file = older->file;
+    size_t size;
+
+    if (older->holders == NULL || !descriptor_is(older->fd, &file) ||
+        !holders_are_one(older->holders))
+        return -EBUSY;
+    int err = clear_file(space, older->fd, &size);
+    if (err == 0)
+        err = map_segments(file_space, older->fd, tmpfile_in_memory(older->fd));
+    if (err != 0)
+        return err;
+    (void)vm_unmap(older->pin, space->page);
+    space->holders = older->holders;
+    space->file_number--;
+    file_space->file_size = size;
+    int fd = older->fd;
+    *older = (struct older_file){.fd = -1};
+    take_file(file_space, fd, &file);
+    return 0;
+}
+
+int file_store_take_over(struct space *space)
+{
+    struct file_space *file_space = file_space_of(space);
+
+    if (!atomic_load(&space->lacks_file) || space->file_number == 0)
+        return -EBUSY;
+    lock_acquire(&file_space->extend_lock, LOCK_EXTEND);
+    int err = take_over_locked(file_space);
+    lock_release(&file_space->extend_lock);
+    return err;
+}
+
 void file_store_forget_files(struct space *space)
 {
     for (unsigned i = 0; i < space->file_number; i++)

@@ -97,6 +97,7 @@ int file_store_descriptor(struct space *space);
 int file_store_freeze(struct space *space, void *addr, off_t offset, size_t size, int protection);
 int file_store_thaw(struct space *space, void *addr, off_t offset, size_t size, int protection);
 void file_store_leave_file(struct space *space);
+int file_store_take_over(struct space *space);
 void file_store_forget_files(struct space *space);
 int file_store_commit_frozen(struct space *space, unsigned number, void *addr, off_t offset,
                              size_t size);

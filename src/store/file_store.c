@@ -223,6 +223,7 @@ static const struct store_ops file_store = {
     .freeze = file_store_freeze,
     .thaw = file_store_thaw,
     .leave_file = file_store_leave_file,
+    .take_over = file_store_take_over,
     .forget_files = file_store_forget_files,
     .commit_frozen = file_store_commit_frozen,
     .thaw_unused = file_store_thaw_unused,
