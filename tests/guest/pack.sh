@@ -121,13 +121,15 @@ add_command()
     for file in memkind-pmem libmemkind-preload.so memtier libmemtier.so.0 libautohbw.so.0; do
         add_program "$MEMKIND_BUILD_DIR/src/preload/$file" "bin/$file"
     done
-    install "$guest_source"/{check_place,check_nodes,set_memory,redis_on_node} "$root/bin/"
+    install "$guest_source"/{check_place,check_nodes,fork_pause,set_memory,redis_on_node} \
+        "$root/bin/"
 }
 
 add_tests()
 {
     for program in "$MEMKIND_BUILD_DIR"/tests/{api,stress,cpp,guest}/* \
         "$MEMKIND_BUILD_DIR"/tests/unit/{test_freeze,test_freeze_failures,test_thaw} \
+        "$MEMKIND_BUILD_DIR"/tests/bench/fork \
         "$MEMKIND_BUILD_DIR"/tests/preload/{heap_place,heap_nodes,directories}; do
         if [ -f "$program" ] && [ -x "$program" ]; then
             add_program "$program" "tests/${program#"$MEMKIND_BUILD_DIR"/tests/}"

@@ -32,3 +32,4 @@ run stress/test_threads
 run unit/test_freeze
 run unit/test_freeze_failures
 run unit/test_thaw
+run fork fork_pause /mnt 128
