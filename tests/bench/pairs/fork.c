@@ -11,7 +11,8 @@
  *    thawed    anonymous memory then, in MiB
  *
  * fork --kinds N DIRECTORY: instead, what each of N kinds in use whose children get a copy adds to
- * the first fork and to later ones, in us: names first, later. Needs MEMKIND_LIBRARY, this library.
+ * the first fork and to later ones, in us: names first, later. The variable
+ * MEMKIND_LIBRARY names this library.
  */
 #include <dlfcn.h>
 #include <malloc.h>
@@ -140,7 +141,7 @@ static void write_some(const struct heap *heap)
         heap->blocks[page / of_block][page % of_block * PAGE] = 2;
 }
 
-/* The child tells its space, and waits until the pipe is closed. */
+/* The child reports the space of its own files, and waits until the pipe is closed. */
 _Noreturn static void be_child(const int *to_child, const int *to_parent)
 {
     double space = 0;
