@@ -11,7 +11,7 @@ set -euo pipefail
 
 LARGEST="14 16" # 16 and 64 KiB, as jemalloc's binary logarithm
 tests="api/test_destroy api/test_detect_kind api/test_fixed api/test_policy api/test_purge"
-tests=${PAGE_SIZES_TESTS:-$tests api/test_snapshot unit/test_freeze}
+tests=${PAGE_SIZES_TESTS:-$tests api/test_snapshot unit/test_freeze unit/test_thaw}
 cmake=${CMAKE:-cmake}
 build=$MEMKIND_BUILD_DIR/page_sizes
 
