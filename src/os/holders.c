@@ -33,9 +33,17 @@ static struct holders *find_unused(void)
     return NULL;
 }
 
+/* Whether shmctl(2) is permitted: a filter of system calls may allow shmget(2) alone. */
+static bool can_remove(void)
+{
+    return shmctl(-1, IPC_RMID, NULL) == 0 || errno == EINVAL;
+}
+
 /* Returns 0, or -errno without a segment left behind. */
 static int attach(struct holders *holders)
 {
+    if (!can_remove())
+        return -errno;
     int id = shmget(IPC_PRIVATE, 1, IPC_CREAT | READABLE);
 
     if (id < 0)

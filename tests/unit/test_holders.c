@@ -23,6 +23,7 @@
 static struct fault get_fault;
 static struct fault attach_fault;
 static struct fault control_fault;
+static struct fault remove_fault;
 static int last_segment;
 
 int __real_shmget(key_t key, size_t size, int flags);
@@ -49,13 +50,15 @@ int __wrap_shmctl(int id, int command, struct shmid_ds *status)
 {
     if (command == IPC_STAT && fault_hits(&control_fault))
         return -1;
+    if (command == IPC_RMID && fault_hits(&remove_fault))
+        return -1;
     return __real_shmctl(id, command, status);
 }
 
 static int setup(void **state)
 {
     (void)state;
-    get_fault = attach_fault = control_fault = (struct fault){0};
+    get_fault = attach_fault = control_fault = remove_fault = (struct fault){0};
     return 0;
 }
 
@@ -213,6 +216,22 @@ static void failures_leave_nothing(void **state)
     holders_put(holders);
 }
 
+/* A segment that could not be removed would stay in the system. */
+static void no_segment_where_it_cannot_be_removed(void **state)
+{
+    static const int errors[] = {EPERM, ENOSYS};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        int err = 0;
+
+        fault_set(&remove_fault, errors[i], FAULT_ALWAYS);
+        assert_null(holders_get(&err));
+        assert_int_equal(err, -errors[i]);
+        assert_int_equal(get_fault.calls, 0);
+    }
+}
+
 static void privileges_are_not_needed(void **state)
 {
     int status;
@@ -241,6 +260,7 @@ int main(void)
         cmocka_unit_test_setup(a_set_lives_until_it_was_put_as_often, setup),
         cmocka_unit_test_setup(sets_are_limited, setup),
         cmocka_unit_test_setup(failures_leave_nothing, setup),
+        cmocka_unit_test_setup(no_segment_where_it_cannot_be_removed, setup),
         cmocka_unit_test_setup(privileges_are_not_needed, setup),
     };
 
