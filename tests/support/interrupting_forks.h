@@ -2,7 +2,8 @@
 /*
  * Forks in a signal handler that interrupts malloc and free, in a process with one thread.
  *
- * A timer sends the signal all the time while blocks are allocated, checked and freed at random.
+ * A timer sends the signal again and again while blocks are allocated, checked and freed at random.
+ * The timer is set anew after the first block behind each fork, however long the fork took.
  * The children exit at once, execute a program whose arguments lie in the heap, or return from the
  * handler and go on with what it has interrupted.
  */
@@ -18,7 +19,7 @@
 #include <unistd.h>
 
 #define INTERRUPT_BLOCKS     500u
-#define INTERRUPT_PERIOD_US  700
+#define INTERRUPT_MOST_US    700
 #define INTERRUPT_CHILD_OPS  300u
 #define INTERRUPT_HANG_AFTER 100 /* seconds */
 
@@ -27,6 +28,7 @@ struct interrupted_heap {
     void (*release)(void *ptr);
     unsigned forks;      /* wanted */
     size_t largest_log2; /* of blocks */
+    bool is_shared;      /* children would go on with their parent's blocks, and must not return */
 };
 
 static struct {
@@ -34,6 +36,7 @@ static struct {
     char *program[3]; /* argv, in the heap; the second is its exit status */
     volatile sig_atomic_t forks;
     volatile sig_atomic_t failed;
+    volatile sig_atomic_t is_armed; /* the timer */
     volatile sig_atomic_t is_child;
     struct {
         unsigned char *block;
@@ -63,9 +66,10 @@ static inline void interrupted_wait(pid_t child)
 static inline void interrupted_fork(int number)
 {
     (void)number;
+    interrupted.is_armed = 0;
     if (interrupted.is_child)
         return;
-    int way = (int)interrupted.forks % 3;
+    int way = (int)interrupted.forks % (interrupted.heap->is_shared ? 2 : 3);
     pid_t child = fork();
     if (child == 0) {
         signal(SIGALRM, SIG_DFL);
@@ -111,10 +115,12 @@ static inline bool interrupted_step(void)
     return true;
 }
 
-static inline void interrupted_start_timer(unsigned period)
+static inline void interrupted_start_timer(void)
 {
-    const struct itimerval timer = {{0, period}, {0, period}};
+    const suseconds_t delay = (suseconds_t)interrupted_random(INTERRUPT_MOST_US) + 1;
+    const struct itimerval timer = {.it_value.tv_usec = delay};
 
+    interrupted.is_armed = 1;
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 
@@ -143,13 +149,14 @@ static inline bool interrupt_by_forks(const struct interrupted_heap *heap)
     interrupted.program[0] = interrupted_text("/bin/true");
     interrupted.program[1] = interrupted_text("argument");
     sigaction(SIGALRM, &action, NULL);
-    interrupted_start_timer(INTERRUPT_PERIOD_US);
     while (good && interrupted.failed == 0 && (unsigned)interrupted.forks < heap->forks) {
         good = interrupted_step();
         if (interrupted.is_child)
             interrupted_child();
+        if (!interrupted.is_armed)
+            interrupted_start_timer();
     }
-    interrupted_start_timer(0);
+    setitimer(ITIMER_REAL, &(const struct itimerval){0}, NULL);
     for (size_t i = 0; i < INTERRUPT_BLOCKS; i++) {
         good = good && (interrupted.blocks[i].block == NULL || interrupted_is_filled(i));
         heap->release(interrupted.blocks[i].block);
