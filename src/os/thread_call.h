@@ -10,8 +10,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Whether the registers of this processor are known. Without them, no thread can be stopped. */
-#if defined(__x86_64__) || defined(__aarch64__)
+/*
+ * Whether the registers of this processor are known. Without them, no thread can be stopped. Nor
+ * with the thread sanitizer, which takes the helper for the thread whose thread-local data it has.
+ */
+#if (defined(__x86_64__) || defined(__aarch64__)) && !defined(__SANITIZE_THREAD__)
 #    define THREAD_CALL_IS_KNOWN 1
 #else
 #    define THREAD_CALL_IS_KNOWN 0

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/single_threaded.h>
 
 #define BLOCKS      2000
 #define LINE_STATUS ((__LINE__ - 1) % 255 + 1)
@@ -20,6 +21,19 @@
         if (!(condition))       \
             _exit(LINE_STATUS); \
     } while (0)
+
+/*
+ * For tests of what only processes with one thread are promised. The thread sanitizer has a thread
+ * of its own.
+ */
+static inline void skip_if_not_alone(void)
+{
+#ifdef __SANITIZE_THREAD__
+    skip();
+#endif
+    if (!__libc_single_threaded)
+        skip();
+}
 
 static char *blocks[BLOCKS];
 

@@ -6,7 +6,6 @@
 #include "api/fork_fixture.h"
 
 #include <sys/resource.h>
-#include <sys/single_threaded.h>
 
 #define KINDS 40u
 
@@ -87,16 +86,6 @@ static void check_idle_child(memkind_fork_mode mode)
                   faults);
     end_kinds();
     assert_true(faults <= before + FAULTS_MOST);
-}
-
-/* The thread sanitizer has a thread of its own, and writes to pages of its own. */
-static void skip_if_not_alone(void)
-{
-#ifdef __SANITIZE_THREAD__
-    skip();
-#endif
-    if (!__libc_single_threaded)
-        skip();
 }
 
 static void test_idle_child(void **state)

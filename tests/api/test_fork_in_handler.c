@@ -6,7 +6,6 @@
 #include "api/fork_fixture.h"
 
 #include <spawn.h>
-#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 
@@ -38,13 +37,6 @@ static void *alloc(size_t size)
 static void release(void *ptr)
 {
     memkind_free(kind, ptr);
-}
-
-/* A process with several threads promises nothing; the thread sanitizer has one of its own. */
-static void skip_if_not_alone(void)
-{
-    if (!__libc_single_threaded)
-        skip();
 }
 
 /* -- In a handler ------------------------------------------------------------------------------ */
