@@ -31,27 +31,28 @@
 #include "os/thread_call.h"
 #include "util/clock.h"
 
+#if THREAD_CALL_IS_KNOWN
 /* Most threads that a process may have for them to be stopped. */
-#define THREADS_MOST 1024u
+#    define THREADS_MOST 1024u
 
-#define STACK_SIZE  ((size_t)64 << 10)
-#define LIST_SIZE   1024 /* of entries of a directory that are read at once */
-#define STATUS_SIZE 2048 /* of /proc/thread-self/status */
+#    define STACK_SIZE  ((size_t)64 << 10)
+#    define LIST_SIZE   1024 /* of entries of a directory that are read at once */
+#    define STATUS_SIZE 2048 /* of /proc/thread-self/status */
 
 /* Rounds of a search for new threads, which threads that still run may have started. */
-#define ROUNDS 8u
+#    define ROUNDS 8u
 
 /* A thread that has not stopped after this time is busy in the kernel: the others go on. */
-#define PATIENCE_NS ((int64_t)10 * CLOCK_NS_PER_MS)
+#    define PATIENCE_NS ((int64_t)10 * CLOCK_NS_PER_MS)
 
 /* The time that the helper waits for such a thread, to make its call again. */
-#define PATIENCE_LATE_NS ((int64_t)1 * CLOCK_NS_PER_SECOND)
+#    define PATIENCE_LATE_NS ((int64_t)1 * CLOCK_NS_PER_SECOND)
 
-#define POLL_NS       20000
-#define CHECK_WITH_NS ((long)20 * CLOCK_NS_PER_MS)
+#    define POLL_NS       20000
+#    define CHECK_WITH_NS ((long)20 * CLOCK_NS_PER_MS)
 
 /* The time until the next attempt where tracing is forbidden: the kernel may log each attempt. */
-#define AFTER_DENIED_MS ((int64_t)60 * CLOCK_MS_PER_SECOND)
+#    define AFTER_DENIED_MS ((int64_t)60 * CLOCK_MS_PER_SECOND)
 
 enum state { GONE, BEGINNING, TRACING, STOPPED, CONTINUING, LATE };
 
@@ -99,7 +100,6 @@ static int64_t now_in_ns(void)
     return (int64_t)now.tv_sec * CLOCK_NS_PER_SECOND + now.tv_nsec;
 }
 
-#if THREAD_CALL_IS_KNOWN
 /* -- One thread -------------------------------------------------------------------------------- */
 
 /* Whether the thread has ended, although it is still listed: a main thread may be. */
@@ -395,6 +395,13 @@ void thread_trace_continue(void)
         sched_yield();
     (void)prctl(PR_SET_PTRACER, 0, 0, 0, 0);
 }
+
+void thread_trace_after_fork(void)
+{
+    atomic_store(&state, GONE);
+    helper = 0;
+    not_before = 0;
+}
 #else
 void thread_trace_configure(void)
 {
@@ -409,11 +416,8 @@ bool thread_trace_stop(bool (*is_spared)(pid_t thread))
 void thread_trace_continue(void)
 {
 }
-#endif
 
 void thread_trace_after_fork(void)
 {
-    atomic_store(&state, GONE);
-    helper = 0;
-    not_before = 0;
 }
+#endif
