@@ -152,13 +152,15 @@ static void after_fork_in_only_child(void)
 
 /* -- Handlers ---------------------------------------------------------------------------------- */
 
-static bool is_alone FORK_DATA; /* the thread that forks */
+/* The thread that forks. Several threads that fork at the same time all write false. */
+static atomic_bool is_alone FORK_DATA;
 
 static void before_fork(void)
 {
     fork_child_finish();
-    is_alone = process_is_alone();
-    if (is_alone)
+    bool alone = process_is_alone();
+    atomic_store_explicit(&is_alone, alone, memory_order_relaxed);
+    if (alone)
         before_fork_of_one();
     else
         before_fork_of_several();
@@ -166,7 +168,7 @@ static void before_fork(void)
 
 static void after_fork_in_parent(void)
 {
-    if (is_alone)
+    if (atomic_load_explicit(&is_alone, memory_order_relaxed))
         fork_snapshot_in_alone_parent();
     else
         after_fork_in_parent_of_several();
@@ -174,7 +176,7 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
-    if (is_alone)
+    if (atomic_load_explicit(&is_alone, memory_order_relaxed))
         after_fork_in_only_child();
     else
         after_fork_in_child_of_several();
