@@ -129,7 +129,7 @@ static void test_second_child_lacks_nothing(void **state)
 static void fill(memkind_t kind, size_t **found, size_t count, size_t first)
 {
     for (size_t i = 0; i < count; i++) {
-        found[i] = memkind_malloc(kind, 16 << (i % 9));
+        found[i] = memkind_malloc(kind, (size_t)16 << (i % 9));
         EXPECT(found[i] != NULL);
         *found[i] = first + i;
     }

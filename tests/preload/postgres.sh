@@ -7,7 +7,8 @@
 
 . "$(dirname "$0")/lib.sh"
 
-if [ "${PROGRAMS_LARGE:-0}" = 1 ]; then scale=20 transactions=5000; else scale=1 transactions=200; fi
+scale=1 transactions=200
+[ "${PROGRAMS_LARGE:-0}" != 1 ] || scale=20 transactions=5000
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 [ -x "$bin/postgres" ] || skip "no PostgreSQL here (Debian: postgresql)"
 command -v setpriv >/dev/null || skip "no setpriv here (Debian: util-linux)"
