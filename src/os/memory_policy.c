@@ -8,11 +8,8 @@
 
 #include "util/bits.h"
 
-/*
- * The most nodes of any kernel (CONFIG_NODES_SHIFT). The kernel refuses a mask with fewer bits than
- * it has nodes.
- */
-#define KERNEL_NODES 1024ul
+/* The kernel refuses a mask with fewer bits than it has nodes. */
+#define KERNEL_NODES MEMORY_POLICY_NODES
 
 int memory_policy_bind(void *addr, size_t size, int mode, const unsigned long *nodes,
                        unsigned long maxnode)
@@ -21,6 +18,16 @@ int memory_policy_bind(void *addr, size_t size, int mode, const unsigned long *n
     unsigned long bits = nodes != NULL ? maxnode + 1 : 0;
 
     return syscall(SYS_mbind, addr, size, mode, nodes, bits, 0) == 0 ? 0 : -errno;
+}
+
+int memory_policy_of(void *addr, struct memory_policy *policy)
+{
+    *policy = (struct memory_policy){.mode = MPOL_DEFAULT};
+    if (syscall(SYS_get_mempolicy, &policy->mode, policy->nodes, KERNEL_NODES + 1, addr,
+                MPOL_F_ADDR) == 0)
+        return 0;
+    policy->mode = MPOL_DEFAULT;
+    return -errno;
 }
 
 bool memory_policy_exists(void)

@@ -17,6 +17,17 @@
 int memory_policy_bind(void *addr, size_t size, int mode, const unsigned long *nodes,
                        unsigned long maxnode);
 
+/* Most nodes of any kernel (CONFIG_NODES_SHIFT). */
+#define MEMORY_POLICY_NODES 1024ul
+
+struct memory_policy {
+    int mode; /* MPOL_* with flags; MPOL_DEFAULT: the range has no policy of its own */
+    unsigned long nodes[MEMORY_POLICY_NODES / (8 * sizeof(unsigned long))];
+};
+
+/* Stores the policy of the map at addr. 0 or -errno; on error the policy is MPOL_DEFAULT. */
+int memory_policy_of(void *addr, struct memory_policy *policy);
+
 /* Whether the kernel has policies, and the process may read its own. */
 bool memory_policy_exists(void);
 

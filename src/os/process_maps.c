@@ -19,11 +19,13 @@
 #define FILE_FACTOR 1099511628211u
 
 /* A line: "7f0a1b2c3000-7f0a1b2c4000 rw-p 00000000 08:02 173521      /usr/bin/a-b c". */
-enum field { START, END, LETTERS, OFFSET, DEVICE, INODE, PATH };
+/* In smaps, lines such as "Rss:  4 kB" follow, and the last is "VmFlags: rd wr mr mw me lo ". */
+enum field { START, END, LETTERS, OFFSET, DEVICE, INODE, PATH, NAME, OTHER, EFFECTS };
 
 struct position {
     enum field field;
     size_t path_size;
+    char previous; /* the character before this one */
     struct process_map map;
 };
 
@@ -44,12 +46,42 @@ static void read_path(struct position *position, char c)
         position->map.path[position->path_size++] = c;
 }
 
+static unsigned effect_of(char first, char second)
+{
+    static const struct {
+        char letters[2];
+        enum process_map_effect effect;
+    } effects[] = {
+        {{'l', 'o'}, PROCESS_MAP_LOCKED},        {{'h', 'g'}, PROCESS_MAP_HUGE_PAGES},
+        {{'n', 'h'}, PROCESS_MAP_NO_HUGE_PAGES}, {{'r', 'r'}, PROCESS_MAP_RANDOM},
+        {{'s', 'r'}, PROCESS_MAP_SEQUENTIAL},    {{'d', 'd'}, PROCESS_MAP_NO_DUMP},
+    };
+
+    for (size_t i = 0; i < sizeof(effects) / sizeof(effects[0]); i++)
+        if (effects[i].letters[0] == first && effects[i].letters[1] == second)
+            return effects[i].effect;
+    return 0;
+}
+
+/* The letters are in pairs, with a space between. */
+static void read_effect(struct position *position, char c)
+{
+    position->map.effects |= PROCESS_MAP_KNOWN | effect_of(position->previous, c);
+    position->previous = c;
+}
+
 static void read_character(struct position *position, char c)
 {
     struct process_map *map = &position->map;
 
     if (position->field == PATH)
         read_path(position, c);
+    else if (position->field == EFFECTS)
+        read_effect(position, c);
+    else if (position->field == NAME)
+        position->field = c == 'V' ? EFFECTS : OTHER;
+    else if (position->field == OTHER)
+        return;
     else if (c == ' ' || (c == '-' && position->field == START))
         position->field++;
     else if (position->field == START)
@@ -62,11 +94,13 @@ static void read_character(struct position *position, char c)
         map->file = map->file * FILE_FACTOR + (unsigned char)c;
 }
 
-static void read_piece(struct position *position, const char *piece, size_t size,
+static void read_piece(struct position *position, bool effects, const char *piece, size_t size,
                        void (*visit)(void *arg, const struct process_map *map), void *arg)
 {
     for (size_t i = 0; i < size; i++)
-        if (piece[i] == '\n') {
+        if (piece[i] == '\n' && effects && position->field != EFFECTS) {
+            position->field = NAME;
+        } else if (piece[i] == '\n') {
             visit(arg, &position->map);
             *position = (struct position){.field = START};
         } else {
@@ -74,24 +108,31 @@ static void read_piece(struct position *position, const char *piece, size_t size
         }
 }
 
-int process_maps_each(void (*visit)(void *arg, const struct process_map *map), void *arg)
+int process_maps_read(bool effects, char *buffer, size_t size,
+                      void (*visit)(void *arg, const struct process_map *map), void *arg)
 {
     struct position position = {.field = START};
-    char piece[PIECE_SIZE];
     int state = cancel_hold();
-    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    ssize_t size = fd >= 0 ? 1 : -1;
+    int fd = open(effects ? "/proc/self/smaps" : "/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? 1 : -1;
 
-    while (size > 0) {
-        size = read(fd, piece, sizeof(piece));
-        if (size > 0)
-            read_piece(&position, piece, (size_t)size, visit, arg);
+    while (got > 0) {
+        got = read(fd, buffer, size);
+        if (got > 0)
+            read_piece(&position, effects, buffer, (size_t)got, visit, arg);
     }
-    int err = size < 0 ? -errno : 0;
+    int err = got < 0 ? -errno : 0;
     if (fd >= 0)
         close(fd);
     cancel_restore(state);
     return err;
+}
+
+int process_maps_each(void (*visit)(void *arg, const struct process_map *map), void *arg)
+{
+    char piece[PIECE_SIZE];
+
+    return process_maps_read(false, piece, sizeof(piece), visit, arg);
 }
 
 bool process_map_is_for_transfers(const struct process_map *map)

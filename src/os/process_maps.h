@@ -3,9 +3,21 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define PROCESS_MAP_PATH 24
+
+/* Effects of madvise(2) and mlock(2). None: not read. */
+enum process_map_effect {
+    PROCESS_MAP_KNOWN = 1, /* the effects were read */
+    PROCESS_MAP_LOCKED = 2,
+    PROCESS_MAP_HUGE_PAGES = 4,
+    PROCESS_MAP_NO_HUGE_PAGES = 8,
+    PROCESS_MAP_RANDOM = 16,
+    PROCESS_MAP_SEQUENTIAL = 32,
+    PROCESS_MAP_NO_DUMP = 64,
+};
 
 struct process_map {
     uintptr_t start;
@@ -14,6 +26,7 @@ struct process_map {
     bool is_shared;
     uint64_t file;               /* the same for all maps of a file, and for no others */
     char path[PROCESS_MAP_PATH]; /* the begin of the path; "" for anonymous memory */
+    unsigned effects;            /* of enum process_map_effect */
 };
 
 /*
@@ -21,6 +34,14 @@ struct process_map {
  * created or removed meanwhile may be missed. -errno of open(2) or read(2): some may be missing.
  */
 int process_maps_each(void (*visit)(void *arg, const struct process_map *map), void *arg);
+
+/*
+ * The same, read by way of a buffer of the caller: a larger buffer takes fewer system calls. With
+ * `effects`, the maps have their effects, for which the kernel walks all page tables: some 10 ms
+ * for a GiB of pages of 4 KiB.
+ */
+int process_maps_read(bool effects, char *buffer, size_t size,
+                      void (*visit)(void *arg, const struct process_map *map), void *arg);
 
 /*
  * Whether the map belongs to an interface by which the kernel or a device writes to the program's

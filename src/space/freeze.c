@@ -8,9 +8,11 @@
 
 #include "os/holders.h"
 #include "os/late_unmap.h"
+#include "os/page_effects.h"
 #include "os/process_maps.h"
 #include "os/shared_futex.h"
 #include "os/vm.h"
+#include "space/map_edges.h"
 #include "space/region.h"
 #include "space/segment.h"
 #include "util/errno_text.h"
@@ -25,11 +27,16 @@
 #define MAPS_MOST ((size_t)65536)
 #define MAPS_SIZE (MAPS_MOST * sizeof(struct process_map))
 
+/* Behind the list: the kernel returns no more of the maps at a time. */
+#define BUFFER_SIZE ((size_t)4096)
+
 /* The shared maps, read once a fork for all spaces. Only one thread at a time forks. */
 static struct {
     struct process_map *list; /* NULL: not read */
     size_t count;
     bool has_transfers; /* process_map_is_for_transfers() */
+    bool has_effects;   /* read with effects */
+    enum page_effects_future future;
 } maps FORK_DATA;
 
 static void add_map(void *arg, const struct process_map *map)
@@ -44,26 +51,52 @@ void freeze_forget_maps(void)
 {
     if (maps.list == NULL)
         return;
-    (void)vm_unmap(maps.list, MAPS_SIZE);
+    (void)vm_unmap(maps.list, MAPS_SIZE + BUFFER_SIZE);
     maps.list = NULL;
     maps.count = 0;
     maps.has_transfers = false;
+    maps.has_effects = false;
 }
 
-static int read_maps(void)
+static int fill_maps(bool effects)
 {
-    if (maps.list != NULL)
-        return 0;
-    maps.list = vm_alloc(MAPS_SIZE);
-    if (maps.list == NULL)
-        return -errno;
-    int err = process_maps_each(add_map, NULL);
+    char *buffer = (char *)maps.list + MAPS_SIZE;
+
+    maps.count = 0;
+    maps.has_effects = effects;
+    int err = process_maps_read(effects, buffer, BUFFER_SIZE, add_map, NULL);
     if (err == 0 && maps.count == MAPS_MOST)
         err = -E2BIG;
     /* The kernel would write to the file's pages that it holds, and the process would not see that.
      */
     if (err == 0 && maps.has_transfers)
         err = -EOPNOTSUPP;
+    return err;
+}
+
+/* Without smaps (CONFIG_PROC_PAGE_MONITOR), the effects are lost. */
+static int read_effects(void)
+{
+    int err = fill_maps(true);
+
+    if (err == -ENOENT)
+        err = fill_maps(false);
+    if (err != 0)
+        freeze_forget_maps();
+    return err;
+}
+
+static int read_maps(const struct space *space)
+{
+    if (maps.list != NULL)
+        return 0;
+    maps.list = vm_alloc(MAPS_SIZE + BUFFER_SIZE);
+    if (maps.list == NULL)
+        return -errno;
+    /* The middle of the list is not in use yet. */
+    char *fresh = align_ptr_down((char *)maps.list + MAPS_SIZE / 2, space->page);
+    maps.future = page_effects_future_of(fresh, space->page);
+    int err = fill_maps(false);
     if (err != 0)
         freeze_forget_maps();
     return err;
@@ -161,7 +194,7 @@ static uint64_t mapped_file(const struct space *space)
 struct piece {
     size_t first;
     size_t end;
-    int protection;
+    struct process_map like; /* protection and effects */
 };
 
 /* Adjacent maps become one, and less for the kernel to copy at each fork. */
@@ -173,9 +206,9 @@ static int freeze_piece(struct space *space, struct segment *segment, const stru
         return 0;
     int err = space->store->freeze(space, segment->base + piece->first,
                                    segment->offset + (off_t)piece->first, piece->end - piece->first,
-                                   piece->protection);
+                                   &piece->like);
     if (err == 0 && piece->first <= open && open < piece->end &&
-        piece->protection == (PROT_READ | PROT_WRITE))
+        piece->like.protection == (PROT_READ | PROT_WRITE))
         atomic_store(&segment->open, piece->end);
     return err;
 }
@@ -206,13 +239,15 @@ static int freeze_maps(struct space *space, const struct run *run)
         const struct process_map *map = &maps.list[i];
         size_t from = (map->start > first ? map->start : first) - base;
         size_t to = (map->end < end ? map->end : end) - base;
-        int protection = protection_of(run->segment, map);
+        struct process_map like = {.protection = protection_of(run->segment, map),
+                                   .effects = map->effects};
 
         if (map->file != file)
             continue;
-        if (piece.end != from || piece.protection != protection) {
+        /* With effects, each map may have a policy of its own. */
+        if (piece.end != from || piece.like.protection != like.protection || like.effects != 0) {
             err = freeze_piece(space, run->segment, &piece);
-            piece = (struct piece){from, from, protection};
+            piece = (struct piece){from, from, like};
         }
         piece.end = to;
     }
@@ -234,6 +269,36 @@ static int freeze_run(struct space *space, const struct run *run)
     return freeze_maps(space, run);
 }
 
+/* -- Effects ----------------------------------------------------------------------------------- */
+
+static int check_edges(struct space *space, const struct run *run)
+{
+    bool foreign = map_edges_has_foreign(run->segment, run->first << SPACE_CHUNK_SHIFT,
+                                         run->end << SPACE_CHUNK_SHIFT, maps.list, maps.count,
+                                         mapped_file(space));
+
+    return foreign ? -EEXIST : 0;
+}
+
+/* Whether the program may have set something for pages of the space, or for all of its memory. */
+static bool may_have_effects(struct space *space, bool widely)
+{
+    return maps.future != FUTURE_UNLOCKED ||
+           page_effects_are_locked((void *)space->store->known_page(space), space->page) ||
+           for_each_run(space, widely, check_edges) < 0;
+}
+
+static int freeze_runs(struct space *space, bool widely)
+{
+    int err = page_effects_lock_on_fault(maps.future);
+
+    if (err != 0)
+        return err;
+    err = for_each_run(space, widely, freeze_run);
+    page_effects_lock_at_once(maps.future);
+    return err;
+}
+
 int freeze_begin(struct space *space)
 {
     int err;
@@ -246,12 +311,15 @@ int freeze_begin(struct space *space)
     int runs = for_each_run(space, false, NULL);
     if (runs == 0)
         return 0;
-    err = read_maps();
+    bool widely = (unsigned)runs > RUNS_MOST;
+    err = read_maps(space);
+    if (err == 0 && !maps.has_effects && may_have_effects(space, widely))
+        err = read_effects();
     if (err == 0 && space->holders == NULL)
         space->holders = holders_get(&err);
     if (err != 0)
         return err;
-    err = for_each_run(space, (unsigned)runs > RUNS_MOST, freeze_run);
+    err = freeze_runs(space, widely);
     space->is_partly_frozen = err < 0;
     return err < 0 ? err : 0;
 }

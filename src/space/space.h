@@ -47,6 +47,7 @@
 #define SPACE_CHUNK_PAGES ((size_t)512) /* of a chunk, at most */
 
 struct directory;
+struct process_map;
 struct range;
 struct region;
 struct segment;
@@ -124,13 +125,16 @@ struct store_ops {
     /* -- Frozen chunks, see freeze.h: NULL where a store has none -- */
 
     /*
-     * Maps the range, mapped at addr, anew with this protection of mmap(2): what this process
-     * writes from now on is its own, and what it reads is the store's until then.
+     * Maps the range, mapped at addr, anew with the protection and the effects of `like`: what
+     * this process writes from now on is its own, and what it reads is the store's until then.
      */
-    int (*freeze)(struct space *space, void *addr, off_t offset, size_t size, int protection);
+    int (*freeze)(struct space *space, void *addr, off_t offset, size_t size,
+                  const struct process_map *like);
 
-    /* Maps the range as it was before. What the process has written is lost. */
-    int (*thaw)(struct space *space, void *addr, off_t offset, size_t size, int protection);
+    /* Maps the range as it was before freeze(), like `like`. What the process has written is lost.
+     */
+    int (*thaw)(struct space *space, void *addr, off_t offset, size_t size,
+                const struct process_map *like);
 
     /* A page of the store that is always mapped, and its descriptor, or -errno. */
     const void *(*known_page)(const struct space *space);

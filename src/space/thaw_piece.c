@@ -9,6 +9,8 @@
 
 #include "os/threads.h"
 #include "os/tmpfile.h"
+#include "os/vm.h"
+#include "space/map_edges.h"
 #include "space/page_bitmap.h"
 #include "space/region.h"
 
@@ -45,14 +47,55 @@ static void add_map(void *arg, const struct process_map *map)
         piece->is_barred = true;
 }
 
-static int read_maps(struct thaw_piece *piece)
+static int fill_maps(struct thaw_piece *piece, bool effects)
 {
     piece->map_count = 0;
     piece->file = 0;
     piece->is_barred = false;
-    int err = process_maps_each(add_map, piece);
+    int err = process_maps_read(effects, piece->buffer, sizeof(piece->buffer), add_map, piece);
 
     return err == 0 && (piece->is_barred || piece->file == 0) ? -EBUSY : err;
+}
+
+static bool are_locked(const struct thaw_piece *piece)
+{
+    return page_effects_are_locked(address_of(piece, piece->first),
+                                   (piece->end - piece->first) * piece->space->page);
+}
+
+static bool has_foreign_edges(const struct thaw_piece *piece)
+{
+    const struct segment *segment = segment_of(piece->space, piece->region->base);
+
+    return map_edges_has_foreign(segment, (size_t)(address_of(piece, piece->first) - segment->base),
+                                 (size_t)(address_of(piece, piece->end) - segment->base),
+                                 piece->maps, piece->map_count, piece->file);
+}
+
+/* Returns how new mappings are locked. */
+static enum page_effects_future future_of(size_t page)
+{
+    void *fresh = vm_alloc(page);
+
+    if (fresh == NULL)
+        return FUTURE_UNLOCKED;
+    enum page_effects_future future = page_effects_future_of(fresh, page);
+    (void)vm_unmap(fresh, page);
+    return future;
+}
+
+/* Reads the maps, with their effects if the program may have set any. */
+static int read_maps(struct thaw_piece *piece)
+{
+    int err = fill_maps(piece, false);
+
+    piece->future = future_of(piece->space->page);
+    bool locked = piece->future != FUTURE_UNLOCKED || are_locked(piece);
+    if (err != 0 || (!locked && !has_foreign_edges(piece)))
+        return err;
+    err = fill_maps(piece, true);
+    /* Without smaps (CONFIG_PROC_PAGE_MONITOR), the effects are lost. */
+    return err == -ENOENT ? fill_maps(piece, false) : err;
 }
 
 /* Reads the entries of the chunk's pages. If that fails, all pages count as private. */
@@ -169,9 +212,8 @@ static int map_shared(const struct thaw_piece *piece)
         size_t size;
 
         if (clip(piece, &piece->maps[i], &addr, &size))
-            err = piece->space->store->thaw(piece->space, addr,
-                                            region->offset + (addr - region->base), size,
-                                            piece->maps[i].protection);
+            err = piece->space->store->thaw(
+                piece->space, addr, region->offset + (addr - region->base), size, &piece->maps[i]);
     }
     return err;
 }
@@ -214,7 +256,11 @@ static int thaw_stopped(struct thaw_piece *piece, const struct threads_stop *sto
     if (err == 0)
         err = write_chunks(piece);
     if (err == 0)
+        err = page_effects_lock_on_fault(piece->future);
+    if (err == 0) {
         err = map_shared(piece);
+        page_effects_lock_at_once(piece->future);
+    }
     if (err == 0)
         mark_thawed(piece);
     else

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "os/page_effects.h"
 #include "os/process_maps.h"
 #include "space/space.h"
 
@@ -13,6 +14,8 @@ struct region;
 
 /* Most maps of the file in a piece: the program has seldom made more by mprotect(2). */
 #define THAW_PIECE_MAPS 256
+
+#define THAW_PIECE_BUFFER 4096
 
 /* A piece of one region, of chunks that are frozen over the space's own file. */
 struct thaw_piece {
@@ -26,9 +29,11 @@ struct thaw_piece {
     size_t written;                           /* bytes written so far */
     struct process_map maps[THAW_PIECE_MAPS]; /* of the file */
     size_t map_count;
-    uint64_t file;                       /* of the store's known page, as in these */
+    uint64_t file; /* of the store's known page, as in these */
+    enum page_effects_future future;
     bool is_barred;                      /* too many maps, or memory that the kernel may write to */
     uint64_t entries[SPACE_CHUNK_PAGES]; /* of the page map, of one chunk */
+    char buffer[THAW_PIECE_BUFFER];      /* for the list of maps */
 };
 
 /*

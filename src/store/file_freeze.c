@@ -6,6 +6,8 @@
 
 #include "os/frozen_map.h"
 #include "os/holders.h"
+#include "os/page_effects.h"
+#include "os/process_maps.h"
 #include "os/tmpfile.h"
 #include "os/vm.h"
 #include "space/freeze.h"
@@ -147,24 +149,35 @@ int file_store_descriptor(struct space *space)
  * Lengthens the file before processes share it: no process lengthens a shared file. If the file
  * cannot be so long, commits behind its end fail.
  */
-int file_store_freeze(struct space *space, void *addr, off_t offset, size_t size, int protection)
+int file_store_freeze(struct space *space, void *addr, off_t offset, size_t size,
+                      const struct process_map *like)
 {
     struct file_space *file_space = file_space_of(space);
     int fd = file_space_fd(file_space);
+    struct page_effects saved;
 
     if (fd < 0)
         return fd;
     file_space_lengthen(file_space, fd, (size_t)offset + size);
-    return frozen_map_private(fd, addr, size, offset, protection, file_space->in_memory);
+    page_effects_save(&saved, addr, size, like->effects, file_space->in_memory);
+    int err = frozen_map_private(fd, addr, size, offset, like->protection, file_space->in_memory);
+    page_effects_restore(&saved, addr, size);
+    return err;
 }
 
-int file_store_thaw(struct space *space, void *addr, off_t offset, size_t size, int protection)
+int file_store_thaw(struct space *space, void *addr, off_t offset, size_t size,
+                    const struct process_map *like)
 {
     struct file_space *file_space = file_space_of(space);
     int fd = file_space_fd(file_space);
+    struct page_effects saved;
 
-    return fd < 0 ? fd
-                  : frozen_map_shared(fd, addr, size, offset, protection, file_space->in_memory);
+    if (fd < 0)
+        return fd;
+    page_effects_save(&saved, addr, size, like->effects, file_space->in_memory);
+    int err = frozen_map_shared(fd, addr, size, offset, like->protection, file_space->in_memory);
+    page_effects_restore(&saved, addr, size);
+    return err;
 }
 
 void file_store_leave_file(struct space *space)

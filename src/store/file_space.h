@@ -94,8 +94,10 @@ int file_store_commit(struct space *space, void *addr, off_t offset, size_t size
  */
 const void *file_store_known_page(const struct space *space);
 int file_store_descriptor(struct space *space);
-int file_store_freeze(struct space *space, void *addr, off_t offset, size_t size, int protection);
-int file_store_thaw(struct space *space, void *addr, off_t offset, size_t size, int protection);
+int file_store_freeze(struct space *space, void *addr, off_t offset, size_t size,
+                      const struct process_map *like);
+int file_store_thaw(struct space *space, void *addr, off_t offset, size_t size,
+                    const struct process_map *like);
 void file_store_leave_file(struct space *space);
 int file_store_take_over(struct space *space);
 void file_store_forget_files(struct space *space);

@@ -58,8 +58,10 @@ long __wrap_syscall(long number, ...)
         seen.nodes = va_arg(list, const unsigned long *);
         seen.maxnode = va_arg(list, unsigned long);
     } else {
-        (void)va_arg(list, void *);
+        int *mode = va_arg(list, int *);
         unsigned long *nodes = va_arg(list, unsigned long *);
+        if (mode != NULL)
+            *mode = MPOL_PREFERRED;
         answer_get_mempolicy(nodes, nodes != NULL ? va_arg(list, unsigned long) : 0);
     }
     va_end(list);
@@ -136,6 +138,20 @@ static void unknown_allowed_nodes_are_none(void **state)
     assert_int_equal(nodes[1], GUARD);
 }
 
+static void policy_of_a_range_is_queried(void **state)
+{
+    struct memory_policy policy = {.mode = MPOL_BIND};
+
+    (void)state;
+    fault_set(&fault, EPERM, 1);
+    assert_int_equal(memory_policy_of(&policy, &policy), -EPERM);
+    assert_int_equal(policy.mode, MPOL_DEFAULT);
+    assert_int_equal(memory_policy_of(&policy, &policy), 0);
+    assert_int_equal(seen.number, SYS_get_mempolicy);
+    assert_int_equal(policy.mode, MPOL_PREFERRED);
+    assert_true(bits_has(policy.nodes, 1023));
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -146,6 +162,7 @@ int main(void)
         TEST(a_kernel_or_filter_without_policies_is_found),
         TEST(allowed_nodes_beyond_the_mask_are_left_out),
         TEST(unknown_allowed_nodes_are_none),
+        TEST(policy_of_a_range_is_queried),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,6 +115,40 @@ static void maps_for_transfers_are_known(void **state)
         assert_int_equal(process_map_is_for_transfers(&seen.maps[i]), i < MAPS - 1);
 }
 
+/* In pieces of any size; each effect is of its own map. */
+static void effects_are_read(void **state)
+{
+    static const char text[] = "1000-2000 rw-s 00000000 00:0e 12                 /a\n"
+                               "Size:                  4 kB\n"
+                               "Locked:                4 kB\n"
+                               "THPeligible:           0\n"
+                               "VmFlags: rd wr sh mr mw me ms lo sr nh lf \n"
+                               "3000-4000 rw-p 00000000 00:00 0 \n"
+                               "Size:                  4 kB\n"
+                               "VmFlags: rd wr mr mw me dd hg rr \n"
+                               "5000-6000 ---p 00000000 00:00 0                  [heap]\n"
+                               "VmFlags: mr mw me ac \n";
+    static const unsigned effects[] = {
+        PROCESS_MAP_KNOWN | PROCESS_MAP_LOCKED | PROCESS_MAP_SEQUENTIAL | PROCESS_MAP_NO_HUGE_PAGES,
+        PROCESS_MAP_KNOWN | PROCESS_MAP_NO_DUMP | PROCESS_MAP_HUGE_PAGES | PROCESS_MAP_RANDOM,
+        PROCESS_MAP_KNOWN,
+    };
+    char buffer[sizeof(text)];
+
+    (void)state;
+    for (piece_size = 1; piece_size < sizeof(text); piece_size++) {
+        struct seen seen = {0};
+
+        pretended = text;
+        assert_int_equal(process_maps_read(true, buffer, sizeof(buffer), see, &seen), 0);
+        assert_int_equal(seen.count, 3);
+        for (unsigned i = 0; i < seen.count; i++)
+            assert_int_equal(seen.maps[i].effects, effects[i]);
+        assert_true(seen.maps[2].start == 0x5000 && seen.maps[2].protection == PROT_NONE);
+        assert_string_equal(seen.maps[0].path, "/a");
+    }
+}
+
 static void each_map_is_seen_once_in_pieces_of_any_size(void **state)
 {
     static const char text[] =
@@ -125,10 +159,10 @@ static void each_map_is_seen_once_in_pieces_of_any_size(void **state)
         "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n";
 
     static const struct process_map expected[MAPS] = {
-        {0x400000, 0x452000, PROT_READ | PROT_EXEC, false, 0, "/usr/bin/a-b c"},
-        {0x7f0a1b2c3000, 0x7f0a1b2c4000, PROT_READ | PROT_WRITE, true, 0, ""},
-        {0x7fffb2c0d000, 0x7fffb2c2e000, PROT_NONE, true, 0, "/dev/shm/memkind-test-D"},
-        {0xffffffffff600000, 0xffffffffff601000, PROT_EXEC, false, 0, "[vsyscall]"},
+        {0x400000, 0x452000, PROT_READ | PROT_EXEC, false, 0, "/usr/bin/a-b c", 0},
+        {0x7f0a1b2c3000, 0x7f0a1b2c4000, PROT_READ | PROT_WRITE, true, 0, "", 0},
+        {0x7fffb2c0d000, 0x7fffb2c2e000, PROT_NONE, true, 0, "/dev/shm/memkind-test-D", 0},
+        {0xffffffffff600000, 0xffffffffff601000, PROT_EXEC, false, 0, "[vsyscall]", 0},
     };
 
     (void)state;
@@ -204,6 +238,7 @@ int main(void)
         cmocka_unit_test_setup(each_map_is_seen_once_in_pieces_of_any_size, setup),
         cmocka_unit_test_setup(maps_of_a_file_are_known, setup),
         cmocka_unit_test_setup(maps_for_transfers_are_known, setup),
+        cmocka_unit_test_setup(effects_are_read, setup),
         cmocka_unit_test_setup(own_map_is_there, setup),
         cmocka_unit_test_setup(failures_are_reported_and_leave_nothing, setup),
     };
