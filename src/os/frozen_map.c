@@ -50,6 +50,15 @@ int frozen_map_shared(int fd, void *addr, size_t size, off_t offset, int protect
     return err;
 }
 
+int frozen_map_protect(void *addr, size_t size, int protection)
+{
+    int saved_errno = errno;
+    int err = mprotect(addr, size, protection) == 0 ? 0 : -errno;
+
+    errno = saved_errno;
+    return err;
+}
+
 int frozen_map_reserve(int fd, off_t offset, size_t size)
 {
     int saved_errno = errno;

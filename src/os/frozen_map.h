@@ -27,6 +27,9 @@ int frozen_map_private(int fd, void *addr, size_t size, off_t offset, int protec
 int frozen_map_shared(int fd, void *addr, size_t size, off_t offset, int protection,
                       bool in_memory);
 
+/* Sets the protection of mmap(2) of a mapped range. */
+int frozen_map_protect(void *addr, size_t size, int protection);
+
 /*
  * Allocates file space for a range that other processes may be reading, by fallocate(2) alone,
  * which writes nothing. The file's length does not change. -EOPNOTSUPP: the file system, the kernel

@@ -3,15 +3,14 @@
 #include "space/thaw.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "os/holders.h"
 #include "os/late_unmap.h"
+#include "os/pagemap.h"
 #include "os/threads.h"
 #include "space/region.h"
 #include "space/segment.h"
@@ -157,10 +156,9 @@ static int thaw_held(struct thaw_piece *piece, struct space *space, size_t most)
     piece->fd = space->store->descriptor(space);
     if (piece->fd < 0)
         return piece->fd;
-    piece->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    piece->pagemap = pagemap_open();
     int err = thaw_pieces(piece, most);
-    if (piece->pagemap >= 0)
-        close(piece->pagemap);
+    pagemap_close(piece->pagemap);
     lock_acquire(&space->lock, LOCK_SPACE);
     leave_holders_locked(space);
     lock_release(&space->lock);

@@ -5,8 +5,9 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
+#include "os/frozen_map.h"
+#include "os/pagemap.h"
 #include "os/threads.h"
 #include "os/tmpfile.h"
 #include "os/vm.h"
@@ -16,11 +17,6 @@
 
 /* Bytes after which no further chunk of the piece is written. */
 #define WRITTEN_ENOUGH ((size_t)4 << 20)
-
-/* Of an entry of /proc/self/pagemap. */
-#define PAGEMAP_PRESENT ((uint64_t)1 << 63)
-#define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
-#define PAGEMAP_OF_FILE ((uint64_t)1 << 61)
 
 /* -- Maps and pages ---------------------------------------------------------------------------- */
 
@@ -98,24 +94,6 @@ static int read_maps(struct thaw_piece *piece)
     return err == -ENOENT ? fill_maps(piece, false) : err;
 }
 
-/* Reads the entries of the chunk's pages. If that fails, all pages count as private. */
-static void read_pagemap(struct thaw_piece *piece, size_t first, size_t end)
-{
-    size_t size = (end - first) * sizeof(piece->entries[0]);
-    size_t number = (uintptr_t)address_of(piece, first) / piece->space->page;
-
-    if (piece->pagemap >= 0 && pread(piece->pagemap, piece->entries, size,
-                                     (off_t)(number * sizeof(piece->entries[0]))) == (ssize_t)size)
-        return;
-    for (size_t i = 0; i < end - first; i++)
-        piece->entries[i] = PAGEMAP_PRESENT;
-}
-
-static bool is_private(uint64_t entry)
-{
-    return (entry & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) != 0 && (entry & PAGEMAP_OF_FILE) == 0;
-}
-
 /* -- Writing ----------------------------------------------------------------------------------- */
 
 static int write_run(struct thaw_piece *piece, size_t first, size_t end)
@@ -136,11 +114,12 @@ static int write_chunk(struct thaw_piece *piece, size_t first, size_t end)
     /* The last chunk of a region may be its own in part. */
     if (end > piece->region->pages)
         end = piece->region->pages;
-    read_pagemap(piece, first, end);
+    pagemap_read(piece->pagemap, address_of(piece, first), piece->space->page, end - first,
+                 piece->entries);
     for (size_t page = first; page < end && err == 0; page++) {
         size_t run = page;
 
-        while (page < end && is_private(piece->entries[page - first]) &&
+        while (page < end && pagemap_is_private(piece->entries[page - first]) &&
                page_bitmap_next_set(used, page, page + 1) == page)
             page++;
         if (run < page)
@@ -178,9 +157,8 @@ static int protect_unreadable(const struct thaw_piece *piece, int more)
         char *addr;
         size_t size;
 
-        if ((map->protection & PROT_READ) == 0 && clip(piece, map, &addr, &size) &&
-            mprotect(addr, size, map->protection | more) != 0)
-            err = -errno;
+        if ((map->protection & PROT_READ) == 0 && clip(piece, map, &addr, &size))
+            err = frozen_map_protect(addr, size, map->protection | more);
     }
     return err;
 }

@@ -22,7 +22,7 @@ struct thaw_piece {
     struct space *space;
     struct region *region;
     int fd;           /* of the file */
-    int pagemap;      /* descriptor of /proc/self/pagemap; -1: all pages may be private */
+    int pagemap;      /* of pagemap_open() */
     bool stop_others; /* whether other threads may be stopped */
     size_t first;
     size_t end;                               /* in pages */
