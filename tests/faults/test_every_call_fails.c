@@ -331,6 +331,21 @@ static size_t sweep(bool poor, bool forks)
     return report();
 }
 
+/*
+ * jemalloc starts with the first kind, before any call fails: it cannot start again after a failure
+ * in the middle. heap/jemalloc_start.c checks beforehand what jemalloc takes.
+ */
+static void start_jemalloc(void)
+{
+    memkind_t kind;
+
+    test_dir_make(dir);
+    if (memkind_create_pmem(dir, 0, &kind) != MEMKIND_SUCCESS ||
+        memkind_destroy_kind(kind) != MEMKIND_SUCCESS)
+        exit(EXIT_FAILURE);
+    test_dir_remove(dir);
+}
+
 int main(void)
 {
     size_t cases = 0;
@@ -340,6 +355,7 @@ int main(void)
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return EXIT_FAILURE;
+    start_jemalloc();
     workers = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
     cases += sweep(false, false);
     cases += sweep(true, false);
