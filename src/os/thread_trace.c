@@ -92,14 +92,6 @@ static void enter(enum state next)
     (void)syscall(SYS_futex, &state, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-static int64_t now_in_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * CLOCK_NS_PER_SECOND + now.tv_nsec;
-}
-
 /* -- One thread -------------------------------------------------------------------------------- */
 
 /* Whether the thread has ended, although it is still listed: a main thread may be. */
@@ -172,7 +164,7 @@ static bool wait_for_all(int64_t end)
     const struct timespec pause = {.tv_nsec = POLL_NS};
 
     while (!check_all()) {
-        if (now_in_ns() > end)
+        if (clock_ns() > end)
             return false;
         (void)syscall(SYS_nanosleep, &pause, NULL);
     }
@@ -234,7 +226,7 @@ static bool seize_new(void)
 /* Stops threads until a search finds no new one. */
 static bool stop_all(void)
 {
-    int64_t end = now_in_ns() + PATIENCE_NS;
+    int64_t end = clock_ns() + PATIENCE_NS;
 
     for (unsigned round = 0; round < ROUNDS; round++) {
         unsigned before = traced_count;
@@ -269,7 +261,7 @@ static void dump_no_core(void)
 /* Lets the other threads go on, and waits for the late one, whose call must be made again. */
 static void wait_for_late(void)
 {
-    int64_t end = now_in_ns() + PATIENCE_LATE_NS;
+    int64_t end = clock_ns() + PATIENCE_LATE_NS;
 
     if (!check_all()) {
         release_stopped();

@@ -131,7 +131,9 @@ struct store_ops {
     int (*freeze)(struct space *space, void *addr, off_t offset, size_t size,
                   const struct process_map *like);
 
-    /* Maps the range as it was before freeze(), like `like`. What the process has written is lost.
+    /*
+     * Maps the range as before freeze(), with the protection and the effects of `like`. What the
+     * process has written is lost.
      */
     int (*thaw)(struct space *space, void *addr, off_t offset, size_t size,
                 const struct process_map *like);

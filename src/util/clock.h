@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Monotonic time of the kernel's last timer tick, at most 10 ms ago. No system call if libc uses
- * the kernel's vDSO.
+ * Monotonic time. "coarse": of the kernel's last timer tick, at most 10 ms ago. No system call if
+ * libc uses the kernel's vDSO.
  */
 #pragma once
 
@@ -32,9 +32,20 @@ static inline int64_t clock_coarse_ms(void)
     return (int64_t)time.tv_sec * CLOCK_MS_PER_SECOND + time.tv_nsec / CLOCK_NS_PER_MS;
 }
 
+static inline int64_t clock_ns_of(struct timespec time)
+{
+    return (int64_t)time.tv_sec * CLOCK_NS_PER_SECOND + time.tv_nsec;
+}
+
 static inline int64_t clock_coarse_ns(void)
 {
-    struct timespec time = clock_coarse();
+    return clock_ns_of(clock_coarse());
+}
 
-    return (int64_t)time.tv_sec * CLOCK_NS_PER_SECOND + time.tv_nsec;
+static inline int64_t clock_ns(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return clock_ns_of(time);
 }
