@@ -108,12 +108,24 @@ static void read_piece(struct position *position, bool effects, const char *piec
         }
 }
 
+/* Opens the list with effects, or the list without them if the kernel has no other. */
+static int open_maps(bool *effects)
+{
+    if (*effects) {
+        int fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+        if (fd >= 0 || errno != ENOENT)
+            return fd;
+        *effects = false;
+    }
+    return open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+}
+
 int process_maps_read(bool effects, char *buffer, size_t size,
                       void (*visit)(void *arg, const struct process_map *map), void *arg)
 {
     struct position position = {.field = START};
     int state = cancel_hold();
-    int fd = open(effects ? "/proc/self/smaps" : "/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    int fd = open_maps(&effects);
     ssize_t got = fd >= 0 ? 1 : -1;
 
     while (got > 0) {

@@ -38,7 +38,8 @@ int process_maps_each(void (*visit)(void *arg, const struct process_map *map), v
 /*
  * The same, read by way of a buffer of the caller: a larger buffer takes fewer system calls. With
  * `effects`, the maps have their effects, for which the kernel walks all page tables: some 10 ms
- * for a GiB of pages of 4 KiB.
+ * for a GiB of pages of 4 KiB. A kernel built without CONFIG_PROC_PAGE_MONITOR does not report
+ * effects: the maps are passed to visit() without PROCESS_MAP_KNOWN.
  */
 int process_maps_read(bool effects, char *buffer, size_t size,
                       void (*visit)(void *arg, const struct process_map *map), void *arg);

@@ -74,13 +74,10 @@ static int fill_maps(bool effects)
     return err;
 }
 
-/* Without smaps (CONFIG_PROC_PAGE_MONITOR), the effects are lost. */
 static int read_effects(void)
 {
     int err = fill_maps(true);
 
-    if (err == -ENOENT)
-        err = fill_maps(false);
     if (err != 0)
         freeze_forget_maps();
     return err;

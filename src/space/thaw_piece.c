@@ -89,9 +89,7 @@ static int read_maps(struct thaw_piece *piece)
     bool locked = piece->future != FUTURE_UNLOCKED || are_locked(piece);
     if (err != 0 || (!locked && !has_foreign_edges(piece)))
         return err;
-    err = fill_maps(piece, true);
-    /* Without smaps (CONFIG_PROC_PAGE_MONITOR), the effects are lost. */
-    return err == -ENOENT ? fill_maps(piece, false) : err;
+    return fill_maps(piece, true);
 }
 
 /* -- Writing ----------------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@
 static const char *pretended; /* text of the list; NULL: the kernel's */
 static size_t piece_size;
 static int open_error;
+static bool lacks_smaps;
 static int read_error;
 
 int __real_open(const char *path, int flags, ...);
@@ -34,6 +35,10 @@ int __wrap_open(const char *path, int flags, ...)
 {
     if (open_error != 0) {
         errno = open_error;
+        return -1;
+    }
+    if (lacks_smaps && strcmp(path, "/proc/self/smaps") == 0) {
+        errno = ENOENT;
         return -1;
     }
     return __real_open(path, flags);
@@ -62,6 +67,7 @@ static int setup(void **state)
     (void)state;
     pretended = NULL;
     open_error = 0;
+    lacks_smaps = false;
     read_error = 0;
     return 0;
 }
@@ -147,6 +153,23 @@ static void effects_are_read(void **state)
         assert_true(seen.maps[2].start == 0x5000 && seen.maps[2].protection == PROT_NONE);
         assert_string_equal(seen.maps[0].path, "/a");
     }
+}
+
+static void maps_are_read_without_effects_where_there_is_no_smaps(void **state)
+{
+    static const char text[] = "1000-2000 rw-s 00000000 00:0e 12                 /a\n"
+                               "3000-4000 rw-p 00000000 00:00 0 \n";
+    struct seen seen = {0};
+    char buffer[sizeof(text)];
+
+    (void)state;
+    lacks_smaps = true;
+    piece_size = sizeof(text);
+    pretended = text;
+    assert_int_equal(process_maps_read(true, buffer, sizeof(buffer), see, &seen), 0);
+    assert_int_equal(seen.count, 2);
+    assert_int_equal(seen.maps[0].effects, 0);
+    assert_true(seen.maps[1].start == 0x3000);
 }
 
 static void each_map_is_seen_once_in_pieces_of_any_size(void **state)
@@ -239,6 +262,7 @@ int main(void)
         cmocka_unit_test_setup(maps_of_a_file_are_known, setup),
         cmocka_unit_test_setup(maps_for_transfers_are_known, setup),
         cmocka_unit_test_setup(effects_are_read, setup),
+        cmocka_unit_test_setup(maps_are_read_without_effects_where_there_is_no_smaps, setup),
         cmocka_unit_test_setup(own_map_is_there, setup),
         cmocka_unit_test_setup(failures_are_reported_and_leave_nothing, setup),
     };
