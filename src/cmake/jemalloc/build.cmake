@@ -20,6 +20,11 @@ message(STATUS "Building jemalloc ${VERSION} (about a minute, once)")
 
 set(work "${PREFIX}.build")
 set(log "${PREFIX}.log")
+# jemalloc's makefile does not quote the names of its folders.
+if(NOT work MATCHES "^[-A-Za-z0-9_./+@]+$")
+    execute_process(COMMAND mktemp -d /tmp/jemalloc.XXXXXX OUTPUT_VARIABLE work
+                    OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+endif()
 file(REMOVE_RECURSE "${work}")
 file(MAKE_DIRECTORY "${work}/build")
 
@@ -36,7 +41,8 @@ endfunction()
 
 file(WRITE "${log}" "")
 if(IS_DIRECTORY "${SOURCE}")
-    set(source "${SOURCE}")
+    set(source "${work}/source")
+    file(COPY "${SOURCE}/" DESTINATION "${source}")
 else()
     file(ARCHIVE_EXTRACT INPUT "${SOURCE}" DESTINATION "${work}/source")
     file(GLOB source LIST_DIRECTORIES TRUE "${work}/source/*")
@@ -64,7 +70,9 @@ run_step(objcopy "${OBJCOPY}" ${redirections} "--remove-section=${REMOVED_SECTIO
          lib/libjemalloc_pic.a)
 
 file(MAKE_DIRECTORY "${PREFIX}/include/jemalloc" "${PREFIX}/lib")
-file(RENAME "${work}/build/include/jemalloc/jemalloc.h" "${PREFIX}/include/jemalloc/jemalloc.h")
-file(RENAME "${work}/build/lib/libjemalloc_pic.a" "${library}")
+file(COPY "${work}/build/include/jemalloc/jemalloc.h" DESTINATION "${PREFIX}/include/jemalloc")
+# The work folder may be on another file system; the library appears whole.
+file(COPY_FILE "${work}/build/lib/libjemalloc_pic.a" "${library}.new")
+file(RENAME "${library}.new" "${library}")
 file(REMOVE_RECURSE "${work}")
 file(REMOVE "${log}")
