@@ -21,6 +21,7 @@
 #include "util/lock.h"
 
 #define ATFORK_MOST 256 /* most handlers that can wait */
+#define OURS_MOST   4
 
 /* The function behind pthread_atfork(3), with a handle of the calling library. */
 EXPORT int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
@@ -37,6 +38,8 @@ struct atfork {
 
 extern void *__dso_handle __attribute__((visibility("hidden")));
 
+static struct atfork ours[OURS_MOST]; /* as registered: libmemkind's first */
+static size_t ours_count;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct atfork waiting[ATFORK_MOST];
 static size_t waiting_count;
@@ -70,14 +73,24 @@ static int wait_or_register(const struct atfork *handlers)
     return 0;
 }
 
+/* Before threads start. */
+static int register_ours(const struct atfork *handlers)
+{
+    if (ours_count < OURS_MOST)
+        ours[ours_count++] = *handlers;
+    return register_now(handlers);
+}
+
 int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
                       void *library)
 {
     const struct atfork handlers = {prepare, parent, child, library};
 
     /* A fork may leave the lock held. After all handlers are released, no thread acquires it. */
-    if (atomic_load(&released) || is_ours(library))
+    if (atomic_load(&released))
         return register_now(&handlers);
+    if (is_ours(library))
+        return register_ours(&handlers);
     lock_acquire(&lock, LOCK_ATFORK);
     int err = wait_or_register(&handlers);
     lock_release(&lock);
@@ -91,4 +104,16 @@ void preload_release_atfork(void)
     for (size_t i = 0; i < waiting_count; i++)
         (void)register_now(&waiting[i]);
     lock_release(&lock);
+}
+
+void preload_before_raw_fork(void)
+{
+    for (size_t i = ours_count; i > 0; i--)
+        ours[i - 1].prepare();
+}
+
+void preload_after_raw_fork(bool in_child)
+{
+    for (size_t i = 0; i < ours_count; i++)
+        (in_child ? ours[i].child : ours[i].parent)();
 }

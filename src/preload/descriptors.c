@@ -97,6 +97,11 @@ void descriptors_begin_child(void)
     process = getpid();
 }
 
+bool descriptors_are_own_process(void)
+{
+    return getpid() == process;
+}
+
 /* -- What is ours ------------------------------------------------------------------------------ */
 
 /* Returns where the number of each of our descriptors is stored; NULL: there is none. */
@@ -131,7 +136,8 @@ static bool is_still_there(int fd)
 static __attribute__((noinline)) bool is_in_this_process(int fd)
 {
     /* libmemkind's own calls of close() must succeed. */
-    return preload_self.state != PRELOAD_BUSY && getpid() == process && is_still_there(fd);
+    return preload_self.state != PRELOAD_BUSY && descriptors_are_own_process() &&
+           is_still_there(fd);
 }
 
 /* Returns where the number is stored if it is one of ours, otherwise NULL. */

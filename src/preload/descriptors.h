@@ -10,8 +10,15 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 /* The descriptor of the page of numbers; -1: there is none. */
 extern int descriptors_page;
 
 /* In the child of a fork, whose numbers are its own. */
 void descriptors_begin_child(void);
+
+/*
+ * Returns whether the calling process has this memory to itself: false in a child of vfork(2).
+ */
+bool descriptors_are_own_process(void);

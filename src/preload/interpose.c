@@ -15,6 +15,7 @@
 #include "preload/full.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"
+#include "preload/withdraw.h"
 #include "util/hot.h"
 
 #define LIKELY(c)   __builtin_expect((c), 1)
@@ -46,7 +47,8 @@ static inline memkind_t kind_of(void *ptr)
 static bool may_be_kinds(size_t size, const void *caller)
 {
     return preload_self.state != PRELOAD_BUSY && size - preload.min <= preload.span &&
-           !callers_include(&preload.libc, caller) && preload_kind_for_request() != NULL;
+           !preload_is_withdrawn() && !callers_include(&preload.libc, caller) &&
+           preload_kind_for_request() != NULL;
 }
 
 /* Returns whether the kinds are to serve the request, if they have room. */
@@ -208,6 +210,8 @@ static void free_block(void *ptr, bool cached)
         __libc_free(ptr);
         return;
     }
+    if (ours && preload_is_withdrawn())
+        return;
     unsigned char before = preload_self.state;
     preload_set_thread(PRELOAD_BUSY);
     if (full_is_remembered() && ours)

@@ -9,3 +9,9 @@
  * threads start.
  */
 bool leave_out(void);
+
+/*
+ * Removes the library from LD_PRELOAD of the programs that this one executes from now on. Changes
+ * the variable's text in place, makes no system call and allocates nothing.
+ */
+void leave_out_children(void);

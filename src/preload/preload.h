@@ -213,6 +213,13 @@ void *preload_find_next(_Atomic(void *) *cache, const char *name);
 void *preload_malloc_uncached(size_t size, const void *caller);
 void preload_free_uncached(void *ptr);
 
+/*
+ * Before and after a fork that runs no handlers, in the calling thread: what libmemkind's handlers
+ * and this library's do, and no others.
+ */
+void preload_before_raw_fork(void);
+void preload_after_raw_fork(bool in_child);
+
 /* Lets the fork handlers of others run after libmemkind's; see atfork.c. */
 void preload_release_atfork(void);
 

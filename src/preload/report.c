@@ -14,6 +14,7 @@
 #include "preload/numbers.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"
+#include "preload/withdraw.h"
 #include "util/errno_text.h"
 #include "util/json.h"
 
@@ -144,7 +145,7 @@ static void print_kinds(int fd)
     dprintf(fd, "\n    }\n");
 }
 
-__attribute__((destructor)) static void report(void)
+void report_now(void)
 {
     if (preload.kind == NULL || process == 0 || process != getpid())
         return;
@@ -159,4 +160,11 @@ __attribute__((destructor)) static void report(void)
     print_kinds(fd);
     dprintf(fd, "  ]\n}\n");
     close(fd);
+}
+
+/* A filter of system calls may not permit to write a file. */
+__attribute__((destructor)) static void report_in_the_end(void)
+{
+    if (!preload_is_withdrawn())
+        report_now();
 }

@@ -14,3 +14,6 @@
  * its children do. False, with a message as of settings_read(): the file cannot be written.
  */
 bool report_at_exit(const struct settings *settings, char *message);
+
+/* Writes the report now. It is written again at exit, unless the kinds are withdrawn. */
+void report_now(void);

@@ -5,6 +5,7 @@
 
 #include "memkind.h"
 #include "preload/preload.h"
+#include "preload/withdraw.h"
 
 /* Returns the bytes of memory that the kind holds. */
 static size_t held(memkind_t kind)
@@ -51,7 +52,8 @@ static bool trim_libc(size_t pad)
 EXPORT int malloc_trim(size_t pad)
 {
     int saved_errno = errno;
-    bool trimmed = preload_self.state != PRELOAD_BUSY && preload_kind() != NULL && trim_kinds();
+    bool trimmed = preload_self.state != PRELOAD_BUSY && preload_kind() != NULL &&
+                   !preload_is_withdrawn() && trim_kinds();
 
     trimmed = trim_libc(pad) || trimmed;
     errno = saved_errno;

@@ -143,6 +143,7 @@ echo "== exports"
 nm -D --defined-only "$library" | awk '{ print $NF }' | grep -Ev '^(tc_|MallocExtension_|mi_)' |
     sort >"$work/names"
 sort >"$work/wanted" <<'END'
+_Fork
 _ZdaPv
 _ZdaPvRKSt9nothrow_t
 _ZdaPvSt11align_val_t
@@ -168,6 +169,7 @@ __strdup
 __strndup
 aligned_alloc
 calloc
+clone
 close
 close_range
 closefrom
@@ -190,6 +192,7 @@ mallocx
 memalign
 nallocx
 posix_memalign
+prctl
 pthread_create
 pvalloc
 rallocx
@@ -199,6 +202,7 @@ sallocx
 sdallocx
 strdup
 strndup
+syscall
 valloc
 wcsdup
 xallocx

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Report: children of clone(2) and _Fork(3), as sandboxes and containers start them, wrote into their
+# parent's heap.
+
+. "$(dirname "$0")/../preload/lib.sh"
+
+for call in clone clone3 fork function memory; do
+    for threads in '' threads; do
+        "$STRANGERS/raw_forks" $call $threads || fail "$call $threads on libc"
+        MEMKIND_PRELOAD_STATS="$work/stats" preloaded "$STRANGERS/raw_forks" $call $threads ||
+            fail "$call $threads"
+        [ "$(number "$work/stats" file_space_peak)" -gt 0 ] || fail "$call: nothing in the file"
+    done
+done
+# With several threads, _Fork(3) may be called in a signal handler, and is left alone.
+preloaded "$STRANGERS/raw_forks" _Fork || fail "_Fork"
+[ -z "$(ls -A "$work/pmem")" ] || fail "left behind: $(ls -A "$work/pmem")"
