@@ -29,21 +29,51 @@ struct position {
     struct process_map map;
 };
 
-static unsigned digit_of(char c)
+/* Each of these reads a part of a field, and returns the end of the part. */
+
+static const char *read_address(uintptr_t *address, const char *at, const char *end)
 {
-    return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+    for (; at < end && *at != '-' && *at != ' '; at++)
+        *address = *address << 4 | (unsigned)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
+    return at;
 }
 
-static void read_letter(struct process_map *map, char c)
+static const char *read_letters(struct process_map *map, const char *at, const char *end)
 {
-    map->protection |= c == 'r' ? PROT_READ : c == 'w' ? PROT_WRITE : c == 'x' ? PROT_EXEC : 0;
-    map->is_shared |= c == 's';
+    for (; at < end && *at != ' '; at++) {
+        map->protection |= *at == 'r'   ? PROT_READ
+                           : *at == 'w' ? PROT_WRITE
+                           : *at == 'x' ? PROT_EXEC
+                                        : 0;
+        map->is_shared |= *at == 's';
+    }
+    return at;
 }
 
-static void read_path(struct position *position, char c)
+static const char *read_file(uint64_t *file, const char *at, const char *end)
 {
-    if ((c != ' ' || position->path_size != 0) && position->path_size < PROCESS_MAP_PATH - 1)
-        position->map.path[position->path_size++] = c;
+    for (; at < end && *at != ' '; at++)
+        *file = *file * FILE_FACTOR + (unsigned char)*at;
+    return at;
+}
+
+static const char *skip_field(const char *at, const char *end)
+{
+    const char *space = memchr(at, ' ', (size_t)(end - at));
+
+    return space != NULL ? space : end;
+}
+
+/* Only the begin of the path is stored. */
+static const char *read_path(struct position *position, const char *at, const char *end)
+{
+    while (position->path_size == 0 && at < end && *at == ' ')
+        at++;
+    size_t room = PROCESS_MAP_PATH - 1 - position->path_size;
+    size_t size = (size_t)(end - at) < room ? (size_t)(end - at) : room;
+    memcpy(position->map.path + position->path_size, at, size);
+    position->path_size += size;
+    return end;
 }
 
 static unsigned effect_of(char first, char second)
@@ -64,48 +94,79 @@ static unsigned effect_of(char first, char second)
 }
 
 /* The letters are in pairs, with a space between. */
-static void read_effect(struct position *position, char c)
+static const char *read_effects(struct position *position, const char *at, const char *end)
 {
-    position->map.effects |= PROCESS_MAP_KNOWN | effect_of(position->previous, c);
-    position->previous = c;
+    for (; at < end; at++) {
+        position->map.effects |= PROCESS_MAP_KNOWN | effect_of(position->previous, *at);
+        position->previous = *at;
+    }
+    return end;
 }
 
-static void read_character(struct position *position, char c)
+static const char *read_name(struct position *position, const char *at)
+{
+    position->field = *at == 'V' ? EFFECTS : OTHER;
+    return at + 1;
+}
+
+static const char *read_field(struct position *position, const char *at, const char *end)
 {
     struct process_map *map = &position->map;
 
-    if (position->field == PATH)
-        read_path(position, c);
-    else if (position->field == EFFECTS)
-        read_effect(position, c);
-    else if (position->field == NAME)
-        position->field = c == 'V' ? EFFECTS : OTHER;
-    else if (position->field == OTHER)
-        return;
-    else if (c == ' ' || (c == '-' && position->field == START))
-        position->field++;
-    else if (position->field == START)
-        map->start = map->start << 4 | digit_of(c);
-    else if (position->field == END)
-        map->end = map->end << 4 | digit_of(c);
-    else if (position->field == LETTERS)
-        read_letter(map, c);
-    else if (position->field == DEVICE || position->field == INODE)
-        map->file = map->file * FILE_FACTOR + (unsigned char)c;
+    switch (position->field) {
+    case START:
+        return read_address(&map->start, at, end);
+    case END:
+        return read_address(&map->end, at, end);
+    case LETTERS:
+        return read_letters(map, at, end);
+    case OFFSET:
+        return skip_field(at, end);
+    case DEVICE:
+    case INODE:
+        return read_file(&map->file, at, end);
+    case PATH:
+        return read_path(position, at, end);
+    case NAME:
+        return read_name(position, at);
+    case EFFECTS:
+        return read_effects(position, at, end);
+    default:
+        return end;
+    }
+}
+
+/* Reads a part of a line. One character separates each field before the path from the next. */
+static void read_part(struct position *position, const char *at, const char *end)
+{
+    while (at < end) {
+        at = read_field(position, at, end);
+        if (at < end && position->field < PATH) {
+            position->field++;
+            at++;
+        }
+    }
 }
 
 static void read_piece(struct position *position, bool effects, const char *piece, size_t size,
                        void (*visit)(void *arg, const struct process_map *map), void *arg)
 {
-    for (size_t i = 0; i < size; i++)
-        if (piece[i] == '\n' && effects && position->field != EFFECTS) {
+    const char *end = piece + size;
+
+    while (piece < end) {
+        const char *line_end = memchr(piece, '\n', (size_t)(end - piece));
+
+        read_part(position, piece, line_end != NULL ? line_end : end);
+        if (line_end == NULL)
+            return;
+        if (effects && position->field != EFFECTS) {
             position->field = NAME;
-        } else if (piece[i] == '\n') {
+        } else {
             visit(arg, &position->map);
             *position = (struct position){.field = START};
-        } else {
-            read_character(position, piece[i]);
         }
+        piece = line_end + 1;
+    }
 }
 
 /* Opens the list with effects, or the list without them if the kernel has no other. */

@@ -24,13 +24,17 @@ static int extend_locked(struct file_space *file_space, int fd, size_t end)
 }
 
 /*
- * Makes the file at least `end` bytes long. Each commit in memory first makes the file long enough
- * here: otherwise another thread would truncate the file where this one has taken space.
+ * Makes the file at least `end` bytes long, up to the end of the chunk if the file can be so long:
+ * a fork freezes whole chunks, and then need not lengthen the file. Each commit in memory first
+ * makes the file long enough here: otherwise another thread would truncate the file where this one
+ * has taken space.
  */
 static int extend(struct file_space *file_space, int fd, size_t end)
 {
     lock_acquire(&file_space->extend_lock, LOCK_EXTEND);
-    int err = extend_locked(file_space, fd, end);
+    int err = extend_locked(file_space, fd, align_up(end, SPACE_CHUNK));
+    if (err != 0)
+        err = extend_locked(file_space, fd, end);
     lock_release(&file_space->extend_lock);
     return err;
 }

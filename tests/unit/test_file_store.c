@@ -619,6 +619,22 @@ static void file_that_cannot_grow_is_an_error(void **state)
     assert_int_equal(space_commit(space, addr + CHUNK, CHUNK), 0);
 }
 
+/* So that a fork, which freezes whole chunks, need not lengthen the file. */
+static void file_ends_with_a_chunk_where_it_can(void **state)
+{
+    (void)state;
+    space->exact = true;
+    open_file();
+    char *addr = reserved(2 * CHUNK);
+    assert_int_equal(space_commit(space, addr, space->page), 0);
+    assert_int_equal(file_space_of(space)->file_size, CHUNK);
+    assert_int_equal(file_space_held(space->fd), space->page);
+    fault_set(&extend_fault, EFBIG, 1);
+    assert_int_equal(space_commit(space, addr + CHUNK, space->page), 0);
+    assert_int_equal(extend_fault.calls, 2);
+    assert_int_equal(file_space_of(space)->file_size, CHUNK + space->page);
+}
+
 static void other_file_systems_allocate(void **state)
 {
     (void)state;
@@ -721,6 +737,7 @@ static int run(void)
         TEST(kernel_that_cannot_populate_allocates),
         TEST(emulator_that_ignores_advice_allocates),
         TEST(file_that_cannot_grow_is_an_error),
+        TEST(file_ends_with_a_chunk_where_it_can),
         TEST(other_file_systems_allocate),
         TEST(prefault_populates_what_was_allocated),
         TEST(capacity_is_that_of_the_file_system),
