@@ -54,7 +54,7 @@
 /* The time until the next attempt where tracing is forbidden: the kernel may log each attempt. */
 #    define AFTER_DENIED_MS ((int64_t)60 * CLOCK_MS_PER_SECOND)
 
-enum state { GONE, BEGINNING, TRACING, STOPPED, CONTINUING, LATE };
+enum state { GONE, BEGINNING, TRACING, STOPPED, CALLING, CONTINUING, LATE };
 
 struct traced {
     pid_t thread;
@@ -67,6 +67,9 @@ static pid_t helper; /* 0: none that has not been waited for */
 static pid_t process;
 static pid_t caller;
 static bool (*is_spared_by)(pid_t thread);
+static int (*called)(void *arg);
+static void *called_arg;
+static int called_result;
 static struct traced traced[THREADS_MOST];
 static unsigned traced_count;
 static bool is_denied;              /* the helper may not trace */
@@ -271,6 +274,17 @@ static void wait_for_late(void)
     release_stopped();
 }
 
+/* Makes the caller's calls until the threads are to go on. */
+static void serve(void)
+{
+    wait_while(STOPPED, NULL);
+    while (atomic_load(&state) == CALLING) {
+        called_result = called(called_arg);
+        enter(STOPPED);
+        wait_while(STOPPED, NULL);
+    }
+}
+
 static int be_helper(void *unused)
 {
     (void)unused;
@@ -278,7 +292,7 @@ static int be_helper(void *unused)
     wait_while(BEGINNING, NULL);
     if (stop_all()) {
         enter(STOPPED);
-        wait_while(STOPPED, NULL);
+        serve();
         release_stopped();
     } else {
         wait_for_late();
@@ -379,6 +393,15 @@ bool thread_trace_stop(bool (*is_spared)(pid_t thread))
     return false;
 }
 
+int thread_trace_call(int (*call)(void *arg), void *arg)
+{
+    called = call;
+    called_arg = arg;
+    enter(CALLING);
+    await(CALLING);
+    return atomic_load(&state) == STOPPED ? called_result : -EBUSY;
+}
+
 void thread_trace_continue(void)
 {
     enter(CONTINUING);
@@ -403,6 +426,13 @@ bool thread_trace_stop(bool (*is_spared)(pid_t thread))
 {
     (void)is_spared;
     return false;
+}
+
+int thread_trace_call(int (*call)(void *arg), void *arg)
+{
+    (void)call;
+    (void)arg;
+    return -EBUSY;
 }
 
 void thread_trace_continue(void)

@@ -100,7 +100,7 @@ bool threads_are_several(void)
 
 /* -- The moment -------------------------------------------------------------------------------- */
 
-bool threads_stop(struct threads_stop *stop, bool others)
+bool threads_stop(struct threads_stop *stop, enum threads_others others)
 {
     sigset_t all;
     int saved_errno = errno;
@@ -110,12 +110,21 @@ bool threads_stop(struct threads_stop *stop, bool others)
         return false;
     stop->stack = (uintptr_t)__builtin_frame_address(0);
     stop->local = (uintptr_t)&errno;
-    stop->others = !is_only_thread();
-    bool stopped = !stop->others || (others && thread_trace_stop(is_librarys));
+    stop->others = others != THREADS_TRUSTED && !is_only_thread();
+    bool stopped = !stop->others || (others == THREADS_STOP && thread_trace_stop(is_librarys));
     if (!stopped)
         (void)pthread_sigmask(SIG_SETMASK, &stop->mask, NULL);
     errno = saved_errno;
     return stopped;
+}
+
+int threads_call(const struct threads_stop *stop, int (*call)(void *arg), void *arg)
+{
+    int saved_errno = errno;
+    int result = stop->others ? thread_trace_call(call, arg) : call(arg);
+
+    errno = saved_errno;
+    return result;
 }
 
 void threads_continue(const struct threads_stop *stop)

@@ -34,6 +34,13 @@ void threads_after_fork(void);
 /* Whether the program has other threads than the calling one. True if that is unknown. */
 bool threads_are_several(void);
 
+/* What is done with other threads at a moment. */
+enum threads_others {
+    THREADS_LEAVE,   /* nothing: there is no moment if there are any */
+    THREADS_STOP,    /* they are stopped */
+    THREADS_TRUSTED, /* nothing: the program ensures that they do not disturb */
+};
+
 struct threads_stop {
     sigset_t mask;   /* of the calling thread, as it was */
     uintptr_t stack; /* an address on its stack */
@@ -43,10 +50,17 @@ struct threads_stop {
 
 /*
  * Stops the program until threads_continue(): no other thread can run, and no signal handler on
- * this one. False: there are other threads, and they cannot be stopped, or `others` is false;
- * nothing has changed. Takes some milliseconds at most.
+ * this one. False: there are other threads, and they cannot be stopped, or `others` is
+ * THREADS_LEAVE; nothing has changed. Takes some milliseconds at most.
  */
-bool threads_stop(struct threads_stop *stop, bool others);
+bool threads_stop(struct threads_stop *stop, enum threads_others others);
+
+/*
+ * Returns call(arg), made during the moment. -EBUSY: the moment had ended before, because the
+ * helper was killed, or ended meanwhile; the call was made in part at most, but no other thread ran
+ * before its last system call ended. The call may acquire no lock.
+ */
+int threads_call(const struct threads_stop *stop, int (*call)(void *arg), void *arg);
 void threads_continue(const struct threads_stop *stop);
 
 /*

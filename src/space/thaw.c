@@ -174,12 +174,12 @@ static bool may_thaw(struct space *space)
 }
 
 /* Thaws up to `most` pieces, with thaw_lock held. -EAGAIN: there may be more. */
-static int thaw_locked(struct space *space, size_t most, bool stop_others)
+static int thaw_locked(struct space *space, size_t most, enum threads_others others)
 {
     int saved_errno = errno;
     int cancel = cancel_hold();
 
-    the_piece.stop_others = stop_others;
+    the_piece.others = others;
     int err = may_thaw(space) ? thaw_held(&the_piece, space, most) : -EBUSY;
 
     cancel_restore(cancel);
@@ -274,7 +274,8 @@ void thaw_all(struct space *space, bool is_requested)
         return;
     signals_off();
     lock_acquire(&thaw_lock, LOCK_THAW);
-    (void)thaw_locked(space, SIZE_MAX, is_requested || is_time(&for_slow_paths));
+    (void)thaw_locked(space, SIZE_MAX,
+                      is_requested || is_time(&for_slow_paths) ? THREADS_STOP : THREADS_LEAVE);
     lock_release(&thaw_lock);
     signals_on();
 }
@@ -283,7 +284,7 @@ static void try_to_thaw(struct space *space)
 {
     if (!lock_try_acquire(&thaw_lock, LOCK_THAW))
         return;
-    int err = thaw_locked(space, 1, true);
+    int err = thaw_locked(space, 1, THREADS_STOP);
     atomic_store(&for_slow_paths,
                  clock_coarse_ms() + (err == -EAGAIN ? BETWEEN_MS : AFTER_FAILED_MS));
     lock_release(&thaw_lock);
@@ -317,7 +318,7 @@ bool thaw_in_background(struct space *space)
     late_unmap_some();
     if (!thaw_is_due(space) || !is_time(&after_fork) || !lock_try_acquire(&thaw_lock, LOCK_THAW))
         return false;
-    int err = thaw_locked(space, 1, true);
+    int err = thaw_locked(space, 1, THREADS_STOP);
     atomic_store(&for_slow_paths, clock_coarse_ms() + BACKGROUND_MS);
     lock_release(&thaw_lock);
     return err == -EAGAIN;

@@ -177,9 +177,10 @@ static int write_chunks(struct thaw_piece *piece)
 
 /* -- Mapping ----------------------------------------------------------------------------------- */
 
-/* Maps the piece shared, each part with its protection. */
-static int map_shared(const struct thaw_piece *piece)
+/* Maps the piece shared, each part with its protection. For threads_call(). */
+static int map_shared(void *arg)
 {
+    const struct thaw_piece *piece = arg;
     int err = 0;
 
     for (size_t i = 0; i < piece->map_count && err == 0; i++) {
@@ -234,8 +235,10 @@ static int thaw_stopped(struct thaw_piece *piece, const struct threads_stop *sto
     if (err == 0)
         err = page_effects_lock_on_fault(piece->future);
     if (err == 0) {
-        err = map_shared(piece);
+        err = threads_call(stop, map_shared, piece);
         page_effects_lock_at_once(piece->future);
+        /* Parts may be mapped shared, and must not be so in the child of a fork. */
+        piece->space->is_partly_frozen |= err != 0;
     }
     if (err == 0)
         mark_thawed(piece);
@@ -248,7 +251,7 @@ int thaw_piece_locked(struct thaw_piece *piece)
 {
     struct threads_stop stop;
 
-    if (!threads_stop(&stop, piece->stop_others))
+    if (!threads_stop(&stop, piece->others))
         return -EBUSY;
     int err = thaw_stopped(piece, &stop);
     threads_continue(&stop);

@@ -8,6 +8,7 @@
 
 #include "os/page_effects.h"
 #include "os/process_maps.h"
+#include "os/threads.h"
 #include "space/space.h"
 
 struct region;
@@ -21,9 +22,9 @@ struct region;
 struct thaw_piece {
     struct space *space;
     struct region *region;
-    int fd;           /* of the file */
-    int pagemap;      /* of pagemap_open() */
-    bool stop_others; /* whether other threads may be stopped */
+    int fd;      /* of the file */
+    int pagemap; /* of pagemap_open() */
+    enum threads_others others;
     size_t first;
     size_t end;                               /* in pages */
     size_t written;                           /* bytes written so far */

@@ -88,6 +88,7 @@ static struct fault shared_fault;   /* of shared ones */
 static struct fault protect_fault;
 static struct fault write_fault;
 static struct fault read_fault;
+static void (*write_hook)(void); /* after each pwrite(2) */
 static struct fault stat_fault;
 static struct fault holders_fault;
 static struct fault advise_fault;
@@ -123,7 +124,11 @@ int __wrap_mprotect(void *addr, size_t size, int protection)
 
 ssize_t __wrap_pwrite(int fd, const void *buffer, size_t size, off_t offset)
 {
-    return fault_hits(&write_fault) ? -1 : __real_pwrite(fd, buffer, size, offset);
+    ssize_t written = fault_hits(&write_fault) ? -1 : __real_pwrite(fd, buffer, size, offset);
+
+    if (write_hook != NULL)
+        write_hook();
+    return written;
 }
 
 ssize_t __wrap_pread(int fd, void *buffer, size_t size, off_t offset)
@@ -148,6 +153,7 @@ int __wrap_madvise(void *addr, size_t size, int advice)
 
 static inline void clear_faults(void)
 {
+    write_hook = NULL;
     create_fault = open_fault = allocate_fault = list_fault = (struct fault){0};
     private_fault = shared_fault = protect_fault = write_fault = (struct fault){0};
     read_fault = stat_fault = holders_fault = advise_fault = (struct fault){0};

@@ -270,6 +270,39 @@ static void calls_that_thawing_needs(void **state)
     check_stays_frozen(&open_fault, EACCES, 1);
 }
 
+/* The thaw fails at the shared mapping of this number; then no child shares what was mapped. */
+static void check_child_after_failed_thaw(unsigned number)
+{
+    shared_fault = (struct fault){.error = ENOMEM, .skip = number, .times = FAULT_ALWAYS};
+    thaw_all(space, true);
+    clear_faults();
+    assert_int_not_equal(atomic_load(&space->frozen), 0);
+    pid_t child = fork_space();
+    if (child == 0) {
+        for (size_t i = 0; i < BLOCKS; i++)
+            blocks[i][0] = 'x';
+        _exit(0);
+    }
+    check_child(child);
+    assert_true(is_filled('b'));
+}
+
+static void a_child_after_a_thaw_that_failed_half_way(void **state)
+{
+    (void)state;
+    freeze_and_write();
+    /* Each block becomes several maps. */
+    for (size_t i = 0; i < BLOCKS; i++)
+        NEED(mprotect(blocks[i] + space->page, space->page, PROT_READ) == 0);
+    for (unsigned number = 0; number < 8; number++)
+        check_child_after_failed_thaw(number);
+    for (size_t i = 0; i < BLOCKS; i++)
+        NEED(mprotect(blocks[i], size_of(i), PROT_READ | PROT_WRITE) == 0);
+    thaw_all(space, true);
+    check_thawed();
+    assert_true(is_filled('b'));
+}
+
 static void protections_of_a_thaw_that_fails(void **state)
 {
     (void)state;
@@ -295,11 +328,17 @@ int main(void)
     if (SANITIZED)
         return SKIPPED;
     const struct CMUnitTest tests[] = {
-        TEST(calls_that_freezing_needs),        TEST(no_freezing_beside_transfers),
-        TEST(spare_number_serves_the_list),     TEST(calls_that_the_childs_file_needs),
-        TEST(calls_that_an_unused_chunk_needs), TEST(a_child_without_the_directory),
-        TEST(commits_in_frozen_chunks_fail),    TEST(frozen_files_without_descriptor),
-        TEST(calls_that_thawing_needs),         TEST(protections_of_a_thaw_that_fails),
+        TEST(a_child_after_a_thaw_that_failed_half_way),
+        TEST(calls_that_freezing_needs),
+        TEST(no_freezing_beside_transfers),
+        TEST(spare_number_serves_the_list),
+        TEST(calls_that_the_childs_file_needs),
+        TEST(calls_that_an_unused_chunk_needs),
+        TEST(a_child_without_the_directory),
+        TEST(commits_in_frozen_chunks_fail),
+        TEST(frozen_files_without_descriptor),
+        TEST(calls_that_thawing_needs),
+        TEST(protections_of_a_thaw_that_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

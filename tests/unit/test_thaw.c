@@ -25,6 +25,8 @@
 #include "support/freeze_fixture.h"
 #include "support/leftovers.h"
 
+/* WRAP: clone */
+
 #define WRITERS      4
 #define WRITER_WORDS 2048 /* in pages of its own */
 
@@ -123,6 +125,69 @@ static void not_while_others_could_write(void **state)
     check_thawed();
     assert_true(is_filled('b'));
     gate_close(&end);
+}
+
+/* -- A helper that is killed ------------------------------------------------------------------- */
+
+static pid_t helper;
+
+int __real_clone(int (*call)(void *), void *stack, int flags, void *arg, ...);
+int __wrap_clone(int (*call)(void *), void *stack, int flags, void *arg, pid_t *parent, void *local,
+                 pid_t *child);
+
+int __wrap_clone(int (*call)(void *), void *stack, int flags, void *arg, pid_t *parent, void *local,
+                 pid_t *child)
+{
+    helper = __real_clone(call, stack, flags, arg, parent, local, child);
+    return helper;
+}
+
+static atomic_bool counts;
+
+/* Counts in a word until counts is false. Returns the word, or NULL after a lost write. */
+static void *count_in(void *word)
+{
+    volatile uintptr_t *count = word;
+
+    *count = 0;
+    for (uintptr_t i = 0; atomic_load(&counts); i++)
+        if (*count != i)
+            return NULL;
+        else
+            *count = i + 1;
+    return word;
+}
+
+/* The thread counts on after the page of its word was written to the file. */
+static void kill_helper(void)
+{
+    kill(helper, SIGKILL);
+    usleep(2000);
+}
+
+/* The thread goes on in the middle of a piece: what it writes from then on is not lost. */
+static void a_helper_that_is_killed(void **state)
+{
+    pthread_t thread;
+    void *result;
+    char *word = blocks[0] + size_of(0) - sizeof(uintptr_t);
+
+    (void)state;
+    freeze_and_write();
+    atomic_store(&counts, true);
+    assert_int_equal(pthread_create(&thread, NULL, count_in, word), 0);
+    for (int i = 0; i < 20; i++) {
+        write_hook = kill_helper;
+        thaw_all(space, true);
+    }
+    write_hook = NULL;
+    for (int i = 0; i < 1000 && atomic_load(&space->frozen) != 0; i++)
+        thaw_all(space, true);
+    atomic_store(&counts, false);
+    pthread_join(thread, &result);
+    assert_ptr_equal(result, word);
+    check_thawed();
+    check_file();
 }
 
 /* -- Threads that write ------------------------------------------------------------------------ */
@@ -392,10 +457,15 @@ int main(void)
     if (SANITIZED)
         return SKIPPED;
     const struct CMUnitTest tests[] = {
-        TEST(thaw_without_a_page_map),      TEST(thaw_writes_what_has_changed),
-        TEST(not_while_others_could_write), TEST(threads_that_write),
-        TEST(a_stack_in_the_space),         TEST(commits_thaw),
-        TEST(commits_thaw_beside_threads),  TEST(only_by_request),
+        TEST(thaw_without_a_page_map),
+        TEST(thaw_writes_what_has_changed),
+        TEST(not_while_others_could_write),
+        TEST(a_helper_that_is_killed),
+        TEST(threads_that_write),
+        TEST(a_stack_in_the_space),
+        TEST(commits_thaw),
+        TEST(commits_thaw_beside_threads),
+        TEST(only_by_request),
         TEST(many_runs_take_few_maps),
     };
 

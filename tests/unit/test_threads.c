@@ -54,11 +54,14 @@ int __real_clone(int (*call)(void *), void *stack, int flags, void *arg, ...);
 int __wrap_clone(int (*call)(void *), void *stack, int flags, void *arg, pid_t *parent, void *local,
                  pid_t *child);
 
+static pid_t helper;
+
 int __wrap_clone(int (*call)(void *), void *stack, int flags, void *arg, pid_t *parent, void *local,
                  pid_t *child)
 {
-    return fault_hits(&clone_fault) ? -1
-                                    : __real_clone(call, stack, flags, arg, parent, local, child);
+    helper =
+        fault_hits(&clone_fault) ? -1 : __real_clone(call, stack, flags, arg, parent, local, child);
+    return helper;
 }
 
 long __real_ptrace(int request, ...);
@@ -109,7 +112,7 @@ static bool can_stop(void)
 {
     struct threads_stop moment;
 
-    if (!threads_stop(&moment, true))
+    if (!threads_stop(&moment, THREADS_STOP))
         return false;
     threads_continue(&moment);
     return true;
@@ -121,7 +124,7 @@ static void a_single_thread_has_no_signals_meanwhile(void **state)
 
     (void)state;
     signal(SIGUSR1, count_signal);
-    assert_true(threads_stop(&moment, true));
+    assert_true(threads_stop(&moment, THREADS_STOP));
     raise(SIGUSR1);
     assert_int_equal(signals, 0);
     threads_continue(&moment);
@@ -172,7 +175,7 @@ static void a_thread_that_waits_is_no_hindrance(void **state)
         while (!can_stop())
             usleep(1000);
     struct threads_stop moment;
-    assert_false(threads_stop(&moment, false));
+    assert_false(threads_stop(&moment, THREADS_LEAVE));
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);
     assert_int_equal(sigismember(&blocked, SIGUSR1), 0);
     end(thread);
@@ -205,7 +208,7 @@ static void nothing_runs_meanwhile(void **state)
         struct threads_stop moment;
         unsigned long before[RUNNERS];
 
-        if (!threads_stop(&moment, true))
+        if (!threads_stop(&moment, THREADS_STOP))
             continue;
         stops++;
         memcpy(before, (const void *)counters, sizeof(before));
@@ -221,6 +224,81 @@ static void nothing_runs_meanwhile(void **state)
     atomic_store(&over, true);
     for (size_t i = 0; i < RUNNERS; i++)
         pthread_join(threads[i], NULL);
+}
+
+/* -- Calls during the moment ------------------------------------------------------------------- */
+
+static int kills_before; /* steps of the call before the helper is killed */
+
+static int count_steps(void *steps)
+{
+    for (int i = 0; i < 3; i++) {
+        if (i == kills_before) {
+            kill(helper, SIGKILL);
+            usleep(1000); /* the signal ends the helper here, if that has not happened yet */
+        }
+        ++*(int *)steps;
+    }
+    return -EDOM;
+}
+
+/* Makes the call at a moment, and returns how many steps it made. */
+static int steps_at_moment(bool kill_first, int kill_before, int result)
+{
+    struct threads_stop moment;
+    int steps = 0;
+
+    kills_before = kill_before;
+    assert_true(threads_stop(&moment, THREADS_STOP));
+    if (kill_first)
+        kill(helper, SIGKILL);
+    errno = ENOTTY;
+    assert_int_equal(threads_call(&moment, count_steps, &steps), result);
+    assert_int_equal(errno, ENOTTY);
+    threads_continue(&moment);
+    return steps;
+}
+
+static void *count_own_calls(void *own)
+{
+    threads_enter();
+    *(int *)own = steps_at_moment(false, -1, -EDOM);
+    threads_leave();
+    return NULL;
+}
+
+/* A call is made while the threads are stopped, or not at all. */
+static void calls_at_a_moment(void **state)
+{
+    pthread_t librarys;
+    int steps = 0;
+
+    (void)state;
+    assert_int_equal(steps_at_moment(false, -1, -EDOM), 3);
+    pthread_t thread = begin(false);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(steps_at_moment(false, -1, -EDOM), 3);
+        assert_int_equal(steps_at_moment(true, -1, -EBUSY), 0);
+        assert_int_equal(steps_at_moment(false, i % 3, -EBUSY), i % 3);
+    }
+    assert_int_equal(pthread_create(&librarys, NULL, count_own_calls, &steps), 0);
+    pthread_join(librarys, NULL);
+    assert_int_equal(steps, 3);
+    end(thread);
+}
+
+/* Threads that the program ensures do not disturb are not stopped. */
+static void trusted_threads_go_on(void **state)
+{
+    struct threads_stop moment;
+
+    (void)state;
+    pthread_t thread = begin(false);
+    assert_true(threads_stop(&moment, THREADS_TRUSTED));
+    assert_int_equal(clone_fault.calls, 0);
+    /* This ends the thread while the moment lasts. */
+    end(thread);
+    threads_continue(&moment);
 }
 
 static void *begin_others(void *unused)
@@ -248,7 +326,7 @@ static void new_threads_are_stopped_too(void **state)
     for (int i = 0; i < 300; i++) {
         struct threads_stop moment;
 
-        if (!threads_stop(&moment, true))
+        if (!threads_stop(&moment, THREADS_STOP))
             continue;
         unsigned long before = counters[0];
         usleep(200);
@@ -795,6 +873,8 @@ int main(void)
         cmocka_unit_test_setup(a_single_thread_has_no_signals_meanwhile, setup),
         cmocka_unit_test_setup(a_thread_that_waits_is_no_hindrance, setup),
         cmocka_unit_test_setup(nothing_runs_meanwhile, setup),
+        cmocka_unit_test_setup(calls_at_a_moment, setup),
+        cmocka_unit_test_setup(trusted_threads_go_on, setup),
         cmocka_unit_test_setup(new_threads_are_stopped_too, setup),
         cmocka_unit_test_setup(no_call_is_seen_to_fail, setup),
         cmocka_unit_test_setup(no_call_that_begins_is_seen_to_fail, setup),
