@@ -340,6 +340,16 @@ int memkind_stats_print(void (*write_cb)(void *, const char *), void *cbopaque,
 int memkind_purge(memkind_t kind);
 
 /*
+ * An addition of this library, for processes whose threads it cannot stop: returns the pages that
+ * the process has written to since a fork, in a kind with MEMKIND_FORK_SNAPSHOT, from DRAM to the
+ * file. The caller ensures that no other thread allocates from the kind, frees its blocks or writes
+ * to them meanwhile, by itself or in a system call; otherwise writes may be lost.
+ * MEMKIND_ERROR_OPERATION_FAILED: pages are left, because another process still shares the file or
+ * a system call failed. MEMKIND_ERROR_INVALID: kind is NULL.
+ */
+int memkind_thaw(memkind_t kind);
+
+/*
  * An addition of this library: returns the result of copying the kind at the last fork(2), in the
  * parent and the child. Never fails; errno is kept.
  */

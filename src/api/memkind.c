@@ -242,6 +242,13 @@ int memkind_purge(memkind_t kind)
     return MEMKIND_SUCCESS;
 }
 
+int memkind_thaw(memkind_t kind)
+{
+    if (kind == NULL)
+        return MEMKIND_ERROR_INVALID;
+    return arena_kind_thaw(kind) ? MEMKIND_SUCCESS : MEMKIND_ERROR_OPERATION_FAILED;
+}
+
 memkind_snapshot memkind_get_snapshot(memkind_t kind)
 {
     return kind != NULL ? fork_snapshot_of(kind) : MEMKIND_SNAPSHOT_NONE;

@@ -337,3 +337,14 @@ void arena_kind_purge(struct memkind *kind)
     }
     errno = saved_errno;
 }
+
+bool arena_kind_thaw(struct memkind *kind)
+{
+    struct heap *heap = arena_kind_peek(kind);
+    int saved_errno = errno;
+    bool thawed =
+        !arena_kind_is_usable(heap) || heap->space == NULL || thaw_all_trusted(heap->space);
+
+    errno = saved_errno;
+    return thawed;
+}

@@ -78,6 +78,12 @@ void arena_kind_ready(struct memkind *kind);
 /* Releases memory that the kind's heap holds and no block uses. errno is kept. Thread-safe. */
 void arena_kind_purge(struct memkind *kind);
 
+/*
+ * thaw_all_trusted() of the kind's space. Returns whether nothing of the kind is frozen any more.
+ * errno is kept. Thread-safe.
+ */
+bool arena_kind_thaw(struct memkind *kind);
+
 /* Around fork(2), in the thread that forks: no kind gets a heap meanwhile. */
 void arena_kind_before_fork(void);
 void arena_kind_after_fork(void);

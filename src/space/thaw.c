@@ -266,18 +266,30 @@ static void take_over_if_child(struct space *space)
         take_over(space);
 }
 
+static void thaw_whole(struct space *space, enum threads_others others)
+{
+    signals_off();
+    lock_acquire(&thaw_lock, LOCK_THAW);
+    (void)thaw_locked(space, SIZE_MAX, others);
+    lock_release(&thaw_lock);
+    signals_on();
+}
+
 void thaw_all(struct space *space, bool is_requested)
 {
     late_unmap_all();
     take_over_if_child(space);
-    if (!has_frozen(space) || (is_manual && !is_requested))
-        return;
-    signals_off();
-    lock_acquire(&thaw_lock, LOCK_THAW);
-    (void)thaw_locked(space, SIZE_MAX,
-                      is_requested || is_time(&for_slow_paths) ? THREADS_STOP : THREADS_LEAVE);
-    lock_release(&thaw_lock);
-    signals_on();
+    if (has_frozen(space) && (is_requested || !is_manual))
+        thaw_whole(space, is_requested || is_time(&for_slow_paths) ? THREADS_STOP : THREADS_LEAVE);
+}
+
+bool thaw_all_trusted(struct space *space)
+{
+    late_unmap_all();
+    take_over_if_child(space);
+    if (has_frozen(space))
+        thaw_whole(space, THREADS_TRUSTED);
+    return !has_frozen(space);
 }
 
 static void try_to_thaw(struct space *space)

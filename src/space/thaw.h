@@ -31,6 +31,13 @@ void thaw_configure(void);
 void thaw_all(struct space *space, bool is_requested);
 
 /*
+ * Thaws all chunks without stopping other threads: the program ensures that none of them uses the
+ * space's memory meanwhile, not even by a system call. Returns whether no chunk is frozen any more.
+ * Thread-safe.
+ */
+bool thaw_all_trusted(struct space *space);
+
+/*
  * In calls of the program: thaws some chunks, in a few milliseconds, unless the last fork or the
  * last thawing was a moment ago. One load if no chunk is frozen. The caller holds no lock of the
  * space. Thread-safe.

@@ -41,37 +41,6 @@ static bool are_filled_with(unsigned seed)
     return true;
 }
 
-/* Lets one process wait for another. */
-struct gate {
-    int ends[2];
-};
-
-static struct gate gate_new(void)
-{
-    struct gate gate;
-
-    assert_int_equal(pipe(gate.ends), 0);
-    return gate;
-}
-
-static void gate_open(const struct gate *gate)
-{
-    assert_int_equal(write(gate->ends[1], "", 1), 1);
-}
-
-static void gate_wait(const struct gate *gate)
-{
-    char byte;
-
-    assert_int_equal(read(gate->ends[0], &byte, 1), 1);
-}
-
-static void gate_close(const struct gate *gate)
-{
-    close(gate->ends[0]);
-    close(gate->ends[1]);
-}
-
 /* -- What a child sees ------------------------------------------------------------------------- */
 
 static size_t allocated(memkind_t kind)

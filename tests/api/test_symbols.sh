@@ -17,7 +17,7 @@ additions="memkind_arena_defrag_reallocate memkind_arena_free_uncached memkind_a
     memkind_arena_malloc_uncached memkind_arena_set_fallback memkind_arena_set_least_block
     memkind_config_set_fork memkind_config_set_prefault memkind_get_snapshot
     memkind_pmem_validate_dir memkind_purge
-    memkind_set_allow_zero_allocs"
+    memkind_set_allow_zero_allocs memkind_thaw"
 
 fail()
 {

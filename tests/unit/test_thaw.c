@@ -181,8 +181,10 @@ static void a_helper_that_is_killed(void **state)
         thaw_all(space, true);
     }
     write_hook = NULL;
-    for (int i = 0; i < 1000 && atomic_load(&space->frozen) != 0; i++)
+    for (int i = 0; i < 5000 && atomic_load(&space->frozen) != 0; i++) {
         thaw_all(space, true);
+        usleep(1000);
+    }
     atomic_store(&counts, false);
     pthread_join(thread, &result);
     assert_ptr_equal(result, word);
