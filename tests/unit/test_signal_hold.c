@@ -2,36 +2,20 @@
 /*
  * Tests of held signals: the signal that the call raised is consumed, an earlier one stays pending.
  */
-/* WRAP: pthread_sigmask sigtimedwait */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+/* WRAP: sigtimedwait */
+#include "support/signal_fixture.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include "util/signal_hold.h"
 
 #define INTERRUPTIONS 3
 
-static volatile sig_atomic_t delivered;
-static int sigmask_error;
 static unsigned interruptions;
 
-int __real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
-int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
 int __real_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
 int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
-
-int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-{
-    return sigmask_error != 0 ? sigmask_error : __real_pthread_sigmask(how, set, old);
-}
 
 int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
@@ -43,29 +27,11 @@ int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct times
     return __real_sigtimedwait(set, info, timeout);
 }
 
-static void count(int number)
-{
-    (void)number;
-    delivered++;
-}
-
 static int setup(void **state)
 {
-    struct sigaction action = {.sa_handler = count};
-
     (void)state;
-    delivered = 0;
-    sigmask_error = 0;
     interruptions = 0;
-    return sigaction(SIGXFSZ, &action, NULL);
-}
-
-static int is_blocked(int number)
-{
-    sigset_t mask;
-
-    assert_int_equal(__real_pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
-    return sigismember(&mask, number);
+    return count_signals(SIGXFSZ);
 }
 
 static void test_a_raised_signal_is_taken(void **state)

@@ -3,55 +3,17 @@
  * Tests of signals that are kept out: in a process with one thread, until the last call of several
  * has ended; in one with several threads, no mask changes.
  */
-/* WRAP: pthread_sigmask */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "support/signal_fixture.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <sys/single_threaded.h>
 
 #include "util/signals_off.h"
 
-static int sigmask_error;
-static volatile sig_atomic_t delivered;
-
-int __real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
-int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
-
-int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-{
-    return sigmask_error != 0 ? sigmask_error : __real_pthread_sigmask(how, set, old);
-}
-
-static void count(int number)
-{
-    (void)number;
-    delivered++;
-}
-
 static int setup(void **state)
 {
-    struct sigaction action = {.sa_handler = count};
-
     (void)state;
-    delivered = 0;
-    sigmask_error = 0;
-    return sigaction(SIGUSR1, &action, NULL);
-}
-
-static bool is_blocked(int number)
-{
-    sigset_t mask;
-
-    assert_int_equal(__real_pthread_sigmask(SIG_BLOCK, NULL, &mask), 0);
-    return sigismember(&mask, number) == 1;
+    return count_signals(SIGUSR1);
 }
 
 /* The thread sanitizer has a thread of its own. */
