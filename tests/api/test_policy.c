@@ -253,7 +253,7 @@ static void test_memory_that_went_back_reads_as_zero(void **state)
  */
 static void test_holes_do_not_multiply_mappings(void **state)
 {
-    enum { PAGES = 100000 * (4 * KIB) / FIXTURE_PAGE };
+    enum { PAGES = 20000 * (4 * KIB) / FIXTURE_PAGE };
     /* XFS has a record of 16 bytes for each hole, in blocks that are half full or more. */
     enum { BYTES_OF_HOLE = 2 * 16 };
     memkind_t kind = fixture_conservative_pmem(0);
@@ -284,11 +284,11 @@ static void test_holes_do_not_multiply_mappings(void **state)
 
 /*
  * memkind 1.14 never reuses an offset of the file: 2,000 rounds of 20 MiB leave a file of 40 GB,
- * 200 a file of 4 GB.
+ * 20 a file of 400 MB.
  */
 static void test_file_size_follows_the_peak(void **state)
 {
-    enum { ROUNDS = 200 };
+    enum { ROUNDS = 20 };
     const size_t size = 20 * MIB;
     const memkind_t kinds[] = {fixture_conservative_pmem(0), fixture_pmem(0)};
 

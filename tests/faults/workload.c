@@ -25,7 +25,7 @@
 #define KIB        ((size_t)1 << 10)
 #define MIB        ((size_t)1 << 20)
 #define MAX_SIZE   (32 * MIB)
-#define MAPPED     (3 * MIB)
+#define MAPPED     MIB
 #define ALIGNMENT  (2 * MIB)
 #define TEXT_SIZE  1024
 #define ALL_MARKED (16 * KIB) /* blocks up to this size are filled */
@@ -33,8 +33,10 @@
 
 /* Initial sizes of the blocks. The last ones are not allocated by malloc. */
 static const size_t sizes[WORKLOAD_BLOCKS] = {
-    8,       8,       100,  100,       1000,      1000,      4 * KIB, 14 * KIB, 20 * KIB, 300 * KIB,
-    2 * MIB, 3 * MIB, 5000, 100 * KIB, 700 * KIB, 100 * KIB, 200,     10 * KIB, 40 * KIB, 60,
+    8,        8,         100,       100,       1000, 1000,
+    4 * KIB,  14 * KIB,  20 * KIB,  300 * KIB, MIB,  2 * MIB + 256 * KIB,
+    5000,     100 * KIB, 700 * KIB, 100 * KIB, 200,  10 * KIB,
+    40 * KIB, 60,
 };
 
 enum { FIRST_OF_FORK = 7, FIRST_CALLOC = 12, FIRST_MEMALIGN = 14, FIRST_OF_THREAD = 16 };
@@ -367,8 +369,8 @@ static void use_kind(struct workload *workload, size_t k)
     for (size_t i = 0; i < FIRST_OF_THREAD; i++)
         make_block(workload, k, i);
     resize_block(workload, k, 2, 5000);
-    resize_block(workload, k, 2, 2 * MIB + MIB / 2);
-    resize_block(workload, k, 11, MIB);
+    resize_block(workload, k, 2, MIB + MIB / 2);
+    resize_block(workload, k, 11, MIB / 2);
     for (size_t i = 1; i < FIRST_OF_THREAD; i += 2)
         free_block(workload, k, i);
     make_block(workload, k, 5);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "space/thaw.h"
+#include "stress/parameters.h"
 #include "support/faults.h"
 #include "support/freeze_fixture.h"
 #include "support/leftovers.h"
@@ -273,6 +274,7 @@ static void threads_that_write(void **state)
         {.write_number = wait_for_number, .step = 8, .place = 1},
     };
     pthread_t threads[WRITERS];
+    size_t forks = parameter("STRESS_FORKS", 150);
     unsigned thaws = 0;
 
     (void)state;
@@ -285,7 +287,7 @@ static void threads_that_write(void **state)
         writers[i].words = (unsigned *)(void *)(blocks[1] + i * 16 * 4096);
         assert_int_equal(pthread_create(&threads[i], NULL, write_numbers, &writers[i]), 0);
     }
-    for (int i = 0; i < 150; i++) {
+    for (size_t i = 0; i < forks; i++) {
         pid_t child = fork_space();
         if (child == 0)
             _exit(0);
@@ -300,7 +302,7 @@ static void threads_that_write(void **state)
     atomic_store(&over, true);
     for (size_t i = 0; i < WRITERS; i++)
         pthread_join(threads[i], NULL);
-    print_message("%lu writes, thawed %u of 150 times\n", atomic_load(&writes), thaws);
+    print_message("%lu writes, thawed %u of %zu times\n", atomic_load(&writes), thaws, forks);
     /* A busy machine may not stop all threads in time; but it does when there are no others. */
     thaw_until_done();
     check_thawed();

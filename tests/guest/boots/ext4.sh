@@ -15,7 +15,7 @@
 modprobe -a nd_pmem nd_e820
 make_ext4 "$(device pmem 512)" /mnt
 export MEMKIND_TEST_DIR=/mnt
-export STRESS_BLOCKS=20000 STRESS_ROUNDS=3 STRESS_SECONDS=3
+export STRESS_BLOCKS=8000 STRESS_FORKS=30 STRESS_ROUNDS=3 STRESS_SECONDS=3
 
 run api/test_allocate
 run api/test_create

@@ -9,7 +9,7 @@
 modprobe -a nd_pmem nd_e820 xfs
 make_xfs "$(device pmem 640)" /mnt
 export MEMKIND_TEST_DIR=/mnt
-export STRESS_BLOCKS=20000 STRESS_ROUNDS=3 STRESS_SECONDS=3
+export STRESS_BLOCKS=8000 STRESS_FORKS=30 STRESS_ROUNDS=3 STRESS_SECONDS=3
 
 run compare /tests/guest/compare /mnt
 run api/test_create
