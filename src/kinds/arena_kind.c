@@ -9,6 +9,7 @@
 #include "heap/heap_unused.h"
 #include "heap/thread_own.h"
 #include "kinds/inherit.h"
+#include "kinds/kind_ops.h"
 #include "kinds/kind_registry.h"
 #include "kinds/static_kinds.h"
 #include "memkind/internal/memkind_default.h"
@@ -114,9 +115,11 @@ static int attach(struct memkind *kind, struct arena_kind *arena_kind, struct sp
     }
     if (space == NULL)
         kind_registry_count_mixed(1);
-    /* The fast paths (memkind_arena_fast.h) call no operations: without caches, they have no block
-     * of the kind and no room. */
-    if (kind->ops->malloc != memkind_arena_malloc || kind->ops->free != memkind_arena_free)
+    /*
+     * The fast paths (memkind_arena_fast.h) call no operations: without caches, they have no block
+     * of the kind and no room.
+     */
+    if (!kind_ops_have_arena_malloc(kind) || kind->ops->free != memkind_arena_free)
         thread_caches_turn_off(&heap->caches, THREAD_CACHES_PROGRAM);
     publish(kind, heap);
     return MEMKIND_SUCCESS;

@@ -5,8 +5,11 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_default.h"
+#include "memkind/internal/memkind_private.h"
 
 /*
  * Of a kind with a heap, with the functions PREFIX_malloc, PREFIX_calloc, PREFIX_posix_memalign,
@@ -26,3 +29,12 @@
     KIND_OPS(PREFIX, .create = memkind_arena_create, .mmap = memkind_default_mmap, \
              .finalize = memkind_arena_destroy,                                    \
              .update_memory_usage_policy = PREFIX##_update_memory_usage_policy, __VA_ARGS__)
+
+/*
+ * Whether memkind_arena_malloc() is the kind's malloc. If not, requests must call the kind's own
+ * operation: the program's, or that of a kind with several heaps.
+ */
+static inline bool kind_ops_have_arena_malloc(const struct memkind *kind)
+{
+    return kind->ops->malloc == memkind_arena_malloc;
+}

@@ -81,7 +81,7 @@ static int dax_device_number(dev_t number, const char *entry, long long *value)
 
 static int dax_device_query_sysfs(dev_t number, struct dax_device *device)
 {
-    struct dax_device found;
+    struct dax_device found = {0};
     long long alignment = 0;
     long long node = DAX_DEVICE_NO_NODE;
     long long size = 0;

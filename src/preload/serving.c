@@ -27,6 +27,11 @@ static void *kind_malloc_uncached(size_t size)
     return memkind_arena_malloc_uncached(preload.kind, size);
 }
 
+bool serving_has_one_heap(memkind_t kind)
+{
+    return kind->ops->malloc == memkind_arena_malloc;
+}
+
 void serving_be_fast(struct serving *serving, memkind_t kind)
 {
     serving->fast_malloc = kind->ops->malloc;
@@ -36,9 +41,7 @@ void serving_be_fast(struct serving *serving, memkind_t kind)
 
 struct serving serving_by_kind(memkind_t kind)
 {
-    /* A kind on nodes has a heap for each set of nodes. */
-    bool one_heap = kind->ops->malloc == memkind_arena_malloc;
-
+    bool one_heap = serving_has_one_heap(kind);
     struct serving serving = {
         .kinds = {kind},
         .count = 1,

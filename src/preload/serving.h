@@ -42,6 +42,9 @@ struct serving {
     void (*free_uncached)(memkind_t kind, void *ptr);
 };
 
+/* Whether the kind has one heap. A kind on memory nodes has a heap for each set of nodes. */
+bool serving_has_one_heap(memkind_t kind);
+
 /* One kind, by the functions of memkind(3). */
 struct serving serving_by_kind(memkind_t kind);
 

@@ -62,7 +62,7 @@ static void begin_child(void)
 static void set_fallback(const struct serving *serving)
 {
     for (unsigned i = 0; i < serving->count; i++)
-        if (serving->kinds[i]->ops->malloc == memkind_arena_malloc)
+        if (serving_has_one_heap(serving->kinds[i]))
             (void)memkind_arena_set_fallback(serving->kinds[i], true);
 }
 

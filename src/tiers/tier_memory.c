@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "memkind/internal/memkind_arena.h"
+#include "kinds/kind_ops.h"
 #include "tiers/tier_decorators.h"
 
 /*
@@ -96,7 +96,7 @@ static const struct tier *least_filled(const struct memtier_memory *memory,
  */
 static unsigned cache_of(const struct memkind *kind)
 {
-    return kind->ops->malloc == memkind_arena_malloc && memtier_kind_malloc_post == NULL
+    return kind_ops_have_arena_malloc(kind) && memtier_kind_malloc_post == NULL
                ? kind_registry_owner(kind)
                : 0;
 }

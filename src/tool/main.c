@@ -12,11 +12,12 @@
 
 static const struct {
     const char *name;
+    char *title; /* begins the messages of getopt_long(3) */
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"check", check_main},
-    {"run", run_main},
-    {"stats", stats_main},
+    {"check", (char[]){TOOL_NAME " check"}, check_main},
+    {"run", (char[]){TOOL_NAME " run"}, run_main},
+    {"stats", (char[]){TOOL_NAME " stats"}, stats_main},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -71,8 +72,10 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "";
 
     for (size_t i = 0; i < COMMANDS; i++)
-        if (strcmp(name, commands[i].name) == 0)
+        if (strcmp(name, commands[i].name) == 0) {
+            argv[1] = commands[i].title;
             return commands[i].run(argc - 1, argv + 1);
+        }
     if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
         fputs(help, stdout);
         return 0;

@@ -117,6 +117,7 @@ END
 echo "== invalid use"
 check 125 --nonsense
 grep -q -- 'check --help' "$work/err" || fail "$(cat "$work/err")"
+grep -q '^memkind-pmem check: unrecognized' "$work/err" || fail "$(cat "$work/err")"
 check 0 --help
 says "Exit status:"
 for command in --help help; do

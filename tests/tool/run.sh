@@ -101,6 +101,7 @@ run 125 --dir "$work/pmem" --size 1X -- true
 complains "MEMKIND_PRELOAD_SIZE=1X is not a size such as"
 run 125 --nonsense -- true
 complains 'run --help'
+complains "memkind-pmem run: unrecognized option '--nonsense'"
 run 0 --help
 grep -q -- '--ratio A:B' "$work/out" || fail "$(cat "$work/out")"
 
