@@ -23,6 +23,8 @@ import subprocess
 import sys
 import time
 
+from svg import Picture
+
 MODES = {
     "libc": "#475569",
     "frozen": "#0f766e",
@@ -173,14 +175,12 @@ def draw(pauses, sizes, where, path):
     """Lines on two logarithmic axes: the size of the heap, and the pause in ms."""
     width, height, left, top, gap = 420, 300, 70, 60, 90
     decades = (0.1, 1, 10, 100, 1000, 10000)
-    text = [
-        "<!-- SPDX-License-Identifier: BSD-2-Clause. Drawn by tests/bench/forks.py. -->",
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * width + left + gap + 110}"'
-        f' height="{height + top + 60}" font-family="sans-serif" font-size="12">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        f'<text x="{left}" y="24" font-size="15">Pause of fork(2) by the size of the heap, on '
-        f"{where}, in ms</text>",
-    ]
+    picture = Picture(
+        2 * width + left + gap + 110, height + top + 60, "Drawn by tests/bench/forks.py."
+    )
+    picture.text(
+        left, 24, f"Pause of fork(2) by the size of the heap, on {where}, in ms", font_size=15
+    )
 
     def y_of(value):
         share = math.log(max(value, decades[0]) / decades[0]) / math.log(decades[-1] / decades[0])
@@ -189,18 +189,14 @@ def draw(pauses, sizes, where, path):
     for panel, (kib, modes) in enumerate(pauses.items()):
         x0 = left + panel * (width + gap)
         step = width / max(len(sizes) - 1, 1)
-        text.append(f'<text x="{x0}" y="{top - 12}">blocks of {kib} KiB</text>')
+        picture.text(x0, top - 12, f"blocks of {kib} KiB")
         for decade in decades:
             y = y_of(decade)
-            text.append(
-                f'<line x1="{x0}" x2="{x0 + width}" y1="{y:.1f}" y2="{y:.1f}" stroke="#bbb"'
-                f' stroke-width="0.5"/><text x="{x0 - 6}" y="{y + 4:.1f}" text-anchor="end">'
-                f"{decade:g}</text>"
-            )
+            picture.grid_line(x0, x0 + width, f"{y:.1f}")
+            picture.text(x0 - 6, f"{y + 4:.1f}", f"{decade:g}", text_anchor="end")
         for i, size in enumerate(sizes):
-            text.append(
-                f'<text x="{x0 + i * step:.1f}" y="{top + height + 18}" text-anchor="middle">'
-                f"{size} MiB</text>"
+            picture.text(
+                f"{x0 + i * step:.1f}", top + height + 18, f"{size} MiB", text_anchor="middle"
             )
         for mode, colour in MODES.items():
             points = [
@@ -208,14 +204,9 @@ def draw(pauses, sizes, where, path):
                 for i, size in enumerate(sizes)
             ]
             last = y_of(modes[mode][sizes[-1]])
-            text.append(
-                f'<polyline fill="none" stroke="{colour}" stroke-width="2"'
-                f' points="{" ".join(points)}"/><text x="{x0 + width + 6}" y="{last + 4:.1f}"'
-                f' fill="{colour}">{mode}</text>'
-            )
-    text.append("</svg>")
-    with open(path, "w", encoding="ascii") as file:
-        file.write("\n".join(text) + "\n")
+            picture.curve(points, colour)
+            picture.text(x0 + width + 6, f"{last + 4:.1f}", mode, fill=colour)
+    picture.write(path)
 
 
 def main():

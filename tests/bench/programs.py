@@ -18,6 +18,8 @@ import tempfile
 import threading
 import time
 
+from svg import Picture
+
 SAMPLE_SECONDS = 0.02
 
 SQL = """create table t(a integer primary key, b text, c real);
@@ -251,42 +253,32 @@ def draw(samples, path):
     ground = [(second, 0) for second, _, _ in samples]
     dram = [(second, value) for second, value, _ in samples]
     both = [(second, low + high) for second, low, high in samples]
-    text = [
-        "<!-- SPDX-License-Identifier: BSD-2-Clause. Memory of redis-server at 1:4; drawn by "
-        "tests/bench/programs.py. -->",
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + left + 20}"'
-        f' height="{height + top + 50}"'
-        ' font-family="sans-serif" font-size="12">',
-        '<rect width="100%" height="100%" fill="white"/>',
-    ]
+    picture = Picture(
+        width + left + 20,
+        height + top + 50,
+        "Memory of redis-server at 1:4; drawn by tests/bench/programs.py.",
+    )
     for lower, upper, colour in ((ground, dram, "#d95f02"), (dram, both, "#7570b3")):
-        text.append(
-            f'<polygon fill="{colour}" points="{" ".join(points(upper) + points(lower)[::-1])}"/>'
-        )
+        picture.area(points(upper) + points(lower)[::-1], colour)
     for i in range(5):
         y = top + height * (1 - i / 4)
-        text.append(
-            f'<line x1="{left}" x2="{left + width}" y1="{y:.0f}" y2="{y:.0f}" stroke="#bbb"'
-            ' stroke-width="0.5"/>'
-        )
-        text.append(
-            f'<text x="{left - 6}" y="{y + 4:.0f}" text-anchor="end">{mib(most * i / 4)}</text>'
-        )
+        picture.grid_line(left, left + width, f"{y:.0f}")
+        picture.text(left - 6, f"{y + 4:.0f}", mib(most * i / 4), text_anchor="end")
     for i in range(6):
-        text.append(
-            f'<text x="{left + width * i / 5:.0f}" y="{top + height + 18}" text-anchor="middle">'
-            f'{end * i / 5:.0f}</text>'
+        picture.text(
+            f"{left + width * i / 5:.0f}",
+            top + height + 18,
+            f"{end * i / 5:.0f}",
+            text_anchor="middle",
         )
-    text.append(
-        f'<text x="{left + width / 2}" y="{top + height + 38}" text-anchor="middle">seconds</text>'
+    picture.text(left + width / 2, top + height + 38, "seconds", text_anchor="middle")
+    picture.text(
+        left,
+        18,
+        'MiB of redis-server under redis-benchmark: <tspan fill="#d95f02">DRAM</tspan> and '
+        '<tspan fill="#7570b3">PMEM</tspan> at 1:4',
     )
-    text.append(
-        f'<text x="{left}" y="18">MiB of redis-server under redis-benchmark: '
-        '<tspan fill="#d95f02">DRAM</tspan> and <tspan fill="#7570b3">PMEM</tspan> at 1:4</text>'
-    )
-    text.append("</svg>")
-    with open(path, "w", encoding="ascii") as file:
-        file.write("\n".join(text) + "\n")
+    picture.write(path)
 
 
 def main():

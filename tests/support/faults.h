@@ -31,3 +31,9 @@ static inline bool fault_hits(struct fault *fault)
     errno = fault->error;
     return true;
 }
+
+/* The same, but calls are counted only while failures are set. */
+static inline bool fault_hits_if_set(struct fault *fault)
+{
+    return fault->times > 0 && fault_hits(fault);
+}

@@ -65,12 +65,6 @@ void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, of
 int __real_munmap(void *addr, size_t size);
 int __wrap_munmap(void *addr, size_t size);
 
-/* fault_hits() is not thread-safe: called only if a failure is set. */
-static inline bool hits(struct fault *fault)
-{
-    return fault->times > 0 && fault_hits(fault);
-}
-
 void *__wrap_jemalloc_block_alloc(unsigned arena, size_t size, size_t alignment, bool zero)
 {
     atomic_fetch_add(&attempts, 1);
@@ -91,8 +85,8 @@ void __wrap_jemalloc_ctl_arena_purge(unsigned arena)
 
 int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats)
 {
-    return hits(&stats_fault) ? -stats_fault.error
-                              : __real_jemalloc_ctl_add_arena_stats(arena, stats);
+    return fault_hits_if_set(&stats_fault) ? -stats_fault.error
+                                           : __real_jemalloc_ctl_add_arena_stats(arena, stats);
 }
 
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)

@@ -3,7 +3,7 @@
  * A space for a test: over a fake store, of which each call can fail, or over a file in the test
  * directory, whose blocks must equal the space's account (on tmpfs to the byte). Include once.
  */
-/* WRAP: madvise fallocate pthread_mutex_lock */
+/* WRAP: pthread_mutex_lock */
 #pragma once
 
 #include <setjmp.h>
@@ -28,6 +28,7 @@
 #include "space/address_map.h"
 #include "space/space.h"
 #include "store/file_store.h"
+#include "support/fake_file_space.h"
 #include "support/fake_mmap.h"
 #include "support/fake_mutex.h"
 #include "support/faults.h"
@@ -57,37 +58,9 @@ static atomic_uint store_calls;
 static struct fault map_fault;
 static struct fault commit_fault;
 static struct fault release_fault;
-static struct fault allocate_fault;
-static struct fault punch_fault;
 
-int __real_fallocate(int fd, int mode, off_t offset, off_t size);
-int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
-int __real_madvise(void *addr, size_t size, int advice);
-int __wrap_madvise(void *addr, size_t size, int advice);
 int __real_pthread_mutex_lock(pthread_mutex_t *lock);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *lock);
-
-static inline bool hits(struct fault *fault)
-{
-    return fault->times > 0 && fault_hits(fault);
-}
-
-int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
-{
-    bool punches = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
-
-    /* A hole that could not be made through the mapping cannot be made otherwise. */
-    if (punches && punch_fault.times > 0) {
-        errno = punch_fault.error;
-        return -1;
-    }
-    return !punches && hits(&allocate_fault) ? -1 : __real_fallocate(fd, mode, offset, size);
-}
-
-int __wrap_madvise(void *addr, size_t size, int advice)
-{
-    return advice == MADV_REMOVE && hits(&punch_fault) ? -1 : __real_madvise(addr, size, advice);
-}
 
 static _Thread_local pthread_mutex_t
     *awaited_lock; /* `waiting` is posted before this thread acquires it */
@@ -110,7 +83,7 @@ static inline int fake_map(struct space *of, void *addr, size_t size, off_t offs
     (void)addr;
     (void)size;
     (void)offset;
-    return hits(&map_fault) ? -map_fault.error : 0;
+    return fault_hits_if_set(&map_fault) ? -map_fault.error : 0;
 }
 
 /* Adds pages to the store or removes them. Returns the bytes that the store then holds. */
@@ -132,7 +105,7 @@ static inline int fake_commit(struct space *of, void *addr, off_t offset, size_t
 {
     (void)addr;
     atomic_fetch_add(&store_calls, 1);
-    if (hits(&commit_fault))
+    if (fault_hits_if_set(&commit_fault))
         return -commit_fault.error;
     size_t now = store_write(offset, size, true);
     if (of->max_size != 0 && now > of->max_size)
@@ -149,7 +122,7 @@ static inline int fake_release(struct space *of, void *addr, off_t offset, size_
     atomic_fetch_add(&store_calls, 1);
     if (during_release != NULL)
         during_release();
-    if (hits(&release_fault))
+    if (fault_hits_if_set(&release_fault))
         return -release_fault.error;
     store_write(offset, size, false);
     return 0;

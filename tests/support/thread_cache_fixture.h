@@ -82,12 +82,6 @@ size_t __wrap_transfer_cache_insert(struct transfer_cache *transfer_cache, unsig
     return __real_transfer_cache_insert(transfer_cache, size_class, blocks, count);
 }
 
-/* fault_hits() is not thread-safe: called only if a failure is set. */
-static inline bool hits(struct fault *fault)
-{
-    return fault->times > 0 && fault_hits(fault);
-}
-
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 {
     if (clock != CLOCK_MONOTONIC_COARSE)
@@ -107,14 +101,14 @@ long __wrap_syscall(long number, ...)
     va_end(args);
     CHECK(number == SYS_membarrier);
     bool is_barrier = command == MEMBARRIER_CMD_PRIVATE_EXPEDITED;
-    if (hits(is_barrier ? &barrier_fault : &register_fault))
+    if (fault_hits_if_set(is_barrier ? &barrier_fault : &register_fault))
         return -1;
     return __real_syscall(number, command, flags, cpu);
 }
 
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
 {
-    if (hits(&mmap_fault))
+    if (fault_hits_if_set(&mmap_fault))
         return MAP_FAILED;
     void *memory = __real_mmap(addr, size, protection, flags, fd, offset);
     if (memory != MAP_FAILED)
@@ -130,12 +124,14 @@ int __wrap_munmap(void *addr, size_t size)
 
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
 {
-    return hits(&specific_fault) ? specific_fault.error : __real_pthread_setspecific(key, value);
+    return fault_hits_if_set(&specific_fault) ? specific_fault.error
+                                              : __real_pthread_setspecific(key, value);
 }
 
 int __wrap_late_key_create(enum late_key which, pthread_key_t *key, void (*destructor)(void *))
 {
-    return hits(&key_fault) ? key_fault.error : __real_late_key_create(which, key, destructor);
+    return fault_hits_if_set(&key_fault) ? key_fault.error
+                                         : __real_late_key_create(which, key, destructor);
 }
 
 /* -- What the test holds ----------------------------------------------------------------------- */

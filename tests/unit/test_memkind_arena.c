@@ -59,22 +59,16 @@ int __wrap_memory_policy_bind(void *addr, size_t size, int mode, const unsigned 
 int __real_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats);
 
-/* fault_hits() is not thread-safe: called only if a failure is set. */
-static bool hits(struct fault *fault)
-{
-    return fault->times > 0 && fault_hits(fault);
-}
-
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
 {
-    if ((flags & MAP_FIXED) != 0 && hits(&mmap_fault))
+    if ((flags & MAP_FIXED) != 0 && fault_hits_if_set(&mmap_fault))
         return MAP_FAILED;
     return __real_mmap(addr, size, protection, flags, fd, offset);
 }
 
 int __wrap_madvise(void *addr, size_t size, int advice)
 {
-    return hits(&madvise_fault) ? -1 : __real_madvise(addr, size, advice);
+    return fault_hits_if_set(&madvise_fault) ? -1 : __real_madvise(addr, size, advice);
 }
 
 int __wrap_memory_policy_bind(void *addr, size_t size, int mode, const unsigned long *nodes,
@@ -85,13 +79,13 @@ int __wrap_memory_policy_bind(void *addr, size_t size, int mode, const unsigned 
     (void)nodes;
     (void)maxnode;
     bound_mode = mode;
-    return hits(&mbind_fault) ? -mbind_fault.error : 0;
+    return fault_hits_if_set(&mbind_fault) ? -mbind_fault.error : 0;
 }
 
 int __wrap_jemalloc_ctl_add_arena_stats(unsigned arena, struct jemalloc_stats *stats)
 {
-    return hits(&stats_fault) ? -stats_fault.error
-                              : __real_jemalloc_ctl_add_arena_stats(arena, stats);
+    return fault_hits_if_set(&stats_fault) ? -stats_fault.error
+                                           : __real_jemalloc_ctl_add_arena_stats(arena, stats);
 }
 
 /* -- Fixture ----------------------------------------------------------------------------------- */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of PMEM kinds: what create makes, what destroy leaves, and every failure of either. */
-/* WRAP: madvise openat fallocate fstatvfs */
-/* WRAP: sched_getaffinity */
+/* WRAP: openat fstatvfs sched_getaffinity */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,6 +31,7 @@
 #include "space/space.h"
 #include "support/arenas.h"
 #include "support/fake_calloc.h"
+#include "support/fake_file_space.h"
 #include "support/fake_malloc.h"
 #include "support/fake_mmap.h"
 #include "support/fake_mutex.h"
@@ -56,58 +56,29 @@ static struct memkind *kinds_before[PARTITIONS];
 static struct memkind *const untouched = (struct memkind *)(uintptr_t)0x10;
 
 static struct fault openat_fault;
-static struct fault allocate_fault;
-static struct fault punch_fault;
 static struct fault fstatvfs_fault;
 static struct fault affinity_fault;
 
 int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode);
-int __real_fallocate(int fd, int mode, off_t offset, off_t size);
-int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
-int __real_madvise(void *addr, size_t size, int advice);
-int __wrap_madvise(void *addr, size_t size, int advice);
 int __real_fstatvfs(int fd, struct statvfs *fs);
 int __wrap_fstatvfs(int fd, struct statvfs *fs);
 int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus);
 int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus);
 
-/* fault_hits() is not thread-safe: called only if a failure is set. */
-static bool hits(struct fault *fault)
-{
-    return fault->times > 0 && fault_hits(fault);
-}
-
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
-    return hits(&openat_fault) ? -1 : __real_openat(dirfd, path, flags, mode);
-}
-
-int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
-{
-    bool punches = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
-
-    /* A hole that could not be made through the mapping cannot be made otherwise. */
-    if (punches && punch_fault.times > 0) {
-        errno = punch_fault.error;
-        return -1;
-    }
-    return !punches && hits(&allocate_fault) ? -1 : __real_fallocate(fd, mode, offset, size);
-}
-
-int __wrap_madvise(void *addr, size_t size, int advice)
-{
-    return advice == MADV_REMOVE && hits(&punch_fault) ? -1 : __real_madvise(addr, size, advice);
+    return fault_hits_if_set(&openat_fault) ? -1 : __real_openat(dirfd, path, flags, mode);
 }
 
 int __wrap_fstatvfs(int fd, struct statvfs *fs)
 {
-    return hits(&fstatvfs_fault) ? -1 : __real_fstatvfs(fd, fs);
+    return fault_hits_if_set(&fstatvfs_fault) ? -1 : __real_fstatvfs(fd, fs);
 }
 
 int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *cpus)
 {
-    return hits(&affinity_fault) ? -1 : __real_sched_getaffinity(pid, size, cpus);
+    return fault_hits_if_set(&affinity_fault) ? -1 : __real_sched_getaffinity(pid, size, cpus);
 }
 
 /* -- Fixture ----------------------------------------------------------------------------------- */

@@ -56,11 +56,6 @@ int __wrap_open(const char *name, int flags, ...);
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 
-static bool hits(struct fault *fault)
-{
-    return fault->times > 0 && fault_hits(fault);
-}
-
 int __wrap_dax_device_query(const char *name, struct dax_device *found)
 {
     assert_string_equal(name, path);
@@ -74,7 +69,7 @@ int __wrap_open(const char *name, int flags, ...)
     va_list arguments;
 
     /* The library first tries the path as a directory. */
-    if (strcmp(name, path) == 0 && (flags & O_DIRECTORY) == 0 && hits(&open_fault))
+    if (strcmp(name, path) == 0 && (flags & O_DIRECTORY) == 0 && fault_hits_if_set(&open_fault))
         return -1;
     va_start(arguments, flags);
     int mode = va_arg(arguments, int);
@@ -90,7 +85,7 @@ static bool is_aligned(void *addr, size_t size, off_t offset)
 
 void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
 {
-    if (hits((flags & MAP_ANONYMOUS) != 0 ? &anonymous_fault : &map_fault))
+    if (fault_hits_if_set((flags & MAP_ANONYMOUS) != 0 ? &anonymous_fault : &map_fault))
         return MAP_FAILED;
     assert_true((flags & MAP_ANONYMOUS) != 0 || is_aligned(addr, size, offset));
     return __real_mmap(addr, size, protection, flags, fd, offset);
