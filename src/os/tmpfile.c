@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +20,7 @@
 #include "os/tmpfile_internal.h"
 #include "os/vm.h"
 #include "util/cancel.h"
+#include "util/signal_hold.h"
 
 #define TMPFILE_STAT_BLOCK 512 /* the unit of st_blocks, on all file systems */
 
@@ -107,10 +109,9 @@ bool tmpfile_has_page(int fd, off_t offset)
 
 /* -- Contents ---------------------------------------------------------------------------------- */
 
-int tmpfile_write(int fd, const void *addr, size_t size, off_t offset)
+static int tmpfile_write_pieces(int fd, const void *addr, size_t size, off_t offset)
 {
     const char *next = addr;
-    int cancel = cancel_hold();
     int error = 0;
 
     while (size > 0 && error == 0) {
@@ -124,6 +125,29 @@ int tmpfile_write(int fd, const void *addr, size_t size, off_t offset)
             error = written == 0 ? -EIO : -errno;
         }
     }
+    return error;
+}
+
+/* The kernel sends SIGXFSZ with EFBIG, although the file is as long as before. */
+static int tmpfile_write_beyond_limit(int fd, const void *addr, size_t size, off_t offset)
+{
+    struct signal_hold hold;
+    int error = signal_hold_begin(&hold, SIGXFSZ);
+
+    if (error != 0)
+        return error;
+    error = tmpfile_write_pieces(fd, addr, size, offset);
+    signal_hold_end(&hold, error == -EFBIG);
+    return error;
+}
+
+int tmpfile_write(int fd, const void *addr, size_t size, off_t offset)
+{
+    int cancel = cancel_hold();
+    int error = tmpfile_may_exceed_limit(offset + (off_t)size)
+                    ? tmpfile_write_beyond_limit(fd, addr, size, offset)
+                    : tmpfile_write_pieces(fd, addr, size, offset);
+
     cancel_restore(cancel);
     return error;
 }

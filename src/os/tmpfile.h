@@ -80,7 +80,10 @@ int tmpfile_populate(int fd, void *addr, size_t size);
  */
 bool tmpfile_has_page(int fd, off_t offset);
 
-/* Writes size bytes from addr on to the file at offset, which has the space already. */
+/*
+ * Writes size bytes from addr on to the file at offset, which has the space already. -EFBIG: the
+ * limit of file sizes (RLIMIT_FSIZE) is lower; the program gets no SIGXFSZ.
+ */
 int tmpfile_write(int fd, const void *addr, size_t size, off_t offset);
 
 /*

@@ -106,8 +106,7 @@ static int tmpfile_allocate_pieces(int fd, off_t offset, size_t size)
     return 0;
 }
 
-/* Whether a file that ends at `end` may be too long for the file size limit of the process. */
-static bool tmpfile_may_exceed_limit(off_t end)
+bool tmpfile_may_exceed_limit(off_t end)
 {
     struct rlimit limit;
 

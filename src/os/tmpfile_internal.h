@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* From this size on, a query of the free space costs little beside an attempt. */
 #define TMPFILE_LARGE ((size_t)64 << 20)
@@ -16,6 +17,9 @@
  * support the call.
  */
 bool tmpfile_is_unsupported(int error);
+
+/* Whether a file that ends at `end` may be too long for the file size limit of the process. */
+bool tmpfile_may_exceed_limit(off_t end);
 
 /* Whether the file system has so much free, or does not tell. */
 bool tmpfile_may_fit(int fd, size_t size);

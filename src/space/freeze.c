@@ -25,7 +25,9 @@
 /* -- The maps of the process ------------------------------------------------------------------- */
 
 #define MAPS_MOST ((size_t)65536)
-#define MAPS_SIZE (MAPS_MOST * sizeof(struct process_map))
+
+/* Where the process may have no more addresses (RLIMIT_AS). */
+#define MAPS_FEW ((size_t)512)
 
 /* Behind the list: the kernel returns no more of the maps at a time. */
 #define BUFFER_SIZE ((size_t)4096)
@@ -33,6 +35,7 @@
 /* The shared maps, read once a fork for all spaces. Only one thread at a time forks. */
 static struct {
     struct process_map *list; /* NULL: not read */
+    size_t most;
     size_t count;
     bool has_transfers; /* process_map_is_for_transfers() */
     bool has_effects;   /* read with effects */
@@ -43,15 +46,27 @@ static void add_map(void *arg, const struct process_map *map)
 {
     (void)arg;
     maps.has_transfers |= process_map_is_for_transfers(map);
-    if (map->is_shared && maps.count < MAPS_MOST)
+    if (map->is_shared && maps.count < maps.most)
         maps.list[maps.count++] = *map;
+}
+
+static size_t list_size(size_t most)
+{
+    return most * sizeof(struct process_map);
+}
+
+static bool allocate_list(size_t most)
+{
+    maps.list = vm_alloc(list_size(most) + BUFFER_SIZE);
+    maps.most = most;
+    return maps.list != NULL;
 }
 
 void freeze_forget_maps(void)
 {
     if (maps.list == NULL)
         return;
-    (void)vm_unmap(maps.list, MAPS_SIZE + BUFFER_SIZE);
+    (void)vm_unmap(maps.list, list_size(maps.most) + BUFFER_SIZE);
     maps.list = NULL;
     maps.count = 0;
     maps.has_transfers = false;
@@ -60,12 +75,12 @@ void freeze_forget_maps(void)
 
 static int fill_maps(bool effects)
 {
-    char *buffer = (char *)maps.list + MAPS_SIZE;
+    char *buffer = (char *)maps.list + list_size(maps.most);
 
     maps.count = 0;
     maps.has_effects = effects;
     int err = process_maps_read(effects, buffer, BUFFER_SIZE, add_map, NULL);
-    if (err == 0 && maps.count == MAPS_MOST)
+    if (err == 0 && maps.count == maps.most)
         err = -E2BIG;
     /* The kernel would write to the file's pages that it holds, and the process would not see that.
      */
@@ -87,11 +102,10 @@ static int read_maps(const struct space *space)
 {
     if (maps.list != NULL)
         return 0;
-    maps.list = vm_alloc(MAPS_SIZE + BUFFER_SIZE);
-    if (maps.list == NULL)
+    if (!allocate_list(MAPS_MOST) && !allocate_list(MAPS_FEW))
         return -errno;
     /* The middle of the list is not in use yet. */
-    char *fresh = align_ptr_down((char *)maps.list + MAPS_SIZE / 2, space->page);
+    char *fresh = align_ptr_down((char *)maps.list + list_size(maps.most) / 2, space->page);
     maps.future = page_effects_future_of(fresh, space->page);
     int err = fill_maps(false);
     if (err != 0)

@@ -55,6 +55,19 @@ static void check_copy_instead(struct fault *fault, int error, unsigned skip)
     check_thawed();
 }
 
+/* Where a long list of maps finds no addresses, a short one serves. */
+static void few_addresses(void **state)
+{
+    (void)state;
+    fault_set(&list_fault, ENOMEM, 1);
+    freeze_and_write();
+    assert_true(list_fault.calls > 1);
+    assert_int_not_equal(atomic_load(&space->frozen), 0);
+    thaw_all(space, true);
+    check_thawed();
+    assert_true(is_filled('b'));
+}
+
 static void calls_that_freezing_needs(void **state)
 {
     (void)state;
@@ -330,6 +343,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_child_after_a_thaw_that_failed_half_way),
         TEST(calls_that_freezing_needs),
+        TEST(few_addresses),
         TEST(no_freezing_beside_transfers),
         TEST(spare_number_serves_the_list),
         TEST(calls_that_the_childs_file_needs),

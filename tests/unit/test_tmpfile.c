@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -423,6 +424,38 @@ static void test_no_cancellation_point(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* -- Writing ----------------------------------------------------------------------------------- */
+
+static void limit_file_size(rlim_t most)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = most;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* The signal that comes with the error would end the process. */
+static void test_write_beyond_limit(void **state)
+{
+    static const char text[3000] = "text";
+    char read_back[sizeof(text)];
+
+    (void)state;
+    int fd = tmpfile_create(dir);
+    assert_true(fd >= 0);
+    limit_file_size(4096);
+    assert_int_equal(tmpfile_write(fd, text, sizeof(text), 0), 0);
+    assert_int_equal(tmpfile_write(fd, text, sizeof(text), 4096), -EFBIG);
+    fault_set(&sigmask_fault, EINVAL, 1);
+    assert_int_equal(tmpfile_write(fd, text, sizeof(text), 4096), -EINVAL);
+    limit_file_size(RLIM_INFINITY);
+    assert_int_equal(tmpfile_write(fd, text, sizeof(text), 4096), 0);
+    assert_int_equal(pread(fd, read_back, sizeof(text), 4096), sizeof(text));
+    assert_memory_equal(read_back, text, sizeof(text));
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -446,6 +479,7 @@ int main(void)
         FILE_TEST(test_size),
         FILE_TEST(test_capacity),
         FILE_TEST(test_capacity_of_odd_file_systems),
+        TEST(test_write_beyond_limit),
         TEST(test_no_cancellation_point),
     };
 
