@@ -50,6 +50,8 @@ static void restore_advice(const struct page_effects *saved, void *addr, size_t 
 
     if ((effects & PROCESS_MAP_NO_DUMP) != 0)
         failed |= madvise(addr, size, MADV_DONTDUMP) != 0;
+    if ((effects & PROCESS_MAP_NO_FORK) != 0)
+        failed |= madvise(addr, size, MADV_DONTFORK) != 0;
     if ((effects & PROCESS_MAP_NO_HUGE_PAGES) != 0)
         failed |= madvise(addr, size, MADV_NOHUGEPAGE) != 0;
     /* In memory, the library's own advice cannot be told from the program's. */
@@ -85,6 +87,16 @@ void page_effects_restore(const struct page_effects *saved, void *addr, size_t s
         restore_policy(saved, addr, size);
     }
     errno = saved_errno;
+}
+
+bool page_effects_have_policy(void *addr)
+{
+    struct memory_policy policy;
+    int saved_errno = errno;
+    int err = memory_policy_of(addr, &policy);
+
+    errno = saved_errno;
+    return err == 0 && policy.mode != MPOL_DEFAULT;
 }
 
 /* -- Locks ------------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  * the same addresses. Thread-safe; errno is kept.
  *
  * Locked pages are locked as by MLOCK_ONFAULT afterwards: to lock a private writable mapping at
- * once, the kernel copies all of its pages. The effect of MADV_DONTFORK is not kept.
+ * once, the kernel copies all of its pages.
  */
 #pragma once
 
@@ -31,6 +31,9 @@ void page_effects_restore(const struct page_effects *saved, void *addr, size_t s
 
 /* Whether any page of the range is locked, by one system call. */
 bool page_effects_are_locked(void *addr, size_t size);
+
+/* Whether the page has a memory policy of its own, by one system call. */
+bool page_effects_have_policy(void *addr);
 
 /* How mlockall(2) with MCL_FUTURE locks new mappings. */
 enum page_effects_future { FUTURE_UNLOCKED, FUTURE_LOCKED, FUTURE_LOCKED_ON_FAULT };

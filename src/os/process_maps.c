@@ -85,6 +85,7 @@ static unsigned effect_of(char first, char second)
         {{'l', 'o'}, PROCESS_MAP_LOCKED},        {{'h', 'g'}, PROCESS_MAP_HUGE_PAGES},
         {{'n', 'h'}, PROCESS_MAP_NO_HUGE_PAGES}, {{'r', 'r'}, PROCESS_MAP_RANDOM},
         {{'s', 'r'}, PROCESS_MAP_SEQUENTIAL},    {{'d', 'd'}, PROCESS_MAP_NO_DUMP},
+        {{'d', 'c'}, PROCESS_MAP_NO_FORK},
     };
 
     for (size_t i = 0; i < sizeof(effects) / sizeof(effects[0]); i++)

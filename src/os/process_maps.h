@@ -17,6 +17,7 @@ enum process_map_effect {
     PROCESS_MAP_RANDOM = 16,
     PROCESS_MAP_SEQUENTIAL = 32,
     PROCESS_MAP_NO_DUMP = 64,
+    PROCESS_MAP_NO_FORK = 128, /* MADV_DONTFORK */
 };
 
 struct process_map {

@@ -39,6 +39,7 @@ static struct {
     size_t count;
     bool has_transfers; /* process_map_is_for_transfers() */
     bool has_effects;   /* read with effects */
+    bool has_unforked;  /* maps of MADV_DONTFORK were left shared */
     enum page_effects_future future;
 } maps FORK_DATA;
 
@@ -233,6 +234,15 @@ static int protection_of(const struct segment *segment, const struct process_map
                                                               : map->protection;
 }
 
+/* No child gets such a map, and what a device writes to its pages must reach the parent. */
+static bool is_unforked(const struct process_map *map)
+{
+    bool unforked = (map->effects & PROCESS_MAP_NO_FORK) != 0;
+
+    maps.has_unforked |= unforked;
+    return unforked;
+}
+
 /*
  * What of the run is mapped shared, with the protection that each part of it has. What the program
  * has mapped there itself stays.
@@ -253,7 +263,7 @@ static int freeze_maps(struct space *space, const struct run *run)
         struct process_map like = {.protection = protection_of(run->segment, map),
                                    .effects = map->effects};
 
-        if (map->file != file)
+        if (map->file != file || is_unforked(map))
             continue;
         /* With effects, each map may have a policy of its own. */
         if (piece.end != from || piece.like.protection != like.protection || like.effects != 0) {
@@ -282,13 +292,26 @@ static int freeze_run(struct space *space, const struct run *run)
 
 /* -- Effects ----------------------------------------------------------------------------------- */
 
-static int check_edges(struct space *space, const struct run *run)
+static bool has_policies(const char *first, const char *end, uint64_t file)
 {
-    bool foreign = map_edges_has_foreign(run->segment, run->first << SPACE_CHUNK_SHIFT,
-                                         run->end << SPACE_CHUNK_SHIFT, maps.list, maps.count,
-                                         mapped_file(space));
+    for (size_t i = find_map((uintptr_t)first);
+         i < maps.count && maps.list[i].start < (uintptr_t)end; i++)
+        if (maps.list[i].file == file && page_effects_have_policy((void *)maps.list[i].start))
+            return true;
+    return false;
+}
 
-    return foreign ? -EEXIST : 0;
+static int check_run(struct space *space, const struct run *run)
+{
+    size_t first = run->first << SPACE_CHUNK_SHIFT;
+    size_t end = run->end << SPACE_CHUNK_SHIFT;
+    char *base = run->segment->base;
+    uint64_t file = mapped_file(space);
+    bool has = page_effects_are_locked(base + first, end - first) ||
+               map_edges_has_foreign(run->segment, first, end, maps.list, maps.count, file) ||
+               has_policies(base + first, base + end, file);
+
+    return has ? -EEXIST : 0;
 }
 
 /* Whether the program may have set something for pages of the space, or for all of its memory. */
@@ -296,7 +319,7 @@ static bool may_have_effects(struct space *space, bool widely)
 {
     return maps.future != FUTURE_UNLOCKED ||
            page_effects_are_locked((void *)space->store->known_page(space), space->page) ||
-           for_each_run(space, widely, check_edges) < 0;
+           for_each_run(space, widely, check_run) < 0;
 }
 
 static int freeze_runs(struct space *space, bool widely)
@@ -330,8 +353,10 @@ int freeze_begin(struct space *space)
         space->holders = holders_get(&err);
     if (err != 0)
         return err;
+    maps.has_unforked = false;
     err = freeze_runs(space, widely);
-    space->is_partly_frozen = err < 0;
+    /* The program may cancel MADV_DONTFORK: the next fork checks those maps again. */
+    space->is_partly_frozen = err < 0 || maps.has_unforked;
     return err < 0 ? err : 0;
 }
 

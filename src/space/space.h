@@ -222,7 +222,7 @@ struct space {
 
     unsigned file_number;   /* of the own file among those over which chunks are frozen */
     atomic_bool lacks_file; /* in a child: the own file is made when it is first needed */
-    bool is_partly_frozen;  /* a freeze has failed half-way */
+    bool is_partly_frozen;  /* frozen chunks have parts that are mapped shared */
     atomic_size_t frozen;   /* bytes of chunks that are frozen, over any file */
     _Atomic(struct holders *) holders; /* of the own file, if chunks are frozen over it; NULL */
 

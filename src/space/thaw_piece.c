@@ -68,6 +68,15 @@ static bool has_foreign_edges(const struct thaw_piece *piece)
                                  piece->maps, piece->map_count, piece->file);
 }
 
+static bool has_policies(const struct thaw_piece *piece)
+{
+    for (size_t i = 0; i < piece->map_count; i++)
+        if (piece->maps[i].file == piece->file &&
+            page_effects_have_policy((void *)piece->maps[i].start))
+            return true;
+    return false;
+}
+
 /* Returns how new mappings are locked. */
 static enum page_effects_future future_of(size_t page)
 {
@@ -87,7 +96,7 @@ static int read_maps(struct thaw_piece *piece)
 
     piece->future = future_of(piece->space->page);
     bool locked = piece->future != FUTURE_UNLOCKED || are_locked(piece);
-    if (err != 0 || (!locked && !has_foreign_edges(piece)))
+    if (err != 0 || (!locked && !has_foreign_edges(piece) && !has_policies(piece)))
         return err;
     return fill_maps(piece, true);
 }

@@ -206,8 +206,6 @@ static void advice_that_fails_is_lost(void **state)
     assert_true(is_filled('a'));
 }
 
-/* -- Locks ------------------------------------------------------------------------------------- */
-
 static size_t private_bytes(void)
 {
     FILE *maps = fopen("/proc/self/smaps", "r");
@@ -224,6 +222,68 @@ static size_t private_bytes(void)
     fclose(maps);
     return sum;
 }
+
+static bool is_mapped(const char *page)
+{
+    unsigned char present;
+
+    return mincore((void *)page, space->page, &present) == 0;
+}
+
+static void check_child_lacks(char *page, char with)
+{
+    pid_t child = fork_space();
+    if (child == 0) {
+        NEED(!is_mapped(page));
+        NEED(page[-1] == with && page[space->page] == with);
+        page[-1] = 'c';
+        _exit(0);
+    }
+    assert_true(has(page, PROCESS_MAP_NO_FORK));
+    assert_false(has(page + space->page, PROCESS_MAP_NO_FORK));
+    page[0] = 'p';
+    check_child(child);
+}
+
+/*
+ * The child lacks the pages, as it does with libc. In the parent they stay the file's: a device may
+ * write to them.
+ */
+static void pages_without_fork(void **state)
+{
+    char *page = blocks[1] + 4 * space->page;
+    char byte;
+
+    (void)state;
+    assert_int_equal(madvise(page, space->page, MADV_DONTFORK), 0);
+    for (int i = 0; i < 2; i++) {
+        check_child_lacks(page, 'b');
+        assert_int_equal(private_bytes(), 0);
+        assert_int_equal(__real_pread(space->fd, &byte, 1, page - blocks[0]), 1);
+        assert_int_equal(byte, 'p');
+        check_child_lacks(page, 'b');
+        thaw_all(space, true);
+        check_thawed();
+        assert_true(has(page, PROCESS_MAP_NO_FORK));
+    }
+    /* Later children have the pages. */
+    check_child_lacks(page, 'b');
+    assert_int_equal(madvise(page, space->page, MADV_DOFORK), 0);
+    pid_t child = fork_space();
+    if (child == 0) {
+        NEED(page[0] == 'p');
+        page[0] = 'c';
+        _exit(0);
+    }
+    check_child(child);
+    assert_int_equal(page[0], 'p');
+    page[0] = 'b';
+    assert_true(is_filled('a'));
+    thaw_all(space, true);
+    check_thawed();
+}
+
+/* -- Locks ------------------------------------------------------------------------------------- */
 
 static void locks_stay(void **state)
 {
@@ -243,6 +303,37 @@ static void locks_stay(void **state)
     assert_true(has(blocks[1] + 2 * space->page, PROCESS_MAP_LOCKED));
     assert_false(has(blocks[1] + 3 * space->page, PROCESS_MAP_LOCKED));
     assert_int_equal(blocks[1][space->page], 'w');
+}
+
+static void find_map_of(void *arg, const struct process_map *map)
+{
+    struct process_map *wanted = arg;
+
+    if (map->start <= (uintptr_t)blocks[1] && (uintptr_t)blocks[1] < map->end)
+        *wanted = *map;
+}
+
+static struct process_map whole_map(void)
+{
+    struct process_map map = {0};
+
+    NEED(process_maps_each(find_map_of, &map) == 0);
+    return map;
+}
+
+/* Nothing but the lock tells that the program has set anything. */
+static void locks_of_whole_maps_stay(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct process_map map = whole_map();
+
+        assert_int_equal(lock_pages((const void *)map.start, map.end - map.start), 0);
+        pid_t child = fork_space();
+        NEED(child == 0 || has(blocks[1], PROCESS_MAP_LOCKED));
+        check_child_and_thaw(child);
+        assert_true(has(blocks[1], PROCESS_MAP_LOCKED));
+    }
 }
 
 static void a_lock_that_fails_is_lost(void **state)
@@ -352,6 +443,22 @@ static void policies_stay(void **state)
     assert_int_equal(mode_of(blocks[1] + 2 * space->page), MPOL_DEFAULT);
 }
 
+static void policies_of_whole_maps_stay(void **state)
+{
+    unsigned long node = 1;
+
+    (void)state;
+    if (!memory_policy_exists())
+        skip();
+    struct process_map map = whole_map();
+    assert_int_equal(
+        memory_policy_bind((void *)map.start, map.end - map.start, MPOL_BIND, &node, 1), 0);
+    pid_t child = fork_space();
+    NEED(mode_of(blocks[1]) == MPOL_BIND);
+    check_child_and_thaw(child);
+    assert_int_equal(mode_of(blocks[1]), MPOL_BIND);
+}
+
 /* A file in memory keeps the policy itself. */
 static void policies_that_fail_are_lost(void **state)
 {
@@ -432,6 +539,9 @@ int main(void)
         TEST_EFFECTS(advice_stays),
         TEST_EFFECTS(advice_for_frozen_pages_stays),
         TEST_EFFECTS(huge_pages_stay),
+        TEST_EFFECTS(pages_without_fork),
+        TEST_EFFECTS(locks_of_whole_maps_stay),
+        TEST_EFFECTS(policies_of_whole_maps_stay),
         TEST_EFFECTS(advice_that_fails_is_lost),
         TEST_EFFECTS(locks_stay),
         TEST_EFFECTS(a_lock_that_fails_is_lost),
