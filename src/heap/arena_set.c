@@ -96,10 +96,31 @@ static int add_arena(struct arena_set *set, bool first, unsigned *arena)
     return 0;
 }
 
+static void free_tables(struct arena_set *set)
+{
+    free(set->uses);
+    free(set->arenas);
+    free(set->slots);
+}
+
+/* All slots are empty, and no thread is inside. */
+static int make_tables(struct arena_set *set, unsigned slots)
+{
+    set->slots = malloc(slots * sizeof(*set->slots));
+    set->arenas = malloc(slots * sizeof(*set->arenas));
+    set->uses = calloc(slots, sizeof(*set->uses));
+    if (set->slots == NULL || set->arenas == NULL || set->uses == NULL) {
+        free_tables(set);
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < slots; i++)
+        set->slots[i] = ARENA_SET_EMPTY;
+    return 0;
+}
+
 int arena_set_init(struct arena_set *set, extent_hooks_t *hooks, unsigned slots, ssize_t decay_ms)
 {
     unsigned arena;
-    int err = -ENOMEM;
 
     atomic_init(&set->mask, 0);
     set->limit = slots - 1;
@@ -108,34 +129,22 @@ int arena_set_init(struct arena_set *set, extent_hooks_t *hooks, unsigned slots,
     set->page = jemalloc_ctl_page();
     set->growth = 0;
     atomic_init(&set->arena_count, 0);
-    set->slots = malloc(slots * sizeof(*set->slots));
-    if (set->slots == NULL)
+    int err = make_tables(set, slots);
+    if (err != 0)
         return err;
-    set->arenas = malloc(slots * sizeof(*set->arenas));
-    if (set->arenas == NULL)
-        goto free_slots;
-    set->uses = calloc(slots, sizeof(*set->uses));
-    if (set->uses == NULL)
-        goto free_arenas;
     err = lock_init(&set->lock);
     if (err != 0)
-        goto free_uses;
+        goto free_tables;
     err = add_arena(set, true, &arena);
     if (err != 0)
         goto destroy_lock;
     set->slots[0] = arena;
-    for (unsigned i = 1; i < slots; i++)
-        set->slots[i] = ARENA_SET_EMPTY;
     return 0;
 
 destroy_lock:
     lock_destroy(&set->lock);
-free_uses:
-    free(set->uses);
-free_arenas:
-    free(set->arenas);
-free_slots:
-    free(set->slots);
+free_tables:
+    free_tables(set);
     return err;
 }
 
@@ -147,9 +156,7 @@ void arena_set_destroy(struct arena_set *set)
         jemalloc_ctl_arena_destroy(arena_set_get(set, i));
     budget_return(count, true);
     lock_destroy(&set->lock);
-    free(set->uses);
-    free(set->arenas);
-    free(set->slots);
+    free_tables(set);
 }
 
 void arena_set_before_fork(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions that region.c, region_empty.c and region_store.c share. The caller holds the region's
+ * Functions that the files region*.c share. Except for region_lock(), the caller holds the region's
  * lock. Ranges are [first, end) in pages of the region.
  */
 #pragma once
@@ -15,6 +15,10 @@ struct page_run {
     size_t first;
     size_t end;
 };
+
+/* All changes of the bitmaps are between these two. Signals are off meanwhile. */
+void region_lock(struct region *region);
+void region_unlock(struct region *region);
 
 /* Returns the range in whole steps of `size` bytes. The last step may end with the region. */
 struct page_run region_widen(const struct region *region, size_t first, size_t end, size_t size);
