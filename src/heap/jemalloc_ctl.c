@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "heap/fork_gate.h"
+#include "heap/jemalloc_start.h"
 #include "os/text_buffer.h"
 #include "util/lock.h"
 
@@ -24,8 +25,12 @@
 /* mallctl(3), inside the gate; returns -errno. */
 static int ctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size)
 {
+    int err = jemalloc_start();
+
+    if (err != 0)
+        return err;
     struct fork_gate_thread *self = fork_gate_enter();
-    int err = -jemk_mallctl(name, old, old_size, new, new_size);
+    err = -jemk_mallctl(name, old, old_size, new, new_size);
     fork_gate_leave(self);
     return err;
 }
@@ -275,7 +280,10 @@ int jemalloc_ctl_print_stats(void (*write_cb)(void *, const char *), void *opaqu
                              const char *options)
 {
     struct text_buffer buffer = {0};
+    int err = jemalloc_start();
 
+    if (err != 0)
+        return err;
     collect_stats(&buffer, options);
     bool lost = buffer.lost;
     if (!lost)

@@ -9,6 +9,7 @@
 
 #include "heap/fork_gate.h"
 #include "heap/jemalloc_ctl.h"
+#include "heap/jemalloc_start.h"
 #include "util/late_key.h"
 
 /* -- Fork -------------------------------------------------------------------------------------- */
@@ -31,6 +32,7 @@ static bool needs_prepare(void)
 
 void jemalloc_fork_before(void)
 {
+    jemalloc_start_hold();
     jemalloc_ctl_hold_report();
     gate_is_closed = fork_gate_close();
     is_prepared = needs_prepare();
@@ -45,6 +47,7 @@ void jemalloc_fork_in_parent(void)
     if (gate_is_closed)
         fork_gate_open();
     jemalloc_ctl_release_report();
+    jemalloc_start_release();
 }
 
 void jemalloc_fork_in_child(void)
@@ -55,6 +58,7 @@ void jemalloc_fork_in_child(void)
         fork_gate_open();
     fork_gate_adopt();
     jemalloc_ctl_release_report();
+    jemalloc_start_release();
 }
 
 void jemalloc_fork_set_handlers(void (*prepare)(void), void (*parent)(void), void (*child)(void))

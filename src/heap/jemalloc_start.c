@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What jemalloc reads and calls when it starts, and whether it works on this kernel. */
+/* The start of jemalloc: its settings, and whether it works on this kernel. */
 #include "heap/jemalloc_start.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
 
 #include <jemalloc/jemalloc.h>
 
 #include "heap/jemalloc_block.h"
-#include "heap/jemalloc_fork.h"
+#include "heap/jemalloc_calls.h"
 #include "heap/page_blocks.h"
-#include "os/vm.h"
-#include "util/align.h"
+#include "util/lock.h"
 #include "util/log.h"
 
 /* As jemalloc was built. */
@@ -59,66 +59,66 @@ static void log_message(void *opaque, const char *text)
     log_error("%s", text);
 }
 
-/* jemalloc calls these instead of the functions of pthread.h: see cmake/jemalloc/CMakeLists.txt. */
-int jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
-int jemk_pthread_key_create(pthread_key_t *key, void (*destructor)(void *value));
-
-int jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
-{
-    jemalloc_fork_set_handlers(prepare, parent, child);
-    return 0;
-}
-
-int jemk_pthread_key_create(pthread_key_t *key, void (*destructor)(void *value))
-{
-    return jemalloc_fork_create_key(key, destructor);
-}
-
-static atomic_bool is_done;
-
-bool jemalloc_start_is_done(void)
-{
-    return atomic_load_explicit(&is_done, memory_order_relaxed);
-}
-
-/*
- * Whether there is what jemalloc takes when it starts: a large page, aligned, and single pages.
- * Without that, jemalloc crashes. 0, -ENOMEM, or -EAGAIN.
- */
-static int check_resources(void)
-{
-    const size_t room = LARGE_PAGE + 16 * JEMALLOC_PAGE;
-    void *addresses = vm_alloc_aligned(room, LARGE_PAGE);
-
-    if (addresses == NULL)
-        return -ENOMEM;
-    (void)vm_unmap(addresses, room);
-    return -jemalloc_fork_reserve_key();
-}
-
-static int start(void)
+static int check_page_size(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
+    if (page <= JEMALLOC_PAGE)
+        return 0;
+    log_error(
+        "this library is built for pages of up to %zu bytes, and this kernel's have %zu: build "
+        "it with cmake -DMEMKIND_JEMALLOC_LG_PAGE=%d",
+        JEMALLOC_PAGE, page, __builtin_ctzl(page));
+    return -ENOTSUP;
+}
+
+/* 0 or -ENOTSUP. */
+static int start(void)
+{
     /* jemalloc's messages go to the log, not to the program's standard error. */
     jemk_malloc_message = log_message;
-    if (jemalloc_block_class_size(1) != 0) {
-        atomic_store_explicit(&is_done, true, memory_order_relaxed);
+    bool works = jemalloc_block_class_size(1) != 0;
+    jemalloc_calls_release();
+    if (works)
         return 0;
-    }
-    if (page > JEMALLOC_PAGE)
-        log_error(
-            "this library is built for pages of up to %zu bytes, and this kernel's have %zu: build "
-            "it with cmake -DMEMKIND_JEMALLOC_LG_PAGE=%d",
-            JEMALLOC_PAGE, page, __builtin_ctzl(page));
-    else
-        log_error("jemalloc does not start");
+    log_error("jemalloc does not start");
     return -ENOTSUP;
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool done;
+static int result; /* another thread that started jemalloc after a failure would wait for ever */
+
+static int start_locked(void)
+{
+    if (atomic_load_explicit(&done, memory_order_relaxed))
+        return result;
+    int err = check_page_size();
+    if (err == 0)
+        err = jemalloc_calls_reserve();
+    if (err != 0)
+        return err;
+    result = start();
+    atomic_store_explicit(&done, true, memory_order_release);
+    return result;
 }
 
 int jemalloc_start(void)
 {
-    int err = jemalloc_start_is_done() ? 0 : check_resources();
+    if (atomic_load_explicit(&done, memory_order_acquire))
+        return result;
+    lock_acquire(&lock, LOCK_JEMALLOC_START);
+    int err = start_locked();
+    lock_release(&lock);
+    return err;
+}
 
-    return err != 0 ? err : start();
+void jemalloc_start_hold(void)
+{
+    lock_acquire(&lock, LOCK_JEMALLOC_START);
+}
+
+void jemalloc_start_release(void)
+{
+    lock_release(&lock);
 }

@@ -8,8 +8,11 @@
 
 #include "util/lock.h"
 
-/* Minimum number of a late key. Creating one costs a temporary key for each free number below. */
-#define LATE_ENOUGH 256u
+/*
+ * Minimum number of a late key. Creating one costs a temporary key for each free number below, and
+ * libc searches each of them from 0 on.
+ */
+#define LATE_ENOUGH 128u
 
 /* Keys whose values lie in glibc's descriptor of a thread. */
 #define NEAR_KEYS 32u

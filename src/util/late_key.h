@@ -8,7 +8,7 @@
  * in that round only if the library's key has a higher number.
  *
  * pthread_key_create(3) returns the lowest free number. The library therefore takes the lower
- * numbers while it creates its own keys, and then releases them. A program with more than about 250
+ * numbers while it creates its own keys, and then releases them. A program with more than about 120
  * keys may still have a key of a higher number.
  *
  * In glibc, a thread's first value for a key of 32 or higher takes a call of calloc(3), and its end

@@ -39,6 +39,7 @@
     RANK(ARENA_SET, ONE)      /* the arenas of a heap */                                      \
     RANK(ARENA_BUDGET, ONE)   /* the number of arenas that heaps may still create */          \
     RANK(DIRECTORY, ONE)      /* directories and their reference counts */                    \
+    RANK(JEMALLOC_START, ONE) /* the single start of jemalloc */                              \
     RANK(REPORT, ONE)         /* jemalloc's report, and the destruction of an arena */        \
     RANK(THREAD_CACHE, MANY)  /* a thread's cache; many under CACHE_LIST */                   \
     RANK(TRANSFER_CACHE, ONE) /* blocks of one class on their way between threads */          \

@@ -276,6 +276,18 @@ EXPORTED int madvise(void *addr, size_t size, int advice)
     return real(addr, size, advice);
 }
 
+static enum call call_of(long number)
+{
+    switch (number) {
+    case SYS_mbind:
+        return CALL_mbind;
+    case SYS_close:
+        return CALL_close;
+    default:
+        return CALL_syscall;
+    }
+}
+
 EXPORTED long syscall(long number, ...)
 {
     enum { MOST = 6 };
@@ -286,7 +298,7 @@ EXPORTED long syscall(long number, ...)
     for (size_t i = 0; i < MOST; i++)
         arguments[i] = va_arg(list, long);
     va_end(list);
-    if (fails(number == SYS_mbind ? CALL_mbind : CALL_syscall))
+    if (fails(call_of(number)))
         return fail();
     REAL(long, syscall, (long, ...));
     return real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],

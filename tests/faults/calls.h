@@ -5,7 +5,7 @@
  * calls.c defines these functions in the program, where the library and the jemalloc in it find
  * them before libc's. A call is watched if its thread has set calls_watched. While counting is on,
  * watched calls are counted from 1 for each function, and fail as planned. syscall(2) of mbind(2)
- * is a function of its own.
+ * is a function of its own, and that of close(2) is close.
  */
 #pragma once
 
