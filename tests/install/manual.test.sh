@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Each exported function has an installed manual page: its own, or a link to the page that names it.
+# A page names each exported table of operations.
 #
 # Environment: MEMKIND_BUILD_DIR, MEMKIND_SOURCE_DIR, CMAKE.
 
@@ -26,6 +27,14 @@ for function in $functions; do
     missing=$((missing + 1))
 done
 [ "$missing" -eq 0 ] || { echo "FAILED: $missing functions cannot be looked up"; exit 1; }
+
+tables=$(grep -oE '^ +MEMKIND_[A-Z0-9_]+_OPS;' "$MEMKIND_SOURCE_DIR/src/api/libmemkind.map" |
+    tr -d ' ;')
+[ "$(wc -w <<<"$tables")" -gt 20 ] || { echo "FAILED: too few tables found"; exit 1; }
+for table in $tables; do
+    grep -qrE "^\.(Dv|Vt extern struct memkind_ops) $table( ,|;)?$" man3 ||
+        { echo "FAILED: no page names $table"; exit 1; }
+done
 
 # Formats the links too, as a user would.
 if command -v mandoc >/dev/null; then
