@@ -419,6 +419,9 @@ static void *realloc_block(void *ptr, const struct request *request)
 
 EXPORT void *realloc(void *ptr, size_t size)
 {
+    /* Some programs allocate all blocks in this way, Lua among them. */
+    if (ptr == NULL && (uintptr_t)CALLER() - preload.libc.first >= preload_self.refused)
+        return preload.malloc(size, malloc_again, preload_self.kind);
     if (UNLIKELY(!preload_has_malloc()))
         return preload_realloc_derived(ptr, size);
     return realloc_block(ptr, &(struct request){.caller = CALLER(), .size = size});

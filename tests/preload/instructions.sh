@@ -25,6 +25,11 @@ apart=$(cost PAIR_APART=1 LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem"
 echo "freed by another thread: $apart"
 [ "$apart" -le $((ours * 2)) ] || fail "more than twice as many as in one thread"
 
+# realloc() without a block, by which Lua allocates.
+by_realloc=$(cost PAIR_REALLOC=1 LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem")
+echo "allocated by realloc(): $by_realloc"
+[ "$by_realloc" -le "$libc" ] || fail "more than libc's malloc and free"
+
 # Nor in several directories, or on a node.
 mkdir "$work/other"
 several=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem:$work/other")

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Allocates and frees a block of 64 bytes: pair TIMES. With PAIR_APART=1 in the environment,
- * another thread, which allocates nothing, frees the blocks in batches.
+ * another thread, which allocates nothing, frees the blocks in batches. With PAIR_REALLOC=1,
+ * realloc() allocates the blocks.
  */
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #define BATCH 64
@@ -11,10 +13,11 @@
 static void *blocks[BATCH];
 static long batches;
 static pthread_barrier_t barrier;
+static bool by_realloc;
 
 static void *allocate(void)
 {
-    void *block = malloc(64);
+    void *block = by_realloc ? realloc(NULL, 64) : malloc(64);
 
     __asm__ volatile("" : "+r"(block)::"memory");
     return block;
@@ -52,6 +55,7 @@ int main(int argc, char **argv)
     long times = argc == 2 ? atol(argv[1]) : 0;
 
     batches = times / BATCH;
+    by_realloc = getenv("PAIR_REALLOC") != NULL;
     if (getenv("PAIR_APART") != NULL)
         return free_apart();
     for (long i = 0; i < times; i++)
