@@ -228,8 +228,9 @@ int memkind_create_pmem_with_config(struct memkind_config *cfg, memkind_t *kind)
  * have any alignment and contents. Its whole pages are used, and nothing outside is touched. While
  * the kind exists, the program must write into the area only through blocks of the kind.
  *
- * Errors: MEMKIND_ERROR_INVALID (a NULL that is not empty, or a size past the last address),
- * MEMKIND_ERROR_TOOMANY, MEMKIND_ERROR_MALLOC, MEMKIND_ERROR_ENVIRON, MEMKIND_ERROR_ARENAS_CREATE.
+ * Errors: MEMKIND_ERROR_INVALID (addr is NULL and size is not 0, or the area would pass the last
+ * address), MEMKIND_ERROR_TOOMANY, MEMKIND_ERROR_MALLOC, MEMKIND_ERROR_ENVIRON,
+ * MEMKIND_ERROR_ARENAS_CREATE.
  * On failure *kind is not written.
  */
 int memkind_create_fixed(void *addr, size_t size, memkind_t *kind);
@@ -291,8 +292,8 @@ void *memkind_calloc(memkind_t kind, size_t num, size_t size);
 void *memkind_realloc(memkind_t kind, void *ptr, size_t size);
 
 /*
- * Returns 0, EINVAL or ENOMEM (positive, as in POSIX); errno is kept. On failure *memptr is NULL,
- * and unchanged where kind is MEMKIND_DEFAULT.
+ * Returns 0, EINVAL or ENOMEM (positive, as in POSIX); errno is kept. On failure *memptr is set to
+ * NULL; for MEMKIND_DEFAULT, *memptr stays as it was.
  */
 int memkind_posix_memalign(memkind_t kind, void **memptr, size_t alignment, size_t size);
 

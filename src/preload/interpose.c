@@ -63,7 +63,7 @@ void *preload_find_in_libc(const char *name)
     struct callers_code code = callers_find((uintptr_t)gnu_get_libc_version);
     void *next = dlsym(RTLD_NEXT, name);
 
-    /* Mostly: dlopen allocates. */
+    /* The usual case. dlopen(3), below, allocates. */
     if (callers_include(&code, next))
         return next;
     void *libc = dlopen(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
@@ -133,7 +133,10 @@ static size_t block_size(size_t size)
     return size < PRELOAD_LEAST_BLOCK ? PRELOAD_LEAST_BLOCK : size;
 }
 
-/* A thread that is not to request all sizes takes the slow path. */
+/*
+ * Records a request that the kinds had no room for, or that succeeded after such a one. While the
+ * thread has a record, the thread takes the slow path, which reads the record.
+ */
 static void remember(size_t size, bool requested)
 {
     if (!preload.fall_back)
@@ -221,7 +224,10 @@ static void free_block(void *ptr, bool cached)
     else
         (cached ? preload.serving.free : preload.serving.free_uncached)(kind, ptr);
     preload_set_thread(before);
-    /* The thread has what libmemkind keeps for it. It may never allocate and become FAST. */
+    /*
+     * libmemkind has its data of this thread now, so that frees need not be slow any more. A thread
+     * that never allocates does not become FAST.
+     */
     if (before == PRELOAD_COLD && ours)
         preload_free_fast();
 }
@@ -252,8 +258,8 @@ void preload_free_uncached(void *ptr)
 /* -- malloc and free --------------------------------------------------------------------------- */
 
 /*
- * A thread is FAST only if there is a kind; its operations are called directly. By then libmemkind
- * needs nothing from the kind that it would not get.
+ * A thread becomes FAST when it gets a block of its kind. From then on, the kind's operations are
+ * called directly, without the checks of memkind_malloc().
  */
 
 /* The fast path has no block. */
@@ -345,7 +351,7 @@ static void *resize_counted(void *ptr, memkind_t kind, size_t size)
     size_t before = counted ? usable_size(ptr, kind) : 0;
     void *block = resize(ptr, kind, size);
 
-    /* In one step, because otherwise the block would seem to be gone for a moment. */
+    /* In one step: the sum never lacks a block that exists. */
     if (counted && block != NULL)
         ratio_count(kind != NULL ? RATIO_PMEM : RATIO_DRAM,
                     (ssize_t)usable_size(block, kind) - (ssize_t)before);

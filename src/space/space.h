@@ -53,7 +53,8 @@ struct region;
 struct segment;
 struct space;
 
-/* Where a store's memory comes from: a store of an equal source can get what this store releases.
+/*
+ * Where a store's memory comes from: a store of an equal source can get what this store releases.
  */
 struct store_source {
     const void *pool; /* NULL: the file system of `device` */
@@ -109,7 +110,7 @@ struct store_ops {
      * can. */
     void (*keep_spare)(struct space *space);
 
-    /* Gives that up. Whether a descriptor is free now. */
+    /* Closes the spare descriptor. Returns whether a descriptor is free now. */
     bool (*use_spare)(struct space *space);
 
     /* Before the fork: makes a copy of the store and of what it holds. On failure nothing is left.
@@ -142,18 +143,20 @@ struct store_ops {
     const void *(*known_page)(const struct space *space);
     int (*descriptor)(struct space *space);
 
-    /* In the child: the store is the parent's. Chunks may be frozen over its file, which gets the
-     * number space->file_number; then that is the next. */
+    /*
+     * In the child: leaves the store's file to the parent. Chunks may be frozen over that file: it
+     * gets the number space->file_number, which is then increased.
+     */
     void (*leave_file)(struct space *space);
 
     /*
-     * With all locks of the space, in a child that has no file yet: where no other process has the
-     * parent's file any more, that is the space's again. 0, -EBUSY where others have the file, or
-     * another -errno. On error nothing has changed.
+     * In a child that has no file yet: if no other process has the parent's file any more, the
+     * file becomes the space's own. The caller holds all locks of the space. 0, -EBUSY where others
+     * have the file, or another -errno. On error nothing has changed.
      */
     int (*take_over)(struct space *space);
 
-    /* No chunk is frozen any more over an ancestor's file. */
+    /* Closes the files of ancestors: no chunk is frozen over any of them. */
     void (*forget_files)(struct space *space);
 
     /* commit() for a range that is frozen over the file of that number. */
@@ -161,12 +164,12 @@ struct store_ops {
                          size_t size);
 
     /*
-     * A chunk that is frozen over an ancestor's file, and of which no page is used, is frozen no
-     * longer; it is empty.
+     * Maps the chunk at addr over the space's own file. The chunk is frozen over an ancestor's
+     * file, and no page of the chunk is used; afterwards, all are empty.
      */
     int (*thaw_unused)(struct space *space, void *addr);
 
-    /* -- Queries: NULL where the store cannot tell, or -ENODATA -- */
+    /* -- Queries: NULL, or -ENODATA, where the store has no answer -- */
 
     /* How large the store could get, for *size. */
     int (*capacity)(const struct space *space, size_t *size);
@@ -213,11 +216,11 @@ struct space {
                             chunk */
 
     atomic_bool snapshots; /* children get a copy; set when the space has its file */
-    bool always_copies;    /* of the whole store, at each fork: nothing is frozen */
+    bool always_copies;    /* each fork copies the whole store: nothing is frozen */
     bool in_fork;        /* takes part in the present fork; stays set after a fork of one thread */
     bool is_frozen;      /* the same, where nothing had to be copied */
     unsigned generation; /* fork_generation, when the space was made */
-    bool copied;         /* this is the child's: no other process has its store */
+    bool copied;         /* in a child: the store is a copy, which no other process has */
     atomic_int snapshot; /* enum space_snapshot: of the last fork */
 
     unsigned file_number;   /* of the own file among those over which chunks are frozen */
