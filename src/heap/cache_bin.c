@@ -126,8 +126,12 @@ void cache_bin_push(struct cache_bin *bin, void *const *blocks, size_t count)
 
 void cache_bin_push_reversed(struct cache_bin *bin, void *const *blocks, size_t count)
 {
+    void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
+
     while (count != 0)
-        cache_bin_push(bin, &blocks[--count], 1);
+        *top++ = blocks[--count];
+    atomic_store_explicit(&bin->top, top, memory_order_relaxed);
+    INVARIANT(is_valid(bin));
 }
 
 void cache_bin_take_oldest(struct cache_bin *bin, void **blocks, size_t count)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "heap/block_request.h"
-#include "heap/fork_gate.h"
 #include "heap/heap.h"
 #include "heap/heap_unused.h"
 #include "space/page_map.h"
@@ -20,20 +19,15 @@ static struct heap *heap_of(struct block_source *source)
 static size_t add_from_arena(struct heap *heap, unsigned size_class, void **blocks, size_t count,
                              size_t wanted)
 {
-    const struct block_request request = {.size = size_class_size(size_class)};
+    size_t size = size_class_size(size_class);
     struct arena_slot *use;
 
     unsigned arena = arena_set_enter(&heap->arenas, &use);
-    struct fork_gate_thread *self = fork_gate_enter();
-    for (; count < wanted; count++) {
-        blocks[count] = block_request_attempt(&request, arena);
-        if (blocks[count] == NULL)
-            break;
-        page_map_put(blocks[count], size_class);
-    }
-    fork_gate_leave(self);
+    extent_hooks_begin(size, 0);
+    size_t added = jemalloc_block_alloc_many(arena, size, blocks + count, wanted - count);
+    page_map_put_many(blocks + count, added, size_class);
     arena_set_leave(use);
-    return count;
+    return count + added;
 }
 
 /* Only the first block is worth a search for room. */
@@ -54,12 +48,15 @@ static size_t refill_easily(struct block_source *source, unsigned size_class, vo
     return add_from_arena(heap, size_class, blocks, 0, wanted);
 }
 
-static void flush_to_arenas(void *const *blocks, size_t count)
+/* Blocks of class 0 have any size. */
+static void flush_to_arenas(unsigned size_class, void *const *blocks, size_t count)
 {
-    struct fork_gate_thread *self = fork_gate_enter();
+    if (size_class != 0) {
+        jemalloc_block_free_many(blocks, count, size_class_size(size_class));
+        return;
+    }
     for (size_t i = 0; i < count; i++)
         jemalloc_block_free(blocks[i]);
-    fork_gate_leave(self);
 }
 
 /* All blocks are of the class. */
@@ -67,7 +64,7 @@ static void flush_class(struct heap *heap, unsigned size_class, void *const *blo
 {
     if (!page_blocks_keep(&heap->page_blocks, size_class) ||
         !page_blocks_put(&heap->page_blocks, size_class, blocks, count))
-        flush_to_arenas(blocks, count);
+        flush_to_arenas(size_class, blocks, count);
 }
 
 /*

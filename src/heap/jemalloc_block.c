@@ -5,6 +5,7 @@
 #include <jemalloc/jemalloc.h>
 
 #include "heap/fork_gate.h"
+#include "util/invariant.h"
 
 /* MALLOCX_ARENA(arena), which for half of all arenas shifts into an int's sign; and no cache. */
 static int arena_flags(unsigned arena)
@@ -44,6 +45,22 @@ void *jemalloc_block_alloc(unsigned arena, size_t size, size_t alignment, bool z
     return block;
 }
 
+size_t jemalloc_block_alloc_many(unsigned arena, size_t size, void **blocks, size_t count)
+{
+    int flags = arena_flags(arena);
+    size_t done = 0;
+
+    struct fork_gate_thread *self = fork_gate_enter();
+    for (; done < count; done++) {
+        blocks[done] = __builtin_expect(self->has_left_jemalloc, 0) ? alloc_after_end(size, flags)
+                                                                    : jemk_mallocx(size, flags);
+        if (blocks[done] == NULL)
+            break;
+    }
+    fork_gate_leave(self);
+    return done;
+}
+
 void *jemalloc_block_realloc(unsigned arena, void *ptr, size_t size)
 {
     struct fork_gate_thread *self = fork_gate_enter();
@@ -56,6 +73,17 @@ void jemalloc_block_free(void *ptr)
 {
     struct fork_gate_thread *self = fork_gate_enter();
     jemk_dallocx(ptr, MALLOCX_TCACHE_NONE);
+    fork_gate_leave(self);
+}
+
+void jemalloc_block_free_many(void *const *blocks, size_t count, size_t size)
+{
+    struct fork_gate_thread *self = fork_gate_enter();
+    for (size_t i = 0; i < count; i++) {
+        INVARIANT(jemk_sallocx(blocks[i], 0) == size);
+        /* With the size, jemalloc does not search for it. */
+        jemk_sdallocx(blocks[i], size, MALLOCX_TCACHE_NONE);
+    }
     fork_gate_leave(self);
 }
 

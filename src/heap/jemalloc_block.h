@@ -17,12 +17,21 @@
 void *jemalloc_block_alloc(unsigned arena, size_t size, size_t alignment, bool zero);
 
 /*
+ * Stores up to `count` blocks of the size at blocks, and returns how many: fewer where the arena
+ * has no room, and errno is undefined then.
+ */
+size_t jemalloc_block_alloc_many(unsigned arena, size_t size, void **blocks, size_t count);
+
+/*
  * Resizes the block at ptr, or moves it to the arena. NULL: the block is unchanged; errno as above.
  */
 void *jemalloc_block_realloc(unsigned arena, void *ptr, size_t size);
 
 /* Frees the block, into the arena that it came from. */
 void jemalloc_block_free(void *ptr);
+
+/* Frees the blocks, whose usable size is `size`. */
+void jemalloc_block_free_many(void *const *blocks, size_t count, size_t size);
 
 /* Returns the usable size of the block. */
 size_t jemalloc_block_size(const void *ptr);

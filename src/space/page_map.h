@@ -94,3 +94,16 @@ static inline void page_map_put(const void *ptr, unsigned size_class)
     if (byte != NULL && atomic_load_explicit(byte, memory_order_relaxed) != size_class)
         atomic_store_explicit(byte, (uint8_t)size_class, memory_order_relaxed);
 }
+
+/* The same for several blocks, of which those of one page are mostly adjacent in the array. */
+static inline void page_map_put_many(void *const *blocks, size_t count, unsigned size_class)
+{
+    uintptr_t page = 0; /* no block's: nothing is mapped there */
+
+    for (size_t i = 0; i < count; i++) {
+        if ((uintptr_t)blocks[i] >> PAGE_MAP_PAGE_SHIFT == page)
+            continue;
+        page = (uintptr_t)blocks[i] >> PAGE_MAP_PAGE_SHIFT;
+        page_map_put(blocks[i], size_class);
+    }
+}

@@ -30,7 +30,12 @@ by_realloc=$(cost PAIR_REALLOC=1 LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$wor
 echo "allocated by realloc(): $by_realloc"
 [ "$by_realloc" -le "$libc" ] || fail "more than libc's malloc and free"
 
-# Nor in several directories, or on a node.
+# Without reuse in between, each block comes from jemalloc and goes back there: in batches.
+all=$(cost PAIR_ALL=1 LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem")
+echo "all allocated, then all freed: $all"
+[ "$all" -le 8000 ] || fail "more than 800 instructions for a block that is not used again"
+
+# In several directories, and on a node.
 mkdir "$work/other"
 several=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem:$work/other")
 echo "in several directories: $several"

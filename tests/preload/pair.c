@@ -2,7 +2,8 @@
 /*
  * Allocates and frees a block of 64 bytes: pair TIMES. With PAIR_APART=1 in the environment,
  * another thread, which allocates nothing, frees the blocks in batches. With PAIR_REALLOC=1,
- * realloc() allocates the blocks.
+ * realloc() allocates the blocks. With PAIR_ALL=1, all blocks are allocated before the first is
+ * freed.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -50,6 +51,20 @@ static int free_apart(void)
     return pthread_join(thread, NULL) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int free_at_end(long times)
+{
+    void **all = malloc((size_t)times * sizeof(*all));
+
+    if (all == NULL)
+        return EXIT_FAILURE;
+    for (long i = 0; i < times; i++)
+        all[i] = allocate();
+    for (long i = 0; i < times; i++)
+        free(all[i]);
+    free(all);
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     long times = argc == 2 ? atol(argv[1]) : 0;
@@ -58,6 +73,8 @@ int main(int argc, char **argv)
     by_realloc = getenv("PAIR_REALLOC") != NULL;
     if (getenv("PAIR_APART") != NULL)
         return free_apart();
+    if (getenv("PAIR_ALL") != NULL)
+        return free_at_end(times);
     for (long i = 0; i < times; i++)
         free(allocate());
     return EXIT_SUCCESS;

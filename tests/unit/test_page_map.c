@@ -105,6 +105,30 @@ static void each_page_of_a_piece_has_its_byte(void **state)
     }
 }
 
+static void blocks_of_several_pages_get_their_class(void **state)
+{
+    const size_t offset = SOME_PAGE * PAGE;
+    void *const blocks[] = {
+        (void *)address(SOME_GRANULE, offset),
+        (void *)address(SOME_GRANULE, offset + PAGE / 2),
+        (void *)address(SOME_GRANULE, offset + 2 * PAGE),
+        (void *)address(SOME_GRANULE, offset + PAGE),
+        (void *)address(SOME_GRANULE - 1, 0), /* foreign */
+        (void *)address(SOME_GRANULE + 1, offset),
+        (void *)address(SOME_GRANULE + 1, offset + PAGE), /* is not counted */
+    };
+
+    (void)state;
+    page_map_put_many(blocks, sizeof(blocks) / sizeof(blocks[0]) - 1, SOME_CLASS);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(page_map_get(address(SOME_GRANULE, offset + i * PAGE)), SOME_CLASS);
+    assert_int_equal(page_map_get(address(SOME_GRANULE, offset - PAGE)), 0);
+    assert_int_equal(page_map_get(address(SOME_GRANULE, offset + 3 * PAGE)), 0);
+    assert_int_equal(page_map_get(address(SOME_GRANULE - 1, 0)), 0);
+    assert_int_equal(page_map_get(address(SOME_GRANULE + 1, offset)), SOME_CLASS);
+    assert_int_equal(page_map_get(address(SOME_GRANULE + 1, offset + PAGE)), 0);
+}
+
 static void class_can_change_and_end(void **state)
 {
     const void *block = address(SOME_GRANULE + 1, SOME_PAGE * PAGE);
@@ -153,9 +177,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(one_byte_is_needed_for_a_page),     TEST(foreign_addresses_have_no_class),
-        TEST(class_is_that_of_exactly_the_page), TEST(each_page_of_a_piece_has_its_byte),
-        TEST(class_can_change_and_end),          TEST(nothing_is_written_where_nothing_changes),
+        TEST(one_byte_is_needed_for_a_page),
+        TEST(foreign_addresses_have_no_class),
+        TEST(class_is_that_of_exactly_the_page),
+        TEST(each_page_of_a_piece_has_its_byte),
+        TEST(blocks_of_several_pages_get_their_class),
+        TEST(class_can_change_and_end),
+        TEST(nothing_is_written_where_nothing_changes),
         TEST(what_is_taken_away_has_no_class),
     };
 
