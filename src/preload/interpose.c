@@ -78,8 +78,12 @@ void *preload_find_in_libc(const char *name)
 static void *find_beside_libc_malloc(const char *name)
 {
     void *(*malloc_of_libc)(size_t) = __libc_malloc;
+    void *next = dlsym(RTLD_NEXT, name);
     Dl_info info;
 
+    /* Mostly: dladdr compares the address with all of libc's, and dlopen allocates. */
+    if (callers_are_in_one((uintptr_t)next, (uintptr_t)malloc_of_libc))
+        return next;
     if (dladdr(*(void **)&malloc_of_libc, &info) == 0)
         return NULL;
     void *library = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
