@@ -6,6 +6,7 @@
 
 first=$1
 EXIT_STRICT=125
+chmod 777 "$work/pmem" # for root, too
 
 for name in none malloc calloc realloc aligned fork environment; do
     echo "== $name"
@@ -17,14 +18,27 @@ for round in 1 2 3 4 5; do
     preloaded "$first" threads || fail threads
 done
 
+echo "== variables of the library, which apply to a heap from the start"
+for setting in MEMKIND_PMEM_FORK=copy MEMKIND_PMEM_THAW=manual MEMKIND_IDLE_THREAD=0 \
+    MEMKIND_ARENA_NUM_PER_KIND=1 MEMKIND_HOG_MEMORY=1 MEMKIND_BACKGROUND_THREAD_LIMIT=1; do
+    preloaded $setting "$first" early || fail "$setting"
+done
+
+mkdir "$work/own" "$work/gone"
+chmod 755 "$work/own"
+chmod 777 "$work/gone"
+if [ "$(id -u)" = 0 ]; then
+    echo "== a directory of root's, who may become another user"
+    preloaded MEMKIND_PRELOAD_DIR="$work/own" "$first" early || fail "a directory of root's"
+fi
+
 echo "== a directory that is removed before"
-mkdir "$work/gone"
 LD_PRELOAD=$library MEMKIND_PRELOAD_DIR=$work/gone "$first" gone 2>"$work/err" ||
     { cat "$work/err"; fail gone; }
 [ "$(wc -l <"$work/err")" = 1 ] &&
     grep -q "no heap in MEMKIND_PRELOAD_DIR=.*/gone (No such file.*; libc's malloc is used$" \
         "$work/err" || fail "it says: $(cat "$work/err")"
-mkdir "$work/gone"
+mkdir -m 777 "$work/gone"
 status=0
 preloaded MEMKIND_PRELOAD_DIR="$work/gone" "$first" gone 2>"$work/err" || status=$?
 [ $status = $EXIT_STRICT ] || fail "under STRICT the status is $status: $(cat "$work/err")"

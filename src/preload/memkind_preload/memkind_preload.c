@@ -126,6 +126,31 @@ static bool make(struct settings *settings, struct serving *serving, char *messa
 }
 
 /*
+ * libmemkind reads its variables when it creates a heap. The program may have changed them by its
+ * first request, so a heap for which one is set does not wait.
+ */
+static bool has_variables_of_libmemkind(void)
+{
+    static const char *const names[] = {
+        "MEMKIND_PMEM_FORK",          "MEMKIND_PMEM_THAW",  "MEMKIND_IDLE_THREAD",
+        "MEMKIND_ARENA_NUM_PER_KIND", "MEMKIND_HOG_MEMORY", "MEMKIND_BACKGROUND_THREAD_LIMIT",
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (secure_getenv(names[i]) != NULL)
+            return true;
+    return false;
+}
+
+/* A privileged process may become another user, who may not create files in the directory. */
+static bool is_for_all(void)
+{
+    struct stat status;
+
+    return geteuid() != 0 || (stat(dir, &status) == 0 && (status.st_mode & S_IWOTH) != 0);
+}
+
+/*
  * A directory in which a file without a name can be created: all but a lack of memory has been
  * checked then. The name must outlive the environment, which the program may change.
  */
@@ -135,7 +160,8 @@ static bool can_wait(void)
 
     size_t size = dir != NULL ? strlen(dir) + 1 : 0;
 
-    if (size == 0 || dir[0] != '/' || size > sizeof(kept))
+    if (size == 0 || dir[0] != '/' || size > sizeof(kept) || has_variables_of_libmemkind() ||
+        !is_for_all())
         return false;
     int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd < 0)
