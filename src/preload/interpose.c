@@ -35,10 +35,16 @@ _Thread_local struct full preload_full = {.from = SIZE_MAX};
 
 /* -- Which heap -------------------------------------------------------------------------------- */
 
+/* As memkind_detect_kind(); NULL with another libmemkind, which serves nothing here. */
+static inline memkind_t detect(void *ptr)
+{
+    return LIKELY(memkind_arena_free_or != NULL) ? memkind_detect_kind(ptr) : NULL;
+}
+
 /* Returns our kind of the block; NULL: the block is libc's, or of a kind of the program. */
 static inline memkind_t kind_of(void *ptr)
 {
-    memkind_t kind = memkind_detect_kind(ptr);
+    memkind_t kind = detect(ptr);
 
     return preload_has(kind) ? kind : NULL;
 }
@@ -207,7 +213,7 @@ static __attribute__((noinline)) void *malloc_slowly(size_t size, const void *ca
 /* The program's own kinds are not counted. */
 static void free_block(void *ptr, bool cached)
 {
-    memkind_t kind = memkind_detect_kind(ptr);
+    memkind_t kind = detect(ptr);
     bool ours = preload_has(kind);
 
     preload_self.visits++;
@@ -239,7 +245,7 @@ static void free_block(void *ptr, bool cached)
 static __attribute__((noinline)) void free_slowly(void *ptr)
 {
     if (preload_self.state == PRELOAD_FAST && preload.serving.fast_frees_all) {
-        memkind_t kind = memkind_detect_kind(ptr);
+        memkind_t kind = detect(ptr);
 
         if (LIKELY(preload_has(kind))) {
             preload.free(kind, ptr);
@@ -287,7 +293,7 @@ void preload_free_otherwise(void *ptr, void (*otherwise)(void *ptr))
 
 static __attribute__((noinline)) void free_by_kind(void *ptr)
 {
-    memkind_t kind = memkind_detect_kind(ptr);
+    memkind_t kind = detect(ptr);
 
     if (LIKELY(kind == preload_self.kind))
         preload.free(kind, ptr);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The start of the interposer: the kinds are created, and from then on serve the process. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <gnu/libc-version.h>
 #include <pthread.h>
@@ -196,6 +197,20 @@ static bool start(char *message)
     return make(&settings, message) && (!settings.publish || publish_start(message));
 }
 
+/* Returns whether the loader has found this library's libmemkind.so.0: see weak_memkind.h. */
+static bool has_libmemkind(char *message)
+{
+    void *(*function)(memkind_t, size_t) = memkind_malloc;
+    Dl_info other;
+
+    if (memkind_arena_free_or != NULL)
+        return true;
+    bool found = dladdr(*(void **)&function, &other) != 0;
+    snprintf(message, SETTINGS_MESSAGE_SIZE, "the program uses another libmemkind, %.160s",
+             found ? other.dli_fname : "libmemkind.so.0");
+    return false;
+}
+
 static void start_as_told(void)
 {
     char message[SETTINGS_MESSAGE_SIZE];
@@ -203,8 +218,8 @@ static void start_as_told(void)
     /* The caller of a program with more privileges must not influence it. */
     if (getauxval(AT_SECURE) != 0 || leave_out())
         return;
-    if (settings_read(&settings, message) && library.read(&settings, message) &&
-        (stands_aside(&settings) || start(message)))
+    if (settings_read(&settings, message) && has_libmemkind(message) &&
+        library.read(&settings, message) && (stands_aside(&settings) || start(message)))
         return;
     library.complain(&settings, message, preload.kind != NULL);
 }
