@@ -47,21 +47,6 @@ void page_blocks_destroy(struct page_blocks *blocks)
     lock_destroy(&blocks->lock);
 }
 
-void page_blocks_adopt(struct page_blocks *blocks)
-{
-    (void)lock_init(&blocks->lock);
-    (void)lock_init(&blocks->slab_lock);
-    for (size_t i = 0; i < PAGE_BLOCKS_CLASSES; i++) {
-        struct page_stack *stack = &blocks->stacks[i];
-
-        /* Never an array that another thread was freeing: see make_room_locked(). */
-        free(stack->blocks);
-        *stack = (struct page_stack){0};
-    }
-    atomic_store(&blocks->bytes, 0);
-    atomic_store(&blocks->clean_bytes, 0);
-}
-
 static struct page_stack *stack_of(struct page_blocks *blocks, unsigned size_class)
 {
     return &blocks->stacks[size_class_size(size_class) / PAGE_BLOCKS_PAGE - 1];
@@ -70,6 +55,47 @@ static struct page_stack *stack_of(struct page_blocks *blocks, unsigned size_cla
 static size_t block_size(const struct page_blocks *blocks, const struct page_stack *stack)
 {
     return (size_t)(stack - blocks->stacks + 1) * PAGE_BLOCKS_PAGE;
+}
+
+/* -- The child of a fork ----------------------------------------------------------------------- */
+
+static void forget(struct page_blocks *blocks)
+{
+    for (size_t i = 0; i < PAGE_BLOCKS_CLASSES; i++) {
+        struct page_stack *stack = &blocks->stacks[i];
+
+        /* Never an array that another thread was freeing: see make_room_locked(). */
+        free(stack->blocks);
+        *stack = (struct page_stack){0};
+    }
+}
+
+/* Counts the blocks of the stacks alone: those that another thread was moving are in none. */
+static void count_again(struct page_blocks *blocks)
+{
+    size_t bytes = 0;
+    size_t clean_bytes = 0;
+
+    for (size_t i = 0; i < PAGE_BLOCKS_CLASSES; i++) {
+        struct page_stack *stack = &blocks->stacks[i];
+
+        stack->total = stack->count;
+        bytes += stack->count * block_size(blocks, stack);
+        clean_bytes += stack->clean * block_size(blocks, stack);
+    }
+    atomic_store(&blocks->bytes, bytes);
+    atomic_store(&blocks->clean_bytes, clean_bytes);
+}
+
+void page_blocks_adopt(struct page_blocks *blocks)
+{
+    if (lock_try_acquire(&blocks->lock, LOCK_PAGE_BLOCKS))
+        lock_release(&blocks->lock);
+    else
+        forget(blocks);
+    (void)lock_init(&blocks->lock);
+    (void)lock_init(&blocks->slab_lock);
+    count_again(blocks);
 }
 
 /* -- The stack --------------------------------------------------------------------------------- */

@@ -68,7 +68,10 @@ int page_blocks_init(struct page_blocks *blocks, struct space *space);
 /* The blocks end with their arenas. No other thread uses *blocks. */
 void page_blocks_destroy(struct page_blocks *blocks);
 
-/* In the child of a fork: forgets all blocks, which another thread may have been moving. */
+/*
+ * In the child of a fork: keeps the blocks that no other thread was moving. Forgets all blocks if
+ * another thread held the lock.
+ */
 void page_blocks_adopt(struct page_blocks *blocks);
 
 /* Whether blocks of the class are kept. size_class may be 0, of which none are. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <sys/mman.h>
 
 #include "os/frozen_map.h"
@@ -14,9 +15,14 @@
 #include "space/map_edges.h"
 #include "space/page_bitmap.h"
 #include "space/region.h"
+#include "util/clock.h"
 
-/* Bytes after which no further chunk of the piece is written. */
-#define WRITTEN_ENOUGH ((size_t)4 << 20)
+/*
+ * Bytes, and time, after which no further chunk of the piece is written: other threads wait
+ * meanwhile.
+ */
+#define WRITTEN_ENOUGH  ((size_t)4 << 20)
+#define WRITTEN_LONG_NS ((int64_t)CLOCK_NS_PER_MS)
 
 /* -- Maps and pages ---------------------------------------------------------------------------- */
 
@@ -170,15 +176,18 @@ static int protect_unreadable(const struct thaw_piece *piece, int more)
     return err;
 }
 
-/* Writes chunks until enough is written, and sets piece->end to their end. */
+/* Writes chunks until enough is written, and sets piece->end to their end. At least one chunk. */
 static int write_chunks(struct thaw_piece *piece)
 {
     size_t chunk = SPACE_CHUNK / piece->space->page;
     size_t page = piece->first;
+    int64_t end = clock_ns() + WRITTEN_LONG_NS;
     int err = 0;
 
-    for (; page < piece->end && err == 0 && piece->written < WRITTEN_ENOUGH; page += chunk)
+    do {
         err = write_chunk(piece, page, page + chunk);
+        page += chunk;
+    } while (page < piece->end && err == 0 && piece->written < WRITTEN_ENOUGH && clock_ns() < end);
     if (err == 0)
         piece->end = page;
     return err;

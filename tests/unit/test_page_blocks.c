@@ -16,9 +16,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "heap/jemalloc_block.h"
 #include "heap/jemalloc_ctl.h"
@@ -347,17 +350,50 @@ static void without_memory_blocks_are_refused_or_go_back_in_parts(void **state)
     assert_true(releases > 1);
 }
 
-static void child_of_a_fork_has_none(void **state)
+static void child_of_a_fork_keeps_what_no_thread_was_moving(void **state)
 {
-    void *block;
+    void *taken[4];
 
     (void)state;
     put(0, 1, 2);
+    page_blocks_purge(&kept);
+    put(2, 1, 1);
+    /* Three that another thread had removed, to decommit them. */
+    kept.stacks[0].total += 3;
+    atomic_fetch_add(&kept.bytes, 3 * PAGE);
     page_blocks_adopt(&kept);
+    assert_int_equal(page_blocks_bytes(&kept), 3 * PAGE);
+    assert_int_equal(page_blocks_clean_bytes(&kept), 2 * PAGE);
+    assert_int_equal(page_blocks_take(&kept, page_class, taken, 4), 1);
+    assert_int_equal(page_blocks_take(&kept, page_class, taken + 1, 3), 2);
     assert_int_equal(page_blocks_bytes(&kept), 0);
-    assert_int_equal(page_blocks_take(&kept, page_class, &block, 1), 0);
     put(0, 1, 2);
     assert_int_equal(page_blocks_bytes(&kept), 2 * PAGE);
+}
+
+/* In a child that was forked while the lock was held. */
+static bool has_forgotten(void)
+{
+    void *block = region;
+
+    page_blocks_adopt(&kept);
+    return page_blocks_bytes(&kept) == 0 && page_blocks_take(&kept, page_class, &block, 1) == 0 &&
+           page_blocks_put(&kept, page_class, &block, 1) && page_blocks_bytes(&kept) == PAGE;
+}
+
+static void child_of_a_fork_forgets_stacks_in_the_middle_of_a_change(void **state)
+{
+    int status;
+
+    (void)state;
+    put(0, 1, 2);
+    assert_int_equal(pthread_mutex_lock(&kept.lock), 0);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(has_forgotten() ? 0 : 1);
+    assert_int_equal(pthread_mutex_unlock(&kept.lock), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
 }
 
 /* -- jemalloc's slabs -------------------------------------------------------------------------- */
@@ -470,7 +506,8 @@ int main(void)
         TEST(block_stays_dirty_where_the_store_releases_nothing),
         TEST(page_that_the_store_keeps_for_now_reads_as_zero),
         TEST(without_memory_blocks_are_refused_or_go_back_in_parts),
-        TEST(child_of_a_fork_has_none),
+        TEST(child_of_a_fork_keeps_what_no_thread_was_moving),
+        TEST(child_of_a_fork_forgets_stacks_in_the_middle_of_a_change),
         TEST(slabs_have_the_configured_size),
         TEST(threads_lose_no_block),
     };

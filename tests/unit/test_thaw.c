@@ -66,6 +66,28 @@ static void thaw_writes_what_has_changed(void **state)
 }
 
 /* A thread that cannot be stopped: an interruption would be seen. */
+
+static void write_slowly(void)
+{
+    usleep(3000);
+}
+
+/* Other threads wait meanwhile, so a piece ends with the chunk that has taken long to write. */
+static void slow_writes_make_small_pieces(void **state)
+{
+    (void)state;
+    freeze_and_write();
+    write_hook = write_slowly;
+    size_t frozen = atomic_load(&space->frozen);
+    assert_true(frozen > 2 * CHUNK);
+    assert_true(thaw_in_background(space));
+    assert_int_equal(atomic_load(&space->frozen), frozen - CHUNK);
+    thaw_all(space, true);
+    check_thawed();
+    assert_true(is_filled('b'));
+    check_file();
+}
+
 static void *write_much(void *pipe_end)
 {
     enum { SIZE = 1 << 20 };
@@ -461,15 +483,11 @@ int main(void)
     if (SANITIZED)
         return SKIPPED;
     const struct CMUnitTest tests[] = {
-        TEST(thaw_without_a_page_map),
-        TEST(thaw_writes_what_has_changed),
-        TEST(not_while_others_could_write),
-        TEST(a_helper_that_is_killed),
-        TEST(threads_that_write),
-        TEST(a_stack_in_the_space),
-        TEST(commits_thaw),
-        TEST(commits_thaw_beside_threads),
-        TEST(only_by_request),
+        TEST(slow_writes_make_small_pieces), TEST(thaw_without_a_page_map),
+        TEST(thaw_writes_what_has_changed),  TEST(not_while_others_could_write),
+        TEST(a_helper_that_is_killed),       TEST(threads_that_write),
+        TEST(a_stack_in_the_space),          TEST(commits_thaw),
+        TEST(commits_thaw_beside_threads),   TEST(only_by_request),
         TEST(many_runs_take_few_maps),
     };
 
