@@ -128,12 +128,32 @@ static int tmpfile_write_pieces(int fd, const void *addr, size_t size, off_t off
     return error;
 }
 
-/* The kernel sends SIGXFSZ with EFBIG, although the file is as long as before. */
+/*
+ * The limit does not apply to mappings. The range is populated first, since a write to a page
+ * without file space, or behind the end of the file, would end the process.
+ */
+static int tmpfile_write_mapped(int fd, const void *addr, size_t size, off_t offset)
+{
+    void *mapped = NULL;
+    int error = vm_map_file(&mapped, size, VM_WRITE, fd, offset);
+
+    if (error != 0)
+        return error;
+    error = vm_populate(mapped, size);
+    if (error == 0)
+        memcpy(mapped, addr, size);
+    (void)vm_unmap(mapped, size);
+    return error;
+}
+
+/* The kernel sends SIGXFSZ with EFBIG, although the file would get no longer. */
 static int tmpfile_write_beyond_limit(int fd, const void *addr, size_t size, off_t offset)
 {
     struct signal_hold hold;
-    int error = signal_hold_begin(&hold, SIGXFSZ);
 
+    if (tmpfile_write_mapped(fd, addr, size, offset) == 0)
+        return 0;
+    int error = signal_hold_begin(&hold, SIGXFSZ);
     if (error != 0)
         return error;
     error = tmpfile_write_pieces(fd, addr, size, offset);

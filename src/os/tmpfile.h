@@ -81,8 +81,9 @@ int tmpfile_populate(int fd, void *addr, size_t size);
 bool tmpfile_has_page(int fd, off_t offset);
 
 /*
- * Writes size bytes from addr on to the file at offset, which has the space already. -EFBIG: the
- * limit of file sizes (RLIMIT_FSIZE) is lower; the program gets no SIGXFSZ.
+ * Writes size bytes from addr on to the file at offset, which has the space already; also beyond
+ * the limit of file sizes (RLIMIT_FSIZE), if the offset is a multiple of the page size. -EFBIG:
+ * that failed. The program gets no SIGXFSZ.
  */
 int tmpfile_write(int fd, const void *addr, size_t size, off_t offset);
 

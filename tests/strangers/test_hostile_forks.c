@@ -248,6 +248,48 @@ static void check_each(bool has_thread)
     assert_int_equal(failed, 0);
 }
 
+/* -- Lower limits of file sizes ---------------------------------------------------------------- */
+
+static void add_frozen(void *sum, const char *text)
+{
+    static const char name[] = ", frozen: ";
+    const char *found = strstr(text, name);
+
+    if (found != NULL)
+        *(size_t *)sum += strtoul(found + strlen(name), NULL, 10);
+}
+
+static void thaw_beyond_limit(void)
+{
+    memkind_t kind = frozen_kind();
+    size_t frozen = 0;
+    int status;
+
+    for (size_t i = 0; i < BLOCKS; i++)
+        EXPECT((blocks[i] = memkind_malloc(kind, size_of(i))) != NULL);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    fill_with(1);
+    EXPECT(waitpid(child, &status, 0) == child && status == 0);
+    lower_file_size();
+    EXPECT(memkind_purge(kind) == MEMKIND_SUCCESS);
+    EXPECT(memkind_stats_print(add_frozen, &frozen, 0) == MEMKIND_SUCCESS);
+    EXPECT(frozen == 0);
+    EXPECT(are_filled_with(1));
+    _exit(0);
+}
+
+/* Pages return to a file that is longer than the limit. */
+static void a_lower_limit_of_file_sizes(void **state)
+{
+    (void)state;
+    pid_t child = fixture_fork();
+    if (child == 0)
+        thaw_beyond_limit();
+    assert_int_equal(fixture_wait(child), 0);
+}
+
 static void one_thread(void **state)
 {
     (void)state;
@@ -321,6 +363,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(one_thread),
+        FIXTURE_TEST(a_lower_limit_of_file_sizes),
         FIXTURE_TEST(several_threads),
         FIXTURE_TEST(a_thread_that_waits_for_any_child),
     };

@@ -435,24 +435,55 @@ static void limit_file_size(rlim_t most)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
+static int write_text(int fd, off_t offset)
+{
+    static const char text[3000] = "text";
+
+    return tmpfile_write(fd, text, sizeof(text), offset);
+}
+
+static bool has_text(int fd, off_t offset)
+{
+    char text[5];
+
+    return pread(fd, text, sizeof(text), offset) == sizeof(text) && strcmp(text, "text") == 0;
+}
+
 /* The signal that comes with the error would end the process. */
 static void test_write_beyond_limit(void **state)
 {
-    static const char text[3000] = "text";
-    char read_back[sizeof(text)];
+    off_t page = (off_t)sysconf(_SC_PAGESIZE);
 
     (void)state;
     int fd = tmpfile_create(dir);
     assert_true(fd >= 0);
-    limit_file_size(4096);
-    assert_int_equal(tmpfile_write(fd, text, sizeof(text), 0), 0);
-    assert_int_equal(tmpfile_write(fd, text, sizeof(text), 4096), -EFBIG);
+    limit_file_size((rlim_t)page);
+    assert_int_equal(write_text(fd, 0), 0);
+    assert_int_equal(write_text(fd, page), -EFBIG);
     fault_set(&sigmask_fault, EINVAL, 1);
-    assert_int_equal(tmpfile_write(fd, text, sizeof(text), 4096), -EINVAL);
+    assert_int_equal(write_text(fd, page), -EINVAL);
     limit_file_size(RLIM_INFINITY);
-    assert_int_equal(tmpfile_write(fd, text, sizeof(text), 4096), 0);
-    assert_int_equal(pread(fd, read_back, sizeof(text), 4096), sizeof(text));
-    assert_memory_equal(read_back, text, sizeof(text));
+    assert_int_equal(write_text(fd, page), 0);
+    assert_true(has_text(fd, page));
+    close(fd);
+}
+
+/* Within the file, the limit does not prevent a write to whole pages. */
+static void test_write_beyond_lowered_limit(void **state)
+{
+    off_t page = (off_t)sysconf(_SC_PAGESIZE);
+
+    (void)state;
+    int fd = tmpfile_create(dir);
+    assert_true(fd >= 0);
+    assert_int_equal(tmpfile_allocate(fd, 0, 4 * (size_t)page), 0);
+    limit_file_size((rlim_t)page);
+    assert_int_equal(write_text(fd, 2 * page), 0);
+    assert_true(has_text(fd, 2 * page));
+    fault_set(&mmap_fault, ENOMEM, 1);
+    assert_int_equal(write_text(fd, 3 * page), -EFBIG);
+    assert_false(has_text(fd, 3 * page));
+    limit_file_size(RLIM_INFINITY);
     close(fd);
 }
 
@@ -480,6 +511,7 @@ int main(void)
         FILE_TEST(test_capacity),
         FILE_TEST(test_capacity_of_odd_file_systems),
         TEST(test_write_beyond_limit),
+        TEST(test_write_beyond_lowered_limit),
         TEST(test_no_cancellation_point),
     };
 
