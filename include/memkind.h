@@ -249,7 +249,8 @@ int memkind_create_kind(memkind_memtype_t memtype_flags, memkind_policy_t policy
 /*
  * Releases everything that the kind holds: memory, file space, descriptors, address space. Blocks
  * of the kind must not be used any more. Has no effect on kinds of the library, and returns
- * MEMKIND_SUCCESS for them. NULL: MEMKIND_ERROR_INVALID.
+ * MEMKIND_SUCCESS for them. NULL, or a kind that has been destroyed: MEMKIND_ERROR_INVALID, unless
+ * a new kind has the same address.
  */
 int memkind_destroy_kind(memkind_t kind);
 
@@ -317,7 +318,10 @@ void memkind_set_allow_zero_allocs(memkind_t kind, bool allow_zero_allocs);
 
 /* -- Statistics and settings ------------------------------------------------------------------- */
 
-/* Updates the statistics that memkind_get_stat() returns. */
+/*
+ * Updates the statistics that memkind_get_stat() returns. Free blocks in the calling thread's cache
+ * and in those of ended threads leave the cache, so that they count nowhere.
+ */
 int memkind_update_cached_stats(void);
 
 /*

@@ -78,7 +78,7 @@ int memkind_create_kind(memkind_memtype_t memtype_flags, memkind_policy_t policy
 
 int memkind_destroy_kind(memkind_t kind)
 {
-    if (kind == NULL)
+    if (!kind_registry_contains(kind))
         return MEMKIND_ERROR_INVALID;
     if (kind_registry_is_static(kind))
         return MEMKIND_SUCCESS;
@@ -211,6 +211,7 @@ void *memkind_defrag_reallocate(memkind_t kind, void *ptr)
 
 int memkind_update_cached_stats(void)
 {
+    usage_settle();
     int err = jemalloc_ctl_update_stats();
 
     /* After it: what the idle thread takes out of caches meanwhile is subtracted from nothing. */

@@ -36,8 +36,9 @@ struct heap {
     struct thread_caches caches;
     struct page_blocks page_blocks;
     struct shortage shortage;
-    atomic_size_t cached_bytes; /* in caches and page_blocks at the last heap_stats_update() */
-    atomic_uint generation;     /* fork_generation, when the heap was created or adopted */
+    atomic_size_t cached_bytes;    /* in caches and page_blocks at the last heap_stats_update() */
+    atomic_size_t free_page_bytes; /* in page_blocks alone, at the same time */
+    atomic_uint generation;        /* fork_generation, when the heap was created or adopted */
     struct heap_list_entry entry;
     size_t unused_before;  /* bytes that no block used at the idle thread's last check */
     unsigned quiet_checks; /* checks of the idle thread in a row that found the same number */

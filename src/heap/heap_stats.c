@@ -8,8 +8,10 @@
 
 void heap_stats_update(struct heap *heap)
 {
-    atomic_store(&heap->cached_bytes,
-                 thread_caches_bytes(&heap->caches) + page_blocks_bytes(&heap->page_blocks));
+    size_t free_bytes = page_blocks_bytes(&heap->page_blocks);
+
+    atomic_store(&heap->free_page_bytes, free_bytes);
+    atomic_store(&heap->cached_bytes, thread_caches_bytes(&heap->caches) + free_bytes);
 }
 
 static void subtract(size_t *from, size_t bytes)
@@ -30,7 +32,7 @@ int heap_stats_get(const struct heap *heap, struct jemalloc_stats *stats)
     /* For the arenas, free blocks in caches and page_blocks are allocated, with all their pages. */
     size_t clean = page_blocks_clean_bytes(&heap->page_blocks);
     subtract(&stats->allocated, atomic_load(&heap->cached_bytes));
-    subtract(&stats->active, clean);
+    subtract(&stats->active, atomic_load(&heap->free_page_bytes));
     subtract(&stats->resident, clean);
     return 0;
 }

@@ -90,6 +90,12 @@ static inline bool thread_caches_are_off(const struct thread_caches *caches, uns
 bool thread_caches_reclaim(struct thread_caches *caches);
 
 /*
+ * Flushes the calling thread's cache, those that no thread owns, and the transfer cache to the
+ * source. The other threads' caches stay as they are.
+ */
+void thread_caches_settle(struct thread_caches *caches);
+
+/*
  * If a second has passed since the last time: empties the caches that have not been used since, and
  * tells the source that time has passed.
  */

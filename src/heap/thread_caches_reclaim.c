@@ -112,6 +112,21 @@ bool thread_caches_reclaim(struct thread_caches *caches)
     return all;
 }
 
+static bool is_settled(struct owned_cache *owned)
+{
+    return owned_cache_is_own(owned) || owned_cache_is_parked(owned);
+}
+
+void thread_caches_settle(struct thread_caches *caches)
+{
+    if (caches->number == 0)
+        return;
+    lock_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST);
+    (void)empty_caches_locked(caches, is_settled);
+    lock_release(&owned_cache_list_lock);
+    transfer_cache_flush(caches->transfer_cache, caches->source);
+}
+
 /* Under the lock, since a bin that grows moves. */
 static size_t bytes_in(struct owned_cache *owned)
 {

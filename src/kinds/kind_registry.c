@@ -114,6 +114,14 @@ bool kind_registry_has(const struct memkind *kind)
     return kind_registry_get(kind->partition) == kind;
 }
 
+bool kind_registry_contains(const struct memkind *kind)
+{
+    for (unsigned i = 0; kind != NULL && i < KIND_REGISTRY_FIRST_PART; i++)
+        if (atomic_load_explicit(&kinds[i], memory_order_acquire) == kind)
+            return true;
+    return false;
+}
+
 bool kind_registry_is_static(const struct memkind *kind)
 {
     return kind->partition < MEMKIND_NUM_BASE_KIND && kind_registry_has(kind);

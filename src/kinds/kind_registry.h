@@ -40,6 +40,9 @@ const struct kind_class *kind_registry_class(const struct memkind *kind);
 /* Whether the kind holds its partition. */
 bool kind_registry_has(const struct memkind *kind);
 
+/* Whether the pointer is that of a kind in the table. Does not dereference it. */
+bool kind_registry_contains(const struct memkind *kind);
+
 /* Whether the kind is part of the library. */
 bool kind_registry_is_static(const struct memkind *kind);
 

@@ -11,6 +11,19 @@
 #include "os/directory.h"
 #include "space/space.h"
 
+static void settle(struct memkind *kind, struct heap *heap, void *unused)
+{
+    (void)kind;
+    (void)unused;
+    if (arena_kind_is_usable(heap))
+        thread_caches_settle(&heap->caches);
+}
+
+void usage_settle(void)
+{
+    kind_registry_each_heap(settle, NULL);
+}
+
 static void update(struct memkind *kind, struct heap *heap, void *unused)
 {
     (void)kind;

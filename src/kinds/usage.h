@@ -4,6 +4,12 @@
 
 #include "memkind/internal/memkind_private.h"
 
+/*
+ * Empties the caches that count as pages in use though no block lies in them, except those of other
+ * threads. To be called before jemalloc's counters are refreshed.
+ */
+void usage_settle(void);
+
 /* Refreshes the counters of all kinds, except those of jemalloc. */
 void usage_update(void);
 

@@ -34,6 +34,18 @@ static void test_kinds_of_the_library_stay(void **state)
     assert_int_equal(memkind_destroy_kind(NULL), MEMKIND_ERROR_INVALID);
 }
 
+static void test_destroyed_twice(void **state)
+{
+    memkind_t kind = fixture_pmem(0);
+    char area[64];
+
+    (void)state;
+    fixture_destroy(kind);
+    assert_int_equal(memkind_destroy_kind(kind), MEMKIND_ERROR_INVALID);
+    memset(area, 0xff, sizeof(area));
+    assert_int_equal(memkind_destroy_kind((memkind_t)(void *)area), MEMKIND_ERROR_INVALID);
+}
+
 /* -- Released resources ------------------------------------------------------------------------ */
 
 /* Allocates and writes to blocks of many sizes, and frees some of them. */
@@ -275,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(test_kinds_of_the_library_stay),
+        FIXTURE_TEST(test_destroyed_twice),
         FIXTURE_TEST(test_unused_kind),
         FIXTURE_TEST(test_kind_with_blocks),
         FIXTURE_TEST(test_address_space_comes_back),

@@ -77,6 +77,34 @@ static void test_active_is_pages_with_blocks(void **state)
     assert_int_equal(statistic_now(kind, MEMKIND_STAT_TYPE_ACTIVE), before);
 }
 
+static void *allocate_and_free(void *kind)
+{
+    static void *blocks[2000];
+
+    for (size_t size = 16; size <= 12000; size *= 3) {
+        for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+            blocks[i] = memkind_malloc(kind, size);
+            assert_non_null(blocks[i]);
+        }
+        for (size_t i = 0; i < COUNT_OF(blocks); i++)
+            memkind_free(kind, blocks[i]);
+    }
+    return NULL;
+}
+
+/* Free blocks in this thread's cache and in those of ended threads are in no active page. */
+static void test_active_without_blocks(void **state)
+{
+    memkind_t kind = *state;
+    pthread_t thread;
+
+    allocate_and_free(kind);
+    assert_int_equal(statistic_now(kind, MEMKIND_STAT_TYPE_ACTIVE), 0);
+    assert_int_equal(pthread_create(&thread, NULL, allocate_and_free, kind), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(statistic_now(kind, MEMKIND_STAT_TYPE_ACTIVE), 0);
+}
+
 static void test_resident_active_allocated_are_in_order(void **state)
 {
     memkind_t kind = *state;
@@ -561,6 +589,7 @@ int main(void)
         FIXTURE_TEST_ON(test_allocated_is_the_sum_of_blocks, FIXTURE_REGULAR),
         FIXTURE_TEST(test_allocated_of_the_default_heap),
         FIXTURE_TEST_ON_ALL(test_active_is_pages_with_blocks),
+        FIXTURE_TEST_ON_PMEM(test_active_without_blocks),
         FIXTURE_TEST_ON_ALL(test_resident_active_allocated_are_in_order),
         FIXTURE_TEST(test_library_is_the_sum_of_kinds),
         FIXTURE_TEST(test_kinds_are_counted_apart),
