@@ -118,10 +118,19 @@ static int write_run(struct thaw_piece *piece, size_t first, size_t end)
                          piece->region->offset + (off_t)(first * piece->space->page));
 }
 
-/* Writes the private pages of one chunk that are used. */
+/* Whether a page has contents to keep: those of a used page, or the zeroes of an empty one. */
+static bool has_contents(const struct region *region, size_t page)
+{
+    return page_bitmap_count(region->committed, page, page + 1) != 0 &&
+           page_bitmap_count(region->stale, page, page + 1) == 0;
+}
+
+/*
+ * Writes the private pages of one chunk that have contents. An unused page has some where a commit
+ * has filled stale pages with zeroes and then failed: the file still has what the page held before.
+ */
 static int write_chunk(struct thaw_piece *piece, size_t first, size_t end)
 {
-    const uint64_t *used = piece->region->used;
     int err = 0;
 
     /* The last chunk of a region may be its own in part. */
@@ -133,7 +142,7 @@ static int write_chunk(struct thaw_piece *piece, size_t first, size_t end)
         size_t run = page;
 
         while (page < end && pagemap_is_private(piece->entries[page - first]) &&
-               page_bitmap_next_set(used, page, page + 1) == page)
+               has_contents(piece->region, page))
             page++;
         if (run < page)
             err = write_run(piece, run, page);

@@ -65,6 +65,32 @@ static void thaw_writes_what_has_changed(void **state)
     check_file();
 }
 
+/* A commit has filled a stale page with zeroes, and failed then. The file has the old bytes. */
+static void pages_of_a_failed_commit_are_empty(void **state)
+{
+    struct gate end = gate_new();
+    char *page = blocks[1] + 2 * CHUNK;
+
+    (void)state;
+    pid_t child = fork_space();
+    if (child == 0) {
+        gate_wait(&end);
+        _exit(0);
+    }
+    assert_int_equal(space_decommit(space, page, space->page), 0);
+    allocate_fault = (struct fault){.error = ENOSPC, .skip = 1, .times = FAULT_ALWAYS};
+    assert_int_equal(space_commit(space, page, 2 * space->page), -ENOSPC);
+    clear_faults();
+    gate_open(&end);
+    check_child(child);
+    thaw_all(space, true);
+    check_thawed();
+    assert_int_equal(space_commit(space, page, space->page), 0);
+    for (size_t i = 0; i < space->page; i++)
+        assert_int_equal(page[i], 0);
+    gate_close(&end);
+}
+
 /* A thread that cannot be stopped: an interruption would be seen. */
 
 static void write_slowly(void)
@@ -488,7 +514,7 @@ int main(void)
         TEST(a_helper_that_is_killed),       TEST(threads_that_write),
         TEST(a_stack_in_the_space),          TEST(commits_thaw),
         TEST(commits_thaw_beside_threads),   TEST(only_by_request),
-        TEST(many_runs_take_few_maps),
+        TEST(many_runs_take_few_maps),       TEST(pages_of_a_failed_commit_are_empty),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
