@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Report: children of clone(2) and _Fork(3), as sandboxes and containers start them, wrote into their
-# parent's heap.
+# Report: children of clone(2) and _Fork(3), as sandboxes and containers start them, wrote into
+# their parent's heap.
 
 . "$(dirname "$0")/../preload/lib.sh"
 
