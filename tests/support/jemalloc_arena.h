@@ -11,6 +11,7 @@
 
 #include "heap/jemalloc_ctl.h"
 #include "heap/metadata_hooks.h"
+#include "support/anonymous_extent.h"
 
 static unsigned region_allocs;
 static unsigned decommits;
@@ -23,13 +24,9 @@ static void *region_alloc(extent_hooks_t *hooks, void *addr, size_t size, size_t
     region_allocs++;
     if (addr != NULL)
         return NULL;
-    char *memory = mmap(NULL, size + alignment, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED)
-        return NULL;
     *zero = true;
     *commit = true;
-    return memory + (-(uintptr_t)memory & (alignment - 1));
+    return anonymous_extent(size, alignment);
 }
 
 static bool region_decommit(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,

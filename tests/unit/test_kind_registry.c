@@ -27,6 +27,7 @@
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_default.h"
 #include "space/address_map.h"
+#include "support/anonymous_extent.h"
 
 #define FIRST   ((unsigned)MEMKIND_NUM_BASE_KIND)
 #define END     (FIRST + MEMKIND_MAX_KIND)
@@ -267,13 +268,9 @@ static void *foreign_alloc(extent_hooks_t *hooks, void *addr, size_t size, size_
     (void)arena;
     if (addr != NULL)
         return NULL;
-    char *memory = mmap(NULL, size + alignment, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED)
-        return NULL;
     *zero = true;
     *commit = true;
-    return memory + (-(uintptr_t)memory & (alignment - 1));
+    return anonymous_extent(size, alignment);
 }
 
 static extent_hooks_t foreign_hooks = {.alloc = foreign_alloc};

@@ -29,6 +29,7 @@
 #include "heap/page_blocks.h"
 #include "space/address_map.h"
 #include "space/space.h"
+#include "support/anonymous_extent.h"
 #include "support/faults.h"
 
 #define PAGE       PAGE_BLOCKS_PAGE
@@ -405,13 +406,9 @@ static void *slab_alloc(extent_hooks_t *hooks, void *addr, size_t size, size_t a
     (void)arena;
     if (addr != NULL)
         return NULL;
-    char *memory = mmap(NULL, size + alignment, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED)
-        return NULL;
     *zero = true;
     *commit = true;
-    return memory + (-(uintptr_t)memory & (alignment - 1));
+    return anonymous_extent(size, alignment);
 }
 
 static void slabs_have_the_configured_size(void **state)
