@@ -37,7 +37,9 @@ void child_needs_record_now(unsigned size_class)
 /* Fills the bins of recorded classes. A class without blocks is not tried again. */
 static void fill_cache(struct thread_caches *caches)
 {
-    for (unsigned c = 1; c <= size_class_count; c++)
+    unsigned last = size_class_of(LARGEST);
+
+    for (unsigned c = 1; c <= last; c++)
         if (atomic_load_explicit(&needs->missed[c], memory_order_relaxed) != 0 &&
             !thread_caches_fill(caches, c))
             atomic_store_explicit(&needs->missed[c], 0, memory_order_relaxed);

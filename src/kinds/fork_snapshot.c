@@ -11,6 +11,7 @@
 #include "os/late_unmap.h"
 #include "os/shared_futex.h"
 #include "space/freeze.h"
+#include "space/freeze_maps.h"
 #include "space/snapshot.h"
 #include "space/space.h"
 #include "space/thaw.h"
@@ -149,7 +150,7 @@ static void wake_waiters(void)
 
 static void end_freezing(void)
 {
-    freeze_forget_maps();
+    freeze_maps_forget();
     thaw_before_fork();
 }
 

@@ -9,127 +9,16 @@
 #include "os/holders.h"
 #include "os/late_unmap.h"
 #include "os/page_effects.h"
-#include "os/process_maps.h"
 #include "os/shared_futex.h"
-#include "os/vm.h"
+#include "space/freeze_maps.h"
 #include "space/map_edges.h"
 #include "space/region.h"
 #include "space/segment.h"
 #include "util/errno_text.h"
-#include "util/fork_generation.h"
 #include "util/log.h"
 
 /* With more runs of chunks, the chunks between the runs are frozen too, to have fewer maps. */
 #define RUNS_MOST 512u
-
-/* -- The maps of the process ------------------------------------------------------------------- */
-
-#define MAPS_MOST ((size_t)65536)
-
-/* Where the process may have no more addresses (RLIMIT_AS). */
-#define MAPS_FEW ((size_t)512)
-
-/* Behind the list: the kernel returns no more of the maps at a time. */
-#define BUFFER_SIZE ((size_t)4096)
-
-/* The shared maps, read once a fork for all spaces. Only one thread at a time forks. */
-static struct {
-    struct process_map *list; /* NULL: not read */
-    size_t most;
-    size_t count;
-    bool has_transfers; /* process_map_is_for_transfers() */
-    bool has_effects;   /* read with effects */
-    bool has_unforked;  /* maps of MADV_DONTFORK were left shared */
-    enum page_effects_future future;
-} maps FORK_DATA;
-
-static void add_map(void *arg, const struct process_map *map)
-{
-    (void)arg;
-    maps.has_transfers |= process_map_is_for_transfers(map);
-    if (map->is_shared && maps.count < maps.most)
-        maps.list[maps.count++] = *map;
-}
-
-static size_t list_size(size_t most)
-{
-    return most * sizeof(struct process_map);
-}
-
-static bool allocate_list(size_t most)
-{
-    maps.list = vm_alloc(list_size(most) + BUFFER_SIZE);
-    maps.most = most;
-    return maps.list != NULL;
-}
-
-void freeze_forget_maps(void)
-{
-    if (maps.list == NULL)
-        return;
-    (void)vm_unmap(maps.list, list_size(maps.most) + BUFFER_SIZE);
-    maps.list = NULL;
-    maps.count = 0;
-    maps.has_transfers = false;
-    maps.has_effects = false;
-}
-
-static int fill_maps(bool effects)
-{
-    char *buffer = (char *)maps.list + list_size(maps.most);
-
-    maps.count = 0;
-    maps.has_effects = effects;
-    int err = process_maps_read(effects, buffer, BUFFER_SIZE, add_map, NULL);
-    if (err == 0 && maps.count == maps.most)
-        err = -E2BIG;
-    /* The kernel would write to the file's pages that it holds, and the process would not see that.
-     */
-    if (err == 0 && maps.has_transfers)
-        err = -EOPNOTSUPP;
-    return err;
-}
-
-static int read_effects(void)
-{
-    int err = fill_maps(true);
-
-    if (err != 0)
-        freeze_forget_maps();
-    return err;
-}
-
-static int read_maps(const struct space *space)
-{
-    if (maps.list != NULL)
-        return 0;
-    if (!allocate_list(MAPS_MOST) && !allocate_list(MAPS_FEW))
-        return -errno;
-    /* The middle of the list is not in use yet. */
-    char *fresh = align_ptr_down((char *)maps.list + list_size(maps.most) / 2, space->page);
-    maps.future = page_effects_future_of(fresh, space->page);
-    int err = fill_maps(false);
-    if (err != 0)
-        freeze_forget_maps();
-    return err;
-}
-
-/* Returns the index of the first map that ends behind the address; maps.count: there is none. */
-static size_t find_map(uintptr_t address)
-{
-    size_t first = 0;
-    size_t end = maps.count;
-
-    while (first < end) {
-        size_t middle = first + (end - first) / 2;
-
-        if (maps.list[middle].end > address)
-            end = middle;
-        else
-            first = middle + 1;
-    }
-    return first;
-}
 
 /* -- Freezing ---------------------------------------------------------------------------------- */
 
@@ -193,14 +82,7 @@ static int for_each_run(struct space *space, bool widely,
     return count;
 }
 
-/* Returns the identity of the space's file in the list of maps; 0: the list has no such map. */
-static uint64_t mapped_file(const struct space *space)
-{
-    uintptr_t page = (uintptr_t)space->store->known_page(space);
-    size_t i = find_map(page);
-
-    return i < maps.count && maps.list[i].start <= page ? maps.list[i].file : 0;
-}
+static bool has_unforked FORK_DATA; /* maps of MADV_DONTFORK were left shared */
 
 /* Of a segment, as offsets from its base. */
 struct piece {
@@ -239,7 +121,7 @@ static bool is_unforked(const struct process_map *map)
 {
     bool unforked = (map->effects & PROCESS_MAP_NO_FORK) != 0;
 
-    maps.has_unforked |= unforked;
+    has_unforked |= unforked;
     return unforked;
 }
 
@@ -247,23 +129,24 @@ static bool is_unforked(const struct process_map *map)
  * What of the run is mapped shared, with the protection that each part of it has. What the program
  * has mapped there itself stays.
  */
-static int freeze_maps(struct space *space, const struct run *run)
+static int freeze_each_map(struct space *space, const struct run *run)
 {
     uintptr_t base = (uintptr_t)run->segment->base;
     uintptr_t first = base + (run->first << SPACE_CHUNK_SHIFT);
     uintptr_t end = base + (run->end << SPACE_CHUNK_SHIFT);
-    uint64_t file = mapped_file(space);
+    uint64_t file = freeze_maps_file_of(space);
+    const struct process_map *list = freeze_maps.list;
     struct piece piece = {0};
     int err = file != 0 ? 0 : -ENOENT;
 
-    for (size_t i = find_map(first); i < maps.count && maps.list[i].start < end && err == 0; i++) {
-        const struct process_map *map = &maps.list[i];
-        size_t from = (map->start > first ? map->start : first) - base;
-        size_t to = (map->end < end ? map->end : end) - base;
-        struct process_map like = {.protection = protection_of(run->segment, map),
-                                   .effects = map->effects};
+    for (size_t i = freeze_maps_find(first);
+         i < freeze_maps.count && list[i].start < end && err == 0; i++) {
+        size_t from = (list[i].start > first ? list[i].start : first) - base;
+        size_t to = (list[i].end < end ? list[i].end : end) - base;
+        struct process_map like = {.protection = protection_of(run->segment, &list[i]),
+                                   .effects = list[i].effects};
 
-        if (map->file != file || is_unforked(map))
+        if (list[i].file != file || is_unforked(&list[i]))
             continue;
         /* With effects, each map may have a policy of its own. */
         if (piece.end != from || piece.like.protection != like.protection || like.effects != 0) {
@@ -273,6 +156,19 @@ static int freeze_maps(struct space *space, const struct run *run)
         piece.end = to;
     }
     return err == 0 ? freeze_piece(space, run->segment, &piece) : err;
+}
+
+/* With writable maps alone, one map covers what is open of the run: see check_run(). */
+static int freeze_maps_of(struct space *space, const struct run *run)
+{
+    const struct piece all = {
+        .first = run->first << SPACE_CHUNK_SHIFT,
+        .end = run->end << SPACE_CHUNK_SHIFT,
+        .like = {.protection = PROT_READ | PROT_WRITE},
+    };
+
+    return freeze_maps.detail == MAPS_WRITABLE ? freeze_piece(space, run->segment, &all)
+                                               : freeze_each_map(space, run);
 }
 
 /*
@@ -287,16 +183,33 @@ static int freeze_run(struct space *space, const struct run *run)
                                   (unsigned char)(space->file_number + 1), memory_order_relaxed);
             atomic_fetch_add_explicit(&space->frozen, SPACE_CHUNK, memory_order_relaxed);
         }
-    return freeze_maps(space, run);
+    return freeze_maps_of(space, run);
 }
 
-/* -- Effects ----------------------------------------------------------------------------------- */
+/* -- What the program may have set ------------------------------------------------------------- */
+
+/* Whether one writable map of the file covers all of the run that is open. */
+static bool is_one_map(const struct run *run, uint64_t file)
+{
+    size_t open = atomic_load(&run->segment->open);
+    size_t end = run->end << SPACE_CHUNK_SHIFT;
+    uintptr_t base = (uintptr_t)run->segment->base;
+    uintptr_t first = base + (run->first << SPACE_CHUNK_SHIFT);
+    size_t i = freeze_maps_find(first);
+    const struct process_map *map = &freeze_maps.list[i];
+
+    return i < freeze_maps.count && map->file == file && map->start <= first &&
+           map->end >= base + (end < open ? end : open) &&
+           map->protection == (PROT_READ | PROT_WRITE);
+}
 
 static bool has_policies(const char *first, const char *end, uint64_t file)
 {
-    for (size_t i = find_map((uintptr_t)first);
-         i < maps.count && maps.list[i].start < (uintptr_t)end; i++)
-        if (maps.list[i].file == file && page_effects_have_policy((void *)maps.list[i].start))
+    const struct process_map *list = freeze_maps.list;
+
+    for (size_t i = freeze_maps_find((uintptr_t)first);
+         i < freeze_maps.count && list[i].start < (uintptr_t)end; i++)
+        if (list[i].file == file && page_effects_have_policy((void *)list[i].start))
             return true;
     return false;
 }
@@ -306,9 +219,11 @@ static int check_run(struct space *space, const struct run *run)
     size_t first = run->first << SPACE_CHUNK_SHIFT;
     size_t end = run->end << SPACE_CHUNK_SHIFT;
     char *base = run->segment->base;
-    uint64_t file = mapped_file(space);
-    bool has = page_effects_are_locked(base + first, end - first) ||
-               map_edges_has_foreign(run->segment, first, end, maps.list, maps.count, file) ||
+    uint64_t file = freeze_maps_file_of(space);
+    bool has = (freeze_maps.detail == MAPS_WRITABLE && !is_one_map(run, file)) ||
+               (freeze_maps.has_locked && page_effects_are_locked(base + first, end - first)) ||
+               map_edges_has_foreign(run->segment, first, end, freeze_maps.list, freeze_maps.count,
+                                     file) ||
                has_policies(base + first, base + end, file);
 
     return has ? -EEXIST : 0;
@@ -317,19 +232,28 @@ static int check_run(struct space *space, const struct run *run)
 /* Whether the program may have set something for pages of the space, or for all of its memory. */
 static bool may_have_effects(struct space *space, bool widely)
 {
-    return maps.future != FUTURE_UNLOCKED ||
-           page_effects_are_locked((void *)space->store->known_page(space), space->page) ||
-           for_each_run(space, widely, check_run) < 0;
+    return freeze_maps.future != FUTURE_UNLOCKED || for_each_run(space, widely, check_run) < 0;
 }
+
+static int read_maps(struct space *space, bool widely)
+{
+    int err = freeze_maps_read(space, MAPS_WRITABLE);
+
+    if (err == 0 && freeze_maps.detail != MAPS_EFFECTS && may_have_effects(space, widely))
+        err = freeze_maps_read(space, MAPS_EFFECTS);
+    return err;
+}
+
+/* -- All runs ---------------------------------------------------------------------------------- */
 
 static int freeze_runs(struct space *space, bool widely)
 {
-    int err = page_effects_lock_on_fault(maps.future);
+    int err = page_effects_lock_on_fault(freeze_maps.future);
 
     if (err != 0)
         return err;
     err = for_each_run(space, widely, freeze_run);
-    page_effects_lock_at_once(maps.future);
+    page_effects_lock_at_once(freeze_maps.future);
     return err;
 }
 
@@ -346,23 +270,21 @@ int freeze_begin(struct space *space)
     if (runs == 0)
         return 0;
     bool widely = (unsigned)runs > RUNS_MOST;
-    err = read_maps(space);
-    if (err == 0 && !maps.has_effects && may_have_effects(space, widely))
-        err = read_effects();
+    err = read_maps(space, widely);
     if (err == 0 && space->holders == NULL)
         space->holders = holders_get(&err);
     if (err != 0)
         return err;
-    maps.has_unforked = false;
+    has_unforked = false;
     err = freeze_runs(space, widely);
     /* The program may cancel MADV_DONTFORK: the next fork checks those maps again. */
-    space->is_partly_frozen = err < 0 || maps.has_unforked;
+    space->is_partly_frozen = err < 0 || has_unforked;
     return err < 0 ? err : 0;
 }
 
 bool freeze_has_frozen(void)
 {
-    return maps.list != NULL;
+    return freeze_maps.list != NULL;
 }
 
 void freeze_wake(struct space *space, const void *futex)

@@ -54,14 +54,11 @@ static inline bool freeze_is_in_effect(const struct space *space)
  */
 int freeze_begin(struct space *space);
 
-/* Whether a chunk was frozen since freeze_forget_maps(): what was shared is private. */
+/* Whether a chunk was frozen since freeze_maps_forget(): what was shared is private. */
 bool freeze_has_frozen(void);
 
 /* Wakes threads that wait for a futex of the space, which is not private; see os/shared_futex.h. */
 void freeze_wake(struct space *space, const void *futex);
-
-/* Before the fork, after all spaces are frozen: frees the list of the process's maps. */
-void freeze_forget_maps(void);
 
 /* In the child of a fork that has copied the file: no chunk is frozen any more. */
 void freeze_forget(struct space *space);

@@ -39,6 +39,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "os/descriptor.h"
 #include "space/metadata.h"
 #include "util/align.h"
 
@@ -139,8 +140,9 @@ struct store_ops {
     int (*thaw)(struct space *space, void *addr, off_t offset, size_t size,
                 const struct process_map *like);
 
-    /* A page of the store that is always mapped, and its descriptor, or -errno. */
+    /* A page of the store that is always mapped, its file, and its descriptor, or -errno. */
     const void *(*known_page)(const struct space *space);
+    const struct descriptor_file *(*file)(const struct space *space);
     int (*descriptor)(struct space *space);
 
     /*

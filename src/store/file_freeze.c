@@ -140,6 +140,11 @@ const void *file_store_known_page(const struct space *space)
     return file_space_of(space)->pin;
 }
 
+const struct descriptor_file *file_store_file(const struct space *space)
+{
+    return &file_space_of(space)->file;
+}
+
 int file_store_descriptor(struct space *space)
 {
     return file_space_fd(file_space_of(space));

@@ -93,6 +93,7 @@ int file_store_commit(struct space *space, void *addr, off_t offset, size_t size
 /* The operations of the store for frozen chunks, in file_freeze.c; contracts in struct store_ops.
  */
 const void *file_store_known_page(const struct space *space);
+const struct descriptor_file *file_store_file(const struct space *space);
 int file_store_descriptor(struct space *space);
 int file_store_freeze(struct space *space, void *addr, off_t offset, size_t size,
                       const struct process_map *like);

@@ -219,6 +219,7 @@ static const struct store_ops file_store = {
     .renew = file_store_renew,
     .close = file_store_close,
     .known_page = file_store_known_page,
+    .file = file_store_file,
     .descriptor = file_store_descriptor,
     .freeze = file_store_freeze,
     .thaw = file_store_thaw,

@@ -3,7 +3,7 @@
  * A space over a file, with blocks, that forks freeze. Processes fork here, with what the library's
  * handlers do around a fork. Each system call of freezing and thawing can fail. Include once.
  */
-/* WRAP: openat open fallocate mmap mprotect pwrite pread fstat shmget madvise */
+/* WRAP: openat open fallocate mmap mprotect pwrite pread fstat shmget madvise ioctl */
 #pragma once
 
 #include <setjmp.h>
@@ -26,6 +26,7 @@
 #include "os/threads.h"
 #include "space/address_map.h"
 #include "space/freeze.h"
+#include "space/freeze_maps.h"
 #include "space/snapshot.h"
 #include "space/space.h"
 #include "space/thaw.h"
@@ -65,6 +66,8 @@ int __real_shmget(key_t key, size_t size, int flags);
 int __wrap_shmget(key_t key, size_t size, int flags);
 int __real_madvise(void *addr, size_t size, int advice);
 int __wrap_madvise(void *addr, size_t size, int advice);
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
 
 /* -- Set-up ------------------------------------------------------------------------------------ */
 
@@ -92,6 +95,8 @@ static void (*write_hook)(void); /* after each pwrite(2) */
 static struct fault stat_fault;
 static struct fault holders_fault;
 static struct fault advise_fault;
+static struct fault map_fault;                 /* of queries of maps by ioctl(2) */
+static enum freeze_maps_detail fork_used_maps; /* which maps the last fork has read */
 
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
@@ -151,12 +156,23 @@ int __wrap_madvise(void *addr, size_t size, int advice)
     return fault_hits(&advise_fault) ? -1 : __real_madvise(addr, size, advice);
 }
 
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+    va_list list;
+
+    va_start(list, request);
+    void *argument = va_arg(list, void *);
+    va_end(list);
+    return fault_hits(&map_fault) ? -1 : __real_ioctl(fd, request, argument);
+}
+
 static inline void clear_faults(void)
 {
     write_hook = NULL;
     create_fault = open_fault = allocate_fault = list_fault = (struct fault){0};
     private_fault = shared_fault = protect_fault = write_fault = (struct fault){0};
     read_fault = stat_fault = holders_fault = advise_fault = (struct fault){0};
+    map_fault = (struct fault){0};
 }
 
 static inline void die(int line)
@@ -232,7 +248,8 @@ static inline pid_t fork_space(void)
 {
     space_snapshot_hold(space);
     space_snapshot_begin(space);
-    freeze_forget_maps();
+    fork_used_maps = freeze_maps.detail;
+    freeze_maps_forget();
     pid_t child = fork();
     if (child == 0) {
         clear_faults();

@@ -95,6 +95,73 @@ static void a_further_fork_finds_chunks_frozen(void **state)
     }
 }
 
+/* Whether this kernel finds maps by queries (Linux 6.11). */
+static bool has_queries(void)
+{
+    pid_t child = fork_space();
+
+    if (child == 0)
+        _exit(0);
+    check_child(child);
+    bool has = fork_used_maps == MAPS_WRITABLE;
+    thaw_all(space, true);
+    return has;
+}
+
+static const int query_errors[] = {ENOTTY, EPERM, ENOSYS, EINTR};
+
+/* Where there are no queries, or they end in the middle, the text of all maps serves. */
+static void a_fork_without_queries(void **state)
+{
+    bool has = has_queries();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(query_errors) / sizeof(query_errors[0]); i++)
+        for (unsigned skip = 0; skip < 2; skip++) {
+            clear_faults();
+            fill((char)('a' + i));
+            map_fault = (struct fault){.error = query_errors[i], .skip = skip, .times = 1};
+            pid_t child = fork_space();
+            if (child == 0) {
+                NEED(is_filled((char)('a' + i)));
+                fill('z');
+                _exit(0);
+            }
+            assert_true(space->is_frozen);
+            if (has || skip == 0)
+                assert_int_equal(fork_used_maps, MAPS_ALL);
+            check_child(child);
+            assert_true(is_filled((char)('a' + i)));
+            thaw_all(space, true);
+            check_thawed();
+        }
+}
+
+/* A map of the program's within a block: queries for writable maps do not find all there is. */
+static void a_fork_with_a_guard_page(void **state)
+{
+    (void)state;
+    if (!has_queries())
+        skip();
+    for (int without = 0; without < 2; without++) {
+        assert_int_equal(__real_mprotect(blocks[1], space->page, PROT_NONE), 0);
+        if (without != 0)
+            fault_set(&map_fault, ENOTTY, FAULT_ALWAYS);
+        pid_t child = fork_space();
+        NEED(protection_of(blocks[1]) == PROT_NONE);
+        NEED(protection_of(blocks[1] + space->page) == (PROT_READ | PROT_WRITE));
+        if (child == 0)
+            _exit(0);
+        assert_int_equal(fork_used_maps, MAPS_EFFECTS);
+        check_child(child);
+        thaw_all(space, true);
+        assert_int_equal(protection_of(blocks[1]), PROT_NONE);
+        assert_int_equal(__real_mprotect(blocks[1], space->page, PROT_READ | PROT_WRITE), 0);
+        clear_faults();
+    }
+    assert_true(is_filled('a'));
+}
+
 /* -- Pages that come and go -------------------------------------------------------------------- */
 
 /* Each process commits in the same frozen chunk, and in chunks of its own. */
@@ -320,6 +387,8 @@ int main(void)
         TEST(each_has_the_moment_of_the_fork),
         TEST(a_fork_copies_nothing),
         TEST(a_further_fork_finds_chunks_frozen),
+        TEST(a_fork_without_queries),
+        TEST(a_fork_with_a_guard_page),
         TEST(commit_in_both),
         TEST(decommit_in_both),
         TEST(a_child_that_frees_all_holds_nothing),
