@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 #include <sys/single_threaded.h>
 
+#include "support/gate.h"
+
 #define BLOCKS      2000
 #define LINE_STATUS ((__LINE__ - 1) % 255 + 1)
 
@@ -33,37 +35,6 @@ static inline void skip_if_not_alone(void)
 #endif
     if (!__libc_single_threaded)
         skip();
-}
-
-/* Lets one process wait for another. */
-struct gate {
-    int ends[2];
-};
-
-static inline struct gate gate_new(void)
-{
-    struct gate gate;
-
-    assert_int_equal(pipe(gate.ends), 0);
-    return gate;
-}
-
-static inline void gate_open(const struct gate *gate)
-{
-    assert_int_equal(write(gate->ends[1], "", 1), 1);
-}
-
-static inline void gate_wait(const struct gate *gate)
-{
-    char byte;
-
-    assert_int_equal(read(gate->ends[0], &byte, 1), 1);
-}
-
-static inline void gate_close(const struct gate *gate)
-{
-    close(gate->ends[0]);
-    close(gate->ends[1]);
 }
 
 static char *blocks[BLOCKS];

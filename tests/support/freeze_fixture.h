@@ -32,6 +32,7 @@
 #include "space/thaw.h"
 #include "store/file_store.h"
 #include "support/faults.h"
+#include "support/gate.h"
 #include "support/leftovers.h"
 
 #define CHUNK         SPACE_CHUNK
@@ -270,37 +271,6 @@ static inline void check_child(pid_t child)
 
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-}
-
-/* For one process or thread to wait for another. */
-struct gate {
-    int ends[2];
-};
-
-static inline struct gate gate_new(void)
-{
-    struct gate gate;
-
-    assert_int_equal(pipe(gate.ends), 0);
-    return gate;
-}
-
-static inline void gate_open(const struct gate *gate)
-{
-    NEED(write(gate->ends[1], "", 1) == 1);
-}
-
-static inline void gate_wait(const struct gate *gate)
-{
-    char byte;
-
-    NEED(read(gate->ends[0], &byte, 1) == 1);
-}
-
-static inline void gate_close(const struct gate *gate)
-{
-    close(gate->ends[0]);
-    close(gate->ends[1]);
 }
 
 /* In a process whose file is its alone: it holds what is accounted for. */
