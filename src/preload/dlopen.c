@@ -15,7 +15,7 @@ EXPORT void *dlopen(const char *file, int mode)
 {
     __typeof__(dlopen) *next = PRELOAD_BEHIND(dlopen);
 
-    if (preload_kind_for_request() != NULL && !preload.deep_bind)
+    if ((mode & RTLD_DEEPBIND) != 0 && !preload.deep_bind && preload_kind_for_request() != NULL)
         mode &= ~RTLD_DEEPBIND;
     return next(file, mode);
 }

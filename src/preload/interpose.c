@@ -54,7 +54,7 @@ static bool may_be_kinds(size_t size, const void *caller)
 {
     return preload_self.state != PRELOAD_BUSY && size - preload.min <= preload.span &&
            !preload_is_withdrawn() && !callers_include(&preload.libc, caller) &&
-           preload_kind_for_request() != NULL;
+           preload_kind_for_size(size) != NULL;
 }
 
 /* Returns whether the kinds are to serve the request, if they have room. */

@@ -121,6 +121,24 @@ static inline memkind_t preload_kind_for_request(void)
     return preload_make_kinds();
 }
 
+/*
+ * Returns whether libc serves a request of `size` bytes although the kinds could be made: it is one
+ * of the first, see settings.after.
+ */
+bool preload_is_early(size_t size);
+
+/* As preload_kind_for_request(), for malloc and its family; NULL also for an early request. */
+static inline memkind_t preload_kind_for_size(size_t size)
+{
+    memkind_t kind = preload_kind();
+
+    if (__builtin_expect(kind != NULL, 1) ||
+        atomic_load_explicit(&preload_waiting, memory_order_relaxed) != PRELOAD_WAITING ||
+        preload_is_early(size))
+        return kind;
+    return preload_make_kinds();
+}
+
 /* Returns the kind of the calling thread's blocks, if the thread is FAST. */
 static inline memkind_t preload_own_kind(void)
 {

@@ -24,6 +24,7 @@ struct settings {
     size_t min, max;     /* sizes of blocks that go to the kinds, both included */
     unsigned dram, pmem; /* the ratio; 0 : 0: none */
     bool fall_back;      /* libc serves requests for which the kinds have no room */
+    size_t after;        /* libc serves the first requests, of so many bytes, if kinds can wait */
 
     /* Of all libraries. */
     const char *stats; /* file for the numbers at exit, NULL: none; "%p" is the process */

@@ -144,12 +144,25 @@ static bool make(struct settings *settings, char *message)
 /* -- Waiting ----------------------------------------------------------------------------------- */
 
 /*
- * A program that makes no request for the kinds pays for neither jemalloc nor the files. A request
+ * A program that makes no request for the kinds, or only early ones, pays for neither jemalloc nor
+ * the files. A request
  * of another thread while the kinds are made goes to libc: that thread may hold the loader's lock,
  * for which making them waits.
  */
 
 static struct settings settings;
+static atomic_size_t early_bytes; /* that libc still serves */
+
+bool preload_is_early(size_t size)
+{
+    size_t left = atomic_load_explicit(&early_bytes, memory_order_relaxed);
+
+    while (size < left)
+        if (atomic_compare_exchange_weak_explicit(&early_bytes, &left, left - size,
+                                                  memory_order_relaxed, memory_order_relaxed))
+            return true;
+    return false;
+}
 
 memkind_t preload_make_kinds(void)
 {
@@ -190,6 +203,7 @@ static bool start(char *message)
     }
     apply(&settings);
     if (can_wait()) {
+        atomic_store(&early_bytes, settings.after);
         atomic_store(&preload_waiting, PRELOAD_WAITING);
         return true;
     }

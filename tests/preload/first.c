@@ -18,6 +18,7 @@
 #define THREADS     8
 #define DESCRIPTORS 4096
 #define SIZE        ((size_t)100)
+#define AFTER       ((size_t)64 << 10)
 
 static char dir[PATH_MAX];
 
@@ -51,6 +52,13 @@ static bool in_kind(void *ptr)
 
     *(void **)&detect = dlsym(RTLD_DEFAULT, "memkind_detect_kind");
     return detect != NULL && detect(ptr) != NULL;
+}
+
+static bool is_from_libc(void)
+{
+    void *block = opaque(malloc(SIZE));
+
+    return block != NULL && !in_kind(block);
 }
 
 static bool is_served(void)
@@ -124,8 +132,7 @@ static void *request(void *unused)
     return unused;
 }
 
-/* libc serves threads that come while another thread makes the heap. */
-static void case_threads(void)
+static void run_threads(void)
 {
     pthread_t threads[THREADS];
 
@@ -134,6 +141,12 @@ static void case_threads(void)
         CHECK(pthread_create(&threads[i], NULL, request, NULL) == 0);
     for (int i = 0; i < THREADS; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
+/* libc serves threads that come while another thread makes the heap. */
+static void case_threads(void)
+{
+    run_threads();
     CHECK(is_served());
 }
 
@@ -141,6 +154,54 @@ static void case_environment(void)
 {
     CHECK(clearenv() == 0);
     CHECK(is_served());
+}
+
+/* With MEMKIND_PRELOAD_AFTER=64K: the requests that make 64 KiB together are libc's. */
+static void case_after(void)
+{
+    char *early = opaque(malloc(SIZE));
+    size_t served = SIZE;
+
+    CHECK(early != NULL && !in_kind(early));
+    memset(early, 1, SIZE);
+    while (served < AFTER - 2 * SIZE) {
+        CHECK(is_from_libc());
+        served += SIZE;
+    }
+    CHECK(dlopen(NULL, RTLD_NOW) != NULL && is_from_libc() && !has_file());
+    CHECK(is_served());
+    early = opaque(realloc(early, 2 * SIZE));
+    CHECK(in_kind(early) && early[SIZE - 1] == 1);
+    free(early);
+}
+
+/* A large request is no early one, and ends them. */
+static void case_large(void)
+{
+    CHECK(is_from_libc());
+    CHECK(in_kind(opaque(malloc(AFTER))));
+    CHECK(is_served());
+}
+
+static void case_many_threads(void)
+{
+    for (size_t served = 0; served < AFTER; served += THREADS * SIZE)
+        run_threads();
+    CHECK(is_served());
+}
+
+/* Parent and child count on from the fork. */
+static void case_children(void)
+{
+    int status;
+
+    CHECK(is_from_libc());
+    pid_t child = fork();
+    if (child == 0)
+        _exit(is_from_libc() && in_kind(opaque(malloc(AFTER))) && is_served() ? EXIT_SUCCESS
+                                                                              : EXIT_FAILURE);
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && status == EXIT_SUCCESS);
+    CHECK(is_from_libc());
 }
 
 /* The heap cannot be made any more. */
@@ -155,11 +216,13 @@ static const struct {
     const char *name;
     void (*run)(void);
 } cases[] = {
-    {"early", case_early},     {"none", case_none},
-    {"malloc", case_malloc},   {"calloc", case_calloc},
-    {"realloc", case_realloc}, {"aligned", case_aligned},
-    {"fork", case_fork},       {"threads", case_threads},
-    {"gone", case_gone},       {"environment", case_environment},
+    {"early", case_early},       {"none", case_none},
+    {"malloc", case_malloc},     {"calloc", case_calloc},
+    {"realloc", case_realloc},   {"aligned", case_aligned},
+    {"fork", case_fork},         {"threads", case_threads},
+    {"gone", case_gone},         {"environment", case_environment},
+    {"after", case_after},       {"large", case_large},
+    {"children", case_children}, {"many_threads", case_many_threads},
 };
 
 int main(int argc, char **argv)

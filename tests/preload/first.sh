@@ -18,6 +18,15 @@ for round in 1 2 3 4 5; do
     preloaded "$first" threads || fail threads
 done
 
+for name in after large children many_threads; do
+    echo "== $name"
+    preloaded MEMKIND_PRELOAD_AFTER=64K "$first" $name 2>"$work/err" ||
+        { cat "$work/err"; fail "$name"; }
+    [ ! -s "$work/err" ] || fail "$name prints: $(cat "$work/err")"
+done
+preloaded MEMKIND_PRELOAD_AFTER=64K MEMKIND_PRELOAD_STATS="$work/stats" "$first" early ||
+    fail "a heap that cannot wait"
+
 echo "== variables of the library, which apply to a heap from the start"
 for setting in MEMKIND_PMEM_FORK=copy MEMKIND_PMEM_THAW=manual MEMKIND_IDLE_THREAD=0 \
     MEMKIND_ARENA_NUM_PER_KIND=1 MEMKIND_HOG_MEMORY=1 MEMKIND_BACKGROUND_THREAD_LIMIT=1; do

@@ -109,6 +109,7 @@ static bool read_settings(struct settings *settings, char *message)
     return read_size("MEMKIND_PRELOAD_SIZE", &max_size, message) && read_place(message) &&
            read_size("MEMKIND_PRELOAD_MIN", &settings->min, message) &&
            read_size("MEMKIND_PRELOAD_MAX", &settings->max, message) &&
+           read_size("MEMKIND_PRELOAD_AFTER", &settings->after, message) &&
            check_sizes(settings, message) && read_ratio(settings, message) &&
            read_fallback(settings, message);
 }
