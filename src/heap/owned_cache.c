@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "heap/block_source.h"
+#include "heap/thread_view.h"
 #include "heap/transfer_cache.h"
 #include "os/mapping_cache.h"
 #include "os/vm.h"
@@ -186,6 +187,29 @@ static void close_table(struct thread_table *table)
     table->caches = NULL;
 }
 
+static void use_table(struct thread_cache **caches)
+{
+    thread_own.caches = caches;
+    if (thread_own.view != NULL)
+        thread_view_set_caches(thread_own.view, caches);
+}
+
+void owned_cache_open_view(struct thread_view *view, unsigned number)
+{
+    view->sizes = 0;
+    view->blocks = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    view->open_sizes = SIZE_CLASS_LARGEST;
+    view->open_blocks = __atomic_load_n(&address_map_end, __ATOMIC_ACQUIRE);
+    view->classes = size_class_table;
+    view->class_sizes = size_class_sizes;
+    view->tables = address_map_tables;
+    view->number = number;
+    thread_view_set_caches(view, thread_own.caches);
+    thread_own.view = view;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 static struct thread_table *own_table(void)
 {
     if (thread_own.caches != first_table)
@@ -200,7 +224,7 @@ static struct thread_table *own_table(void)
     /* The table of a thread that has ended has no caches. */
     if (table->entries[0] == NULL)
         close_table(table);
-    thread_own.caches = table->entries;
+    use_table(table->entries);
     return table;
 }
 
@@ -255,7 +279,7 @@ static void end_thread(void *ended)
 {
     struct thread_table *table = ended;
 
-    thread_own.caches = first_table;
+    use_table(first_table);
     has_ended = true;
     lock_acquire(&owned_cache_list_lock, LOCK_CACHE_LIST);
     while (table->caches != NULL) {

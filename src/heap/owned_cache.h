@@ -13,6 +13,8 @@
 
 #include "heap/thread_caches.h"
 
+struct thread_view;
+
 struct owned_cache {
     struct thread_cache cache; /* first: the thread's table points here */
     pthread_mutex_t lock;      /* held to change the bins, except by the owner's fast path */
@@ -39,6 +41,12 @@ int owned_cache_start(void);
  * a cache, or where the caches of the heap are off; errno is kept. Acquires the list's lock.
  */
 struct owned_cache *owned_cache_of_thread(struct thread_caches *caches);
+
+/*
+ * Fills in the calling thread's view, with `number` as its heap, and keeps its pointers right until
+ * the thread is gone. After owned_cache_start().
+ */
+void owned_cache_open_view(struct thread_view *view, unsigned number);
 
 /*
  * Flushes all blocks to the source, and closes the cache. The cache's lock is held, and its owner

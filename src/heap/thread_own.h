@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct thread_cache;
+struct thread_view;
 struct tier_counts;
 
 /*
@@ -25,6 +26,7 @@ struct tier_counts;
 struct thread_own {
     struct thread_cache **caches; /* by number of the heap; never NULL */
     struct tier_counts *counts;   /* of kinds/tier_counts.h; NULL: none */
+    struct thread_view *view;     /* of heap/thread_view.h; NULL: none */
 };
 
 /* Variables of the fast path are addressed directly, not through the table of exported symbols. */

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "heap/heap.h"
+#include "heap/owned_cache.h"
+#include "heap/thread_view.h"
 #include "kinds/arena_kind.h"
 #include "kinds/inherit.h"
 #include "kinds/kind_registry.h"
@@ -140,6 +142,14 @@ HOT_FUNCTION void memkind_arena_free_or(void *ptr, void (*otherwise)(void *ptr))
 {
     if (__builtin_expect(!memkind_arena_push(ptr), 0))
         otherwise(ptr);
+}
+
+int memkind_arena_open_view(struct memkind *kind, struct thread_view *view, uint64_t layout)
+{
+    if (layout != thread_view_layout() || kind == NULL || kind->heap == NULL)
+        return MEMKIND_ERROR_INVALID;
+    owned_cache_open_view(view, kind_registry_owner(kind));
+    return MEMKIND_SUCCESS;
 }
 
 void *memkind_arena_malloc_uncached(struct memkind *kind, size_t size)

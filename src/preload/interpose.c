@@ -13,6 +13,7 @@
 #include "memkind/internal/memkind_arena.h"
 #include "preload/export.h"
 #include "preload/full.h"
+#include "preload/libc_calls.h"
 #include "preload/preload.h"
 #include "preload/ratio.h"
 #include "preload/withdraw.h"
@@ -29,8 +30,7 @@ extern void __libc_free(void *ptr);
 
 struct preload preload;
 struct memkind preload_nobody;
-_Thread_local struct preload_self preload_self = {
-    .refused = UINTPTR_MAX, .kind = &preload_nobody, .free = preload_free_otherwise};
+_Thread_local struct preload_self preload_self = {.refused = UINTPTR_MAX, .kind = &preload_nobody};
 _Thread_local struct full preload_full = {.from = SIZE_MAX};
 
 /* -- Which heap -------------------------------------------------------------------------------- */
@@ -239,7 +239,7 @@ static void free_block(void *ptr, bool cached)
      * that never allocates does not become FAST.
      */
     if (before == PRELOAD_COLD && ours)
-        preload_free_fast();
+        preload_view_for_free();
 }
 
 static __attribute__((noinline)) void free_slowly(void *ptr)
@@ -268,11 +268,24 @@ void preload_free_uncached(void *ptr)
 /* -- malloc and free --------------------------------------------------------------------------- */
 
 /*
- * A thread becomes FAST when it gets a block of its kind. From then on, the kind's operations are
- * called directly, without the checks of memkind_malloc().
+ * A thread becomes FAST when it gets a block of its kind. From then on, malloc and free use the
+ * thread's view or, without a view, call the kind's operations directly, without the checks of
+ * memkind_malloc().
  */
 
-/* The fast path has no block. */
+void preload_open_view(void)
+{
+    memkind_t kind = preload_own_kind();
+
+    preload_self.viewed = kind;
+    if (!preload.views ||
+        memkind_arena_open_view(kind, &preload_self.view, thread_view_layout()) != MEMKIND_SUCCESS)
+        return;
+    if (!preload.views_malloc)
+        preload_self.view.open_sizes = 0;
+}
+
+/* The caches have no block, or there is no view. */
 static __attribute__((noinline)) void *malloc_again(size_t size)
 {
     void *block = preload.serving.fast_malloc(preload_self.kind, block_size(size));
@@ -280,19 +293,24 @@ static __attribute__((noinline)) void *malloc_again(size_t size)
     return LIKELY(block != NULL) ? block : malloc_slowly(size, NULL);
 }
 
-/* The thread is not FAST, or libc calls. */
-static __attribute__((noinline)) void *malloc_refused(size_t size, const void *caller)
+/* The view has no block, or is closed. */
+static __attribute__((noinline)) void *malloc_otherwise(size_t size, const void *caller)
 {
+    if (size - 1 < preload_self.view.sizes)
+        return malloc_again(size);
+    if (LIKELY((uintptr_t)caller - preload.libc.first >= preload_self.refused))
+        return preload.malloc(size, malloc_again, preload_self.kind);
     return preload_self.state == PRELOAD_FAST ? __libc_malloc(size) : malloc_slowly(size, caller);
 }
 
-void preload_free_otherwise(void *ptr, void (*otherwise)(void *ptr))
+/*
+ * After the kinds are withdrawn, the caches of FAST threads are empty and closed: each thread takes
+ * the slow path of malloc or free once, and is FAST no more.
+ */
+static __attribute__((noinline)) void free_otherwise(void *ptr)
 {
-    otherwise(ptr);
-}
-
-static __attribute__((noinline)) void free_by_kind(void *ptr)
-{
+    if (preload_is_withdrawn() && preload_self.state == PRELOAD_FAST)
+        preload_set_thread(PRELOAD_COLD);
     memkind_t kind = detect(ptr);
 
     if (LIKELY(kind == preload_self.kind))
@@ -303,21 +321,19 @@ static __attribute__((noinline)) void free_by_kind(void *ptr)
 
 EXPORT HOT_FUNCTION void *malloc(size_t size)
 {
-    uintptr_t caller = (uintptr_t)CALLER();
+    void *block = thread_view_pop(&preload_self.view, size);
 
-    /* Without the barrier, compilers keep the address for the second use in a second register. */
-    __asm__("" : "+r"(caller));
-    if (UNLIKELY(caller - preload.libc.first < preload_self.refused))
-        return malloc_refused(size, CALLER());
-    return preload.malloc(size, malloc_again, preload_self.kind);
+    return LIKELY(block != NULL) ? block : malloc_otherwise(size, CALLER());
 }
 
 EXPORT HOT_FUNCTION void free(void *ptr)
 {
-    preload_self.free(ptr, free_by_kind);
+    if (UNLIKELY(!thread_view_push(&preload_self.view, ptr)))
+        free_otherwise(ptr);
 }
 
-EXPORT void *calloc(size_t num, size_t size)
+/* The view has no block, or is closed. */
+static __attribute__((noinline)) void *calloc_otherwise(size_t num, size_t size, const void *caller)
 {
     size_t bytes;
 
@@ -325,7 +341,7 @@ EXPORT void *calloc(size_t num, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    if (LIKELY(preload_self.state == PRELOAD_FAST) && !callers_include(&preload.libc, CALLER())) {
+    if (LIKELY(preload_self.state == PRELOAD_FAST) && !callers_include(&preload.libc, caller)) {
         void *block = preload.serving.fast_calloc(preload_self.kind, 1, block_size(bytes));
 
         if (LIKELY(block != NULL))
@@ -333,7 +349,16 @@ EXPORT void *calloc(size_t num, size_t size)
     }
     if (UNLIKELY(!preload_has_malloc()))
         return preload_calloc_derived(num, size);
-    return alloc(&(struct request){.caller = CALLER(), .size = bytes, .zero = true});
+    return alloc(&(struct request){.caller = caller, .size = bytes, .zero = true});
+}
+
+EXPORT HOT_FUNCTION void *calloc(size_t num, size_t size)
+{
+    size_t bytes;
+    bool overflows = __builtin_mul_overflow(num, size, &bytes);
+    void *block = LIKELY(!overflows) ? thread_view_pop(&preload_self.view, bytes) : NULL;
+
+    return LIKELY(block != NULL) ? memset(block, 0, bytes) : calloc_otherwise(num, size, CALLER());
 }
 
 EXPORT size_t malloc_usable_size(void *ptr)
@@ -433,14 +458,76 @@ static void *realloc_block(void *ptr, const struct request *request)
     return block == NULL && kind != NULL ? realloc_from_kind(ptr, kind, request) : block;
 }
 
-EXPORT void *realloc(void *ptr, size_t size)
+/* The view cannot resize the block, or is closed. */
+static __attribute__((noinline)) void *realloc_otherwise(void *ptr, size_t size, const void *caller)
 {
     /* Some programs allocate all blocks in this way, Lua among them. */
-    if (ptr == NULL && (uintptr_t)CALLER() - preload.libc.first >= preload_self.refused)
-        return preload.malloc(size, malloc_again, preload_self.kind);
+    if (ptr == NULL && (uintptr_t)caller - preload.libc.first >= preload_self.refused)
+        return malloc_otherwise(size, caller);
     if (UNLIKELY(!preload_has_malloc()))
         return preload_realloc_derived(ptr, size);
-    return realloc_block(ptr, &(struct request){.caller = CALLER(), .size = size});
+    return realloc_block(ptr, &(struct request){.caller = caller, .size = size});
+}
+
+/* Moves the contents of a block to a new block by the view; NULL: nothing is done. */
+static inline void *move_by_view(void *ptr, size_t size, size_t size_class)
+{
+    size_t usable = preload_self.view.class_sizes[size_class];
+    void *block = thread_view_pop(&preload_self.view, size);
+
+    if (UNLIKELY(block == NULL))
+        return NULL;
+    memcpy(block, ptr, size < usable ? size : usable);
+    free(ptr);
+    return block;
+}
+
+/* NULL: nothing is done. */
+static inline void *resize_by_view(void *ptr, size_t size)
+{
+    const struct thread_view *view = &preload_self.view;
+    struct thread_cache *cache;
+    size_t size_class;
+
+    /* A block of another kind may stay there, and a block of no class is larger. */
+    if (UNLIKELY(!thread_view_find(view, ptr, &cache, &size_class) || cache != *view->own ||
+                 size_class == 0 || size - 1 >= view->sizes))
+        return NULL;
+    if (view->classes[(size - 1) / SIZE_CLASS_QUANTUM] == size_class)
+        return ptr;
+    return move_by_view(ptr, size, size_class);
+}
+
+EXPORT HOT_FUNCTION void *realloc(void *ptr, size_t size)
+{
+    void *block =
+        ptr != NULL ? resize_by_view(ptr, size) : thread_view_pop(&preload_self.view, size);
+
+    return LIKELY(block != NULL) ? block : realloc_otherwise(ptr, size, CALLER());
+}
+
+/* -- libc's own calls -------------------------------------------------------------------------- */
+
+static void *malloc_of_libc(size_t size)
+{
+    return malloc_slowly(size, (const void *)preload.libc.first);
+}
+
+static void *calloc_of_libc(size_t num, size_t size)
+{
+    return calloc_otherwise(num, size, (const void *)preload.libc.first);
+}
+
+static void *realloc_of_libc(void *ptr, size_t size)
+{
+    return realloc_otherwise(ptr, size, (const void *)preload.libc.first);
+}
+
+bool preload_redirect_libc(void)
+{
+    static const struct libc_calls calls = {malloc_of_libc, calloc_of_libc, realloc_of_libc};
+
+    return libc_calls_redirect(&calls);
 }
 
 /* -- Aligned ----------------------------------------------------------------------------------- */

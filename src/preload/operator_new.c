@@ -15,7 +15,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#define LIKELY(c) __builtin_expect((c), 1)
+#include "preload/preload.h"
+#include "util/hot.h"
+
+#define LIKELY(c)   __builtin_expect((c), 1)
+#define UNLIKELY(c) __builtin_expect((c), 0)
 
 typedef size_t align_val;
 typedef const void *nothrow; /* a reference to std::nothrow */
@@ -147,11 +151,20 @@ static void *get_aligned(size_t size, align_val alignment)
     return aligned_alloc(alignment, rounded & ~(alignment - 1));
 }
 
-void *new_one(size_t size)
+static __attribute__((noinline)) void *new_otherwise(size_t size)
 {
     void *block = get(size);
 
     return LIKELY(block != NULL) ? block : RUNTIME(new_one, "_Znwm", (size));
+}
+
+/* A thread has a view only where malloc and free of the process are this library's. */
+
+HOT_FUNCTION void *new_one(size_t size)
+{
+    void *block = thread_view_pop(&preload_self.view, size);
+
+    return LIKELY(block != NULL) ? block : new_otherwise(size);
 }
 
 void *new_array(size_t size)
@@ -212,9 +225,10 @@ void *new_aligned_array_nothrow(size_t size, align_val alignment, nothrow tag)
 
 /* -- delete ------------------------------------------------------------------------------------ */
 
-void delete_one(void *ptr)
+HOT_FUNCTION void delete_one(void *ptr)
 {
-    free(ptr);
+    if (UNLIKELY(!thread_view_push(&preload_self.view, ptr)))
+        free(ptr);
 }
 
 void delete_array(void *ptr)

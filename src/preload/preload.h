@@ -12,14 +12,19 @@
  * libc and others may themselves call malloc for libmemkind while it serves a call of this library;
  * libmemkind's own data is always libc's. Such a call must get libc's memory, because it would
  * otherwise wait for a lock that is held. That happens only at certain moments: when a kind is
- * created, when a thread first uses it, around a fork. Therefore each thread has a state, and a
- * thread on its fast path checks nothing else:
+ * created, when a thread first uses it, around a fork. Therefore each thread has a state:
  *
  *    COLD      has requested nothing of a kind in this process, or there is none; first call: slow
  *              path; a free is on the fast path if the thread has freed a block of a kind before
  *    BUSY      is in a call of libmemkind that may allocate: all its requests go to libc
  *    FAST      uses one kind, for blocks of all sizes
  *    FILTERED  uses kinds in turn, or for some sizes, or all blocks are counted: slow path
+ *
+ * The fast paths are compiled into this library. They find the caches of a FAST thread by its view
+ * (heap/thread_view.h), whose limits are 0 in other states: they check nothing else. A view needs a
+ * libmemkind of the same build, a process that calls malloc and free of this library directly, and,
+ * for malloc, a libc whose own calls are led elsewhere (libc_calls.h). Without a view, the public
+ * functions of libmemkind are called.
  */
 #pragma once
 
@@ -28,6 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "heap/thread_view.h"
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_pmem.h"
 #include "memkind/internal/memkind_private.h"
@@ -51,16 +57,16 @@ enum preload_state { PRELOAD_COLD, PRELOAD_BUSY, PRELOAD_FAST, PRELOAD_FILTERED 
  * call.
  */
 struct preload_self {
+    struct thread_view view;
     /*
-     * The fast path of malloc refuses callers in so many bytes from preload.libc.first on: all
+     * Without a view, malloc refuses callers in so many bytes from preload.libc.first on: all
      * callers, unless the thread is FAST; then libc. One comparison checks both.
      */
     uintptr_t refused;
     /* The kind that a FAST thread uses; otherwise preload_nobody, which has no blocks. */
     memkind_t kind;
-    /* The fast path of free: memkind_arena_free_or(), or a function that calls otherwise(). */
-    void (*free)(void *ptr, void (*otherwise)(void *ptr));
     memkind_t own;       /* of several kinds, the thread's own; NULL: the first */
+    memkind_t viewed;    /* the kind of the view; NULL: there is no view yet */
     unsigned visits;     /* how often the thread came here while it was not FAST; see reached.c */
     unsigned char state; /* read directly, written by preload_set_thread() */
 };
@@ -74,10 +80,11 @@ extern struct memkind preload_nobody;
 /* Written once, the kind last. A library that started before this one may already have threads. */
 struct preload {
     memkind_t kind; /* the first kind; NULL: libc serves everything; read by preload_kind() */
-    /* The fast paths, see serving.h. If that of malloc fails, it calls and returns otherwise(). */
+    /* Without a view, see serving.h. If malloc has no block, it calls and returns otherwise(). */
     void *(*malloc)(size_t size, void *(*otherwise)(size_t size), memkind_t own);
     void (*free)(memkind_t kind, void *ptr);
-    bool frees_all;           /* the fast path of free is memkind_arena_free_or() */
+    bool views;               /* threads have views for free, */
+    bool views_malloc;        /* and for malloc */
     struct serving serving;   /* all kinds, and how they are called */
     struct callers_code libc; /* gets none of the kinds' blocks */
     size_t min, span;         /* sizes from min to min + span go to the kinds */
@@ -145,14 +152,15 @@ static inline memkind_t preload_own_kind(void)
     return preload_self.own != NULL ? preload_self.own : preload.kind;
 }
 
-/* Calls otherwise(ptr). */
-void preload_free_otherwise(void *ptr, void (*otherwise)(void *ptr)) PRELOAD_HIDDEN;
+/* Fills in the calling thread's view, closed, if threads have views. */
+void preload_open_view(void) PRELOAD_HIDDEN;
 
-/* Lets free of the calling thread take the fast path, if threads may become FAST. */
-static inline void preload_free_fast(void)
+/* Opens the calling thread's view for free, if threads may become FAST. */
+static inline void preload_view_for_free(void)
 {
-    if (preload.ready == PRELOAD_FAST && preload.frees_all)
-        preload_self.free = memkind_arena_free_or;
+    if (preload.ready == PRELOAD_FAST && preload_self.viewed != preload_own_kind())
+        preload_open_view();
+    preload_self.view.blocks = preload_self.view.open_blocks;
 }
 
 static inline void preload_set_thread(unsigned char state)
@@ -162,9 +170,10 @@ static inline void preload_set_thread(unsigned char state)
     preload_self.state = state;
     preload_self.kind = fast ? preload_own_kind() : &preload_nobody;
     preload_self.refused = fast ? preload.libc.length : UINTPTR_MAX;
-    preload_self.free = preload_free_otherwise;
-    if (fast)
-        preload_free_fast();
+    if (__builtin_expect(fast && preload_self.viewed != preload_self.kind, 0))
+        preload_open_view();
+    preload_self.view.sizes = fast ? preload_self.view.open_sizes : 0;
+    preload_self.view.blocks = fast ? preload_self.view.open_blocks : 0;
 }
 
 /*
@@ -195,11 +204,20 @@ static inline struct memkind_pmem *preload_file_of(memkind_t kind)
 bool preload_serves(void);
 
 /*
- * The same for malloc and free alone. A program may define these two and neither calloc nor
- * realloc, if it never calls those on its blocks. But libraries that come with this one do call
- * them: then calloc and realloc here use the program's two functions.
+ * Returns whether malloc, calloc, realloc and free of the process are this library's, and no other
+ * library's functions that call these.
+ */
+bool preload_is_called_directly(void);
+
+/*
+ * The same as preload_serves() for malloc and free alone. A program may define these two and
+ * neither calloc nor realloc, if it never calls those on its blocks. But libraries that come with
+ * this one do call them: then calloc and realloc here use the program's two functions.
  */
 bool preload_has_malloc(void);
+
+/* Redirects libc's own calls of malloc to libc's heap; see libc_calls.h. False: not all. */
+bool preload_redirect_libc(void);
 
 /* calloc(3) and realloc(3), made of the process's malloc and free. */
 void *preload_calloc_derived(size_t num, size_t size);

@@ -80,6 +80,12 @@ static bool is_reached(void)
     return arrives(realloc(NULL, SOME_BYTES), visits);
 }
 
+bool preload_is_called_directly(void)
+{
+    return is_own((uintptr_t)malloc) && is_own((uintptr_t)calloc) && is_own((uintptr_t)realloc) &&
+           is_own((uintptr_t)free);
+}
+
 bool preload_serves(void)
 {
     static atomic_int answer = UNKNOWN;

@@ -93,6 +93,15 @@ static void apply(const struct settings *settings)
     preload.libc = callers_find((uintptr_t)gnu_get_libc_version);
 }
 
+/* Threads get views of what memkind_arena_malloc() and memkind_arena_free() use. */
+static void set_views(const struct serving *serving)
+{
+    preload.views = preload.ready == PRELOAD_FAST && serving->fast_free == memkind_arena_free &&
+                    memkind_arena_open_view != NULL && preload_is_called_directly();
+    preload.views_malloc =
+        preload.views && serving->fast_malloc == memkind_arena_malloc && preload_redirect_libc();
+}
+
 static void activate(const struct settings *settings, const struct serving *serving)
 {
     memkind_t first = serving->kinds[0];
@@ -110,7 +119,7 @@ static void activate(const struct settings *settings, const struct serving *serv
     preload.malloc =
         serving->fast_malloc == memkind_arena_malloc ? memkind_arena_malloc_or : serve_or;
     preload.free = serving->fast_free;
-    preload.frees_all = serving->fast_free == memkind_arena_free;
+    set_views(serving);
     __atomic_store_n(&preload.kind, first, __ATOMIC_RELEASE);
 }
 

@@ -20,6 +20,7 @@ WEAK(memkind_arena_get_slab);
 WEAK(memkind_arena_get_stat);
 WEAK(memkind_arena_malloc_or);
 WEAK(memkind_arena_malloc_uncached);
+WEAK(memkind_arena_open_view);
 WEAK(memkind_arena_set_fallback);
 WEAK(memkind_arena_set_least_block);
 WEAK(memkind_config_set_fork);

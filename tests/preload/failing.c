@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Preloaded before the library: makes one of the library's calls fail, which FAILING names. Calls
- * that programs make as well fail only for the library's memory file, thread and fork handlers.
+ * that programs make as well fail only for the library's memory file, thread and fork handlers, and
+ * for libc's own data.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +21,8 @@
 /* The dynamic linker's symbol for pthread_atfork(3). */
 EXPORTED int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
                                void *library);
+
+EXPORTED int memkind_arena_open_view(void *kind, void *view, uint64_t layout);
 
 static struct stat memory_file; /* identifies the file, whose descriptor gets another number */
 
@@ -80,6 +84,34 @@ EXPORTED void *mmap(void *addr, size_t size, int protection, int flags, int fd, 
         return MAP_FAILED;
     }
     return real(addr, size, protection, flags, fd, offset);
+}
+
+static bool is_of_libc(const void *address)
+{
+    Dl_info info;
+
+    return dladdr(address, &info) != 0 && strstr(info.dli_fname, "libc.so") != NULL;
+}
+
+EXPORTED int mprotect(void *addr, size_t size, int protection)
+{
+    int (*real)(void *, size_t, int);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "mprotect");
+    if (fails("mprotect") && is_of_libc(addr)) {
+        errno = EACCES;
+        return -1;
+    }
+    return real(addr, size, protection);
+}
+
+/* As another build of libmemkind. */
+int memkind_arena_open_view(void *kind, void *view, uint64_t layout)
+{
+    int (*real)(void *, void *, uint64_t);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "memkind_arena_open_view");
+    return real(kind, view, fails("layout") ? layout + 1 : layout);
 }
 
 EXPORTED int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Failing calls of the preload library: its message, and what it leaves behind.
 #
-# Usage: failing.sh FAILING, a library that is preloaded first and makes the call fail that the
-# variable FAILING names.
+# Usage: failing.sh FAILING ODD, where FAILING is a library that is preloaded first and makes the
+# call fail that the variable FAILING names.
 
 . "$(dirname "$0")/lib.sh"
 
 failing=$1
+odd=$2
 EXIT_STRICT=125
 
 # failing NAME COMMAND...: runs the command with one failing call and with published numbers.
@@ -50,3 +51,13 @@ unpublished pthread_create "Resource temporarily unavailable"
 check pthread_atfork "no memory; libc's malloc is used"
 grep -h "$work/pmem" "$work/maps" "$work/fds" && fail "the heap is left behind"
 [ -z "$(ls -A "$work/pmem")" ] || fail "a file is left behind"
+
+# Without a view of its caches, or where libc's own calls arrive like others, a thread has the same
+# blocks.
+for name in layout mprotect; do
+    for case in libc-calls family resize threads fork-libc; do
+        echo "== $name: $case"
+        strict=1 failing $name MEMKIND_PRELOAD_PUBLISH=0 "$odd" $case 2>"$work/err" ||
+            fail "$name: $case: $(cat "$work/err")"
+    done
+done

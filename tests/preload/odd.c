@@ -651,6 +651,45 @@ static void case_fork_libc(void)
     fclose(held.stream);
 }
 
+/* What libc allocates for itself, in a thread that has blocks of the kind. */
+static void *use_libc(void *round)
+{
+    size_t size = 8;
+    char *line = malloc(size);
+    char *text;
+
+    fill(line, size);
+    CHECK(in_kind(line));
+    FILE *stream = fopen("/dev/zero", "re");
+    CHECK(stream != NULL && !in_kind(stream));
+    /* The stream resizes the program's block. */
+    errno = 0;
+    FILE *letters = fmemopen((char[]){"a line of some length\n"}, 22, "r");
+    CHECK(letters != NULL && !in_kind(letters));
+    CHECK(getline(&line, &size, letters) == 22 && size >= 23 && !in_kind(line));
+    CHECK(strcmp(line, "a line of some length\n") == 0);
+    free(line);
+    fclose(letters);
+    CHECK(asprintf(&text, "%d", 5) == 1 && !in_kind(text));
+    text = realloc(text, 1);
+    CHECK(strcmp(text, "5") == 0 || text[0] == '5');
+    free(text);
+    CHECK(setvbuf(stream, NULL, _IOFBF, 0) == 0 && fgetc(stream) == 0);
+    fclose(stream);
+    return round;
+}
+
+static void case_libc_calls(void)
+{
+    pthread_t thread;
+
+    for (intptr_t round = 0; round < 3; round++) {
+        CHECK(use_libc((void *)round) == (void *)round);
+        CHECK(pthread_create(&thread, NULL, use_libc, NULL) == 0);
+        CHECK(pthread_join(thread, NULL) == 0);
+    }
+}
+
 static void *fork_and_wait(void *unused)
 {
     for (int i = 0; i < 20; i++) {
@@ -712,6 +751,32 @@ static void case_exec(void)
 /* -- Choice of the heap ------------------------------------------------------------------------ */
 
 /* Checks that no block is in a kind. */
+/* Blocks that grow and shrink by all steps between some sizes keep their contents. */
+static void case_resize(void)
+{
+    static const size_t sizes[] = {1,    16,       17,    100,      112,   113,   1000,   4 * KIB,
+                                   5000, 16 * KIB, 30000, 32 * KIB, 32769, 40000, 100000, 3 * MIB};
+
+    for (size_t i = 0; i < COUNT_OF(sizes) * COUNT_OF(sizes); i++) {
+        size_t from = sizes[i / COUNT_OF(sizes)];
+        size_t to = sizes[i % COUNT_OF(sizes)];
+        size_t least = from < to ? from : to;
+        unsigned char *block = malloc(from);
+
+        fill(block, from);
+        block = realloc(block, to);
+        CHECK(in_kind(block) && is_filled(block, least) && malloc_usable_size(block) >= to);
+        fill(block, to);
+        void *other = malloc(to);
+        CHECK(other != block);
+        memset(other, 0, to);
+        CHECK(is_filled(block, to));
+        free(other);
+        CHECK(realloc(block, to) == block);
+        free(block);
+    }
+}
+
 static void case_libc(void)
 {
     void *block = malloc(100);
@@ -734,17 +799,30 @@ static const struct {
     const char *name;
     void (*run)(void);
 } cases[] = {
-    {"before", case_before},       {"exit", case_exit},
-    {"family", case_family},       {"aligned", case_aligned},
-    {"sides", case_sides},         {"full-dram", case_full_dram},
-    {"full-fail", case_full_fail}, {"shrink", case_shrink},
-    {"threads", case_threads},     {"ratio", case_ratio},
-    {"dlopen", case_dlopen},       {"descriptors", case_descriptors},
-    {"fork", case_fork},           {"fork-in-handler", case_fork_in_handler},
-    {"fork-api", case_fork_api},   {"fork-handlers", case_fork_handlers},
-    {"fork-libc", case_fork_libc}, {"fork-threads", case_fork_threads},
-    {"exec", case_exec},           {"child", case_child},
-    {"libc", case_libc},           {"kind", case_kind},
+    {"before", case_before},
+    {"exit", case_exit},
+    {"family", case_family},
+    {"aligned", case_aligned},
+    {"sides", case_sides},
+    {"full-dram", case_full_dram},
+    {"full-fail", case_full_fail},
+    {"shrink", case_shrink},
+    {"threads", case_threads},
+    {"ratio", case_ratio},
+    {"dlopen", case_dlopen},
+    {"descriptors", case_descriptors},
+    {"fork", case_fork},
+    {"fork-in-handler", case_fork_in_handler},
+    {"fork-api", case_fork_api},
+    {"fork-handlers", case_fork_handlers},
+    {"fork-libc", case_fork_libc},
+    {"fork-threads", case_fork_threads},
+    {"exec", case_exec},
+    {"child", case_child},
+    {"libc", case_libc},
+    {"kind", case_kind},
+    {"libc-calls", case_libc_calls},
+    {"resize", case_resize},
 };
 
 int main(int argc, char **argv)

@@ -38,6 +38,9 @@ run descriptors
 run fork
 run fork-api
 run fork-api MEMKIND_PMEM_FORK=share
+run libc-calls
+run libc-calls MEMKIND_PRELOAD_MIN=8
+run resize
 run fork-libc
 run fork-libc MEMKIND_PMEM_FORK=share
 run fork-threads

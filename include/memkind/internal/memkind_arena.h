@@ -73,6 +73,15 @@ void *memkind_arena_malloc_or(size_t size, void *(*otherwise)(size_t size), stru
 void memkind_arena_free_or(void *ptr, void (*otherwise)(void *ptr));
 
 /*
+ * Fills in the calling thread's view of its caches, with which such a library can do without the
+ * calls above: see heap/thread_view.h of the library's sources. malloc takes blocks of the kind.
+ * The view stays in use until the thread is gone. MEMKIND_ERROR_INVALID: `layout` is not that of
+ * this library, or the kind has no heap; then the view is not changed.
+ */
+struct thread_view;
+int memkind_arena_open_view(struct memkind *kind, struct thread_view *view, uint64_t layout);
+
+/*
  * Smaller requests to any kind of the library get a block of at least `size` bytes, 1 ... 64, from
  * now on. 16 is for a malloc(3): smaller blocks are not aligned for every object.
  * MEMKIND_ERROR_INVALID: another size.
