@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "heap/jemalloc_block.h"
 #include "heap/jemalloc_start.h"
@@ -50,8 +51,9 @@ static int fill_tables(void)
             size % SIZE_CLASS_QUANTUM != 0)
             return -ENOTSUP;
         size_class_sizes[size_class] = (uint32_t)size;
-        for (; done < size; done += SIZE_CLASS_QUANTUM)
-            size_class_table[done / SIZE_CLASS_QUANTUM] = (uint8_t)size_class;
+        memset(size_class_table + done / SIZE_CLASS_QUANTUM, (int)size_class,
+               (size - done) / SIZE_CLASS_QUANTUM);
+        done = size;
     }
     size_class_count = size_class;
     atomic_store(&filled, true);

@@ -37,12 +37,12 @@ _memkind_pmem()
             < <(compgen -W 'bind preferred interleave weighted' -- "$word") ;;
         --kind) mapfile -t COMPREPLY \
             < <(compgen -W 'hbw hbw-all dax-kmem dax-kmem-all highest-capacity' -- "$word") ;;
-        --nodes | --size | --min | --max | --ratio | --except) ;;
+        --nodes | --size | --min | --max | --ratio | --after | --except) ;;
         *)
             mapfile -t COMPREPLY \
                 < <(compgen \
-                -W '--dir --nodes --policy --kind --size --min --max --ratio --except --fallback
-                --stats --publish --help --' -- "$word")
+                -W '--dir --nodes --policy --kind --size --min --max --ratio --after --except
+                --fallback --stats --publish --help --' -- "$word")
             ;;
         esac
         ;;

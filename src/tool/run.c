@@ -37,6 +37,9 @@ static const char help[] =
     "  --max SIZE         keeps blocks larger than SIZE in DRAM\n"
     "  --ratio A:B        keeps A bytes in DRAM for B bytes in the place; larger blocks leave DRAM "
     "first\n"
+    "  --after SIZE       keeps the first requests of each process, SIZE bytes in all, in DRAM: no "
+    "heap\n"
+    "                     in short processes\n"
     "  --except NAMES     excludes programs, and all that they start, such as man,ssh\n"
     "  --fallback WHERE   when the file is full: dram (the default) uses DRAM, fail returns NULL\n"
     "  --stats FILE       writes statistics as JSON when a process exits; %p stands for the "
@@ -63,7 +66,7 @@ static const struct {
     {"size", "MEMKIND_PRELOAD_SIZE"},         {"min", "MEMKIND_PRELOAD_MIN"},
     {"max", "MEMKIND_PRELOAD_MAX"},           {"ratio", "MEMKIND_PRELOAD_RATIO"},
     {"fallback", "MEMKIND_PRELOAD_FALLBACK"}, {"stats", "MEMKIND_PRELOAD_STATS"},
-    {"except", "MEMKIND_PRELOAD_EXCEPT"},
+    {"except", "MEMKIND_PRELOAD_EXCEPT"},     {"after", "MEMKIND_PRELOAD_AFTER"},
 };
 
 #define PLACES 3 /* the first of these: the place of the heap */
