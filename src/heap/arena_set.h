@@ -23,6 +23,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "heap/jemalloc_ctl.h"
@@ -40,7 +41,9 @@ struct arena_slot {
     atomic_ulong state;   /* ARENA_SET_ENTRY for each entry so far, 1 for each thread inside */
     atomic_uint meetings; /* entries that found another thread inside, after the entry `since` */
     atomic_ulong since;
-    char apart[40]; /* slots share no cache line that is often written */
+    /* A bit for each size class whose slabs had no free block at the last refill: slab_refill.h. */
+    _Atomic uint64_t none_partly_used;
+    char apart[32]; /* slots share no cache line that is often written */
 };
 
 #define ARENA_SET_ENTRY  ((unsigned long)1 << 16)

@@ -11,15 +11,18 @@
 
 struct block_source {
     /*
-     * Stores up to `wanted` blocks of the class at blocks and returns how many; 0 only where there
-     * is no space. The rest of the array is undefined. The caller holds no lock of a cache: the
-     * source may empty all caches.
+     * Stores blocks of the class at blocks and returns how many; 0 only where there is no space.
+     * There may be fewer than `wanted`, or, where these come cheaply together, more, but at most
+     * `room`. The rest of the array is undefined. The caller holds no lock of a cache: the source
+     * may empty all caches.
      */
-    size_t (*refill)(struct block_source *source, unsigned size_class, void **blocks,
-                     size_t wanted);
+    size_t (*refill)(struct block_source *source, unsigned size_class, void **blocks, size_t wanted,
+                     size_t room);
 
-    /* The same without a search for room, and without a lock of the heap; may be 0 though there is
-     * space. */
+    /*
+     * Up to `wanted` blocks, without a search for room, and without a lock of the heap; may be 0
+     * though there is space.
+     */
     size_t (*refill_easily)(struct block_source *source, unsigned size_class, void **blocks,
                             size_t wanted);
 

@@ -105,7 +105,7 @@ void *heap_alloc_uncached(struct heap *heap, size_t size)
 
     if (!page_blocks_keep(&heap->page_blocks, size_class))
         return heap_alloc_in_arena(heap, size);
-    return heap->source.refill(&heap->source, size_class, &block, 1) != 0 ? block : NULL;
+    return heap->source.refill(&heap->source, size_class, &block, 1, 1) != 0 ? block : NULL;
 }
 
 /* -- Freeing and resizing ---------------------------------------------------------------------- */

@@ -7,35 +7,13 @@
 #include "heap/block_request.h"
 #include "heap/heap.h"
 #include "heap/heap_unused.h"
+#include "heap/slab_refill.h"
 #include "space/page_map.h"
 #include "util/lock.h"
 
 static struct heap *heap_of(struct block_source *source)
 {
     return (struct heap *)((char *)source - offsetof(struct heap, source));
-}
-
-/* blocks[count] to blocks[wanted - 1], as far as there are blocks; returns the new count. */
-static size_t add_from_arena(struct heap *heap, unsigned size_class, void **blocks, size_t count,
-                             size_t wanted)
-{
-    size_t size = size_class_size(size_class);
-    struct arena_slot *use;
-
-    unsigned arena = arena_set_enter(&heap->arenas, &use);
-    extent_hooks_begin(size, 0);
-    size_t added = jemalloc_block_alloc_many(arena, size, blocks + count, wanted - count);
-    page_map_put_many(blocks + count, added, size_class);
-    arena_set_leave(use);
-    return count + added;
-}
-
-/* Only the first block is worth a search for room. */
-static size_t refill_from_arena(struct heap *heap, unsigned size_class, void **blocks,
-                                size_t wanted)
-{
-    blocks[0] = heap_alloc_in_arena(heap, size_class_size(size_class));
-    return blocks[0] == NULL ? 0 : add_from_arena(heap, size_class, blocks, 1, wanted);
 }
 
 static size_t refill_easily(struct block_source *source, unsigned size_class, void **blocks,
@@ -45,7 +23,7 @@ static size_t refill_easily(struct block_source *source, unsigned size_class, vo
 
     if (page_blocks_keep(&heap->page_blocks, size_class))
         return 0;
-    return add_from_arena(heap, size_class, blocks, 0, wanted);
+    return slab_refill_easily(heap, size_class, blocks, wanted);
 }
 
 /* Blocks of class 0 have any size. */
@@ -111,12 +89,13 @@ static size_t refill_from_slab(struct heap *heap, unsigned size_class, void **bl
     return used;
 }
 
-static size_t refill(struct block_source *source, unsigned size_class, void **blocks, size_t wanted)
+static size_t refill(struct block_source *source, unsigned size_class, void **blocks, size_t wanted,
+                     size_t room)
 {
     struct heap *heap = heap_of(source);
 
     if (!page_blocks_keep(&heap->page_blocks, size_class))
-        return refill_from_arena(heap, size_class, blocks, wanted);
+        return slab_refill(heap, size_class, blocks, wanted, room);
     size_t count = page_blocks_take(&heap->page_blocks, size_class, blocks, wanted);
     return count != 0 ? count : refill_from_slab(heap, size_class, blocks, wanted);
 }

@@ -5,6 +5,7 @@
 #include <jemalloc/jemalloc.h>
 
 #include "heap/fork_gate.h"
+#include "heap/jemalloc_control.h"
 #include "util/invariant.h"
 
 /* MALLOCX_ARENA(arena), which for half of all arenas shifts into an int's sign; and no cache. */
@@ -59,6 +60,26 @@ size_t jemalloc_block_alloc_many(unsigned arena, size_t size, void **blocks, siz
     }
     fork_gate_leave(self);
     return done;
+}
+
+size_t jemalloc_block_alloc_slabs(unsigned arena, size_t size, void **blocks, size_t count)
+{
+    static struct jemalloc_control batch_alloc = {.name = "experimental.batch_alloc"};
+    /* The structure that experimental.batch_alloc reads. */
+    struct {
+        void **blocks;
+        size_t count;
+        size_t size;
+        int flags;
+    } batch = {.blocks = blocks, .count = count, .size = size, .flags = arena_flags(arena)};
+    size_t done = 0;
+    size_t done_size = sizeof(done);
+
+    /* In such a thread, the blocks would be of arena 0. */
+    if (fork_gate_thread.has_left_jemalloc)
+        return 0;
+    int err = jemalloc_control_call(&batch_alloc, &done, &done_size, &batch, sizeof(batch));
+    return err == 0 ? done : 0;
 }
 
 void *jemalloc_block_realloc(unsigned arena, void *ptr, size_t size)

@@ -23,6 +23,12 @@ void *jemalloc_block_alloc(unsigned arena, size_t size, size_t alignment, bool z
 size_t jemalloc_block_alloc_many(unsigned arena, size_t size, void **blocks, size_t count);
 
 /*
+ * The same by new slabs, also where the arena has slabs with free blocks. `count` is a multiple of
+ * the blocks in a slab. 0 where jemalloc cannot, or has no room.
+ */
+size_t jemalloc_block_alloc_slabs(unsigned arena, size_t size, void **blocks, size_t count);
+
+/*
  * Resizes the block at ptr, or moves it to the arena. NULL: the block is unchanged; errno as above.
  */
 void *jemalloc_block_realloc(unsigned arena, void *ptr, size_t size);

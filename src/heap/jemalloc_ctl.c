@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "heap/fork_gate.h"
+#include "heap/jemalloc_control.h"
 #include "heap/jemalloc_start.h"
 #include "os/text_buffer.h"
 #include "util/lock.h"
@@ -163,11 +164,12 @@ int jemalloc_ctl_arena_set_decay(unsigned arena, ssize_t ms)
 
 int jemalloc_ctl_use_of(const void *ptr, struct jemalloc_use *use)
 {
-    /* struct jemalloc_use is what experimental.utilization.query writes. */
+    static struct jemalloc_control query = {.name = "experimental.utilization.query"};
+    /* struct jemalloc_use is what the control writes. */
     size_t size = sizeof(*use);
 
     *use = (struct jemalloc_use){0};
-    return ctl("experimental.utilization.query", use, &size, &ptr, sizeof(ptr));
+    return jemalloc_control_call(&query, use, &size, &ptr, sizeof(ptr));
 }
 
 bool jemalloc_ctl_moving_helps(const void *ptr)

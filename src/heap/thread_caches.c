@@ -13,7 +13,8 @@
 #include "util/fork_generation.h"
 #include "util/lock.h"
 
-#define BATCH_LARGEST ((size_t)128)
+#define BATCH_LARGEST  ((size_t)128)
+#define REFILL_LARGEST ((size_t)256) /* the source may have more than a batch */
 
 int thread_caches_init(struct thread_caches *caches, struct block_source *source, unsigned number)
 {
@@ -92,7 +93,7 @@ static void *alloc_one(struct block_source *source, unsigned size_class)
 {
     void *block;
 
-    return source->refill(source, size_class, &block, 1) != 0 ? block : NULL;
+    return source->refill(source, size_class, &block, 1, 1) != 0 ? block : NULL;
 }
 
 /* How many blocks enter or leave a bin at once. */
@@ -120,10 +121,23 @@ static void *pop_or_plan(struct owned_cache *owned, unsigned size_class, size_t 
     return NULL;
 }
 
+/* Leaves the blocks to other threads, and to the source what the transfer cache has no room for. */
+static void pass_on(struct thread_caches *caches, unsigned size_class, void *const *blocks,
+                    size_t count)
+{
+    struct block_source *source = caches->source;
+    size_t taken = transfer_cache_insert(caches->transfer_cache, size_class, blocks, count);
+
+    source->flush(source, blocks + taken, count - taken);
+    /* If a thread turned the caches off and flushed the transfer cache before the insertion. */
+    if (taken != 0 && atomic_load(&caches->off) != 0)
+        transfer_cache_flush(caches->transfer_cache, source);
+}
+
 /*
- * Gets up to `wanted` blocks. blocks[0] is for the caller, NULL where there is no space; the others
- * go into the bin, to be popped in the order of their addresses. No lock is held: the source may
- * empty the caches of other threads, and those threads this one.
+ * Gets about `wanted` blocks, at most REFILL_LARGEST. blocks[0] is for the caller, NULL where there
+ * is no space; the others go into the bin, to be popped in the order of their addresses. No lock is
+ * held: the source may empty the caches of other threads, and those threads this one.
  */
 static void refill(struct owned_cache *owned, unsigned size_class, void **blocks, size_t wanted)
 {
@@ -132,7 +146,7 @@ static void refill(struct owned_cache *owned, unsigned size_class, void **blocks
     size_t count = transfer_cache_remove(caches->transfer_cache, size_class, blocks, wanted);
 
     if (count == 0)
-        count = source->refill(source, size_class, blocks, wanted);
+        count = source->refill(source, size_class, blocks, wanted, REFILL_LARGEST);
     if (count == 0)
         blocks[0] = NULL;
     if (count <= 1)
@@ -147,13 +161,13 @@ static void refill(struct owned_cache *owned, unsigned size_class, void **blocks
     size_t kept = count - 1 < room ? count - 1 : room;
     cache_bin_push_reversed(bin, blocks + 1, kept);
     lock_release(&owned->lock);
-    source->flush(source, blocks + 1 + kept, count - 1 - kept);
+    pass_on(caches, size_class, blocks + 1 + kept, count - 1 - kept);
 }
 
 void *thread_caches_alloc(struct thread_caches *caches, unsigned size_class)
 {
     struct owned_cache *owned = owned_cache_of_thread(caches);
-    void *blocks[BATCH_LARGEST];
+    void *blocks[REFILL_LARGEST];
     size_t wanted = 0;
 
     if (owned == NULL || !lock_and_open(owned))
@@ -237,11 +251,7 @@ void thread_caches_free(struct thread_caches *caches, unsigned size_class, void 
     }
     size_t overflow = push_or_overflow(owned, size_class, block, blocks);
     lock_release(&owned->lock);
-    size_t taken = transfer_cache_insert(caches->transfer_cache, size_class, blocks, overflow);
-    source->flush(source, blocks + taken, overflow - taken);
-    /* If a thread turned the caches off and flushed the transfer cache before the insertion. */
-    if (taken != 0 && atomic_load(&caches->off) != 0)
-        transfer_cache_flush(caches->transfer_cache, source);
+    pass_on(caches, size_class, blocks, overflow);
     source->released(source, overflow * size_class_size(size_class));
     thread_caches_maintain(caches);
 }

@@ -43,7 +43,7 @@ echo "allocated by realloc(): $by_realloc"
 # Without reuse in between, each block comes from jemalloc and goes back there: in batches.
 all=$(cost PAIR_ALL=1 LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem")
 echo "all allocated, then all freed: $all"
-[ "$all" -le 8000 ] || fail "more than 800 instructions for a block that is not used again"
+[ "$all" -le 5000 ] || fail "more than 500 instructions for a block that is not used again"
 
 # In several directories, and on a node.
 mkdir "$work/other"

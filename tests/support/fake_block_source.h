@@ -24,6 +24,7 @@ struct heap {
     size_t room;      /* blocks that may still go out */
     size_t out;       /* bytes of blocks that are out */
     size_t wanted;    /* by the last refill */
+    size_t more;      /* blocks that a refill has beside those */
     unsigned refills; /* calls */
     unsigned flushes; /* calls with blocks */
     atomic_uint aged;
@@ -74,8 +75,8 @@ static inline void *refill_one_locked(struct heap *from, unsigned size_class)
 }
 
 /* The source is the first member of its heap. */
-static inline size_t refill(struct block_source *source, unsigned size_class, void **blocks,
-                            size_t wanted)
+static inline size_t refill_easily(struct block_source *source, unsigned size_class, void **blocks,
+                                   size_t wanted)
 {
     struct heap *from = (struct heap *)source;
     size_t count;
@@ -98,6 +99,14 @@ static inline size_t refill(struct block_source *source, unsigned size_class, vo
         action();
     }
     return count;
+}
+
+static inline size_t refill(struct block_source *source, unsigned size_class, void **blocks,
+                            size_t wanted, size_t room)
+{
+    size_t more = ((struct heap *)source)->more;
+
+    return refill_easily(source, size_class, blocks, wanted + more < room ? wanted + more : room);
 }
 
 static inline void flush_one_locked(struct heap *to, void *block)
@@ -140,7 +149,7 @@ static inline void reset_heap(struct heap *which)
 {
     *which = (struct heap){
         .source = {.refill = refill,
-                   .refill_easily = refill,
+                   .refill_easily = refill_easily,
                    .flush = flush,
                    .released = released,
                    .age = age},

@@ -2,7 +2,7 @@
 /*
  * Tests of the calls to jemalloc: arenas, blocks, counters, and what remains when a control fails.
  */
-/* WRAP: jemk_mallctl */
+/* WRAP: jemk_mallctl jemk_mallctlbymib */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,6 +40,10 @@ static unsigned destroyed; /* arenas */
 
 int __real_jemk_mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size);
 int __wrap_jemk_mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size);
+int __real_jemk_mallctlbymib(const size_t *mib, size_t parts, void *old, size_t *old_size,
+                             void *new, size_t new_size);
+int __wrap_jemk_mallctlbymib(const size_t *mib, size_t parts, void *old, size_t *old_size,
+                             void *new, size_t new_size);
 
 int __wrap_jemk_mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size)
 {
@@ -49,6 +53,14 @@ int __wrap_jemk_mallctl(const char *name, void *old, size_t *old_size, void *new
     else if (mallctl_fault.times != 0 && fault_hits(&mallctl_fault))
         return mallctl_fault.error;
     return __real_jemk_mallctl(name, old, old_size, new, new_size);
+}
+
+int __wrap_jemk_mallctlbymib(const size_t *mib, size_t parts, void *old, size_t *old_size,
+                             void *new, size_t new_size)
+{
+    return fault_hits_if_set(&mallctl_fault)
+               ? mallctl_fault.error
+               : __real_jemk_mallctlbymib(mib, parts, old, old_size, new, new_size);
 }
 
 static int setup(void **state)

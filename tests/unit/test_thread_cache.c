@@ -172,6 +172,57 @@ static void what_the_transfer_cache_has_no_room_for_goes_to_the_heap(void **stat
     nothing_is_lost();
 }
 
+/* A source that has more blocks than a bin holds. */
+static void blocks_of_a_refill_beyond_the_bin_stay_in_the_transfer_cache(void **state)
+{
+    unsigned c = size_class_of(BLOCK_SIZE);
+    void *blocks[FEW + MANY];
+
+    (void)state;
+    heap.more = MANY;
+    alloc_blocks(c, blocks, 1);
+    assert_true(own_count(c) <= capacity(c) / 2);
+    assert_int_equal(heap.flushes, 0);
+    nothing_is_lost();
+    size_t got = heap.wanted;
+    assert_true(got > own_count(c) + 1);
+    alloc_blocks(c, blocks + 1, got - 1);
+    assert_int_equal(heap.refills, 1);
+    assert_int_equal(heap.out, held_bytes);
+}
+
+static void blocks_of_a_refill_for_which_there_is_no_room_go_back(void **state)
+{
+    unsigned c = size_class_count;
+    void *block;
+
+    (void)state;
+    heap.more = MANY;
+    alloc_blocks(c, &block, 1);
+    assert_int_equal(heap.flushes, 1);
+    nothing_is_lost();
+    assert_true(thread_caches_bytes(&caches) <= CACHE_BIN_BYTES + TRANSFER_CACHE_BYTES);
+}
+
+static void turn_off(void)
+{
+    thread_caches_turn_off(&caches, THREAD_CACHES_POLICY);
+    thread_caches_reclaim(&caches);
+}
+
+static void blocks_of_a_refill_stay_nowhere_when_caches_are_turned_off(void **state)
+{
+    unsigned c = size_class_of(BLOCK_SIZE);
+    void *block;
+
+    (void)state;
+    heap.more = MANY;
+    during_insert = turn_off;
+    alloc_blocks(c, &block, 1);
+    assert_null(during_insert);
+    nothing_is_kept();
+}
+
 static void null_means_that_there_is_no_space(void **state)
 {
     unsigned c = size_class_of(BLOCK_SIZE);
@@ -221,6 +272,9 @@ int main(void)
         TEST(bin_that_runs_full_grows_first),
         TEST(oldest_batch_goes_to_the_transfer_cache),
         TEST(what_the_transfer_cache_has_no_room_for_goes_to_the_heap),
+        TEST(blocks_of_a_refill_beyond_the_bin_stay_in_the_transfer_cache),
+        TEST(blocks_of_a_refill_for_which_there_is_no_room_go_back),
+        TEST(blocks_of_a_refill_stay_nowhere_when_caches_are_turned_off),
         TEST(null_means_that_there_is_no_space),
         TEST(heap_without_a_number_has_no_caches),
     };
