@@ -52,7 +52,8 @@ static int refill_locked(struct region *region, size_t first, size_t end)
 
 /*
  * Returns how much to commit at once. An arena begins with small steps, since many arenas stay
- * small; in a large region, a step has several chunks.
+ * small, and a page that no block uses costs time, too. In a large region, a step has several
+ * chunks.
  */
 static size_t usual_step(const struct region *region)
 {
@@ -65,7 +66,7 @@ static size_t usual_step(const struct region *region)
     size_t has = region->pages * space->page <= SPACE_CHUNK
                      ? page_bitmap_count(region->committed, 0, region->pages) * space->page
                      : space_held(space);
-    while (step < SPACE_CHUNK && step < has)
+    while (step < SPACE_CHUNK && step < has / 2)
         step *= 2;
     while (step >= SPACE_CHUNK && step < region->pages * space->page / REGION_STEPS)
         step *= 2;

@@ -214,8 +214,8 @@ struct space {
     size_t page;         /* bytes */
     bool prefault;       /* a commit also fills the page tables */
     bool chunk_steps;    /* commits are of whole chunks, which suit the store best */
-    size_t first_step;   /* bytes of the first commits; later ones take as many as are held, to a
-                            chunk */
+    size_t first_step;   /* bytes of the first commits; later ones take half of what is held or
+                            more, up to a chunk */
 
     atomic_bool snapshots; /* children get a copy; set when the space has its file */
     bool always_copies;    /* each fork copies the whole store: nothing is frozen */

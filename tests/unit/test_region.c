@@ -267,6 +267,21 @@ static void small_space_begins_in_small_steps(void **state)
     assert_int_equal(commit_fault.calls, 5);
 }
 
+static void later_steps_take_half_of_what_is_held(void **state)
+{
+    const size_t step = 16; /* pages */
+
+    (void)state;
+    space.first_step = step * space.page;
+    for (size_t page = 0; page < 4 * step; page += step)
+        commit(page, page + 1, true);
+    check_state(3 * step + 1, 4 * step, AHEAD);
+    check_state(4 * step, region->pages, EMPTY);
+    commit(4 * step, 4 * step + 1, true);
+    check_state(4 * step + 1, 6 * step, AHEAD);
+    check_state(6 * step, region->pages, EMPTY);
+}
+
 static void commit_ahead_takes_all_chunks_of_the_range(void **state)
 {
     (void)state;
@@ -685,6 +700,7 @@ int main(void)
         TEST(exact_commit_takes_what_is_asked_for),
         TEST(commit_ahead_takes_the_chunk),
         TEST(small_space_begins_in_small_steps),
+        TEST(later_steps_take_half_of_what_is_held),
         TEST(commit_ahead_takes_all_chunks_of_the_range),
         TEST(commit_ahead_ends_where_the_region_ends),
         TEST(commit_of_what_is_ahead_does_not_ask_the_store),
