@@ -84,6 +84,22 @@ static inline void *thread_view_pop(const struct thread_view *view, size_t size)
     return thread_cache_pop_from(*view->own, size_class);
 }
 
+/* The same for a block that is aligned to a power of two. */
+static inline void *thread_view_pop_aligned(const struct thread_view *view, size_t size,
+                                            size_t alignment)
+{
+    size_t rounded = (size + alignment - 1) & ~(alignment - 1);
+
+    if (size == 0 || size > view->sizes || rounded > view->sizes || alignment > PAGE_MAP_PAGE)
+        return NULL;
+    size_t size_class = view->classes[(rounded - 1) / SIZE_CLASS_QUANTUM];
+
+    /* Blocks of a class follow each other from the begin of a page. */
+    if ((view->class_sizes[size_class] & (alignment - 1)) != 0)
+        return NULL;
+    return thread_cache_pop_from(*view->own, size_class);
+}
+
 /*
  * Finds the cache for the block at ptr, and the class of the block. False: there is none. Any ptr
  * is allowed.
@@ -113,4 +129,13 @@ static inline bool thread_view_push(const struct thread_view *view, void *ptr)
 
     return thread_view_find(view, ptr, &cache, &size_class) &&
            thread_cache_push_to(cache, size_class, ptr);
+}
+
+/* The usable size of the block at ptr; 0: not known here. Any ptr is allowed. */
+static inline size_t thread_view_usable_size(const struct thread_view *view, const void *ptr)
+{
+    struct thread_cache *cache;
+    size_t size_class;
+
+    return thread_view_find(view, ptr, &cache, &size_class) ? view->class_sizes[size_class] : 0;
 }

@@ -363,6 +363,10 @@ EXPORT HOT_FUNCTION void *calloc(size_t num, size_t size)
 
 EXPORT size_t malloc_usable_size(void *ptr)
 {
+    size_t size = thread_view_usable_size(&preload_self.view, ptr);
+
+    if (LIKELY(size != 0))
+        return size;
     return ptr != NULL ? usable_size(ptr, kind_of(ptr)) : 0;
 }
 
@@ -537,6 +541,9 @@ static void *alloc_aligned(size_t alignment, size_t size, const void *caller)
     /* libc's treatment of other numbers differs between versions: leave them to libc. */
     if ((alignment & (alignment - 1)) != 0 || alignment < sizeof(void *))
         return __libc_memalign(alignment, size);
+    void *block = thread_view_pop_aligned(&preload_self.view, size, alignment);
+    if (LIKELY(block != NULL))
+        return block;
     return alloc(&(struct request){.caller = caller, .size = size, .alignment = alignment});
 }
 

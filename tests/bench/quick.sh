@@ -108,7 +108,7 @@ check "replace one of 1,024 blocks, and the C library's" "$random" '<' "$random_
 check "malloc(64) and free, MEMKIND_DEFAULT" "$default_pair" '<=' 70
 check "replace one of 1,024 blocks, MEMKIND_DEFAULT" "$default_random" '<=' 97
 [ -z "$interposer" ] ||
-    check "malloc(64) and free through the preload library" "$preload_pair" '<=' 84
+    check "malloc(64) and free through the preload library" "$preload_pair" '<=' 68
 check "free of NULL's kind beyond free of a named kind" \
     "$(awk "BEGIN { print $free_null - $pair }")" '<=' 20
 check "memkind_detect_kind" "$detect" '<=' 40

@@ -1,27 +1,76 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Allocates and frees a block of 64 bytes: pair TIMES. With PAIR_APART=1 in the environment,
- * another thread, which allocates nothing, frees the blocks in batches. With PAIR_REALLOC=1,
- * realloc() allocates the blocks. With PAIR_ALL=1, all blocks are allocated before the first is
- * freed.
+ * another thread, which allocates nothing, frees the blocks in batches. PAIR_BY=realloc, calloc,
+ * aligned or new names another function that allocates; with PAIR_BY=grow, realloc() also resizes
+ * each block. With PAIR_ALL=1, all blocks are allocated before the first is freed.
  */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BATCH 64
+#define SIZE  ((size_t)64)
 
 static void *blocks[BATCH];
 static long batches;
 static pthread_barrier_t barrier;
-static bool by_realloc;
+
+static void *by_realloc(size_t size)
+{
+    return realloc(NULL, size);
+}
+
+static void *by_calloc(size_t size)
+{
+    return calloc(1, size);
+}
+
+static void *by_aligned_alloc(size_t size)
+{
+    return aligned_alloc(size, size);
+}
+
+static void *by_growth(size_t size)
+{
+    return realloc(realloc(malloc(size), size - 1), 2 * size);
+}
+
+static void *(*allocate_by)(size_t size) = malloc;
 
 static void *allocate(void)
 {
-    void *block = by_realloc ? realloc(NULL, 64) : malloc(64);
+    void *block = allocate_by(SIZE);
 
     __asm__ volatile("" : "+r"(block)::"memory");
     return block;
+}
+
+static bool choose(const char *name)
+{
+    static const struct {
+        const char *name;
+        void *(*function)(size_t size);
+    } functions[] = {
+        {"realloc", by_realloc},
+        {"calloc", by_calloc},
+        {"aligned", by_aligned_alloc},
+        {"grow", by_growth},
+    };
+
+    if (strcmp(name, "new") == 0) {
+        /* C++'s operator new(size_t). */
+        *(void **)&allocate_by = dlsym(RTLD_DEFAULT, "_Znwm");
+        return allocate_by != NULL;
+    }
+    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
+        if (strcmp(name, functions[i].name) == 0) {
+            allocate_by = functions[i].function;
+            return true;
+        }
+    return false;
 }
 
 static void *free_batches(void *argument)
@@ -70,7 +119,9 @@ int main(int argc, char **argv)
     long times = argc == 2 ? atol(argv[1]) : 0;
 
     batches = times / BATCH;
-    by_realloc = getenv("PAIR_REALLOC") != NULL;
+    const char *by = getenv("PAIR_BY");
+    if (by != NULL && !choose(by))
+        return EXIT_FAILURE;
     if (getenv("PAIR_APART") != NULL)
         return free_apart();
     if (getenv("PAIR_ALL") != NULL)

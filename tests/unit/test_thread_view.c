@@ -93,6 +93,54 @@ static void requests_without_a_class(void **state)
     memkind_free(kind, large);
 }
 
+static void blocks_of_all_classes_are_aligned(void **state)
+{
+    enum { BLOCKS = 20 };
+    size_t found = 0;
+
+    (void)state;
+    for (size_t alignment = sizeof(void *); alignment <= PAGE_MAP_PAGE; alignment *= 2)
+        for (size_t size = 1; size <= SIZE_CLASS_LARGEST; size += size / 3 + 1) {
+            void *blocks[BLOCKS];
+            size_t count = 0;
+
+            memkind_free(kind, memkind_malloc(kind, (size + alignment - 1) & ~(alignment - 1)));
+            while (count < BLOCKS) {
+                void *block = thread_view_pop_aligned(&view, size, alignment);
+                if (block == NULL)
+                    break;
+                assert_int_equal((uintptr_t)block % alignment, 0);
+                assert_true(memkind_malloc_usable_size(kind, block) >= size);
+                blocks[count++] = block;
+            }
+            found += count;
+            while (count > 0)
+                memkind_free(kind, blocks[--count]);
+        }
+    assert_true(found > MANY);
+    assert_null(thread_view_pop_aligned(&view, 1, 2 * PAGE_MAP_PAGE));
+    assert_null(thread_view_pop_aligned(&view, 0, 64));
+    assert_null(thread_view_pop_aligned(&view, SIZE_MAX, 64));
+    assert_null(thread_view_pop_aligned(&view, SIZE_CLASS_LARGEST + 1, 64));
+}
+
+static void usable_sizes(void **state)
+{
+    int foreign;
+
+    (void)state;
+    for (size_t size = 1; size <= 2 * SIZE_CLASS_LARGEST; size += size / 3 + 1) {
+        void *block = memkind_malloc(kind, size);
+        size_t usable = thread_view_usable_size(&view, block);
+
+        assert_true(usable == memkind_malloc_usable_size(kind, block) ||
+                    (usable == 0 && size > SIZE_CLASS_LARGEST));
+        memkind_free(kind, block);
+    }
+    assert_int_equal(thread_view_usable_size(&view, NULL), 0);
+    assert_int_equal(thread_view_usable_size(&view, &foreign), 0);
+}
+
 static void limits_close_a_view(void **state)
 {
     void *block = memkind_malloc(kind, SIZE);
@@ -267,9 +315,17 @@ static void a_child(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(blocks_come_and_go),        TEST(requests_without_a_class), TEST(limits_close_a_view),
-        TEST(other_layouts_are_refused), TEST(blocks_of_another_kind),   TEST(a_destroyed_kind),
-        TEST(a_kind_without_caches),     TEST(a_thread_begins_and_ends), TEST(a_child),
+        TEST(blocks_of_all_classes_are_aligned),
+        TEST(usable_sizes),
+        TEST(blocks_come_and_go),
+        TEST(requests_without_a_class),
+        TEST(limits_close_a_view),
+        TEST(other_layouts_are_refused),
+        TEST(blocks_of_another_kind),
+        TEST(a_destroyed_kind),
+        TEST(a_kind_without_caches),
+        TEST(a_thread_begins_and_ends),
+        TEST(a_child),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
