@@ -99,9 +99,35 @@ static void skip_recorded_pages(void **addr, size_t *size)
     *size = end - first;
 }
 
+struct area_search {
+    struct fixed_area area;
+    bool found;
+};
+
+static void check_kind(struct memkind *kind, struct heap *heap, void *arg)
+{
+    struct area_search *search = arg;
+
+    (void)heap;
+    if (kind_registry_class(kind) == &fixed_class && fixed_store_meets(kind->priv, search->area))
+        search->found = true;
+}
+
+/*
+ * Whether a kind has the area already. A block of another fixed kind may begin where that kind's
+ * area begins, and a kind may be created over the block.
+ */
+static bool is_taken(struct fixed_area area)
+{
+    struct area_search search = {.area = area};
+
+    kind_registry_each_heap(check_kind, &search);
+    return search.found;
+}
+
 static int open_kind(struct memkind *kind, void *addr, size_t size)
 {
-    size_t given = size;
+    struct fixed_area given = {.addr = addr, .size = size};
 
     skip_recorded_pages(&addr, &size);
     switch (fixed_store_open(kind->priv, addr, size, given)) {
@@ -118,6 +144,11 @@ int memkind_fixed_new(void *addr, size_t size, memkind_t *kind)
 {
     if ((addr == NULL && size != 0) || size > UINTPTR_MAX - (uintptr_t)addr) {
         log_error("no kind has an area of %zu bytes at %p", size, addr);
+        errno = EINVAL;
+        return MEMKIND_ERROR_INVALID;
+    }
+    if (is_taken((struct fixed_area){.addr = addr, .size = size})) {
+        log_error("another kind has the area at %p", addr);
         errno = EINVAL;
         return MEMKIND_ERROR_INVALID;
     }

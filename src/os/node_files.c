@@ -2,56 +2,25 @@
 /* The files of sysfs on NUMA nodes. */
 #include "os/node_files.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "os/node_list.h"
-#include "util/cancel.h"
+#include "os/text_file.h"
 
 /* Small, for the stacks of threads: cuts the end of a list of more than 200 nodes. */
 #define PATH_SIZE 256
 #define TEXT_SIZE 1024
 #define NAME_SIZE 64
 
-static size_t read_open_file(int fd, char *text)
-{
-    size_t length = 0;
-    ssize_t part;
-
-    do {
-        part = read(fd, text + length, TEXT_SIZE - 1 - length);
-        length += part > 0 ? (size_t)part : 0;
-    } while (part > 0 || (part < 0 && errno == EINTR));
-    return length;
-}
-
-/* Reads a file in the node's directory, without a newline at the end; "" where that fails. */
-static void read_file(const char *path, char text[TEXT_SIZE])
-{
-    int state = cancel_hold();
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t length = 0;
-
-    if (fd >= 0) {
-        length = read_open_file(fd, text);
-        close(fd);
-    }
-    while (length > 0 && text[length - 1] == '\n')
-        length--;
-    text[length] = '\0';
-    cancel_restore(state);
-}
-
 static void read_node_file(const char *root, unsigned node, const char *name, char text[TEXT_SIZE])
 {
     char path[PATH_SIZE];
 
     snprintf(path, sizeof(path), "%s/node%u/%s", root, node, name);
-    read_file(path, text);
+    (void)text_file_read(path, text, TEXT_SIZE);
 }
 
 struct node_set node_files_online(const char *root)
@@ -63,7 +32,7 @@ struct node_set node_files_online(const char *root)
 
     memset(&any, -1, sizeof(any));
     snprintf(path, sizeof(path), "%s/online", root);
-    read_file(path, text);
+    (void)text_file_read(path, text, TEXT_SIZE);
     (void)node_list_parse(text, &any, NULL, &online);
     return online;
 }

@@ -8,15 +8,15 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/sysinfo.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "os/memory_room.h"
 #include "os/tmpfile_internal.h"
 #include "os/vm.h"
 #include "util/cancel.h"
@@ -30,17 +30,39 @@ bool tmpfile_is_unsupported(int error)
 }
 
 /*
- * To fill a tmpfs would starve all other users until the call fails and is undone. f_bfree includes
- * the reserve for root, so the function is never false where fallocate(2) would succeed.
+ * Whether the file may be in memory. Where a filter of system calls refuses fstatfs(2): a file
+ * system in memory has no block device, and device numbers with a major number of 0.
  */
-bool tmpfile_may_fit(int fd, size_t size)
+static bool may_be_in_memory(int fd)
+{
+    struct statfs fs;
+    struct stat status;
+
+    if (fstatfs(fd, &fs) == 0)
+        return fs.f_type == TMPFS_MAGIC;
+    return fstat(fd, &status) == 0 && major(status.st_dev) == 0;
+}
+
+/*
+ * f_bfree includes the reserve for root, so the function is never false where fallocate(2) would
+ * succeed. A tmpfs without a limit reports no blocks at all.
+ */
+static bool file_system_has(int fd, size_t size)
 {
     struct statvfs fs;
 
-    /* A tmpfs without a limit reports no blocks at all. */
     if (fstatvfs(fd, &fs) != 0 || fs.f_blocks == 0 || fs.f_frsize == 0)
         return true;
     return (size - 1) / fs.f_frsize < fs.f_bfree;
+}
+
+/*
+ * To fill a tmpfs would starve all other users until the call fails and is undone. If the tmpfs may
+ * take more memory than there is, the kernel ends processes instead.
+ */
+bool tmpfile_may_fit(int fd, size_t size)
+{
+    return file_system_has(fd, size) && (!may_be_in_memory(fd) || memory_room_has("", size));
 }
 
 /* -- Pages ------------------------------------------------------------------------------------- */
@@ -303,15 +325,4 @@ int tmpfile_room(int fd, size_t *bytes, size_t *total)
     *bytes = room;
     *total = capacity;
     return 0;
-}
-
-size_t tmpfile_memory(void)
-{
-    struct sysinfo info;
-    size_t bytes;
-
-    if (sysinfo(&info) != 0 ||
-        __builtin_mul_overflow(info.totalram + info.totalswap, (size_t)info.mem_unit, &bytes))
-        return SIZE_MAX;
-    return bytes;
 }

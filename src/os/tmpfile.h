@@ -30,7 +30,7 @@ int tmpfile_create_in_memory(void);
  * mapping of the range never raises SIGBUS for lack of space. RLIMIT_FSIZE raises no signal. The
  * range holds zeroes, or no space yet, and no other thread writes there: without fallocate(2), the
  * function writes zeroes. A long range is rejected where the file system has less than its size
- * free.
+ * free, and for a file in memory, where memory_room_has() is false.
  *
  * -ENOSPC, -EDQUOT, -EFBIG (also for RLIMIT_FSIZE), -EIO, -EINVAL (size 0 or a negative offset) ...
  * On error the range may be partly allocated; the caller releases it.
@@ -133,6 +133,3 @@ int tmpfile_capacity(int fd, size_t *bytes);
  * On error neither is changed.
  */
 int tmpfile_room(int fd, size_t *bytes, size_t *total);
-
-/* Returns the bytes of memory and swap of the machine: no file in memory holds more. */
-size_t tmpfile_memory(void);

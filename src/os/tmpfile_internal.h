@@ -21,5 +21,5 @@ bool tmpfile_is_unsupported(int error);
 /* Whether a file that ends at `end` may be too long for the file size limit of the process. */
 bool tmpfile_may_exceed_limit(off_t end);
 
-/* Whether the file system has so much free, or does not tell. */
+/* Whether the file system, and for a file in memory the machine, has so much, or does not tell. */
 bool tmpfile_may_fit(int fd, size_t size);

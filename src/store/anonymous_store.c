@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "os/tmpfile.h"
+#include "os/memory_room.h"
 #include "space/segment.h"
 #include "store/huge_page_store.h"
 
@@ -90,7 +90,7 @@ static int anonymous_release(struct space *space, void *addr, off_t offset, size
  */
 static int memory_if_counted(const struct space *space, size_t *size)
 {
-    size_t memory = tmpfile_memory();
+    size_t memory = memory_room_total();
     int saved_errno = errno;
 
     (void)space;

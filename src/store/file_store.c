@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "os/directory.h"
+#include "os/memory_room.h"
 #include "os/tmpfile.h"
 #include "os/vm.h"
 #include "space/snapshot.h"
@@ -94,7 +95,7 @@ static int limit_to_memory(const struct file_space *file_space, size_t total, si
 {
     if (!file_space->in_memory)
         return total == 0 ? -ENODATA : 0;
-    size_t memory = tmpfile_memory();
+    size_t memory = memory_room_total();
     if (total == 0 || *size > memory)
         *size = memory;
     return 0;

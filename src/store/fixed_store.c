@@ -13,7 +13,7 @@
 struct fixed_space {
     struct space space;
     struct range range;
-    size_t given; /* bytes, those that make no whole page included */
+    struct fixed_area given; /* bytes that make no whole page included */
 };
 
 static struct fixed_space *fixed_space_of(const struct space *space)
@@ -65,7 +65,7 @@ static int open_pages(struct fixed_space *fixed, uintptr_t base, size_t size)
     return err;
 }
 
-int fixed_store_open(struct space *space, void *addr, size_t size, size_t given)
+int fixed_store_open(struct space *space, void *addr, size_t size, struct fixed_area given)
 {
     struct fixed_space *fixed = fixed_space_of(space);
     size_t page = space->page;
@@ -83,5 +83,14 @@ int fixed_store_open(struct space *space, void *addr, size_t size, size_t given)
 
 size_t fixed_store_size(const struct space *space)
 {
-    return fixed_space_of(space)->given;
+    return fixed_space_of(space)->given.size;
+}
+
+bool fixed_store_meets(const struct space *space, struct fixed_area other)
+{
+    const struct fixed_space *fixed = fixed_space_of(space);
+    const struct fixed_area *given = &fixed->given;
+
+    return given->size != 0 && given->addr == other.addr && given->size <= other.size &&
+           space_held(space) < fixed->range.pages * space->page;
 }

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENV_BASE 10u
+#define ENV_BASE  10u
+#define ENV_SPACE " \t\n\v\f\r"
 
 const char *env_get(const char *name)
 {
@@ -25,19 +26,26 @@ int env_flag(const char *name, bool *value)
     return 0;
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 int env_parse_uint(const char *text, unsigned *value)
 {
     unsigned number = 0;
 
-    if (*text == '\0')
+    text += strspn(text, ENV_SPACE);
+    if (*text == '+')
+        text++;
+    if (!is_digit(*text))
         return -EINVAL;
-    for (; *text != '\0'; text++) {
-        if (*text < '0' || *text > '9')
-            return -EINVAL;
+    for (; is_digit(*text); text++)
         if (__builtin_mul_overflow(number, ENV_BASE, &number) ||
             __builtin_add_overflow(number, (unsigned)(*text - '0'), &number))
             return -EINVAL;
-    }
+    if (text[strspn(text, ENV_SPACE)] != '\0')
+        return -EINVAL;
     *value = number;
     return 0;
 }

@@ -18,8 +18,9 @@ const char *env_get(const char *name);
 int env_flag(const char *name, bool *value);
 
 /*
- * Parses a decimal number between min and max, both included. Digits only: no sign, no white space.
- * 0: *value is the number. -ENOENT: unset. -EINVAL: any other text, or out of range. On error
+ * Parses a decimal number between min and max, both included. White space may stand around the
+ * number, and a plus sign before its digits, as strtoul(3) allows; nothing else may follow. 0:
+ * *value is the number. -ENOENT: unset. -EINVAL: any other text, or out of range. On error
  * *value is unchanged.
  */
 int env_uint(const char *name, unsigned min, unsigned max, unsigned *value);

@@ -350,6 +350,52 @@ static void test_area_in_a_small_block(void **state)
     memkind_free(outer, block);
 }
 
+/* memkind 1.14 rejects any area that begins where that of another kind begins. */
+static void test_area_of_another_kind(void **state)
+{
+    struct guarded guarded = guarded_make(MIB, 8);
+    memkind_t untouched = (memkind_t)(uintptr_t)8;
+    memkind_t kind = untouched;
+
+    (void)state;
+    for (size_t round = 0; round < 2; round++) {
+        errno = 0;
+        assert_int_equal(memkind_create_fixed(guarded.range, MIB, &kind), MEMKIND_ERROR_INVALID);
+        assert_int_equal(errno, EINVAL);
+        assert_int_equal(memkind_create_fixed(guarded.range, MIB + 1, &kind),
+                         MEMKIND_ERROR_INVALID);
+        assert_ptr_equal(kind, untouched);
+        assert_non_null(memkind_malloc(guarded.kind, 100));
+    }
+    fixture_destroy(guarded.kind);
+    assert_int_equal(memkind_create_fixed(guarded.range, MIB, &guarded.kind), MEMKIND_SUCCESS);
+    guarded_end(&guarded);
+}
+
+/* A block, or mapped pages, at the begin of another area. */
+static void test_area_at_the_begin_of_another(void **state)
+{
+    struct guarded guarded = guarded_make(MIB, 0);
+    memkind_t inner;
+
+    (void)state;
+    void *pages = memkind_fixed_mmap(guarded.kind, NULL, MIB / 2);
+    assert_int_equal(memkind_create_fixed(pages, MIB / 2, &inner), MEMKIND_SUCCESS);
+    fixture_destroy(inner);
+    fixture_destroy(guarded.kind);
+
+    assert_int_equal(memkind_create_fixed(guarded.range, MIB, &guarded.kind), MEMKIND_SUCCESS);
+    void *block = memkind_malloc(guarded.kind, MIB);
+    assert_ptr_equal(block, guarded.range);
+    assert_int_equal(memkind_create_fixed(block, MIB, &inner), MEMKIND_SUCCESS);
+    void *piece = memkind_malloc(inner, 100);
+    assert_ptr_equal(memkind_detect_kind(piece), inner);
+    memkind_free(NULL, piece);
+    fixture_destroy(inner);
+    memkind_free(guarded.kind, block);
+    guarded_end(&guarded);
+}
+
 /* The range lies in pages of a kind that has no block yet. */
 static void test_area_in_mapped_pages(void **state)
 {
@@ -428,6 +474,8 @@ int main(void)
         FIXTURE_TEST_ON_ALL(test_area_in_a_block),
         FIXTURE_TEST_ON_ALL(test_area_in_a_small_block),
         FIXTURE_TEST(test_area_in_mapped_pages),
+        FIXTURE_TEST(test_area_of_another_kind),
+        FIXTURE_TEST(test_area_at_the_begin_of_another),
         FIXTURE_TEST(test_kind_without_an_area),
         FIXTURE_TEST(test_mmap),
     };

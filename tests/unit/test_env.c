@@ -123,6 +123,10 @@ static void test_uint(void **state)
     check_uint("2147483647", 1, INT_MAX, INT_MAX);
     check_uint("4294967295", 0, UINT_MAX, UINT_MAX);
     check_uint("0000000000000000000012", 0, 12, 12);
+    check_uint("+1", 0, 12, 1);
+    check_uint(" 1", 0, 12, 1);
+    check_uint("1 ", 0, 12, 1);
+    check_uint("\t+7 \n", 0, 12, 7);
 }
 
 static void check_uint_refused(const char *text, unsigned min, unsigned max)
@@ -136,8 +140,8 @@ static void check_uint_refused(const char *text, unsigned min, unsigned max)
 
 static void test_uint_refuses_all_else(void **state)
 {
-    static const char *const texts[] = {"",    " ",  "+1", "-1",  " 1",   "1 ",   "1\n", "0x10",
-                                        "1e2", "1.", ".5", "1,0", "four", "\xb2", "1k",  "\t7"};
+    static const char *const texts[] = {"",    " ",  "+",  "-1",  "+ 1",  "++1",  "1 2", "0x10",
+                                        "1e2", "1.", ".5", "1,0", "four", "\xb2", "1k",  "7+"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "os/directory.h"
+#include "os/memory_room.h"
 #include "os/tmpfile.h"
 #include "space/address_map.h"
 #include "store/file_space.h"
@@ -671,8 +672,8 @@ static void capacity_is_that_of_the_file_system(void **state)
     open_file();
     assert_int_equal(statvfs(dir_path, &fs), 0);
     assert_int_equal(space->store->capacity(space, &size), 0);
-    if (file_space_of(space)->in_memory && fs.f_blocks * fs.f_frsize > tmpfile_memory())
-        assert_int_equal(size, tmpfile_memory());
+    if (file_space_of(space)->in_memory && fs.f_blocks * fs.f_frsize > memory_room_total())
+        assert_int_equal(size, memory_room_total());
     else
         assert_int_equal(size, fs.f_blocks * fs.f_frsize);
     assert_int_equal(space->store->room(space, SIZE_MAX, &size), 0);
@@ -694,9 +695,9 @@ static void file_system_without_a_size_limits_nothing(void **state)
     fake_statvfs = &unlimited;
     /* A file in memory holds no more than that. */
     file_space_of(space)->in_memory = true;
-    assert_int_equal(space_capacity(space, SIZE_MAX / 2), tmpfile_memory());
-    assert_false(space_has_room(space, tmpfile_memory() + 1));
-    assert_true(space_has_room(space, tmpfile_memory()));
+    assert_int_equal(space_capacity(space, SIZE_MAX / 2), memory_room_total());
+    assert_false(space_has_room(space, memory_room_total() + 1));
+    assert_true(space_has_room(space, memory_room_total()));
     file_space_of(space)->in_memory = false;
     assert_true(space->store->capacity(space, &size) < 0);
     assert_true(space_capacity(space, SIZE_MAX / 2) == SIZE_MAX);

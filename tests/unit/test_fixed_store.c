@@ -53,10 +53,32 @@ static char *take(size_t pages)
     return range_alloc(space->range, pages * PAGE, PAGE);
 }
 
+static int open_store(void *addr, size_t size, size_t given)
+{
+    return fixed_store_open(space, addr, size, (struct fixed_area){.addr = addr, .size = given});
+}
+
+static void area_that_begins_another(void **state)
+{
+    const struct fixed_area same = {memory + 1, 3 * PAGE};
+
+    (void)state;
+    assert_false(fixed_store_meets(space, (struct fixed_area){.addr = NULL, .size = 0}));
+    assert_int_equal(open_store(same.addr, same.size, same.size), 0);
+    assert_true(fixed_store_meets(space, same));
+    assert_true(fixed_store_meets(space, (struct fixed_area){memory + 1, SIZE_MAX}));
+    assert_false(fixed_store_meets(space, (struct fixed_area){memory + 1, 3 * PAGE - 1}));
+    assert_false(fixed_store_meets(space, (struct fixed_area){memory, 4 * PAGE}));
+    assert_non_null(take(1));
+    assert_true(fixed_store_meets(space, same));
+    assert_non_null(take(1));
+    assert_false(fixed_store_meets(space, same));
+}
+
 static void only_whole_pages_are_used(void **state)
 {
     (void)state;
-    assert_int_equal(fixed_store_open(space, memory + 1, 3 * PAGE, 3 * PAGE + 1), 0);
+    assert_int_equal(open_store(memory + 1, 3 * PAGE, 3 * PAGE + 1), 0);
     assert_int_equal(fixed_store_size(space), 3 * PAGE + 1);
     assert_int_equal(space->max_size, 2 * PAGE);
     assert_ptr_equal(take(2), memory + PAGE);
@@ -69,7 +91,7 @@ static void only_whole_pages_are_used(void **state)
 static void less_than_a_page_is_nothing(void **state)
 {
     (void)state;
-    assert_int_equal(fixed_store_open(space, memory + 1, 2 * PAGE - 2, 2 * PAGE - 2), 0);
+    assert_int_equal(open_store(memory + 1, 2 * PAGE - 2, 2 * PAGE - 2), 0);
     assert_int_equal(fixed_store_size(space), 2 * PAGE - 2);
     assert_null(take(1));
 }
@@ -85,7 +107,7 @@ static void impossible_addresses_are_refused(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         void *addr = (void *)cases[i].addr;
 
-        assert_int_equal(fixed_store_open(space, addr, cases[i].size, cases[i].size), -EINVAL);
+        assert_int_equal(open_store(addr, cases[i].size, cases[i].size), -EINVAL);
     }
     assert_null(take(1));
 }
@@ -94,10 +116,10 @@ static void records_may_find_no_memory(void **state)
 {
     (void)state;
     fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
-    assert_int_equal(fixed_store_open(space, memory, PAGES * PAGE, PAGES * PAGE), -ENOMEM);
+    assert_int_equal(open_store(memory, PAGES * PAGE, PAGES * PAGE), -ENOMEM);
     assert_null(take(1));
     mmap_fault = (struct fault){0};
-    assert_int_equal(fixed_store_open(space, memory, PAGES * PAGE, PAGES * PAGE), 0);
+    assert_int_equal(open_store(memory, PAGES * PAGE, PAGES * PAGE), 0);
     assert_ptr_equal(take(PAGES), memory);
 }
 
@@ -127,9 +149,10 @@ int main(void)
     if (address_map_open(NULL, 0) != 0)
         return 1;
     const struct CMUnitTest tests[] = {
-        TEST(only_whole_pages_are_used),         TEST(less_than_a_page_is_nothing),
-        TEST(impossible_addresses_are_refused),  TEST(records_may_find_no_memory),
-        TEST(space_that_cannot_be_made_is_null), TEST(memory_of_the_program_is_its_own),
+        TEST(only_whole_pages_are_used),        TEST(area_that_begins_another),
+        TEST(less_than_a_page_is_nothing),      TEST(impossible_addresses_are_refused),
+        TEST(records_may_find_no_memory),       TEST(space_that_cannot_be_made_is_null),
+        TEST(memory_of_the_program_is_its_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

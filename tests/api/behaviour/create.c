@@ -98,6 +98,23 @@ static void create_fixed_empty(void)
     say_status(memkind_create_fixed(NULL, 1, &kind));
 }
 
+static void create_fixed_twice(void)
+{
+    const size_t size = 32 * MIB;
+    char *memory = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memkind_t kind;
+    memkind_t other = UNTOUCHED;
+
+    say_status(memkind_create_fixed(memory, size, &kind));
+    say_status(memkind_create_fixed(memory, size, &other));
+    say_status(memkind_create_fixed(memory, 2 * size, &other));
+    (void)memkind_malloc(kind, 100);
+    say_status(memkind_create_fixed(memory, size, &other));
+    say_status(memkind_create_fixed(memory + size, size, &other));
+    say_status(memkind_destroy_kind(kind));
+    say_status(memkind_create_fixed(memory, size, &kind));
+}
+
 static void create_in_missing(void)
 {
     create_with("/nonexistent/directory", 0);
@@ -297,6 +314,16 @@ static void arenas_wrong(void)
     with("MEMKIND_ARENA_NUM_PER_KIND", "many", "create");
 }
 
+static void arenas_spaced(void)
+{
+    with("MEMKIND_ARENA_NUM_PER_KIND", " +4 ", "create");
+}
+
+static void arenas_more_text(void)
+{
+    with("MEMKIND_ARENA_NUM_PER_KIND", "4x", "create");
+}
+
 static void arenas_1(void)
 {
     with("MEMKIND_ARENA_NUM_PER_KIND", "1", "create");
@@ -353,6 +380,8 @@ const struct question create_questions[] = {
     {"create-sizes-beyond", create_sizes_beyond, "file system's, file system's"},
     {"create-fixed-empty", create_fixed_empty,
      "SUCCESS, 0, NULL, ENOMEM, SUCCESS, SUCCESS, INVALID"},
+    {"create-fixed-twice", create_fixed_twice,
+     "SUCCESS, INVALID, INVALID, INVALID, SUCCESS, SUCCESS, SUCCESS"},
     {"create-in-missing", create_in_missing, "INVALID, ENOENT, kind untouched"},
     {"create-in-file", create_in_file, "INVALID, ENOTDIR, kind untouched"},
     {"create-in-read-only", create_in_read_only, "INVALID, EACCES, kind untouched"},
@@ -376,6 +405,8 @@ const struct question create_questions[] = {
     {"destroy-static", destroy_static, "SUCCESS, SUCCESS"},
     {"arenas-0", arenas_0, "ENVIRON"},
     {"arenas-wrong", arenas_wrong, "ENVIRON"},
+    {"arenas-spaced", arenas_spaced, "SUCCESS"},
+    {"arenas-more-text", arenas_more_text, "ENVIRON"},
     {"arenas-1", arenas_1, "SUCCESS"},
     {"hog-memory", hog_memory, "held, kept"},
     {"hog-memory-wrong", hog_memory_wrong, "held, back"},
