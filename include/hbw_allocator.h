@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <new>
 
+#include "memkind/internal/memkind_cpp_throw.h"
+
 namespace hbw
 {
 
@@ -25,16 +27,16 @@ template <class T> class allocator
         typedef hbw::allocator<U> other;
     };
 
-    allocator() throw()
+    allocator() LIBMEMKIND_NOEXCEPT
     {
     }
-    allocator(const allocator &) throw()
+    allocator(const allocator &) LIBMEMKIND_NOEXCEPT
     {
     }
-    template <class U> allocator(const allocator<U> &) throw()
+    template <class U> allocator(const allocator<U> &) LIBMEMKIND_NOEXCEPT
     {
     }
-    ~allocator() throw()
+    ~allocator() LIBMEMKIND_NOEXCEPT
     {
     }
 
@@ -51,11 +53,11 @@ template <class T> class allocator
     pointer allocate(size_type n, const void * = 0)
     {
         if (n > max_size())
-            throw std::bad_alloc();
+            libmemkind::internal::fail_with(std::bad_alloc());
         // A block of 1 byte for 0 elements, because hbw_malloc(0) returns NULL.
         void *block = hbw_malloc(n != 0 ? n * sizeof(T) : 1);
         if (block == 0)
-            throw std::bad_alloc();
+            libmemkind::internal::fail_with(std::bad_alloc());
         return static_cast<pointer>(block);
     }
 
@@ -64,7 +66,7 @@ template <class T> class allocator
         hbw_free(p);
     }
 
-    size_type max_size() const throw()
+    size_type max_size() const LIBMEMKIND_NOEXCEPT
     {
         return static_cast<size_type>(-1) / sizeof(T);
     }

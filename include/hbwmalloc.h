@@ -21,7 +21,7 @@ typedef enum {
     HBW_POLICY_BIND = 1,       /* on the nodes of high bandwidth that are nearest to the thread */
     HBW_POLICY_PREFERRED = 2,  /* the same, or elsewhere if there is no room; the default */
     HBW_POLICY_INTERLEAVE = 3, /* on all nodes of high bandwidth in turn, page by page */
-    HBW_POLICY_BIND_ALL = 4, /* on any of them; the kernel chooses the nearest at the first touch */
+    HBW_POLICY_BIND_ALL = 4 /* on any of them; the kernel chooses the nearest at the first touch */
 } hbw_policy_t;
 
 /* The size of the pages of a block, for hbw_posix_memalign_psize(). */
@@ -35,7 +35,7 @@ typedef enum {
 
 /* Flags of hbw_verify_memory_region(). */
 enum {
-    HBW_TOUCH_PAGES = (1 << 0), /* first allocates missing pages; contents do not change */
+    HBW_TOUCH_PAGES = (1 << 0) /* first allocates missing pages; contents do not change */
 };
 
 /* Returns the policy of the process. */

@@ -108,7 +108,7 @@ inline memkind_t kind_of(kinds kind)
     case kinds::HIGHEST_BANDWIDTH_LOCAL_PREFERRED:
         return MEMKIND_HIGHEST_BANDWIDTH_LOCAL_PREFERRED;
     }
-    throw std::runtime_error("Unknown libmemkind::kinds");
+    libmemkind::internal::fail_with(std::runtime_error("Unknown libmemkind::kinds"));
 }
 
 } // namespace internal

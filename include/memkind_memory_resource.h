@@ -41,8 +41,9 @@ class kind_allocator : public internal::basic_allocator<kind_allocator, T, inter
 
 #ifdef LIBMEMKIND_HAS_MEMORY_RESOURCE
 /*
- * A memory resource that borrows a kind, which must outlive it. Resources of one kind are equal. 0
- * bytes result in a block of the smallest size, as the standard requires.
+ * A memory resource that borrows a kind, which must outlive it. Resources of one kind are equal
+ * (without run-time type information, only a resource and itself). 0 bytes result in a block of the
+ * smallest size, as the standard requires.
  */
 class memory_resource : public std::pmr::memory_resource
 {
@@ -74,9 +75,13 @@ class memory_resource : public std::pmr::memory_resource
 
     bool do_is_equal(const std::pmr::memory_resource &other) const noexcept override
     {
+#    if defined(__cpp_rtti) || defined(__GXX_RTTI)
         const memory_resource *same = dynamic_cast<const memory_resource *>(&other);
 
         return same != nullptr && same->kind_ == kind_;
+#    else
+        return this == &other;
+#    endif
     }
 
     memkind_t kind_;

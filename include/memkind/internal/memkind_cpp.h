@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "memkind.h"
+#include "memkind/internal/memkind_cpp_throw.h"
 
 namespace libmemkind
 {
@@ -28,7 +29,7 @@ inline void *allocate_block(memkind_t kind, std::size_t bytes, std::size_t align
     else if (memkind_posix_memalign(kind, &block, alignment, bytes) != 0)
         block = nullptr;
     if (block == nullptr)
-        throw std::bad_alloc();
+        fail_with(std::bad_alloc());
     return block;
 }
 
@@ -102,7 +103,7 @@ template <template <typename> class Allocator, typename T, class Handle> class b
     T *allocate(std::size_t n) const
     {
         if (n > SIZE_MAX / sizeof(T))
-            throw std::bad_array_new_length();
+            fail_with(std::bad_array_new_length());
         return static_cast<T *>(allocate_block(handle_.get(), n * sizeof(T), alignof(T)));
     }
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "memkind.h"
+#include "memkind/internal/memkind_cpp_throw.h"
 
 #ifdef __has_include
 #    if __has_include(<sys/single_threaded.h>)
@@ -38,8 +39,8 @@ namespace internal
     const std::string text =
         std::string(allocator) + ": " + reason + "; error code: " + std::to_string(error);
     if (error == MEMKIND_ERROR_INVALID)
-        throw std::invalid_argument(text);
-    throw std::runtime_error(text);
+        fail_with(std::invalid_argument(text));
+    fail_with(std::runtime_error(text));
 }
 
 /* A kind that is destroyed with the object. */
