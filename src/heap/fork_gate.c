@@ -3,13 +3,11 @@
 #include "heap/fork_gate.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <stddef.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "os/membarrier.h"
+#include "util/futex.h"
 #include "util/late_key.h"
 #include "util/lock.h"
 
@@ -24,11 +22,6 @@ static struct fork_gate_thread *listed;
 
 /* The number of unlisted threads that are inside. */
 static atomic_uint unlisted_inside;
-
-static void futex(atomic_uint *word, int operation, unsigned value)
-{
-    syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
-}
 
 /* -- The list ---------------------------------------------------------------------------------- */
 
@@ -101,7 +94,7 @@ static void enter_listed(struct fork_gate_thread *thread)
 {
     while (!fork_gate_try(thread)) {
         atomic_store_explicit(&thread->inside, 0, memory_order_release);
-        futex(&thread->inside, FUTEX_WAKE, 1);
+        futex_wake(&thread->inside);
         wait_until_open();
     }
 }
@@ -114,7 +107,7 @@ UNSANITIZED static void leave_unlisted(void)
 {
     atomic_fetch_sub(&unlisted_inside, 1);
     if (atomic_load(&fork_gate_is_closed))
-        futex(&unlisted_inside, FUTEX_WAKE, 1);
+        futex_wake(&unlisted_inside);
 }
 
 UNSANITIZED static void enter_unlisted(void)
@@ -140,7 +133,7 @@ void fork_gate_enter_slowly(struct fork_gate_thread *thread)
 void fork_gate_leave_slowly(struct fork_gate_thread *thread)
 {
     if (thread->state == FORK_GATE_LISTED)
-        futex(&thread->inside, FUTEX_WAKE, 1);
+        futex_wake(&thread->inside);
     else
         leave_unlisted();
 }
@@ -152,7 +145,7 @@ static void wait_for(atomic_uint *word)
     unsigned inside;
 
     while ((inside = atomic_load(word)) != 0)
-        futex(word, FUTEX_WAIT, inside);
+        futex_wait(word, inside);
 }
 
 static void open_and_unlock(void)

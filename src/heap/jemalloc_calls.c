@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 
@@ -16,8 +15,6 @@
 void *jemk_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
 int jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 int jemk_pthread_key_create(pthread_key_t *key, void (*destructor)(void *value));
-int jemk_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
-int jemk_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attributes);
 
 /* -- Addresses --------------------------------------------------------------------------------- */
 
@@ -112,7 +109,8 @@ void *jemk_mmap(void *addr, size_t size, int protection, int flags, int fd, off_
     return reserved != NULL ? reserved : map(size, protection, flags);
 }
 
-/* -- Locks and keys ---------------------------------------------------------------------------- */
+/* -- Handlers and keys --------------------------------------------------------------------------
+ */
 
 int jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {
@@ -123,44 +121,6 @@ int jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*chil
 int jemk_pthread_key_create(pthread_key_t *key, void (*destructor)(void *value))
 {
     return jemalloc_fork_create_key(key, destructor);
-}
-
-/*
- * jemalloc cannot go on without a lock, in its start and in the child of a fork. A lock of the
- * default type needs no call.
- */
-#ifdef __SANITIZE_THREAD__
-/*
- * jemalloc publishes an arena and its locks by atomic stores. The sanitizer does not see these
- * stores, and would report the initialization as a race.
- */
-__attribute__((no_sanitize("thread"))) int
-jemk_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes)
-{
-    static const pthread_mutex_t initial = PTHREAD_MUTEX_INITIALIZER;
-
-    (void)attributes;
-    *mutex = initial;
-    return 0;
-}
-#else
-int jemk_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes)
-{
-    static const pthread_mutex_t initial = PTHREAD_MUTEX_INITIALIZER;
-
-    if (pthread_mutex_init(mutex, attributes) != 0)
-        memcpy(mutex, &initial, sizeof(initial));
-    return 0;
-}
-#endif
-
-int jemk_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attributes)
-{
-    static const pthread_cond_t initial = PTHREAD_COND_INITIALIZER;
-
-    if (pthread_cond_init(cond, attributes) != 0)
-        memcpy(cond, &initial, sizeof(initial));
-    return 0;
 }
 
 /* -------------------------------------------------------------------------------------------- */

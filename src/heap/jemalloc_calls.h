@@ -5,7 +5,8 @@
  *
  * jemalloc cannot start again after a start that failed in the middle: threads that wait for the
  * start spin for ever. Therefore no call fails during the start. Addresses and the key of
- * thread-specific data are reserved beforehand, and locks need no call that can fail.
+ * thread-specific data are reserved beforehand, and locks (jemalloc_lock.c) need no call that can
+ * fail.
  */
 #pragma once
 

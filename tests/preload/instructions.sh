@@ -53,7 +53,7 @@ by grow 2250
 # Without reuse in between, each block comes from jemalloc and goes back there: in batches.
 all=$(cost PAIR_ALL=1 LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem")
 echo "all allocated, then all freed: $all"
-[ "$all" -le 5000 ] || fail "more than 500 instructions for a block that is not used again"
+[ "$all" -le 4000 ] || fail "more than 400 instructions for a block that is not used again"
 
 # In several directories, and on a node.
 mkdir "$work/other"
