@@ -5,6 +5,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <wchar.h>
@@ -679,8 +681,37 @@ static void *use_libc(void *round)
     return round;
 }
 
+/* The kernel does not write for a process to a page that the process may not write to. */
+static bool is_writable(char *page)
+{
+    const struct iovec it = {.iov_base = page, .iov_len = 1};
+
+    return process_vm_writev(getpid(), &it, 1, &it, 1, 0) == 1;
+}
+
+/* Of a library, what the loader protects after the relocation. */
+static int check_protection(struct dl_phdr_info *object, size_t size, void *name)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+    (void)size;
+    for (int i = 0; i < object->dlpi_phnum && strstr(object->dlpi_name, name) != NULL; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        uintptr_t first = object->dlpi_addr + segment->p_vaddr;
+        uintptr_t end = (first + segment->p_memsz) & ~(page - 1);
+
+        if (segment->p_type != PT_GNU_RELRO)
+            continue;
+        for (uintptr_t at = first & ~(page - 1); at < end; at += page)
+            CHECK(!is_writable((char *)at));
+        return end > first ? 1 : 0;
+    }
+    return 0;
+}
+
 static void case_libc_calls(void)
 {
+    char written = 1;
     pthread_t thread;
 
     for (intptr_t round = 0; round < 3; round++) {
@@ -688,6 +719,8 @@ static void case_libc_calls(void)
         CHECK(pthread_create(&thread, NULL, use_libc, NULL) == 0);
         CHECK(pthread_join(thread, NULL) == 0);
     }
+    if (is_writable(&written))
+        CHECK(dl_iterate_phdr(check_protection, "/libc.so") == 1);
 }
 
 static void *fork_and_wait(void *unused)
