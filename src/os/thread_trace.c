@@ -23,6 +23,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -38,6 +39,9 @@
 #    define STACK_SIZE  ((size_t)64 << 10)
 #    define LIST_SIZE   1024 /* of entries of a directory that are read at once */
 #    define STATUS_SIZE 2048 /* of /proc/thread-self/status */
+
+/* Of the name of a namespace, such as "pid:[4026531836]". */
+#    define NAMESPACE_SIZE 64
 
 /* Rounds of a search for new threads, which threads that still run may have started. */
 #    define ROUNDS 8u
@@ -116,7 +120,7 @@ static bool seize(pid_t thread)
     struct traced *next = &traced[traced_count];
     *next = (struct traced){.thread = thread};
     if (ptrace(PTRACE_SEIZE, thread, NULL, NULL) != 0) {
-        next->has_ended = errno == ESRCH || is_zombie(thread);
+        next->has_ended = is_zombie(thread);
         is_denied = !next->has_ended;
     } else if (ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) != 0) {
         next->has_ended = errno == ESRCH;
@@ -285,9 +289,21 @@ static void serve(void)
     }
 }
 
+/*
+ * The helper ends with the caller, which SIGKILL may end at any time: a helper that waited for ever
+ * would keep the memory of the process.
+ */
+static bool end_with_caller(void)
+{
+    return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == process;
+}
+
 static int be_helper(void *unused)
 {
     (void)unused;
+    is_denied = !end_with_caller();
+    if (is_denied)
+        return 0;
     dump_no_core();
     wait_while(BEGINNING, NULL);
     if (stop_all()) {
@@ -318,6 +334,34 @@ static unsigned long count_filters(void)
     text[size > 0 ? size : 0] = '\0';
     const char *line = strstr(text, name);
     return line != NULL ? strtoul(line + sizeof(name) - 1, NULL, 10) : 1;
+}
+
+/* The target of a link; false: it has none. */
+static bool read_link(const char *path, char target[NAMESPACE_SIZE])
+{
+    ssize_t size = readlink(path, target, NAMESPACE_SIZE - 1);
+
+    target[size > 0 ? size : 0] = '\0';
+    return size > 0;
+}
+
+/*
+ * Whether the helper would begin in another PID namespace, as unshare(2) and setns(2) arrange for
+ * children. The helper could trace no thread from there, and would be the first process of a new
+ * namespace, which ends with its first process. A new namespace without a process has a link
+ * without a target; kernels before Linux 4.12 have no such link.
+ */
+static bool is_foreign_to_children(void)
+{
+    static const char path[] = "/proc/thread-self/ns/pid_for_children";
+    char own[NAMESPACE_SIZE], childrens[NAMESPACE_SIZE];
+    struct stat status;
+
+    if (!read_link("/proc/thread-self/ns/pid", own))
+        return false;
+    if (!read_link(path, childrens))
+        return lstat(path, &status) == 0;
+    return strcmp(own, childrens) != 0;
 }
 
 /* Collects the helper's exit status. Returns whether the helper has ended. */
@@ -377,8 +421,8 @@ void thread_trace_configure(void)
 
 bool thread_trace_stop(bool (*is_spared)(pid_t thread))
 {
-    if (clock_coarse_ms() < not_before || count_filters() != first_filters || !reap() ||
-        !begin(is_spared))
+    if (clock_coarse_ms() < not_before || count_filters() != first_filters ||
+        is_foreign_to_children() || !reap() || !begin(is_spared))
         return false;
     /* An exception for the Yama module, which may restrict tracing to ancestors. */
     (void)prctl(PR_SET_PTRACER, (unsigned long)helper, 0, 0, 0);

@@ -1,17 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of threads that cannot be stopped (os/threads.h), and of failures to stop them. */
+/* WRAP: prctl */
 #include "support/threads_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "support/gate.h"
+
 static int ends[2]; /* of a pipe */
+
+static struct fault end_fault; /* of the request to end with the parent */
+
+int __real_prctl(int option, ...);
+int __wrap_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+
+int __wrap_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+    return option == PR_SET_PDEATHSIG && fault_hits(&end_fault) ? -1
+                                                                : __real_prctl(option, a, b, c, d);
+}
 
 /* -- Threads ----------------------------------------------------------------------------------- */
 
@@ -115,6 +130,8 @@ static void check_in_child(bool (*check)(void))
         _exit(!passed);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
+        skip();
     assert_int_equal(status, 0);
 }
 
@@ -128,6 +145,19 @@ static bool fails_once_by(struct fault *fault, int error)
 static bool fails_once(void)
 {
     return fails_once_by(&open_fault, EMFILE) && fails_once_by(&clone_fault, EAGAIN);
+}
+
+/* A helper that could outlive the process stops no thread. */
+static bool needs_an_end(void)
+{
+    fault_set(&end_fault, EPERM, 1);
+    return !can_stop() && !can_stop() && end_fault.calls == 1 && ptrace_fault.calls == 0;
+}
+
+static void a_helper_that_could_outlive_the_process(void **state)
+{
+    (void)state;
+    check_in_child(needs_an_end);
 }
 
 static void a_helper_that_cannot_work(void **state)
@@ -149,6 +179,49 @@ static void a_helper_that_may_not_trace(void **state)
     (void)state;
     check_in_child(is_not_tried_again);
 }
+
+/* Not even where the kernel does not find a thread that is there. */
+static bool is_not_taken_for_ended(void)
+{
+    fault_set(&ptrace_fault, ESRCH, 1);
+    return !can_stop();
+}
+
+static void a_thread_that_the_helper_does_not_find(void **state)
+{
+    (void)state;
+    check_in_child(is_not_taken_for_ended);
+}
+
+/* -- Namespaces -------------------------------------------------------------------------------- */
+
+/* Where children begin in a namespace of their own, the helper would be its first process. */
+static bool leaves_the_namespace_to_the_program(void)
+{
+    struct gate over = gate_new();
+    int status;
+
+    if (unshare(CLONE_NEWPID) != 0)
+        _exit(SKIPPED);
+    if (can_stop() || clone_fault.calls != 0)
+        return false;
+    pid_t first = fork();
+    if (first == 0) {
+        gate_wait(&over);
+        _exit(getpid() != 1);
+    }
+    bool could = can_stop() || clone_fault.calls != 0;
+    gate_open(&over);
+    return !could && waitpid(first, &status, 0) == first && status == 0;
+}
+
+static void a_namespace_of_children(void **state)
+{
+    (void)state;
+    check_in_child(leaves_the_namespace_to_the_program);
+}
+
+/* -- Filters ----------------------------------------------------------------------------------- */
 
 static bool forbid_tracing(void)
 {
@@ -192,6 +265,47 @@ static void no_helper_in_a_program_with_filters(void **state)
     check_in_child(is_not_tried);
 }
 
+/* -- A process that is killed ------------------------------------------------------------------ */
+
+/* Stops its thread, reports the helper's id, and waits to be killed. */
+_Noreturn static void stop_and_wait(int report)
+{
+    struct threads_stop moment;
+
+    threads_after_fork();
+    (void)begin(false);
+    if (!threads_stop(&moment, THREADS_STOP) ||
+        write(report, &helper, sizeof(helper)) != sizeof(helper))
+        _exit(1);
+    for (;;)
+        pause();
+}
+
+/* The helper, which shares the memory of the process, does not live on. */
+static void a_process_that_is_killed_at_a_moment(void **state)
+{
+    int report[2];
+    int status;
+    pid_t its_helper;
+
+    (void)state;
+    assert_int_equal(pipe(report), 0);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    pid_t child = fork();
+    if (child == 0)
+        stop_and_wait(report[1]);
+    assert_int_equal(read(report[0], &its_helper, sizeof(its_helper)), sizeof(its_helper));
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    alarm(60);
+    assert_int_equal(waitpid(its_helper, &status, __WALL), its_helper);
+    alarm(0);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+    close(report[0]);
+    close(report[1]);
+}
+
 static void unknown_is_no(void **state)
 {
     (void)state;
@@ -213,6 +327,10 @@ int main(void)
         cmocka_unit_test_setup(a_thread_that_waits_for_space_to_write, setup),
         cmocka_unit_test_setup(a_helper_that_cannot_work, setup),
         cmocka_unit_test_setup(a_helper_that_may_not_trace, setup),
+        cmocka_unit_test_setup(a_helper_that_could_outlive_the_process, setup),
+        cmocka_unit_test_setup(a_thread_that_the_helper_does_not_find, setup),
+        cmocka_unit_test_setup(a_namespace_of_children, setup),
+        cmocka_unit_test_setup(a_process_that_is_killed_at_a_moment, setup),
         cmocka_unit_test_setup(a_helper_that_is_killed, setup),
         cmocka_unit_test_setup(no_helper_in_a_program_with_filters, setup),
         cmocka_unit_test_setup(unknown_is_no, setup),
