@@ -62,8 +62,9 @@ uint64_t map_query_file(dev_t device, ino_t inode)
     return file_of(major(device), minor(device), inode);
 }
 
-/* Finds the first shared and writable map that ends behind the address. */
-static int query_from(int fd, uint64_t address, struct query *query, char *name)
+/* Finds the first shared and writable map that ends behind the address. name: NULL, or NAME_SIZE.
+ */
+static int find_map(int fd, uint64_t address, struct query *query, char *name)
 {
     *query = (struct query){
         .size = sizeof(*query),
@@ -75,18 +76,21 @@ static int query_from(int fd, uint64_t address, struct query *query, char *name)
     return ioctl(fd, PROCMAP_QUERY_IOCTL, query) == 0 ? 0 : -errno;
 }
 
-static int query_with_name(int fd, uint64_t address, struct query *query, char *name)
+/* Adds the path of the map, if the map is still there, and the path is not too long. */
+static void add_path(int fd, struct process_map *map)
 {
-    name[0] = '\0';
-    int err = query_from(fd, address, query, name);
+    struct query query;
+    char name[NAME_SIZE] = "";
 
-    return err == -ENAMETOOLONG ? query_from(fd, address, query, NULL) : err;
+    if (find_map(fd, map->start, &query, name) == 0 && query.start == map->start)
+        (void)memccpy(map->path, name, 0, PROCESS_MAP_PATH - 1);
 }
 
-static struct process_map map_of(const struct query *query, const char *name)
+static struct process_map map_of(const struct query *query)
 {
     uint64_t flags = query->map_flags;
-    struct process_map map = {
+
+    return (struct process_map){
         .start = query->start,
         .end = query->end,
         .protection = ((flags & QUERY_READABLE) != 0 ? PROT_READ : 0) |
@@ -95,33 +99,30 @@ static struct process_map map_of(const struct query *query, const char *name)
         .is_shared = true,
         .file = file_of(query->device_major, query->device_minor, query->inode),
     };
-
-    if (query->name_size != 0)
-        (void)memccpy(map.path, name, 0, PROCESS_MAP_PATH - 1);
-    return map;
 }
 
 /* The kernel has no map behind the last one: -ENOENT. */
-static int visit_each(int fd, void (*visit)(void *arg, const struct process_map *map), void *arg)
+static int visit_each(int fd, const struct map_query_visitor *visitor)
 {
     struct query query = {0};
-    char name[NAME_SIZE];
     int err;
 
-    while ((err = query_with_name(fd, query.end, &query, name)) == 0) {
-        struct process_map map = map_of(&query, name);
+    while ((err = find_map(fd, query.end, &query, NULL)) == 0) {
+        struct process_map map = map_of(&query);
 
-        visit(arg, &map);
+        if (visitor->needs_path(&map))
+            add_path(fd, &map);
+        visitor->visit(&map);
     }
     return err == -ENOENT ? 0 : -EOPNOTSUPP;
 }
 
-int map_query_each(void (*visit)(void *arg, const struct process_map *map), void *arg)
+int map_query_each(const struct map_query_visitor *visitor)
 {
     int state = cancel_hold();
     int saved_errno = errno;
     int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    int err = fd >= 0 ? visit_each(fd, visit, arg) : -errno;
+    int err = fd >= 0 ? visit_each(fd, visitor) : -errno;
 
     if (fd >= 0)
         close(fd);

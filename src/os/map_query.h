@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -13,11 +14,18 @@
 /* Returns the value of process_map.file for maps of this file that map_query_each() finds. */
 uint64_t map_query_file(dev_t device, ino_t inode);
 
+/* What to do with the maps. */
+struct map_query_visitor {
+    /* Whether the path of the map must be found, which takes a second query. */
+    bool (*needs_path)(const struct process_map *map);
+    void (*visit)(const struct process_map *map);
+};
+
 /*
- * Calls visit() with each map that is shared and writable, in the order of their addresses.
- * Allocates nothing. Maps that are created or removed meanwhile may be missed. A path of more than
- * 511 bytes is empty. The maps have no effects. -EOPNOTSUPP: the kernel has no such ioctl, or a
- * filter of system calls forbids the call; or -errno of open(2). After an error some may be
+ * Visits each map that is shared and writable, in the order of their addresses. Allocates nothing.
+ * Maps that are created or removed meanwhile may be missed. A path that is not needed, or has more
+ * than 511 bytes, is empty. The maps have no effects. -EOPNOTSUPP: the kernel has no such ioctl, or
+ * a filter of system calls forbids the call; or -errno of open(2). After an error some may be
  * missing.
  */
-int map_query_each(void (*visit)(void *arg, const struct process_map *map), void *arg);
+int map_query_each(const struct map_query_visitor *visitor);

@@ -6,6 +6,7 @@
 
 #include "os/map_query.h"
 #include "os/vm.h"
+#include "space/address_map.h"
 
 #define MAPS_MOST ((size_t)65536)
 
@@ -37,12 +38,27 @@ void freeze_maps_forget(void)
     freeze_maps = (struct freeze_maps){0};
 }
 
-static void add_map(void *arg, const struct process_map *map)
+static void add_map(const struct process_map *map)
 {
-    (void)arg;
     freeze_maps.has_transfers |= process_map_is_for_transfers(map);
     if (map->is_shared && freeze_maps.count < freeze_maps.most)
         freeze_maps.list[freeze_maps.count++] = *map;
+}
+
+static void add_map_of_text(void *arg, const struct process_map *map)
+{
+    (void)arg;
+    add_map(map);
+}
+
+/*
+ * Whether the map may be of another file than a space's. What the program has mapped over a part of
+ * its blocks does not begin with a chunk.
+ */
+static bool may_be_foreign(const struct process_map *map)
+{
+    return map->start % SPACE_CHUNK != 0 ||
+           address_map_owner((void *)map->start) == ADDRESS_MAP_NONE;
 }
 
 static void empty_list(enum freeze_maps_detail detail)
@@ -57,13 +73,15 @@ static int fill_from_text(enum freeze_maps_detail detail)
     char *buffer = (char *)freeze_maps.list + list_size(freeze_maps.most);
 
     empty_list(detail);
-    return process_maps_read(detail == MAPS_EFFECTS, buffer, BUFFER_SIZE, add_map, NULL);
+    return process_maps_read(detail == MAPS_EFFECTS, buffer, BUFFER_SIZE, add_map_of_text, NULL);
 }
 
 static int fill_by_queries(void)
 {
+    static const struct map_query_visitor visitor = {may_be_foreign, add_map};
+
     empty_list(MAPS_WRITABLE);
-    return map_query_each(add_map, NULL);
+    return map_query_each(&visitor);
 }
 
 static int fill(enum freeze_maps_detail detail)

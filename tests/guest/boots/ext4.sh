@@ -31,5 +31,6 @@ run stress/test_scarcity
 run stress/test_threads
 run unit/test_freeze
 run unit/test_freeze_failures
+run unit/test_take_over
 run unit/test_thaw
 run fork fork_pause /mnt 128

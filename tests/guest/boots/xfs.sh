@@ -21,5 +21,6 @@ run stress/test_many_blocks
 run stress/test_threads
 run unit/test_freeze
 run unit/test_freeze_failures
+run unit/test_take_over
 run unit/test_thaw
 run fork fork_pause /mnt 128
