@@ -293,6 +293,20 @@ static __attribute__((noinline)) void *malloc_again(size_t size)
     return LIKELY(block != NULL) ? block : malloc_slowly(size, NULL);
 }
 
+/* A short process makes most of its requests while libc serves them: see settings.after. */
+static inline bool is_early(size_t size, const void *caller)
+{
+    return atomic_load_explicit(&preload_waiting, memory_order_relaxed) == PRELOAD_WAITING &&
+           !preload.counted && size - preload.min <= preload.span &&
+           !callers_include(&preload.libc, caller) && preload_is_early(size);
+}
+
+static void *malloc_early(size_t size)
+{
+    preload_self.visits++;
+    return __libc_malloc(size);
+}
+
 /* The view has no block, or is closed. */
 static __attribute__((noinline)) void *malloc_otherwise(size_t size, const void *caller)
 {
@@ -300,7 +314,15 @@ static __attribute__((noinline)) void *malloc_otherwise(size_t size, const void 
         return malloc_again(size);
     if (LIKELY((uintptr_t)caller - preload.libc.first >= preload_self.refused))
         return preload.malloc(size, malloc_again, preload_self.kind);
-    return preload_self.state == PRELOAD_FAST ? __libc_malloc(size) : malloc_slowly(size, caller);
+    if (preload_self.state == PRELOAD_FAST)
+        return __libc_malloc(size);
+    return is_early(size, caller) ? malloc_early(size) : malloc_slowly(size, caller);
+}
+
+static void free_to_libc(void *ptr)
+{
+    preload_self.visits++;
+    __libc_free(ptr);
 }
 
 /*
@@ -315,6 +337,8 @@ static __attribute__((noinline)) void free_otherwise(void *ptr)
 
     if (LIKELY(kind == preload_self.kind))
         preload.free(kind, ptr);
+    else if (kind == NULL && !preload.counted)
+        free_to_libc(ptr);
     else
         free_slowly(ptr);
 }

@@ -50,6 +50,13 @@ by calloc 900
 by aligned 870
 by grow 2250
 
+# While libc serves the first requests.
+mkdir -m 777 "$work/open" # so that the heap waits, for root, too
+early=$(cost LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/open" MEMKIND_PRELOAD_AFTER=1G)
+echo "before the heap: $early"
+[ "$early" -gt "$libc" ] || fail "not served by libc"
+[ "$early" -le $((libc + 950)) ] || fail "more than 95 instructions beside libc's"
+
 # Without reuse in between, each block comes from jemalloc and goes back there: in batches.
 all=$(cost PAIR_ALL=1 LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem")
 echo "all allocated, then all freed: $all"
