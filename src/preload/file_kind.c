@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "util/errno_text.h"
+
+#define LEAST_DESCRIPTORS 16 /* a lower limit: no kind */
 
 static bool children_get_copies(const char *dir)
 {
@@ -15,6 +18,17 @@ static bool children_get_copies(const char *dir)
 
     return secure_getenv("MEMKIND_PMEM_FORK") == NULL &&
            (stat(dir, &status) != 0 || !S_ISCHR(status.st_mode));
+}
+
+/*
+ * A kind keeps two descriptors. A process with a very low limit needs all of them, and libc's
+ * malloc needs none.
+ */
+static bool has_descriptors(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= LEAST_DESCRIPTORS;
 }
 
 static int create(const char *dir, size_t size, memkind_t *kind)
@@ -38,6 +52,10 @@ bool file_kind_make(const char *dir, size_t size, memkind_t *kind, const char **
 {
     static char text[MEMKIND_ERROR_MESSAGE_SIZE];
 
+    if (!has_descriptors()) {
+        *reason = errno_text(EMFILE);
+        return false;
+    }
     errno = 0;
     int err = create(dir, size, kind);
     if (err == MEMKIND_SUCCESS) {

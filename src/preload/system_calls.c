@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions of libc by which programs fork without handlers, or install a filter of system calls.
+ * Functions of libc by which programs fork without handlers, install a filter of system calls, or
+ * change their root directory.
  *
  * The child of such a fork would write into its parent's heap, because both have the file mapped.
  * So libmemkind's handlers run around these forks too. Handlers of others do not, as without the
@@ -37,6 +38,7 @@ static struct {
     __typeof__(system_calls_prctl) *prctl;
     __typeof__(system_calls_clone) *clone;
     __typeof__(system_calls_fork) *fork; /* NULL: this libc has none */
+    __typeof__(system_calls_chroot) *chroot;
 } next;
 
 /* Earlier, if the constructor of another library makes such a call. */
@@ -44,6 +46,7 @@ __attribute__((constructor(101))) static void find_next(void)
 {
     *(void **)&next.fork = dlsym(RTLD_NEXT, "_Fork");
     *(void **)&next.clone = dlsym(RTLD_NEXT, "clone");
+    *(void **)&next.chroot = dlsym(RTLD_NEXT, "chroot");
     *(void **)&next.prctl = dlsym(RTLD_NEXT, "prctl");
     *(void **)&next.syscall = dlsym(RTLD_NEXT, "syscall");
 }
@@ -187,4 +190,12 @@ long system_calls_syscall(long number, unsigned long a, unsigned long b, unsigne
     if (number == SYS_prctl)
         return system_calls_prctl((int)a, b, c, d, e);
     return next.syscall(number, a, b, c, d, e, f);
+}
+
+/* A kind that is made at the first request must find its directory. */
+int system_calls_chroot(const char *path)
+{
+    need_next();
+    (void)preload_kind_for_request();
+    return next.chroot(path);
 }

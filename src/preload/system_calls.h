@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions of libc by which programs fork without handlers, or install a filter of system calls.
+ * Functions of libc by which programs fork without handlers, install a filter of system calls, or
+ * change their root directory.
  * libc declares them with a variable number of arguments; here all arguments are passed on.
  */
 #pragma once
@@ -22,3 +23,6 @@ int system_calls_clone(int (*function)(void *), void *stack, int flags, void *ar
 
 /* _Fork(3) */
 int system_calls_fork(void) __asm__("_Fork") EXPORT;
+
+/* chroot(2) */
+int system_calls_chroot(const char *path) __asm__("chroot") EXPORT;

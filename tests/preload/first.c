@@ -75,6 +75,13 @@ static void case_none(void)
     CHECK(!has_file());
 }
 
+/* The new root does not have the directory. */
+static void case_chroot(void)
+{
+    CHECK(chroot(dir) == 0);
+    CHECK(!is_from_libc());
+}
+
 /* The heap is there already, whatever the program changes. */
 static void case_early(void)
 {
@@ -223,6 +230,7 @@ static const struct {
     {"gone", case_gone},         {"environment", case_environment},
     {"after", case_after},       {"large", case_large},
     {"children", case_children}, {"many_threads", case_many_threads},
+    {"chroot", case_chroot},
 };
 
 int main(int argc, char **argv)

@@ -37,6 +37,9 @@ mkdir "$work/own" "$work/gone"
 chmod 755 "$work/own"
 chmod 777 "$work/gone"
 if [ "$(id -u)" = 0 ]; then
+    echo "== another root directory"
+    preloaded "$first" chroot || fail chroot
+    preloaded MEMKIND_PRELOAD_AFTER=64K "$first" chroot || fail "chroot with MEMKIND_PRELOAD_AFTER"
     echo "== a directory of root's, who may become another user"
     preloaded MEMKIND_PRELOAD_DIR="$work/own" "$first" early || fail "a directory of root's"
 fi

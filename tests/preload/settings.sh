@@ -170,6 +170,7 @@ __strdup
 __strndup
 aligned_alloc
 calloc
+chroot
 clone
 close
 close_range

@@ -43,6 +43,15 @@ run borrowed MEMKIND_PRELOAD_PUBLISH=1
 run no-number
 run old-kernel MEMKIND_PRELOAD_PUBLISH=1
 
+echo "== a limit of few descriptors: all are the program's, and libc serves the requests"
+(
+    ulimit -Sn 9
+    LD_PRELOAD=$library MEMKIND_PRELOAD_DIR=$work/pmem exec bash -c \
+        'for i in 3 4 5 6 7 8; do eval "exec $i</dev/null" || exit 1; done'
+) 2>"$work/err" || fail "few descriptors: $(cat "$work/err")"
+grep -q "(Too many open files); libc's malloc is used$" "$work/err" ||
+    fail "few descriptors: it says $(cat "$work/err")"
+
 # shell SHELL: redirections and children. The heap's file has each number from 3 to 9 in turn, or
 # none.
 shell()
