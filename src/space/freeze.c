@@ -203,13 +203,14 @@ static bool is_one_map(const struct run *run, uint64_t file)
            map->protection == (PROT_READ | PROT_WRITE);
 }
 
-static bool has_policies(const char *first, const char *end, uint64_t file)
+static bool has_policies(const struct space *space, const char *first, const char *end,
+                         uint64_t file)
 {
     const struct process_map *list = freeze_maps.list;
 
     for (size_t i = freeze_maps_find((uintptr_t)first);
          i < freeze_maps.count && list[i].start < (uintptr_t)end; i++)
-        if (list[i].file == file && page_effects_have_policy((void *)list[i].start))
+        if (list[i].file == file && space->store->has_policy(space, (void *)list[i].start))
             return true;
     return false;
 }
@@ -224,7 +225,7 @@ static int check_run(struct space *space, const struct run *run)
                (freeze_maps.has_locked && page_effects_are_locked(base + first, end - first)) ||
                map_edges_has_foreign(run->segment, first, end, freeze_maps.list, freeze_maps.count,
                                      file) ||
-               has_policies(base + first, base + end, file);
+               has_policies(space, base + first, base + end, file);
 
     return has ? -EEXIST : 0;
 }

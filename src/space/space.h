@@ -143,6 +143,9 @@ struct store_ops {
     /* A page of the store that is always mapped, its file, and its descriptor, or -errno. */
     const void *(*known_page)(const struct space *space);
     const struct descriptor_file *(*file)(const struct space *space);
+
+    /* Whether the page has a policy of mbind(2) that a new mapping would not have. */
+    bool (*has_policy)(const struct space *space, void *addr);
     int (*descriptor)(struct space *space);
 
     /*

@@ -78,7 +78,7 @@ static bool has_policies(const struct thaw_piece *piece)
 {
     for (size_t i = 0; i < piece->map_count; i++)
         if (piece->maps[i].file == piece->file &&
-            page_effects_have_policy((void *)piece->maps[i].start))
+            piece->space->store->has_policy(piece->space, (void *)piece->maps[i].start))
             return true;
     return false;
 }

@@ -145,6 +145,12 @@ const struct descriptor_file *file_store_file(const struct space *space)
     return &file_space_of(space)->file;
 }
 
+/* A file in memory has its policies itself, whatever is mapped. */
+bool file_store_has_policy(const struct space *space, void *addr)
+{
+    return !file_space_of(space)->in_memory && page_effects_have_policy(addr);
+}
+
 int file_store_descriptor(struct space *space)
 {
     return file_space_fd(file_space_of(space));

@@ -94,6 +94,7 @@ int file_store_commit(struct space *space, void *addr, off_t offset, size_t size
  */
 const void *file_store_known_page(const struct space *space);
 const struct descriptor_file *file_store_file(const struct space *space);
+bool file_store_has_policy(const struct space *space, void *addr);
 int file_store_descriptor(struct space *space);
 int file_store_freeze(struct space *space, void *addr, off_t offset, size_t size,
                       const struct process_map *like);

@@ -221,6 +221,7 @@ static const struct store_ops file_store = {
     .close = file_store_close,
     .known_page = file_store_known_page,
     .file = file_store_file,
+    .has_policy = file_store_has_policy,
     .descriptor = file_store_descriptor,
     .freeze = file_store_freeze,
     .thaw = file_store_thaw,
