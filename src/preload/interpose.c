@@ -536,24 +536,16 @@ EXPORT HOT_FUNCTION void *realloc(void *ptr, size_t size)
 
 /* -- libc's own calls -------------------------------------------------------------------------- */
 
-static void *malloc_of_libc(size_t size)
-{
-    return malloc_slowly(size, (const void *)preload.libc.first);
-}
-
-static void *calloc_of_libc(size_t num, size_t size)
-{
-    return calloc_otherwise(num, size, (const void *)preload.libc.first);
-}
-
+/* The block may be the program's, as that of getline(3). */
 static void *realloc_of_libc(void *ptr, size_t size)
 {
     return realloc_otherwise(ptr, size, (const void *)preload.libc.first);
 }
 
+/* Threads with views count no blocks. */
 bool preload_redirect_libc(void)
 {
-    static const struct libc_calls calls = {malloc_of_libc, calloc_of_libc, realloc_of_libc};
+    static const struct libc_calls calls = {__libc_malloc, __libc_calloc, realloc_of_libc};
 
     return libc_calls_redirect(&calls);
 }
