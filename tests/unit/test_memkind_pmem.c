@@ -322,7 +322,7 @@ static void policy_that_cannot_be_set_is_an_error(void **state)
 
 static void wrong_environment_is_an_error(void **state)
 {
-    const char *const wrong[] = {"", "0", "-1", "x", "4x", " 4", "99999999999"};
+    const char *const wrong[] = {"", "0", "-1", "x", "4x", "4 4", "99999999999"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
