@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Functions of libc by which programs fork without handlers, install a filter of system calls, or
- * change their root directory.
+ * lose sight of directories.
  *
  * The child of such a fork would write into its parent's heap, because both have the file mapped.
  * So libmemkind's handlers run around these forks too. Handlers of others do not, as without the
  * library. A child that shares its parent's memory needs none. A child that has a copy of the
  * memory but shares the table of descriptors (CLONE_FILES) is left alone: it would close its
  * parent's files.
+ *
+ * A kind that is made at the first request is made before a call that may hide its directory.
  *
  * All else must be a jump: a child that shares its parent's stack returns from here first. This
  * file is therefore always optimized. The functions may be called in signal handlers, so the next
@@ -177,6 +179,25 @@ static __attribute__((noinline)) long set_filter(unsigned long operation, unsign
     return result;
 }
 
+/* -- Directories ------------------------------------------------------------------------------- */
+
+/* Returns whether a kind might not find its directory, or may not use it, after the call. */
+static bool hides_directories(long number)
+{
+#ifdef SYS_landlock_restrict_self
+    if (number == SYS_landlock_restrict_self)
+        return true;
+#endif
+    return number == SYS_chroot || number == SYS_pivot_root;
+}
+
+int system_calls_chroot(const char *path)
+{
+    need_next();
+    (void)preload_kind_for_request();
+    return next.chroot(path);
+}
+
 /* ---------------------------------------------------------------------------------------------- */
 
 long system_calls_syscall(long number, unsigned long a, unsigned long b, unsigned long c,
@@ -189,13 +210,7 @@ long system_calls_syscall(long number, unsigned long a, unsigned long b, unsigne
         return set_filter(a, b, c);
     if (number == SYS_prctl)
         return system_calls_prctl((int)a, b, c, d, e);
+    if (hides_directories(number))
+        (void)preload_kind_for_request();
     return next.syscall(number, a, b, c, d, e, f);
-}
-
-/* A kind that is made at the first request must find its directory. */
-int system_calls_chroot(const char *path)
-{
-    need_next();
-    (void)preload_kind_for_request();
-    return next.chroot(path);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Functions of libc by which programs fork without handlers, install a filter of system calls, or
- * change their root directory.
+ * lose sight of directories.
  * libc declares them with a variable number of arguments; here all arguments are passed on.
  */
 #pragma once

@@ -7,9 +7,12 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,6 +82,21 @@ static void case_none(void)
 static void case_chroot(void)
 {
     CHECK(chroot(dir) == 0);
+    CHECK(!is_from_libc());
+}
+
+/* Landlock forbids the process to open or make any file, where the kernel has Landlock. */
+static void case_landlock(void)
+{
+#ifdef SYS_landlock_restrict_self
+    const uint64_t all = 0x1fff;
+    long rules = syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
+
+    if (rules >= 0) {
+        CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+        CHECK(syscall(SYS_landlock_restrict_self, rules, 0) == 0);
+    }
+#endif
     CHECK(!is_from_libc());
 }
 
@@ -230,7 +248,7 @@ static const struct {
     {"gone", case_gone},         {"environment", case_environment},
     {"after", case_after},       {"large", case_large},
     {"children", case_children}, {"many_threads", case_many_threads},
-    {"chroot", case_chroot},
+    {"chroot", case_chroot},     {"landlock", case_landlock},
 };
 
 int main(int argc, char **argv)

@@ -8,7 +8,7 @@ first=$1
 EXIT_STRICT=125
 chmod 777 "$work/pmem" # for root, too
 
-for name in none malloc calloc realloc aligned fork environment; do
+for name in none malloc calloc realloc aligned fork environment landlock; do
     echo "== $name"
     preloaded "$first" $name 2>"$work/err" || { cat "$work/err"; fail "$name"; }
     [ ! -s "$work/err" ] || fail "$name prints: $(cat "$work/err")"
