@@ -273,6 +273,25 @@ static inline void check_child(pid_t child)
     assert_int_equal(status, 0);
 }
 
+/* Whether this kernel finds maps by queries (Linux 6.11). */
+static inline bool has_queries(void)
+{
+    pid_t child = fork_space();
+
+    if (child == 0)
+        _exit(0);
+    check_child(child);
+    bool has = fork_used_maps == MAPS_WRITABLE;
+    thaw_all(space, true);
+    return has;
+}
+
+/* How often a fork opens the list of maps if the program has set nothing. */
+static inline unsigned opens_of_plain_list(void)
+{
+    return has_queries() ? 1 : 2;
+}
+
 /* In a process whose file is its alone: it holds what is accounted for. */
 static inline void check_account(void)
 {
