@@ -30,8 +30,7 @@ static char *block;
 static char *pages;       /* the next single page */
 static size_t pages_size; /* from there on */
 
-/* The range's pages are allocated by one call, where the kernel can, rather than by a fault each.
- */
+/* One call allocates the range's pages, where the kernel can, rather than a fault each. */
 static int reserve_block(void)
 {
     block = vm_alloc_aligned(LARGE_PAGE, LARGE_PAGE);
@@ -109,8 +108,7 @@ void *jemk_mmap(void *addr, size_t size, int protection, int flags, int fd, off_
     return reserved != NULL ? reserved : map(size, protection, flags);
 }
 
-/* -- Handlers and keys --------------------------------------------------------------------------
- */
+/* -- Handlers and keys ------------------------------------------------------------------------- */
 
 int jemk_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {

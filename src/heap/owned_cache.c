@@ -39,8 +39,7 @@ pthread_mutex_t owned_cache_list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mapping_cache spare_tables = MAPPING_CACHE_INITIALIZER;
 static struct mapping_cache spare_caches = MAPPING_CACHE_INITIALIZER;
 
-/* A thread's table is the value of the first key until the thread has ended once; see late_key.h.
- */
+/* The value of the first key is the thread's table, until the thread has ended once: late_key.h. */
 static pthread_key_t near_key;
 static pthread_key_t late_key;
 static _Thread_local bool has_ended;

@@ -10,8 +10,7 @@
 
 #include <stddef.h>
 
-/* The first capacity of a class's stack: the smaller of so many blocks and so many bytes in blocks.
- */
+/* The first capacity of a class's stack: so many blocks, or so many bytes in blocks if fewer. */
 #define TRANSFER_CACHE_BLOCKS ((size_t)512)
 #define TRANSFER_CACHE_BYTES  ((size_t)128 << 10)
 #define TRANSFER_CACHE_GROWTH 64

@@ -62,7 +62,9 @@ uint64_t map_query_file(dev_t device, ino_t inode)
     return file_of(major(device), minor(device), inode);
 }
 
-/* Finds the first shared and writable map that ends behind the address. name: NULL, or NAME_SIZE.
+/*
+ * Finds the first shared and writable map that ends behind the address. name: NULL, or room for
+ * NAME_SIZE bytes.
  */
 static int find_map(int fd, uint64_t address, struct query *query, char *name)
 {

@@ -62,7 +62,7 @@ static bool find_number(const char *text, const char *key, size_t *number)
     const char *line = text;
 
     while (line != NULL) {
-        if (strncmp(line, key, length) == 0 && strchr(": ", line[length]) != NULL) {
+        if (strncmp(line, key, length) == 0 && (line[length] == ':' || line[length] == ' ')) {
             *number = strtoull(line + length + 1, NULL, 10);
             return true;
         }

@@ -154,9 +154,8 @@ static bool make(struct settings *settings, char *message)
 
 /*
  * A program that makes no request for the kinds, or only early ones, pays for neither jemalloc nor
- * the files. A request
- * of another thread while the kinds are made goes to libc: that thread may hold the loader's lock,
- * for which making them waits.
+ * the files. A request of another thread while the kinds are made goes to libc: that thread may
+ * hold the loader's lock, for which making them waits.
  */
 
 static struct settings settings;

@@ -92,8 +92,7 @@ static int fill(enum freeze_maps_detail detail)
         err = fill_from_text(MAPS_ALL);
     if (err == 0 && freeze_maps.count == freeze_maps.most)
         err = -E2BIG;
-    /* The kernel would write to the file's pages that it holds, and the process would not see that.
-     */
+    /* The kernel would write to the file's pages that it holds, unseen by the process. */
     if (err == 0 && freeze_maps.has_transfers)
         err = -EOPNOTSUPP;
     return err;

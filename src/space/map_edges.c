@@ -26,8 +26,7 @@ static bool is_foreign(const struct segment *segment, uintptr_t edge, size_t fir
     return at >= first && at <= end && !is_ours(segment, at);
 }
 
-/* Returns the index of the first map that ends at the address or behind it; count: there is none.
- */
+/* Returns the index of the first map that ends at or behind the address; count: there is none. */
 static size_t find(const struct process_map *maps, size_t count, uintptr_t address)
 {
     size_t first = 0;

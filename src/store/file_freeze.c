@@ -230,8 +230,7 @@ static void leave(struct older_file *older, size_t page)
     *older = (struct older_file){.fd = -1};
 }
 
-/* -- The file of an ancestor that has gone ------------------------------------------------------
- */
+/* -- The file of an ancestor ------------------------------------------------------------------- */
 
 /* Where the file has what the ancestor has put there since: nothing of this space. */
 static int clear(const struct segment *segment, int fd, unsigned frozen)

@@ -90,8 +90,7 @@ int file_space_need_file(struct file_space *file_space);
 /* The operations of the store that take space, in file_commit.c. */
 int file_store_commit(struct space *space, void *addr, off_t offset, size_t size);
 
-/* The operations of the store for frozen chunks, in file_freeze.c; contracts in struct store_ops.
- */
+/* Operations of the store for frozen chunks, in file_freeze.c; contracts in struct store_ops. */
 const void *file_store_known_page(const struct space *space);
 const struct descriptor_file *file_store_file(const struct space *space);
 bool file_store_has_policy(const struct space *space, void *addr);

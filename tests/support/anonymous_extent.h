@@ -6,8 +6,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-/* Returns anonymous memory with the alignment, a power of two; NULL. The memory is never unmapped.
- */
+/* Returns anonymous memory, aligned to a power of two; NULL. The memory is never unmapped. */
 static inline void *anonymous_extent(size_t size, size_t alignment)
 {
     char *memory = mmap(NULL, size + alignment, PROT_READ | PROT_WRITE,

@@ -138,6 +138,8 @@ static void unusual_contents(void **state)
     check_room(20 * GIB); /* Linux before 3.14 */
     put("/proc/meminfo", "MemAvailable: 6291456 kB\n");
     check_room(20 * GIB);
+    put("/proc/meminfo", "SwapFree: 0 kB\nMemAvailable"); /* the end is missing */
+    check_room(20 * GIB);
     put("/proc/meminfo", "MemAvailableToo: 1 kB\nMemAvailable: 6291456 kB\nSwapFree: 0 kB");
     check_room(6 * GIB);
 }

@@ -245,8 +245,7 @@ static void case_harmless(void)
         CHECK(in_kind(blocks.block[i]));
 }
 
-/* The filter is that of a child of vfork(2), which has its parent's memory, and not the parent's.
- */
+/* The filter is that of a child of vfork(2), which shares its parent's memory. */
 static void case_vfork(void)
 {
     allocate(&blocks);
