@@ -76,7 +76,7 @@ static bool find_number(const char *text, const char *key, size_t *number)
 static void read_machine(const char *root, size_t *room, size_t *swap)
 {
     char path[PATH_SIZE];
-    char text[TEXT_SIZE];
+    char text[TEXT_SIZE] = "";
 
     *room = memory_room_total();
     *swap = 0;

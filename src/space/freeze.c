@@ -215,6 +215,20 @@ static bool has_policies(const struct space *space, const char *first, const cha
     return false;
 }
 
+/* Whether a block of the program may fill one of the maps of the file in the run. */
+static bool has_filled_map(const struct run *run, uint64_t file)
+{
+    const struct process_map *list = freeze_maps.list;
+    uintptr_t base = (uintptr_t)run->segment->base;
+    uintptr_t end = base + (run->end << SPACE_CHUNK_SHIFT);
+
+    for (size_t i = freeze_maps_find(base + (run->first << SPACE_CHUNK_SHIFT));
+         i < freeze_maps.count && list[i].start < end; i++)
+        if (list[i].file == file && map_edges_are_of_block(run->segment, &list[i]))
+            return true;
+    return false;
+}
+
 static int check_run(struct space *space, const struct run *run)
 {
     size_t first = run->first << SPACE_CHUNK_SHIFT;
@@ -225,7 +239,7 @@ static int check_run(struct space *space, const struct run *run)
                (freeze_maps.has_locked && page_effects_are_locked(base + first, end - first)) ||
                map_edges_has_foreign(run->segment, first, end, freeze_maps.list, freeze_maps.count,
                                      file) ||
-               has_policies(space, base + first, base + end, file);
+               has_filled_map(run, file) || has_policies(space, base + first, base + end, file);
 
     return has ? -EEXIST : 0;
 }

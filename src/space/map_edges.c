@@ -2,6 +2,9 @@
 /* Edges of the memory maps of a segment. */
 #include "space/map_edges.h"
 
+#include "space/page_bitmap.h"
+#include "space/region.h"
+
 /* Between chunks of different files, or frozen and other chunks. */
 static bool files_differ(const struct segment *segment, size_t at)
 {
@@ -52,4 +55,28 @@ bool map_edges_has_foreign(const struct segment *segment, size_t first, size_t e
                                      is_foreign(segment, maps[i].end, first, end)))
             return true;
     return false;
+}
+
+/* Returns the region of the page at the offset from the segment's base; NULL: there is none. */
+static const struct region *region_at(const struct segment *segment, size_t at)
+{
+    return at < segment->size ? segment->regions[at >> SPACE_CHUNK_SHIFT] : NULL;
+}
+
+static bool is_used(const struct region *region, uintptr_t page)
+{
+    size_t i = (page - (uintptr_t)region->base) / region->space->page;
+
+    return i < region->pages && page_bitmap_count(region->used, i, i + 1) != 0;
+}
+
+bool map_edges_are_of_block(const struct segment *segment, const struct process_map *map)
+{
+    uintptr_t base = (uintptr_t)segment->base;
+    /* Below the base, the offset wraps around. */
+    const struct region *region = region_at(segment, map->start - base);
+
+    if (region == NULL || region != region_at(segment, map->end - base - 1))
+        return false;
+    return is_used(region, map->start) && is_used(region, map->end - region->space->page);
 }

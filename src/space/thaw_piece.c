@@ -74,6 +74,21 @@ static bool has_foreign_edges(const struct thaw_piece *piece)
                                  piece->maps, piece->map_count, piece->file);
 }
 
+/* Whether a block of the program may fill one of the maps. */
+static bool has_filled_map(const struct thaw_piece *piece)
+{
+    const struct segment *segment = segment_of(piece->space, piece->region->base);
+    uintptr_t base = (uintptr_t)piece->region->base;
+
+    /* Other regions are not locked. */
+    for (size_t i = 0; i < piece->map_count; i++)
+        if (piece->maps[i].file == piece->file && piece->maps[i].start >= base &&
+            piece->maps[i].end <= base + piece->region->pages * piece->space->page &&
+            map_edges_are_of_block(segment, &piece->maps[i]))
+            return true;
+    return false;
+}
+
 static bool has_policies(const struct thaw_piece *piece)
 {
     for (size_t i = 0; i < piece->map_count; i++)
@@ -102,7 +117,8 @@ static int read_maps(struct thaw_piece *piece)
 
     piece->future = future_of(piece->space->page);
     bool locked = piece->future != FUTURE_UNLOCKED || are_locked(piece);
-    if (err != 0 || (!locked && !has_foreign_edges(piece) && !has_policies(piece)))
+    if (err != 0 ||
+        (!locked && !has_foreign_edges(piece) && !has_filled_map(piece) && !has_policies(piece)))
         return err;
     return fill_maps(piece, true);
 }

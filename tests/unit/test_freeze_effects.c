@@ -283,6 +283,68 @@ static void pages_without_fork(void **state)
     check_thawed();
 }
 
+/* -- A block that fills a map ------------------------------------------------------------------ */
+
+#define LARGE ADDRESS_MAP_GRANULE
+
+/* Returns a block that has a segment for itself: the program's advice leaves no edge in its map. */
+static char *large_block(void)
+{
+    char *block = reserve(LARGE);
+
+    assert_int_equal(space_commit(space, block, LARGE), 0);
+    block[0] = 'f';
+    block[LARGE - 1] = 'l';
+    return block;
+}
+
+static bool all_has(const char *block, unsigned effect)
+{
+    return has(block, effect) && has(block + LARGE / 2, effect) && has(block + LARGE - 1, effect);
+}
+
+static void advice_on_a_block_that_fills_a_map_stays(void **state)
+{
+    char *block = large_block();
+
+    (void)state;
+    assert_int_equal(madvise(block, LARGE, MADV_DONTDUMP), 0);
+    pid_t child = fork_space();
+    NEED(all_has(block, PROCESS_MAP_NO_DUMP));
+    block[0] = 'w';
+    check_child_and_thaw(child);
+    assert_true(all_has(block, PROCESS_MAP_NO_DUMP));
+    /* Of frozen pages. */
+    child = fork_space();
+    if (child != 0)
+        assert_int_equal(madvise(block, LARGE, MADV_DODUMP), 0);
+    if (child != 0)
+        assert_int_equal(madvise(block, LARGE, MADV_SEQUENTIAL), 0);
+    check_child_and_thaw(child);
+    assert_true(all_has(block, PROCESS_MAP_SEQUENTIAL));
+    assert_false(has(block, PROCESS_MAP_NO_DUMP));
+    assert_true(block[0] == 'w' && block[LARGE - 1] == 'l');
+}
+
+static void a_block_that_fills_a_map_without_fork(void **state)
+{
+    char *block = large_block();
+
+    (void)state;
+    assert_int_equal(madvise(block, LARGE, MADV_DONTFORK), 0);
+    for (int i = 0; i < 2; i++) {
+        pid_t child = fork_space();
+        if (child == 0) {
+            NEED(!is_mapped(block) && !is_mapped(block + LARGE - space->page));
+            NEED(is_filled('a'));
+            _exit(0);
+        }
+        check_child_and_thaw(child);
+        assert_true(all_has(block, PROCESS_MAP_NO_FORK));
+    }
+    assert_true(block[0] == 'f' && block[LARGE - 1] == 'l');
+}
+
 /* -- Locks ------------------------------------------------------------------------------------- */
 
 static void locks_stay(void **state)
@@ -546,6 +608,8 @@ int main(void)
         TEST_EFFECTS(advice_for_frozen_pages_stays),
         TEST_EFFECTS(huge_pages_stay),
         TEST_EFFECTS(pages_without_fork),
+        TEST_EFFECTS(advice_on_a_block_that_fills_a_map_stays),
+        TEST_EFFECTS(a_block_that_fills_a_map_without_fork),
         TEST_EFFECTS(locks_of_whole_maps_stay),
         TEST_EFFECTS(policies_of_whole_maps_stay),
         TEST_EFFECTS(advice_that_fails_is_lost),
