@@ -125,7 +125,7 @@ static size_t read_group_number(const struct search *search, const struct group_
 static size_t droppable(const struct search *search, const struct group_files *files,
                         const char *group)
 {
-    char text[TEXT_SIZE];
+    char text[TEXT_SIZE] = "";
     size_t inactive = 0;
     size_t active = 0;
 
@@ -182,7 +182,7 @@ static bool line_has_room(const struct search *search, char *line)
 static bool all_groups_have_room(const struct search *search)
 {
     char path[PATH_SIZE];
-    char text[TEXT_SIZE];
+    char text[TEXT_SIZE] = "";
     char *rest = NULL;
 
     snprintf(path, sizeof(path), "%s/proc/self/cgroup", search->root);
