@@ -19,9 +19,6 @@
 #include "tiers/tier_memory.h"
 #include "util/hot.h"
 
-#define LIKELY(c)   __builtin_expect((c), 1)
-#define UNLIKELY(c) __builtin_expect((c), 0)
-
 /* -- Builders ---------------------------------------------------------------------------------- */
 
 /* Converts 0 or -errno to 0 or -1 with errno. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * jemalloc's locks and conditions: what jemalloc calls instead of libc's. See jemalloc_calls.h.
+ * jemalloc's locks and conditions.
  *
  * jemalloc acquires a lock for each block that it hands out or takes back, mostly without
  * contention. libc's functions first find out which of its many types of lock they have been given:
@@ -11,23 +11,14 @@
  * be waiting. All initializers of libc's leave it 0. The first word of a pthread_cond_t counts the
  * signals.
  */
+#include "heap/jemalloc_lock.h"
+
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
 #include "util/alone.h"
 #include "util/futex.h"
-
-int jemk_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
-int jemk_pthread_mutex_trylock(pthread_mutex_t *mutex);
-int jemk_pthread_mutex_lock(pthread_mutex_t *mutex);
-int jemk_pthread_mutex_unlock(pthread_mutex_t *mutex);
-int jemk_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attributes);
-int jemk_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
-int jemk_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
-                                const struct timespec *until);
-int jemk_pthread_cond_signal(pthread_cond_t *cond);
 
 enum { UNLOCKED, LOCKED, CONTENDED };
 

@@ -218,3 +218,19 @@ bool process_map_is_for_transfers(const struct process_map *map)
             return true;
     return false;
 }
+
+size_t process_maps_find(const struct process_map *list, size_t count, uintptr_t address)
+{
+    size_t first = 0;
+    size_t end = count;
+
+    while (first < end) {
+        size_t middle = first + (end - first) / 2;
+
+        if (list[middle].end > address)
+            end = middle;
+        else
+            first = middle + 1;
+    }
+    return first;
+}

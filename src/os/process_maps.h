@@ -46,6 +46,12 @@ int process_maps_read(bool effects, char *buffer, size_t size,
                       void (*visit)(void *arg, const struct process_map *map), void *arg);
 
 /*
+ * Returns the index of the first map of the list, which is in the order of addresses, that ends
+ * behind the address; count: there is none.
+ */
+size_t process_maps_find(const struct process_map *list, size_t count, uintptr_t address);
+
+/*
  * Whether the map belongs to an interface by which the kernel or a device writes to the program's
  * memory outside of system calls: io_uring(7), io_setup(2), RDMA.
  */

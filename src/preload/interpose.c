@@ -19,9 +19,6 @@
 #include "preload/withdraw.h"
 #include "util/hot.h"
 
-#define LIKELY(c)   __builtin_expect((c), 1)
-#define UNLIKELY(c) __builtin_expect((c), 0)
-
 /* Names of libc's heap functions, which libc exports like __libc_malloc(). */
 extern void *__libc_calloc(size_t num, size_t size);
 extern void *__libc_realloc(void *ptr, size_t size);

@@ -18,9 +18,6 @@
 #include "preload/preload.h"
 #include "util/hot.h"
 
-#define LIKELY(c)   __builtin_expect((c), 1)
-#define UNLIKELY(c) __builtin_expect((c), 0)
-
 typedef size_t align_val;
 typedef const void *nothrow; /* a reference to std::nothrow */
 

@@ -30,8 +30,7 @@
 #include "preload/call_filters.h"
 #include "preload/preload.h"
 #include "util/alone.h"
-
-#define LIKELY(c) __builtin_expect((c), 1)
+#include "util/hot.h"
 
 /* -- The next in line -------------------------------------------------------------------------- */
 

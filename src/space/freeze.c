@@ -203,20 +203,8 @@ static bool is_one_map(const struct run *run, uint64_t file)
            map->protection == (PROT_READ | PROT_WRITE);
 }
 
-static bool has_policies(const struct space *space, const char *first, const char *end,
-                         uint64_t file)
-{
-    const struct process_map *list = freeze_maps.list;
-
-    for (size_t i = freeze_maps_find((uintptr_t)first);
-         i < freeze_maps.count && list[i].start < (uintptr_t)end; i++)
-        if (list[i].file == file && space->store->has_policy(space, (void *)list[i].start))
-            return true;
-    return false;
-}
-
-/* Whether a block of the program may fill one of the maps of the file in the run. */
-static bool has_filled_map(const struct run *run, uint64_t file)
+/* Whether one of the maps of the file in the run may be filled by a block, or has a policy. */
+static bool has_filled_or_policy(const struct space *space, const struct run *run, uint64_t file)
 {
     const struct process_map *list = freeze_maps.list;
     uintptr_t base = (uintptr_t)run->segment->base;
@@ -224,7 +212,8 @@ static bool has_filled_map(const struct run *run, uint64_t file)
 
     for (size_t i = freeze_maps_find(base + (run->first << SPACE_CHUNK_SHIFT));
          i < freeze_maps.count && list[i].start < end; i++)
-        if (list[i].file == file && map_edges_are_of_block(run->segment, &list[i]))
+        if (list[i].file == file && (map_edges_are_of_block(run->segment, &list[i]) ||
+                                     space->store->has_policy(space, (void *)list[i].start)))
             return true;
     return false;
 }
@@ -239,7 +228,7 @@ static int check_run(struct space *space, const struct run *run)
                (freeze_maps.has_locked && page_effects_are_locked(base + first, end - first)) ||
                map_edges_has_foreign(run->segment, first, end, freeze_maps.list, freeze_maps.count,
                                      file) ||
-               has_filled_map(run, file) || has_policies(space, base + first, base + end, file);
+               has_filled_or_policy(space, run, file);
 
     return has ? -EEXIST : 0;
 }

@@ -143,18 +143,7 @@ int freeze_maps_read(const struct space *space, enum freeze_maps_detail detail)
 
 size_t freeze_maps_find(uintptr_t address)
 {
-    size_t first = 0;
-    size_t end = freeze_maps.count;
-
-    while (first < end) {
-        size_t middle = first + (end - first) / 2;
-
-        if (freeze_maps.list[middle].end > address)
-            end = middle;
-        else
-            first = middle + 1;
-    }
-    return first;
+    return process_maps_find(freeze_maps.list, freeze_maps.count, address);
 }
 
 uint64_t freeze_maps_file_of(const struct space *space)

@@ -29,28 +29,14 @@ static bool is_foreign(const struct segment *segment, uintptr_t edge, size_t fir
     return at >= first && at <= end && !is_ours(segment, at);
 }
 
-/* Returns the index of the first map that ends at or behind the address; count: there is none. */
-static size_t find(const struct process_map *maps, size_t count, uintptr_t address)
-{
-    size_t first = 0;
-
-    while (first < count) {
-        size_t middle = first + (count - first) / 2;
-
-        if (maps[middle].end >= address)
-            count = middle;
-        else
-            first = middle + 1;
-    }
-    return first;
-}
-
 bool map_edges_has_foreign(const struct segment *segment, size_t first, size_t end,
                            const struct process_map *maps, size_t count, uint64_t file)
 {
     uintptr_t base = (uintptr_t)segment->base;
 
-    for (size_t i = find(maps, count, base + first); i < count && maps[i].start <= base + end; i++)
+    /* From the first map on that ends at `first`. */
+    for (size_t i = process_maps_find(maps, count, base + first - 1);
+         i < count && maps[i].start <= base + end; i++)
         if (maps[i].file == file && (is_foreign(segment, maps[i].start, first, end) ||
                                      is_foreign(segment, maps[i].end, first, end)))
             return true;

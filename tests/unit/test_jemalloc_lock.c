@@ -16,20 +16,12 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "heap/jemalloc_lock.h"
+
 #define THREADS    4
 #define TIMES      20000
 #define SOME_ERRNO 1234
 #define MOMENT     20000000 /* nanoseconds */
-
-int jemk_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
-int jemk_pthread_mutex_trylock(pthread_mutex_t *mutex);
-int jemk_pthread_mutex_lock(pthread_mutex_t *mutex);
-int jemk_pthread_mutex_unlock(pthread_mutex_t *mutex);
-int jemk_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attributes);
-int jemk_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
-int jemk_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
-                                const struct timespec *until);
-int jemk_pthread_cond_signal(pthread_cond_t *cond);
 
 static pthread_mutex_t lock;
 static pthread_cond_t cond;
