@@ -128,7 +128,7 @@ add_command()
 add_tests()
 {
     for program in "$MEMKIND_BUILD_DIR"/tests/{api,stress,cpp,guest}/* \
-        "$MEMKIND_BUILD_DIR"/tests/unit/{test_freeze,test_freeze_failures,test_take_over,test_thaw} \
+        "$MEMKIND_BUILD_DIR"/tests/unit/test_{freeze,freeze_failures,take_over,thaw} \
         "$MEMKIND_BUILD_DIR"/tests/bench/fork \
         "$MEMKIND_BUILD_DIR"/tests/preload/{heap_place,heap_nodes,directories}; do
         if [ -f "$program" ] && [ -x "$program" ]; then

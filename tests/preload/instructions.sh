@@ -35,7 +35,8 @@ apart=$(cost PAIR_APART=1 LD_PRELOAD="$library" MEMKIND_PRELOAD_DIR="$work/pmem"
 echo "freed by another thread: $apart"
 [ "$apart" -le $((ours * 2)) ] || fail "more than twice as many as in one thread"
 
-# by FUNCTION MOST: the block is allocated in another way. Lua allocates by realloc() without a block.
+# by FUNCTION MOST: the block is allocated in another way. Lua allocates by realloc() without a
+# block.
 by()
 {
     local count
