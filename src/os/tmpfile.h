@@ -73,6 +73,22 @@ size_t tmpfile_longest(void);
  */
 int tmpfile_populate(int fd, void *addr, size_t size);
 
+/* The page size with which LARGE_PAGE is what a PMD entry maps, and tmpfile_collapse() works. */
+#define COLLAPSE_SMALL_PAGE ((size_t)4 << 10)
+
+/*
+ * Takes the space of a range of a file in memory, of which addr is a mapping, by large pages, even
+ * if the tmpfs was mounted without huge=. offset and size are multiples of LARGE_PAGE, the file is
+ * long enough, and no thread uses the range. Nothing is resident afterwards. Whatever the result
+ * is, the range may have small pages or no space in part: tmpfile_allocate() completes it.
+ *
+ * -EINVAL before Linux 6.1, where shmem_enabled is "deny", and after MADV_NOHUGEPAGE; -ENOMEM,
+ * -EAGAIN or -EBUSY where there is no memory in one piece, also for a control group; or an error of
+ * tmpfile_allocate(). The call waits until all processors have put the pages in their lists: about
+ * as long as a page fault on each takes.
+ */
+int tmpfile_collapse(int fd, void *addr, off_t offset, size_t size);
+
 /*
  * Whether a file in memory has a page at offset. False after tmpfile_populate() where an emulator
  * (qemu-user) ignores madvise(2). True where the kernel does not tell. Waits for calls that take or

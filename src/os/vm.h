@@ -16,6 +16,9 @@
 #ifndef MADV_POPULATE_WRITE
 #    define MADV_POPULATE_WRITE 23 /* since Linux 5.14; glibc 2.35 */
 #endif
+#ifndef MADV_COLLAPSE
+#    define MADV_COLLAPSE 25 /* since Linux 6.1; glibc 2.37 */
+#endif
 
 enum vm_access {
     VM_NONE = PROT_NONE,

@@ -11,6 +11,15 @@
 /* So many commits check for large pages, before a file counts as one without. */
 #define HUGE_PAGE_CHECKS 8
 
+/*
+ * The most that is collapsed to large pages at once. Longer blocks are often used in part, and
+ * large pages are cleared before they are used.
+ */
+#define COLLAPSE_MOST ((size_t)64 << 20)
+
+/* After failures in a row, the most commits that do not attempt to collapse. */
+#define COLLAPSE_PAUSE_MOST 1023
+
 static int extend_locked(struct file_space *file_space, int fd, size_t end)
 {
     if (end <= file_space->file_size)
@@ -95,10 +104,47 @@ static void check_page(struct file_space *file_space, int fd, char *addr, off_t 
         atomic_store_explicit(&file_space->large_pages, true, memory_order_relaxed);
 }
 
+static bool may_collapse(struct file_space *file_space, size_t size)
+{
+    if (size > COLLAPSE_MOST || file_space->space.page != COLLAPSE_SMALL_PAGE)
+        return false;
+    unsigned pause = atomic_load_explicit(&file_space->collapse_pause, memory_order_relaxed);
+    if (pause > 0)
+        atomic_store_explicit(&file_space->collapse_pause, pause - 1, memory_order_relaxed);
+    return pause == 0;
+}
+
 /*
- * Takes whole chunks. Large pages come by populating alone. Without large pages, fallocate(2) takes
- * half of the time, and a page fault comes only for each page that is touched. The first times, one
- * page is populated before the others, to check what comes.
+ * Takes large pages where the file system gives small ones: a page fault and the clearing of a page
+ * cost a tenth then. Where the kernel has none, or finds no memory for them in one piece, the next
+ * attempts come more and more rarely.
+ */
+static void collapse_chunks(struct file_space *file_space, int fd, char *addr, off_t offset,
+                            size_t size)
+{
+    unsigned failures = 0;
+
+    if (tmpfile_collapse(fd, addr, offset, size) != 0) {
+        failures = atomic_load_explicit(&file_space->collapse_failures, memory_order_relaxed);
+        failures = failures < COLLAPSE_PAUSE_MOST ? 2 * failures + 1 : failures;
+        atomic_store_explicit(&file_space->collapse_pause, failures, memory_order_relaxed);
+    }
+    atomic_store_explicit(&file_space->collapse_failures, failures, memory_order_relaxed);
+}
+
+/* Takes chunks of a file that gets no large pages by populating. */
+static int allocate_chunks(struct file_space *file_space, int fd, char *addr, off_t offset,
+                           size_t size)
+{
+    if (may_collapse(file_space, size))
+        collapse_chunks(file_space, fd, addr, offset, size);
+    return tmpfile_allocate(fd, offset, size);
+}
+
+/*
+ * Takes whole chunks. On a tmpfs with huge=, large pages come by populating. Without large pages,
+ * fallocate(2) takes half of the time, and a page fault comes only for each page that is touched.
+ * The first times, one page is populated before the others, to check what comes.
  */
 static int commit_chunks(struct file_space *file_space, int fd, char *addr, off_t offset,
                          size_t size)
@@ -108,7 +154,7 @@ static int commit_chunks(struct file_space *file_space, int fd, char *addr, off_
     if (may_check(file_space))
         check_page(file_space, fd, addr, offset);
     if (!atomic_load_explicit(&file_space->large_pages, memory_order_relaxed))
-        err = tmpfile_allocate(fd, offset, size);
+        err = allocate_chunks(file_space, fd, addr, offset, size);
     if (err != -EOPNOTSUPP)
         return err;
     if (!atomic_load_explicit(&file_space->cannot_populate, memory_order_relaxed))

@@ -24,21 +24,23 @@ struct older_file {
 };
 
 struct file_space {
-    struct space space;          /* fd: the file's */
-    struct directory *directory; /* where the file was made; NULL while there is no file */
-    struct descriptor_file file; /* what fd stands for, unless the program has closed it */
-    void *pin;                   /* a page of the file that stays mapped; NULL: none */
-    atomic_bool lost;            /* fd is closed, and the file cannot be opened again */
-    bool in_memory;              /* the file system keeps the file in memory */
-    bool faults_reserve;         /* tmpfile_faults_reserve() */
-    atomic_bool large_pages;     /* the file may have to split pages to release a part */
-    atomic_bool cannot_populate; /* memory does not come by populating the mapping */
-    atomic_uint checks;          /* made for these two, so far */
-    pthread_mutex_t extend_lock; /* guards file_size */
-    size_t file_size;            /* bytes; of a file in memory or with frozen chunks, else 0 */
-    int spare_fd;                /* another descriptor of the file for a fork, -1: none */
-    int copy_fd;                 /* the copy's, during a fork; -1: none */
-    struct descriptor_file copy; /* what copy_fd stands for */
+    struct space space;            /* fd: the file's */
+    struct directory *directory;   /* where the file was made; NULL while there is no file */
+    struct descriptor_file file;   /* what fd stands for, unless the program has closed it */
+    void *pin;                     /* a page of the file that stays mapped; NULL: none */
+    atomic_bool lost;              /* fd is closed, and the file cannot be opened again */
+    bool in_memory;                /* the file system keeps the file in memory */
+    bool faults_reserve;           /* tmpfile_faults_reserve() */
+    atomic_bool large_pages;       /* the file may have to split pages to release a part */
+    atomic_bool cannot_populate;   /* memory does not come by populating the mapping */
+    atomic_uint checks;            /* made for these two, so far */
+    atomic_uint collapse_pause;    /* commits until the next attempt to collapse */
+    atomic_uint collapse_failures; /* the pause after the last failure; 0 after a success */
+    pthread_mutex_t extend_lock;   /* guards file_size */
+    size_t file_size;              /* bytes; of a file in memory or with frozen chunks, else 0 */
+    int spare_fd;                  /* another descriptor of the file for a fork, -1: none */
+    int copy_fd;                   /* the copy's, during a fork; -1: none */
+    struct descriptor_file copy;   /* what copy_fd stands for */
     struct older_file older[SPACE_FILES_MOST]; /* by number; those before the space's own file */
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests on tmpfs mounts with large pages: blocks lie in such pages. With huge=advise, the account
- * of file space stays exact. With the other two options, the kernel decides how much space a small
- * piece takes. Also tests of MADV_POPULATE_WRITE (prefault).
+ * Tests of large pages on tmpfs: blocks lie in such pages, also where the mount has none of its own
+ * (huge=never, the default). With that and with huge=advise, the account of file space stays exact.
+ * With the other two options, the kernel decides how much space a small piece takes. Also tests of
+ * MADV_POPULATE_WRITE (prefault).
  */
 #include "api/fixture.h"
 
@@ -18,7 +19,12 @@
 #define LIVE         400
 #define ROUNDS_LARGE 5
 
+#ifndef MADV_COLLAPSE
+#    define MADV_COLLAPSE 25 /* since glibc 2.37 */
+#endif
+
 static bool mounted;
+static bool kernel_adds_pages; /* the mount lets khugepaged fill holes of the file */
 
 /*
  * Returns how many large pages the kernel has assembled from small ones, for any process. -1:
@@ -50,6 +56,7 @@ static int mount_setup(void **state)
     snprintf(options, sizeof(options), "size=512m,huge=%s", huge);
     int result = fixture_setup(state);
     collapses_before = collapses();
+    kernel_adds_pages = strcmp(huge, "never") != 0;
     mounted = apart && mount("none", fixture_dir, "tmpfs", 0, options) == 0;
     return result;
 }
@@ -61,25 +68,35 @@ static int mount_teardown(void **state)
     return fixture_teardown(state);
 }
 
-/* Returns the bytes of the process's mappings of files in memory that are mapped by large pages. */
-static size_t mapped_large(void)
+/* Returns a sum over the process's mappings, in bytes. */
+static size_t mapped(const char *field)
 {
     FILE *file = fopen("/proc/self/smaps_rollup", "re");
+    size_t length = strlen(field);
     char line[256];
     unsigned long kib = 0;
 
     assert_non_null(file);
     while (fgets(line, sizeof(line), file) != NULL)
-        if (sscanf(line, "ShmemPmdMapped: %lu kB", &kib) == 1)
+        if (strncmp(line, field, length) == 0 && line[length] == ':') {
+            kib = strtoul(line + length + 1, NULL, 10);
             break;
+        }
     fclose(file);
     return kib * KIB;
 }
 
+/* Returns how much of files in memory is mapped by large pages. */
+static size_t mapped_large(void)
+{
+    return mapped("ShmemPmdMapped");
+}
+
 /*
- * Returns whether files in the directory can get large pages: 64 MiB of them, more than by chance.
+ * Returns whether files in the directory can get large pages, by themselves or by collapsing: 64
+ * MiB of them, more than by chance.
  */
-static bool has_large_pages(void)
+static bool has_large_pages(bool collapse)
 {
     const size_t size = 64 * MIB;
     int fd = open(fixture_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -94,6 +111,8 @@ static bool has_large_pages(void)
                          MAP_FAILED);
     madvise(addr, size, MADV_HUGEPAGE);
     memset(addr, 1, size);
+    if (collapse)
+        madvise(addr, size, MADV_COLLAPSE);
     bool all = mapped_large() - before >= size;
     munmap(reserved, size + LARGE_PAGE);
     close(fd);
@@ -107,7 +126,7 @@ static void check_accounts(memkind_t kind)
 {
     size_t held = fixture_file_space(kind);
 
-    if (held != fixture_current_size(kind) && collapses() != collapses_before)
+    if (kernel_adds_pages && collapses() != collapses_before)
         assert_true(held >= fixture_current_size(kind));
     else
         assert_int_equal(held, fixture_current_size(kind));
@@ -125,7 +144,7 @@ static void test_blocks_lie_in_large_pages(void **state)
 
         /* Other processes may have taken the free large pages meanwhile. */
         for (int round = 0; round < ROUNDS_LARGE && most < 60 * MIB; round++) {
-            if (!has_large_pages())
+            if (!has_large_pages(false))
                 continue;
             char *large = memkind_malloc(kind, 64 * MIB);
             assert_non_null(large);
@@ -142,6 +161,40 @@ static void test_blocks_lie_in_large_pages(void **state)
             print_message("no large pages are free on this machine\n");
         else
             assert_true(most >= 60 * MIB);
+        fixture_destroy(kind);
+    }
+}
+
+/* Nothing is resident before the first use, and under CONSERVATIVE all space goes back at once. */
+static void check_collapsed(memkind_t kind, bool conservative)
+{
+    size_t before = mapped_large();
+    size_t earlier = mapped("Rss");
+    char *block = memkind_malloc(kind, 32 * MIB);
+
+    assert_non_null(block);
+    assert_true(mapped("Rss") < earlier + 2 * MIB);
+    memset(block, 1, 32 * MIB);
+    size_t large = mapped_large() - before;
+    assert_int_equal(fixture_file_space(kind), fixture_current_size(kind));
+    memkind_free(kind, block);
+    assert_int_equal(fixture_file_space(kind), fixture_current_size(kind));
+    assert_true(!conservative || fixture_file_space(kind) < 2 * MIB);
+    if (has_large_pages(true))
+        assert_true(large >= 28 * MIB);
+    else
+        print_message("this kernel collapses nothing, or has no large pages free\n");
+}
+
+static void test_blocks_are_collapsed(void **state)
+{
+    (void)state;
+    if (!mounted)
+        skip();
+    for (int conservative = 0; conservative <= 1; conservative++) {
+        memkind_t kind = conservative ? fixture_conservative_pmem(0) : fixture_pmem(0);
+
+        check_collapsed(kind, conservative);
         fixture_destroy(kind);
     }
 }
@@ -229,6 +282,7 @@ int main(void)
         MOUNT_TEST(test_blocks_lie_in_large_pages, "advise"),
         MOUNT_TEST(test_blocks_lie_in_large_pages, "within_size"),
         MOUNT_TEST(test_blocks_lie_in_large_pages, "always"),
+        MOUNT_TEST(test_blocks_are_collapsed, "never"),
         MOUNT_TEST(test_accounts_are_those_of_the_file, "never"),
         MOUNT_TEST(test_accounts_are_those_of_the_file, "advise"),
         FIXTURE_TEST(test_prefault),
