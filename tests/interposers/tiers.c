@@ -30,16 +30,21 @@
 
 enum tier { LIBC, DRAM, FAR };
 
+static struct memkind *(*detect)(void *);
+static struct memkind **default_kind;
+
+static void find_memkind(void)
+{
+    *(void **)&detect = dlsym(RTLD_DEFAULT, "memkind_detect_kind");
+    default_kind = dlsym(RTLD_DEFAULT, "MEMKIND_DEFAULT");
+    CHECK(detect != NULL && default_kind != NULL);
+}
+
 static enum tier tier_of(void *block)
 {
-    static struct memkind *(*detect)(void *);
-    static struct memkind **default_kind;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    if (detect == NULL) {
-        *(void **)&detect = dlsym(RTLD_DEFAULT, "memkind_detect_kind");
-        default_kind = dlsym(RTLD_DEFAULT, "MEMKIND_DEFAULT");
-    }
-    CHECK(detect != NULL && default_kind != NULL);
+    CHECK(pthread_once(&once, find_memkind) == 0);
     const struct memkind *kind = detect(block);
     return kind == NULL ? LIBC : kind == *default_kind ? DRAM : FAR;
 }
