@@ -21,6 +21,7 @@
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_default.h"
 #include "memkind/internal/memkind_private.h"
+#include "space/address_map.h"
 #include "util/error.h"
 #include "util/hot.h"
 
@@ -28,8 +29,14 @@
 #define VERSION_MINOR 14
 #define VERSION_PATCH 0
 
+/*
+ * The tables of addresses are mapped at once, so that a limit of addresses which the program sets
+ * for itself afterwards (RLIMIT_AS) leaves room for them. If that fails, the first block tries
+ * again.
+ */
 __attribute__((constructor)) static void init_library(void)
 {
+    (void)address_map_begin();
     memkind_default_init_once();
 }
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #define PRIVATE   (MAP_PRIVATE | MAP_ANONYMOUS)
 #define RESERVING (PRIVATE | MAP_NORESERVE)
@@ -37,6 +38,30 @@ static void *map_and_trim(size_t size, size_t alignment, enum vm_access access)
     return base;
 }
 
+/*
+ * Maps no more than needed, right below where the kernel would map: for a process with hardly any
+ * addresses left. NULL where the addresses there are in use.
+ */
+static void *map_exactly(size_t size, size_t alignment, enum vm_access access)
+{
+    char *probe = map_anywhere(NULL, size, VM_NONE, RESERVING);
+
+    if (probe == NULL)
+        return NULL;
+    munmap(probe, size);
+    size_t beyond = (uintptr_t)probe & (alignment - 1);
+    /* No comparison of a pointer with NULL, which a compiler may leave out after a subtraction. */
+    if (beyond == (uintptr_t)probe)
+        return NULL;
+    char *base = probe - beyond;
+    char *reserved = map_anywhere(base, size, access, RESERVING | MAP_FIXED_NOREPLACE);
+    if (reserved == NULL || reserved == base)
+        return reserved;
+    /* A kernel before 4.17 takes the address for a hint. */
+    munmap(reserved, size);
+    return NULL;
+}
+
 /* -- Memory ------------------------------------------------------------------------------------ */
 
 void *vm_alloc(size_t size)
@@ -52,7 +77,8 @@ void *vm_alloc_aligned(size_t size, size_t alignment)
     if (mapped == NULL || is_aligned_ptr(mapped, alignment))
         return mapped;
     munmap(mapped, size);
-    return map_and_trim(size, alignment, VM_WRITE);
+    mapped = map_and_trim(size, alignment, VM_WRITE);
+    return mapped != NULL ? mapped : map_exactly(size, alignment, VM_WRITE);
 }
 
 void *vm_grow(void *addr, size_t size, size_t new_size)
@@ -90,6 +116,13 @@ int vm_unmap(void *addr, size_t size)
 
 /* -- Addresses --------------------------------------------------------------------------------- */
 
+bool vm_has_limit(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
 void *vm_reserve(void *hint, size_t size)
 {
     return map_anywhere(hint, size, VM_NONE, RESERVING);
@@ -102,22 +135,7 @@ void *vm_reserve_aligned(size_t size, size_t alignment)
 
 void *vm_reserve_exactly(size_t size, size_t alignment)
 {
-    char *probe = vm_reserve(NULL, size);
-
-    if (probe == NULL)
-        return NULL;
-    munmap(probe, size);
-    size_t beyond = (uintptr_t)probe & (alignment - 1);
-    /* No comparison of a pointer with NULL, which a compiler may leave out after a subtraction. */
-    if (beyond == (uintptr_t)probe)
-        return NULL;
-    char *base = probe - beyond;
-    char *reserved = map_anywhere(base, size, VM_NONE, RESERVING | MAP_FIXED_NOREPLACE);
-    if (reserved == NULL || reserved == base)
-        return reserved;
-    /* A kernel before 4.17 takes the address for a hint. */
-    munmap(reserved, size);
-    return NULL;
+    return map_exactly(size, alignment, VM_NONE);
 }
 
 int vm_reserve_over(void *addr, size_t size)

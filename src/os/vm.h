@@ -58,6 +58,9 @@ int vm_unmap(void *addr, size_t size);
 
 /* -- Addresses --------------------------------------------------------------------------------- */
 
+/* Whether the process has a limit of addresses (RLIMIT_AS). */
+bool vm_has_limit(void);
+
 /*
  * Reserves addresses: a map without access, which only RLIMIT_AS counts. At the hint if the
  * addresses there are free, otherwise anywhere.

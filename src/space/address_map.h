@@ -7,7 +7,8 @@
  * mapped or unmapped, never while a program has blocks there. So readers on any number of
  * processors share cache lines that are not written.
  *
- * The tables are mapped when the first entry is made; until then, no address has an owner. They are
+ * The tables are mapped when the library is loaded, or when the first entry is made; until then, no
+ * address has an owner. They are
  * mapped read-only, and the pages of entries that are made become writable; one page covers 128
  * GiB. So RLIMIT_DATA, and a kernel that counts writable memory (vm.overcommit_memory=2), count
  * some pages instead of 24 MiB, and mlockall(2) locks no others.

@@ -19,6 +19,9 @@
 /* Segments double up to this size; larger ones would only hold more page tables. */
 #define SEGMENT_LARGEST ((size_t)1 << 40)
 
+/* What a segment leaves under a limit of addresses. */
+#define ADDRESSES_LEFT ((size_t)6 << 20)
+
 /* A small segment is as large as this part of what the space has reserved, if that is enough. */
 #define SMALL_SHARE 4
 
@@ -48,17 +51,43 @@ static char *reserve(size_t size, size_t alignment)
     return base;
 }
 
+/*
+ * Returns whether a limit of addresses leaves as many as jemalloc's records for new regions and the
+ * program's own maps need at least.
+ */
+static bool leaves_addresses(void)
+{
+    if (!vm_has_limit())
+        return true;
+    void *probe = vm_reserve(NULL, ADDRESSES_LEFT);
+    if (probe != NULL)
+        (void)vm_unmap(probe, ADDRESSES_LEFT);
+    return probe != NULL;
+}
+
+/* The same as reserve(), but NULL where that would leave too few addresses. */
+static char *reserve_sparingly(size_t size, size_t alignment)
+{
+    char *base = reserve(size, alignment);
+
+    if (base == NULL || leaves_addresses())
+        return base;
+    (void)vm_unmap(base, size);
+    return NULL;
+}
+
 /* Reserves the largest *size that is possible, in whole units, from `wanted` down to `least`. */
 static char *reserve_between(size_t wanted, size_t least, size_t unit, size_t alignment,
                              size_t *size)
 {
-    for (*size = wanted;; *size = *size / 2 / unit * unit) {
-        if (*size < least)
-            *size = least;
-        char *base = reserve(*size, alignment);
-        if (base != NULL || *size == least)
+    for (*size = wanted; *size > least; *size = *size / 2 / unit * unit) {
+        char *base = reserve_sparingly(*size, alignment);
+        if (base != NULL)
             return base;
     }
+    *size = least;
+    /* A small segment of the least size is the last attempt. */
+    return unit == SPACE_CHUNK ? reserve(least, alignment) : reserve_sparingly(least, alignment);
 }
 
 /* From the segment's beginning to the byte of its first chunk in `files`. */
