@@ -170,13 +170,13 @@ static void failures_are_reported(void **state)
     assert_false(dalloc(addr, PAGE));
 }
 
-/* If the first mapping is not aligned, a larger one is tried, which may fail too. */
+/* If the first mapping is not aligned, others are attempted, which may fail too. */
 static void failed_alignment_leaves_nothing(void **state)
 {
     size_t before = mapped;
 
     (void)state;
-    mmap_fault = (struct fault){.error = ENOMEM, .skip = 1, .times = 1};
+    mmap_fault = (struct fault){.error = ENOMEM, .skip = 1, .times = FAULT_ALWAYS};
     char *addr = alloc(BLOCK + PAGE, 1024 * BLOCK);
     if (mmap_fault.calls < 2) {
         assert_false(dalloc(addr, BLOCK + PAGE));

@@ -166,6 +166,27 @@ static void exact_reservation_has_no_byte_too_much(void **state)
     assert_int_equal(mapped, 0);
 }
 
+/* With few addresses left, there is no room for a margin. */
+static void aligned_memory_needs_no_margin(void **state)
+{
+    (void)state;
+    displace = (size_t)sysconf(_SC_PAGESIZE);
+    mmap_fault = (struct fault){.error = ENOMEM, .skip = 1, .times = 1};
+    char *memory = vm_alloc_aligned(SIZE, ALIGNMENT);
+    assert_int_equal(mmap_fault.calls, 4);
+    assert_null(memory); /* this kernel maps beside the requested address */
+    displace = 0;
+    assert_int_equal(mapped, 0);
+    mmap_fault = (struct fault){.error = ENOMEM, .skip = 1, .times = 1};
+    memory = vm_alloc_aligned(SIZE + ALIGNMENT / 2, 16 * ALIGNMENT);
+    if (memory == NULL)
+        skip(); /* there are other maps at that place */
+    assert_true(is_aligned(memory, ALIGNMENT));
+    memory[0] = memory[SIZE + ALIGNMENT / 2 - 1] = 1;
+    assert_int_equal(mapped, SIZE + ALIGNMENT / 2);
+    assert_int_equal(vm_unmap(memory, SIZE + ALIGNMENT / 2), 0);
+}
+
 static void maps_take_the_place_of_others(void **state)
 {
     void *place = vm_reserve(NULL, SIZE);
@@ -256,6 +277,7 @@ int main(void)
         cmocka_unit_test_setup(memory_is_zero_and_goes, setup),
         cmocka_unit_test_setup(aligned_memory_leaves_nothing_beside, setup),
         cmocka_unit_test_setup(exact_reservation_has_no_byte_too_much, setup),
+        cmocka_unit_test_setup(aligned_memory_needs_no_margin, setup),
         cmocka_unit_test_setup(maps_take_the_place_of_others, setup),
         cmocka_unit_test_setup(failures_are_those_of_the_calls, setup),
         cmocka_unit_test_setup(second_map_fails, setup),
