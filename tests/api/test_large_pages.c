@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests of large pages on tmpfs: blocks lie in such pages, also where the mount has none of its own
- * (huge=never, the default). With that and with huge=advise, the account of file space stays exact.
- * With the other two options, the kernel decides how much space a small piece takes. Also tests of
- * MADV_POPULATE_WRITE (prefault).
+ * Tests of large pages on tmpfs: blocks lie in such pages, under CONSERVATIVE also where the mount
+ * has none of its own (huge=never, the default). With that and with huge=advise, the account of
+ * file space stays exact. With the other two options, the kernel decides how much space a small
+ * piece takes. Also tests of MADV_POPULATE_WRITE (prefault).
  */
 #include "api/fixture.h"
 
@@ -165,8 +165,8 @@ static void test_blocks_lie_in_large_pages(void **state)
     }
 }
 
-/* Nothing is resident before the first use, and under CONSERVATIVE all space goes back at once. */
-static void check_collapsed(memkind_t kind, bool conservative)
+/* Nothing is resident before the first use, and all space goes back at once. */
+static void check_collapsed(memkind_t kind)
 {
     size_t before = mapped_large();
     size_t earlier = mapped("Rss");
@@ -179,7 +179,7 @@ static void check_collapsed(memkind_t kind, bool conservative)
     assert_int_equal(fixture_file_space(kind), fixture_current_size(kind));
     memkind_free(kind, block);
     assert_int_equal(fixture_file_space(kind), fixture_current_size(kind));
-    assert_true(!conservative || fixture_file_space(kind) < 2 * MIB);
+    assert_true(fixture_file_space(kind) < 2 * MIB);
     if (has_large_pages(true))
         assert_true(large >= 28 * MIB);
     else
@@ -191,12 +191,9 @@ static void test_blocks_are_collapsed(void **state)
     (void)state;
     if (!mounted)
         skip();
-    for (int conservative = 0; conservative <= 1; conservative++) {
-        memkind_t kind = conservative ? fixture_conservative_pmem(0) : fixture_pmem(0);
-
-        check_collapsed(kind, conservative);
-        fixture_destroy(kind);
-    }
+    memkind_t kind = fixture_conservative_pmem(0);
+    check_collapsed(kind);
+    fixture_destroy(kind);
 }
 
 static size_t some_size(unsigned *seed)

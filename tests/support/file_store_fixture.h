@@ -58,6 +58,7 @@ static struct fault extend_fault;
 static struct fault fstatfs_fault;
 static struct fault fstat_fault;
 static struct fault again_fault; /* of open(2) when the file is reopened */
+static size_t collapsed;         /* bytes, by the last request */
 static bool pretend_tmpfs;       /* fstatfs(2) returns tmpfs */
 static bool populates_in_vain;   /* madvise(2) succeeds without effect for MADV_POPULATE_WRITE, */
 static bool ignores_advice;      /* and for all advice */
@@ -98,6 +99,8 @@ int __wrap_madvise(void *addr, size_t size, int advice)
 {
     if (advice == MADV_POPULATE_WRITE && fault_hits(&populate_fault))
         return -1;
+    if (advice == MADV_COLLAPSE)
+        collapsed = size;
     if (advice == MADV_COLLAPSE && fault_hits(&collapse_fault))
         return -1;
     if (advice == MADV_REMOVE && fault_hits(&remove_fault))
@@ -151,6 +154,7 @@ static int setup(void **state)
         (struct fault){0};
     populate_fault = collapse_fault = extend_fault = fstatfs_fault = (struct fault){0};
     fstat_fault = again_fault = calloc_fault = mutex_fault = (struct fault){0};
+    collapsed = 0;
     pretend_tmpfs = true;
     populates_in_vain = false;
     fake_statvfs = NULL;
