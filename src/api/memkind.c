@@ -36,7 +36,7 @@
  */
 __attribute__((constructor)) static void init_library(void)
 {
-    (void)address_map_begin();
+    (void)address_map_begin_at_load();
     memkind_default_init_once();
 }
 

@@ -88,7 +88,9 @@ void *vm_grow(void *addr, size_t size, size_t new_size)
     return mapped == MAP_FAILED ? NULL : mapped;
 }
 
-static int map(void **addr, size_t size, enum vm_access access, int flags, int fd, off_t offset)
+/* Cold, so that a process which only loads the library has no page fault for them. */
+static __attribute__((cold)) int map(void **addr, size_t size, enum vm_access access, int flags,
+                                     int fd, off_t offset)
 {
     int fixed = *addr != NULL ? MAP_FIXED : 0;
     void *mapped = mmap(*addr, size, (int)access, flags | fixed, fd, offset);
@@ -99,7 +101,8 @@ static int map(void **addr, size_t size, enum vm_access access, int flags, int f
     return 0;
 }
 
-int vm_map_anonymous(void **addr, size_t size, enum vm_access access, int flags)
+__attribute__((cold)) int vm_map_anonymous(void **addr, size_t size, enum vm_access access,
+                                           int flags)
 {
     return map(addr, size, access, MAP_ANONYMOUS | flags, -1, 0);
 }

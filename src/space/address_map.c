@@ -10,8 +10,9 @@
 #include "os/vm.h"
 #include "util/align.h"
 
-struct address_map_tables *address_map_tables;
-uintptr_t address_map_end;
+/* Not in .bss, since the loader relocates pointers on these pages and so writes to them anyway. */
+__attribute__((section(".data"))) struct address_map_tables *address_map_tables;
+__attribute__((section(".data"))) uintptr_t address_map_end;
 
 int address_map_covers(const void *base, size_t size)
 {
@@ -24,16 +25,15 @@ int address_map_covers(const void *base, size_t size)
 /* -- Memory ------------------------------------------------------------------------------------ */
 
 /*
- * Maps the tables once. No lock, since a fork by another thread could leave a lock held: the second
- * of two threads unmaps its tables.
+ * No lock, since a fork by another thread could leave a lock held: the second of two threads unmaps
+ * its tables. Each process that loads the library pays for the page faults: the variables are
+ * written before they are read, and cold functions lie on a page that the loader has used.
  */
-int address_map_begin(void)
+__attribute__((cold)) int address_map_begin_at_load(void)
 {
     struct address_map_tables *none = NULL;
-
-    if (__atomic_load_n(&address_map_end, __ATOMIC_ACQUIRE) != 0)
-        return 0;
     void *mapped = NULL;
+
     if (vm_map_anonymous(&mapped, sizeof(*none), VM_READ, MAP_PRIVATE) != 0)
         return -ENOMEM;
     if (!__atomic_compare_exchange_n(&address_map_tables, &none, mapped, false, __ATOMIC_ACQ_REL,
@@ -41,6 +41,13 @@ int address_map_begin(void)
         (void)vm_unmap(mapped, sizeof(*none));
     __atomic_store_n(&address_map_end, (uintptr_t)1 << ADDRESS_MAP_BITS, __ATOMIC_RELEASE);
     return 0;
+}
+
+int address_map_begin(void)
+{
+    if (__atomic_load_n(&address_map_end, __ATOMIC_ACQUIRE) != 0)
+        return 0;
+    return address_map_begin_at_load();
 }
 
 /* Makes [start, start + size) of the tables writable, in whole pages. */

@@ -101,6 +101,9 @@ int address_map_covers(const void *base, size_t size);
 /* Maps the tables, unless they are mapped. 0 or -ENOMEM. Thread-safe. */
 int address_map_begin(void);
 
+/* The same, for a caller who expects that they are not mapped. */
+int address_map_begin_at_load(void);
+
 /*
  * Makes the entries of [base, base + size) writable, in whole granules covered by the map, and
  * those of the page map, for good. 0; -ENOMEM where the system has no memory, or no more maps for

@@ -3,7 +3,8 @@
  * Allocates and frees a block of 64 bytes: pair TIMES. With PAIR_APART=1 in the environment,
  * another thread, which allocates nothing, frees the blocks in batches. PAIR_BY=realloc, calloc,
  * aligned or new names another function that allocates; with PAIR_BY=grow, realloc() also resizes
- * each block. With PAIR_ALL=1, all blocks are allocated before the first is freed.
+ * each block. With PAIR_ALL=SIZE, all blocks, of that size, are allocated before the first is
+ * freed.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -100,14 +101,14 @@ static int free_apart(void)
     return pthread_join(thread, NULL) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int free_at_end(long times)
+static int free_at_end(long times, size_t size)
 {
     void **all = malloc((size_t)times * sizeof(*all));
 
     if (all == NULL)
         return EXIT_FAILURE;
     for (long i = 0; i < times; i++)
-        all[i] = allocate();
+        all[i] = malloc(size);
     for (long i = 0; i < times; i++)
         free(all[i]);
     free(all);
@@ -124,8 +125,9 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     if (getenv("PAIR_APART") != NULL)
         return free_apart();
-    if (getenv("PAIR_ALL") != NULL)
-        return free_at_end(times);
+    const char *all = getenv("PAIR_ALL");
+    if (all != NULL)
+        return free_at_end(times, strtoul(all, NULL, 10));
     for (long i = 0; i < times; i++)
         free(allocate());
     return EXIT_SUCCESS;
