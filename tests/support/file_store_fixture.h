@@ -3,7 +3,7 @@
  * A space over a file in a directory of its own. Each system call can fail, and some can behave as
  * on other kernels and file systems. Include once.
  */
-/* WRAP: openat open fallocate fstatvfs madvise ftruncate fstatfs fstat */
+/* WRAP: openat open fallocate madvise ftruncate fstatfs fstat */
 #pragma once
 
 #include <setjmp.h>
@@ -36,6 +36,7 @@
 #include "support/fake_calloc.h"
 #include "support/fake_mmap.h"
 #include "support/fake_mutex.h"
+#include "support/fake_statvfs.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 #include "support/page_size.h"
@@ -51,7 +52,6 @@ static struct fault openat_fault;
 static struct fault allocate_fault;
 static struct fault remove_fault; /* of a hole made through the mapping */
 static struct fault punch_fault;  /* of a hole made through the descriptor */
-static struct fault fstatvfs_fault;
 static struct fault populate_fault;
 static struct fault collapse_fault;
 static struct fault extend_fault;
@@ -62,7 +62,6 @@ static size_t collapsed;         /* bytes, by the last request */
 static bool pretend_tmpfs;       /* fstatfs(2) returns tmpfs */
 static bool populates_in_vain;   /* madvise(2) succeeds without effect for MADV_POPULATE_WRITE, */
 static bool ignores_advice;      /* and for all advice */
-static const struct statvfs *fake_statvfs;
 
 int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode);
@@ -78,8 +77,6 @@ int __real_fstat(int fd, struct stat *status);
 int __wrap_fstat(int fd, struct stat *status);
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
-int __real_fstatvfs(int fd, struct statvfs *fs);
-int __wrap_fstatvfs(int fd, struct statvfs *fs);
 
 int __wrap_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
@@ -135,16 +132,6 @@ int __wrap_open(const char *path, int flags, ...)
     if ((flags & O_PATH) == 0 && fault_hits(&again_fault))
         return -1;
     return __real_open(path, flags);
-}
-
-int __wrap_fstatvfs(int fd, struct statvfs *fs)
-{
-    if (fault_hits(&fstatvfs_fault))
-        return -1;
-    if (fake_statvfs == NULL)
-        return __real_fstatvfs(fd, fs);
-    *fs = *fake_statvfs;
-    return 0;
 }
 
 static int setup(void **state)

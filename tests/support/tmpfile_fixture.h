@@ -3,7 +3,7 @@
  * A directory, and a nameless file in it, for tests of os/tmpfile.h. Each system call can fail, and
  * some can behave as on other kernels and file systems. Include once.
  */
-/* WRAP: openat unlinkat getrandom fallocate pwrite fstatvfs getrlimit mmap fstat madvise */
+/* WRAP: openat unlinkat getrandom fallocate pwrite getrlimit mmap fstat madvise */
 /* WRAP: pthread_sigmask memfd_create */
 #pragma once
 
@@ -25,6 +25,7 @@
 
 #include "os/directory.h"
 #include "os/tmpfile.h"
+#include "support/fake_statvfs.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
 
@@ -45,7 +46,6 @@ static struct fault getrandom_fault;
 static struct fault fallocate_fault;
 static struct fault pwrite_fault;
 static struct fault remove_fault; /* madvise(2) with MADV_REMOVE */
-static struct fault fstatvfs_fault;
 static struct fault getrlimit_fault;
 static struct fault mmap_fault;
 static struct fault fstat_fault;
@@ -61,7 +61,6 @@ static bool fallocate_pretends; /* fallocate(2) succeeds without effect */
 static size_t pretended_end;    /* where the next piece must begin */
 static size_t smallest_piece;   /* so far */
 static int create_flags;        /* of the last openat(2) */
-static const struct statvfs *fake_statvfs;
 static volatile sig_atomic_t delivered;
 
 int __real_openat(int dirfd, const char *path, int flags, mode_t mode);
@@ -76,8 +75,6 @@ ssize_t __real_pwrite(int fd, const void *data, size_t size, off_t offset);
 ssize_t __wrap_pwrite(int fd, const void *data, size_t size, off_t offset);
 int __real_madvise(void *addr, size_t size, int advice);
 int __wrap_madvise(void *addr, size_t size, int advice);
-int __real_fstatvfs(int fd, struct statvfs *fs);
-int __wrap_fstatvfs(int fd, struct statvfs *fs);
 int __real_getrlimit(int resource, struct rlimit *limit);
 int __wrap_getrlimit(int resource, struct rlimit *limit);
 void *__real_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset);
@@ -155,16 +152,6 @@ int __wrap_madvise(void *addr, size_t size, int advice)
     if (ignores_advice)
         return 0;
     return __real_madvise(addr, size, advice);
-}
-
-int __wrap_fstatvfs(int fd, struct statvfs *fs)
-{
-    if (fault_hits(&fstatvfs_fault))
-        return -1;
-    if (fake_statvfs == NULL)
-        return __real_fstatvfs(fd, fs);
-    *fs = *fake_statvfs;
-    return 0;
 }
 
 int __wrap_getrlimit(int resource, struct rlimit *limit)
