@@ -8,14 +8,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define STAT_BLOCK      512 /* the unit of st_blocks */
-#define SLAB_LARGEST    ((size_t)7 * MODEL_PAGE)
-#define SETTLE_TRIES    100
-#define SETTLE_US       2000
-#define SLAB_OF_4_LEAST ((size_t)64)
-#define SLAB_OF_4_MOST  ((size_t)1024)
-#define LARGE_LEAST     (16 * KIB)
-#define LEFT_TO_OTHERS  (512 * MIB) /* of the file system */
+#define STAT_BLOCK     512 /* the unit of st_blocks */
+#define SLAB_LARGEST   ((size_t)8 * MODEL_PAGE)
+#define SETTLE_TRIES   100
+#define SETTLE_US      2000
+#define LARGE_LEAST    (16 * KIB)
+#define LEFT_TO_OTHERS (512 * MIB) /* of the file system */
 
 static size_t held_by(const struct model_kind *kind)
 {
@@ -55,21 +53,36 @@ static size_t slab_of_pages(size_t usable)
     return (usable == MODEL_PAGE ? 5 : 6) * MODEL_PAGE;
 }
 
-/*
- * Returns the bytes that a block of this class holds if it is alone: a slab of whole pages that
- * fits the class exactly, four times that for blocks of 64 bytes to 1 KiB.
- */
+/* Returns how many of the smallest slabs, of whole pages, a slab of this class has. */
+static size_t smallest_slabs(size_t usable)
+{
+    switch (usable) {
+    case 64:
+    case 128:
+    case 256:
+    case 512:
+        return 4;
+    case KIB:
+    case 2 * KIB:
+        return 8;
+    case 3 * KIB / 2:
+    case 3 * KIB:
+        return 2;
+    default:
+        return 1;
+    }
+}
+
+/* Returns the bytes that a block of this class holds if it is alone: a slab. */
 static size_t alone(const struct model_kind *kind, size_t usable)
 {
     size_t size = usable;
 
     if (kind->whole_slabs && usable % MODEL_PAGE == 0 && usable <= 3 * MODEL_PAGE)
         return slab_of_pages(usable);
-
     while (size % MODEL_PAGE != 0)
         size += usable;
-    return size == MODEL_PAGE && usable >= SLAB_OF_4_LEAST && usable <= SLAB_OF_4_MOST ? 4 * size
-                                                                                       : size;
+    return size * smallest_slabs(usable);
 }
 
 /*
