@@ -56,7 +56,7 @@ extern memkind_t MEMKIND_HBW_PREFERRED_GBTLB;
 
 /*
  * Stores the kind in slot `partition` in *kind. MEMKIND_ERROR_UNAVAILABLE: the slot is empty, or
- * there is no such slot. MEMKIND_ERROR_INVALID: kind is NULL. Thread-safe.
+ * there is no such slot, and *kind is NULL. MEMKIND_ERROR_INVALID: kind is NULL. Thread-safe.
  */
 int MEMKIND_DEPRECATED(memkind_get_kind_by_partition(int partition, memkind_t *kind));
 

@@ -125,11 +125,9 @@ int memkind_get_kind_by_partition(int partition, memkind_t *kind)
     if (kind == NULL)
         return MEMKIND_ERROR_INVALID;
     bool exists = partition >= 0 && partition < MEMKIND_NUM_BASE_KIND + MEMKIND_MAX_KIND;
-    struct memkind *found = exists ? kind_registry_get((unsigned)partition) : NULL;
-    if (found == NULL)
-        return MEMKIND_ERROR_UNAVAILABLE;
-    *kind = found;
-    return MEMKIND_SUCCESS;
+
+    *kind = exists ? kind_registry_get((unsigned)partition) : NULL;
+    return *kind != NULL ? MEMKIND_SUCCESS : MEMKIND_ERROR_UNAVAILABLE;
 }
 
 void memkind_set_allow_zero_allocs(memkind_t kind, bool allow_zero_allocs)
