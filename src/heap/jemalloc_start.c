@@ -29,16 +29,16 @@
  * lg_extent_max_active_fit: a free extent of any size serves a request. By default, an extent that
  * is more than 64 times as large waits for the decay time, and a program that fills and empties a
  * kind takes fresh file space each time.
- * slab_sizes: slabs of four pages or more where one page of 4 KiB would do, since each slab has a
- * record of 128 bytes in DRAM: 10 MiB instead of 34 for each GiB of 64-byte blocks. From 1 to 3
- * KiB, slabs of eight or sixteen blocks and more, since a slab takes 4,000 instructions to make: a
- * block of 2 KiB took 2,400. Larger pages need none. page_blocks.h returns the pages of single
- * blocks of whole pages.
+ * slab_sizes: slabs of four pages where one page of 4 KiB would do, since each slab has a record of
+ * 128 bytes in DRAM: 10 MiB instead of 34 for each GiB of 64-byte blocks. It also takes some 4,000
+ * instructions to make, which few blocks would share. More pages would be pieces of different age
+ * when they are free, in which larger blocks leave a rest that nothing fits. Larger pages need
+ * none. page_blocks.h returns the pages of single blocks of whole pages.
  */
 #if MEMKIND_JEMALLOC_LG_PAGE < 14
-#    define SLAB_SIZES                                                               \
-        ",slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:8|1536-1536:6|" \
-        "2048-2048:8|3072-3072:6|" PAGE_BLOCKS_SLAB_SIZES
+#    define SLAB_SIZES                                                             \
+        ",slab_sizes:64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4|2048-2048:" \
+        "4|" PAGE_BLOCKS_SLAB_SIZES
 #else
 #    define SLAB_SIZES ""
 #endif

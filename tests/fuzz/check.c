@@ -8,12 +8,14 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define STAT_BLOCK     512 /* the unit of st_blocks */
-#define SLAB_LARGEST   ((size_t)8 * MODEL_PAGE)
-#define SETTLE_TRIES   100
-#define SETTLE_US      2000
-#define LARGE_LEAST    (16 * KIB)
-#define LEFT_TO_OTHERS (512 * MIB) /* of the file system */
+#define STAT_BLOCK      512 /* the unit of st_blocks */
+#define SLAB_LARGEST    ((size_t)7 * MODEL_PAGE)
+#define SLAB_OF_4_LEAST ((size_t)64)
+#define SLAB_OF_4_MOST  (2 * KIB)
+#define SETTLE_TRIES    100
+#define SETTLE_US       2000
+#define LARGE_LEAST     (16 * KIB)
+#define LEFT_TO_OTHERS  (512 * MIB) /* of the file system */
 
 static size_t held_by(const struct model_kind *kind)
 {
@@ -56,21 +58,9 @@ static size_t slab_of_pages(size_t usable)
 /* Returns how many of the smallest slabs, of whole pages, a slab of this class has. */
 static size_t smallest_slabs(size_t usable)
 {
-    switch (usable) {
-    case 64:
-    case 128:
-    case 256:
-    case 512:
-        return 4;
-    case KIB:
-    case 2 * KIB:
-        return 8;
-    case 3 * KIB / 2:
-    case 3 * KIB:
-        return 2;
-    default:
-        return 1;
-    }
+    bool fits_one_page = usable >= SLAB_OF_4_LEAST && MODEL_PAGE % usable == 0;
+
+    return fits_one_page && usable <= SLAB_OF_4_MOST ? 4 : 1;
 }
 
 /* Returns the bytes that a block of this class holds if it is alone: a slab. */

@@ -70,9 +70,8 @@ all()
 }
 
 all 64 4000
-all 1024 6300
-all 2048 9000
-all 3072 12800
+all 1024 7900
+all 2048 12300
 
 # In several directories, and on a node.
 mkdir "$work/other"

@@ -412,7 +412,8 @@ static void fill_and_free(memkind_t kind, size_t size, size_t least)
         assert_true(++count < MOST_BLOCKS);
     }
     assert_int_equal(errno, ENOMEM);
-    assert_true(count >= least);
+    if (count < least)
+        fail_msg("%zu blocks of %zu, expected %zu", count, size, least);
     while (count > 0)
         memkind_free(kind, blocks[--count]);
 }
