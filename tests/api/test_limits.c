@@ -2,6 +2,8 @@
 /* Tests of kinds at their limit: of one block, of many, and of many threads. */
 #include "api/fixture.h"
 
+#include <malloc.h>
+
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -396,6 +398,8 @@ static void test_threads_that_meet_the_limit(void **state)
 
 int main(void)
 {
+    /* The idle thread's first request of libc would reserve 64 MiB of addresses at any moment. */
+    (void)mallopt(M_ARENA_MAX, 1);
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(test_one_block_of_the_whole_size),
         FIXTURE_TEST(test_one_block_after_many_small_ones),
