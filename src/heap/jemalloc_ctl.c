@@ -272,9 +272,11 @@ static void keep_piece(void *buffer, const char *text)
 static void collect_stats(struct text_buffer *buffer, const char *options)
 {
     lock_acquire(&report_lock, LOCK_REPORT);
+    int saved_errno = errno; /* jemalloc sets errno to 0 */
     struct fork_gate_thread *self = fork_gate_enter();
     jemk_malloc_stats_print(keep_piece, buffer, options);
     fork_gate_leave(self);
+    errno = saved_errno;
     lock_release(&report_lock);
 }
 

@@ -80,8 +80,10 @@ static int start(void)
 {
     /* jemalloc's messages go to the log, not to the program's standard error. */
     jemk_malloc_message = log_message;
+    int saved_errno = errno; /* jemalloc sets errno when it reads its settings */
     bool works = jemalloc_block_class_size(1) != 0;
     jemalloc_calls_release();
+    errno = saved_errno;
     if (works)
         return 0;
     log_error("jemalloc does not start");

@@ -100,6 +100,19 @@ void *range_alloc(struct range *range, size_t size, size_t alignment)
     return addr;
 }
 
+bool range_is_used(const struct range *range, size_t size)
+{
+    size_t pages = size / range->space->page + (size % range->space->page != 0);
+
+    if (pages > range->pages)
+        return false;
+    if (!lock_try_acquire(&range->space->lock, LOCK_SPACE))
+        return true;
+    bool used = page_bitmap_next_clear(range->used, 0, pages) == pages;
+    unlock_range(range);
+    return used;
+}
+
 static void insert_locked(struct range *range, size_t first, size_t count)
 {
     page_bitmap_clear(range->used, first, first + count);

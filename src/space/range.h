@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,12 @@ int range_open(struct range *range, char *base, size_t size);
  * there is no such run. Thread-safe.
  */
 void *range_alloc(struct range *range, size_t size, size_t alignment);
+
+/*
+ * Whether the pages of the first `size` bytes are all handed out. Does not wait, since after a fork
+ * the lock may stay held: true also while another thread has the lock. Thread-safe.
+ */
+bool range_is_used(const struct range *range, size_t size);
 
 /*
  * Frees pages that range_alloc() returned, in pieces of any size. Has no effect while the space is

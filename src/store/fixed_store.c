@@ -14,6 +14,7 @@ struct fixed_space {
     struct space space;
     struct range range;
     struct fixed_area given; /* bytes that make no whole page included */
+    bool is_open;
 };
 
 static struct fixed_space *fixed_space_of(const struct space *space)
@@ -76,9 +77,11 @@ int fixed_store_open(struct space *space, void *addr, size_t size, struct fixed_
     uintptr_t base = align_up(first, page);
     uintptr_t end = align_down(first + size, page);
     int err = base < end ? open_pages(fixed, base, end - base) : 0;
-    if (err == 0)
-        fixed->given = given;
-    return err;
+    if (err != 0)
+        return err;
+    fixed->given = given;
+    fixed->is_open = true;
+    return 0;
 }
 
 size_t fixed_store_size(const struct space *space)
@@ -89,8 +92,8 @@ size_t fixed_store_size(const struct space *space)
 bool fixed_store_meets(const struct space *space, struct fixed_area other)
 {
     const struct fixed_space *fixed = fixed_space_of(space);
-    const struct fixed_area *given = &fixed->given;
 
-    return given->size != 0 && given->addr == other.addr && given->size <= other.size &&
-           space_held(space) < fixed->range.pages * space->page;
+    if (!fixed->is_open || fixed->given.addr != other.addr)
+        return false;
+    return other.size == 0 || !range_is_used(&fixed->range, other.size);
 }

@@ -25,8 +25,8 @@ struct space *fixed_store_create(unsigned owner);
 int fixed_store_open(struct space *space, void *addr, size_t size, struct fixed_area given);
 
 /*
- * Whether `other` begins where the area that the program has passed begins, includes that area, and
- * is no allocation of it: pages of the area are free.
+ * Whether `other` begins where the area that the program has passed begins, and is no allocation of
+ * that area: some of its pages are free.
  */
 bool fixed_store_meets(const struct space *space, struct fixed_area other);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Tests of each function as a process's first call of the library: no function relies on another
- * for initialisation. Each runs in a child of a process that has made no call.
+ * for initialisation, and only a call that fails changes errno. Each runs in a child of a process
+ * that has made no call.
  */
 #include "api/fixture.h"
 
@@ -249,13 +250,29 @@ static bool first_call_of_a_thread(void)
            pthread_join(thread, NULL) == 0 && result;
 }
 
+#define UNTOUCHED 77
+
+static bool create_fixed(void)
+{
+    memkind_t kind;
+    static char area[64 * KIB];
+
+    return memkind_create_fixed(area, sizeof(area), &kind) == MEMKIND_SUCCESS &&
+           memkind_malloc(kind, 100) != NULL && memkind_destroy_kind(kind) == MEMKIND_SUCCESS;
+}
+
 static const struct {
     const char *name;
     bool (*call)(void);
+    int error; /* errno after the call */
 } calls[] = {
-#define CALL(function)      \
-    {                       \
-#        function, function \
+#define CALL(function)                 \
+    {                                  \
+#        function, function, UNTOUCHED \
+    }
+#define FAILING_CALL(function, error) \
+    {                                 \
+#        function, function, error    \
     }
     CALL(regular_malloc),
     CALL(regular_malloc_large),
@@ -263,7 +280,7 @@ static const struct {
     CALL(regular_realloc),
     CALL(regular_posix_memalign),
     CALL(regular_malloc_of_0),
-    CALL(regular_malloc_of_too_much),
+    FAILING_CALL(regular_malloc_of_too_much, ENOMEM),
     CALL(regular_free_of_null),
     CALL(regular_free_of_default_block),
     CALL(regular_get_arena),
@@ -277,10 +294,11 @@ static const struct {
     CALL(print_stats),
     CALL(background_threads),
     CALL(detect_kind),
-    CALL(realloc_of_nothing),
+    FAILING_CALL(realloc_of_nothing, EINVAL),
     CALL(free_of_nothing),
     CALL(create_pmem),
-    CALL(create_pmem_that_fails),
+    FAILING_CALL(create_pmem_that_fails, ENOENT),
+    CALL(create_fixed),
     CALL(pmem_create),
     CALL(arena_create),
     CALL(destroy_static_kinds),
@@ -288,7 +306,19 @@ static const struct {
     CALL(check_available),
     CALL(first_call_of_a_thread),
 #undef CALL
+#undef FAILING_CALL
 };
+
+static bool succeeds(size_t i)
+{
+    errno = UNTOUCHED;
+    if (!calls[i].call())
+        return false;
+    if (errno == calls[i].error)
+        return true;
+    print_error("%s: errno %d\n", calls[i].name, errno);
+    return false;
+}
 
 static void test_first_calls(void **state)
 {
@@ -300,7 +330,7 @@ static void test_first_calls(void **state)
         pid_t child = fixture_fork();
 
         if (child == 0)
-            _exit(calls[i].call() ? 0 : 1);
+            _exit(succeeds(i) ? 0 : 1);
         assert_int_equal(waitpid(child, &status, 0), child);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
             print_error("%s: status %x\n", calls[i].name, (unsigned)status);

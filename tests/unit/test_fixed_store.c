@@ -67,12 +67,33 @@ static void area_that_begins_another(void **state)
     assert_int_equal(open_store(same.addr, same.size, same.size), 0);
     assert_true(fixed_store_meets(space, same));
     assert_true(fixed_store_meets(space, (struct fixed_area){memory + 1, SIZE_MAX}));
-    assert_false(fixed_store_meets(space, (struct fixed_area){memory + 1, 3 * PAGE - 1}));
+    assert_true(fixed_store_meets(space, (struct fixed_area){memory + 1, PAGE + 1}));
+    assert_true(fixed_store_meets(space, (struct fixed_area){memory + 1, 0}));
     assert_false(fixed_store_meets(space, (struct fixed_area){memory, 4 * PAGE}));
+}
+
+static void area_in_an_allocation(void **state)
+{
+    (void)state;
+    assert_int_equal(open_store(memory, 3 * PAGE, 3 * PAGE), 0);
+    assert_non_null(take(2));
+    assert_false(fixed_store_meets(space, (struct fixed_area){memory, 1}));
+    assert_false(fixed_store_meets(space, (struct fixed_area){memory, 2 * PAGE}));
+    assert_true(fixed_store_meets(space, (struct fixed_area){memory, 2 * PAGE + 1}));
+    assert_true(fixed_store_meets(space, (struct fixed_area){memory, 0}));
     assert_non_null(take(1));
-    assert_true(fixed_store_meets(space, same));
-    assert_non_null(take(1));
-    assert_false(fixed_store_meets(space, same));
+    assert_false(fixed_store_meets(space, (struct fixed_area){memory, 3 * PAGE}));
+    assert_true(fixed_store_meets(space, (struct fixed_area){memory, SIZE_MAX}));
+}
+
+static void area_without_pages(void **state)
+{
+    (void)state;
+    assert_false(fixed_store_meets(space, (struct fixed_area){NULL, 0}));
+    assert_int_equal(open_store(NULL, 0, 0), 0);
+    assert_true(fixed_store_meets(space, (struct fixed_area){NULL, 0}));
+    assert_true(fixed_store_meets(space, (struct fixed_area){NULL, 1}));
+    assert_false(fixed_store_meets(space, (struct fixed_area){memory, 0}));
 }
 
 static void only_whole_pages_are_used(void **state)
@@ -149,9 +170,14 @@ int main(void)
     if (address_map_open(NULL, 0) != 0)
         return 1;
     const struct CMUnitTest tests[] = {
-        TEST(only_whole_pages_are_used),        TEST(area_that_begins_another),
-        TEST(less_than_a_page_is_nothing),      TEST(impossible_addresses_are_refused),
-        TEST(records_may_find_no_memory),       TEST(space_that_cannot_be_made_is_null),
+        TEST(only_whole_pages_are_used),
+        TEST(area_that_begins_another),
+        TEST(area_in_an_allocation),
+        TEST(area_without_pages),
+        TEST(less_than_a_page_is_nothing),
+        TEST(impossible_addresses_are_refused),
+        TEST(records_may_find_no_memory),
+        TEST(space_that_cannot_be_made_is_null),
         TEST(memory_of_the_program_is_its_own),
     };
 

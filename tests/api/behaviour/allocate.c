@@ -137,6 +137,21 @@ static void filled(void)
     say("%s", bytes >= 15 * MIB ? "15 MiB or more" : "less than 15 MiB");
 }
 
+/* Blocks of whole pages fill a kind to the last page. */
+static void filled_with_pages(void)
+{
+    static const size_t sizes[] = {4 * KIB, 8 * KIB};
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        memkind_t kind = make_kind(16 * MIB);
+        size_t bytes = 0;
+
+        while (memkind_malloc(kind, sizes[i]) != NULL)
+            bytes += sizes[i];
+        say("%zu", bytes);
+    }
+}
+
 static void null_is_freed(void)
 {
     memkind_free(make_kind(0), NULL);
@@ -270,6 +285,7 @@ const struct question allocate_questions[] = {
     {"no-space", no_space,
      "NULL, ENOMEM, NULL, ENOMEM, NULL, ENOMEM, NULL, ENOMEM, NULL, ENOMEM, a block"},
     {"filled", filled, "ENOMEM, 15 MiB or more"},
+    {"filled-with-pages", filled_with_pages, "16777216, 16777216"},
     {"null-is-freed", null_is_freed, "nothing"},
     {"kind-is-found", kind_is_found, "size, the same kind"},
     {"realloc-of-nothing", realloc_of_nothing, "NULL, EINVAL"},

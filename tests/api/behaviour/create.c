@@ -115,6 +115,37 @@ static void create_fixed_twice(void)
     say_status(memkind_create_fixed(memory, size, &kind));
 }
 
+/* Areas that begin where a kind's area begins, and others. */
+static void create_fixed_at_one_address(void)
+{
+    static const struct {
+        size_t size, other, offset;
+    } areas[] = {
+        {0, 0, 0},
+        {100, 100, 0},
+        {0, 16 * MIB, 0},
+        {16 * MIB, 0, 0},
+        {16 * MIB, 100, 0},
+        {16 * MIB, 4 * KIB, 0},
+        {32 * MIB, 16 * MIB, 0},
+        {16 * MIB, 0, 16 * MIB},
+        {16 * MIB, 16 * MIB, 16 * MIB},
+    };
+    char *memory = mmap(NULL, 32 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    for (size_t i = 0; i < sizeof(areas) / sizeof(areas[0]); i++) {
+        memkind_t kind = NULL;
+        memkind_t other = NULL;
+
+        say_status(memkind_create_fixed(memory, areas[i].size, &kind));
+        int status = memkind_create_fixed(memory + areas[i].offset, areas[i].other, &other);
+        say_status(status);
+        (void)memkind_destroy_kind(kind);
+        if (status == MEMKIND_SUCCESS)
+            (void)memkind_destroy_kind(other);
+    }
+}
+
 static void create_in_missing(void)
 {
     create_with("/nonexistent/directory", 0);
@@ -382,6 +413,9 @@ const struct question create_questions[] = {
      "SUCCESS, 0, NULL, ENOMEM, SUCCESS, SUCCESS, INVALID"},
     {"create-fixed-twice", create_fixed_twice,
      "SUCCESS, INVALID, INVALID, INVALID, SUCCESS, SUCCESS, SUCCESS"},
+    {"create-fixed-at-one-address", create_fixed_at_one_address,
+     "SUCCESS, INVALID, SUCCESS, INVALID, SUCCESS, INVALID, SUCCESS, INVALID, SUCCESS, INVALID, "
+     "SUCCESS, INVALID, SUCCESS, INVALID, SUCCESS, SUCCESS, SUCCESS, SUCCESS"},
     {"create-in-missing", create_in_missing, "INVALID, ENOENT, kind untouched"},
     {"create-in-file", create_in_file, "INVALID, ENOTDIR, kind untouched"},
     {"create-in-read-only", create_in_read_only, "INVALID, EACCES, kind untouched"},
