@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "kinds/kind_registry.h"
+#include "util/log.h"
 
 #define NO_FLAGS  ((memkind_bits_t)0)
 #define EITHER    (MEMKIND_MEMTYPE_DEFAULT | MEMKIND_MEMTYPE_HIGH_BANDWIDTH)
@@ -50,8 +51,11 @@ int create_kind(memkind_memtype_t memtype_flags, memkind_policy_t policy, memkin
     unsigned partition = 0;
     int status = partition_of((unsigned)memtype_flags, policy, flags, &partition);
 
-    if (status != MEMKIND_SUCCESS)
+    if (status != MEMKIND_SUCCESS) {
+        log_error("no kind has the memory types %#x, the policy %d and the flags %#x",
+                  (unsigned)memtype_flags, (int)policy, (unsigned)flags);
         return status;
+    }
     struct memkind *found = kind_registry_get(partition);
     if (found->ops->check_available != NULL &&
         found->ops->check_available(found) != MEMKIND_SUCCESS) {

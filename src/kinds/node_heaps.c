@@ -128,6 +128,8 @@ static struct part *part_locked(struct memkind *kind, const struct node_choice *
     if (choice->choose(node_choice_nodes(), from, &nodes) == MEMKIND_SUCCESS) {
         part = find_or_make(kind, &nodes);
     } else {
+        if (part == NULL)
+            log_error("kind %s has no nodes for processors of node %u", kind->name, from);
         atomic_store(&own->failed, clock_coarse_seconds());
         part = &no_nodes;
     }

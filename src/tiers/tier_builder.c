@@ -209,6 +209,7 @@ static struct memtier_memory *copy(const struct memtier_builder *builder)
                    memory->number % TIER_TURNS * sizeof(struct tier_turn);
     memory->policy = builder->policy;
     memory->settings = builder->settings;
+    atomic_init(&memory->is_used, false);
     memory->count = builder->count;
     memory->thresholds = (struct tier_threshold *)(memory + 1);
     memory->tiers = (struct tier *)(memory->thresholds + builder->count);

@@ -176,6 +176,22 @@ static bool is_due(struct tier_turn *turn, unsigned operations)
     return true;
 }
 
+/* The blocks that the tiers had before do not move the thresholds before the first allocation. */
+static bool is_first_use(struct memtier_memory *memory)
+{
+    return !atomic_load_explicit(&memory->is_used, memory_order_relaxed) &&
+           !atomic_exchange(&memory->is_used, true);
+}
+
+static void check_ratio(struct memtier_memory *memory, const struct tier_turn *turn,
+                        const struct tier_counts *own)
+{
+    if (is_first_use(memory))
+        return;
+    for (size_t i = 0; i + 1 < memory->count; i++)
+        follow_ratio(memory, i, turn, own);
+}
+
 struct memkind *tier_memory_choose(struct memtier_memory *memory, size_t size)
 {
     bool dynamic = memory->policy == MEMTIER_POLICY_DYNAMIC_THRESHOLD;
@@ -187,7 +203,7 @@ struct memkind *tier_memory_choose(struct memtier_memory *memory, size_t size)
         add_up(turn, own, memory);
     if (!dynamic)
         return decide_by_ratio(memory, turn, own);
-    for (size_t i = 0; due && i + 1 < memory->count; i++)
-        follow_ratio(memory, i, turn, own);
+    if (due)
+        check_ratio(memory, turn, own);
     return tier_memory_by_size(memory, size);
 }

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,7 +46,8 @@ struct memtier_memory {
     size_t turn;           /* offset of the turn in a thread's record, in bytes */
     memtier_policy_t policy;
     struct tier_settings settings;
-    size_t count; /* of tiers; one more than thresholds in use */
+    atomic_bool is_used; /* an allocation has been made; its check of the ratio is left out */
+    size_t count;        /* of tiers; one more than thresholds in use */
     struct tier *tiers;
     struct tier_threshold *thresholds;
 };

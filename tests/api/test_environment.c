@@ -227,6 +227,16 @@ static void case_fails_to_create(void)
     EXPECT(errno == ENOENT);
 }
 
+static void case_kind_without_nodes(void)
+{
+    memkind_t kind;
+
+    EXPECT(memkind_malloc(MEMKIND_HBW, 1) == NULL);
+    EXPECT(memkind_malloc(MEMKIND_HBW, 1) == NULL);
+    EXPECT(memkind_create_kind(MEMKIND_MEMTYPE_DEFAULT, MEMKIND_POLICY_BIND_ALL, (memkind_bits_t)0,
+                               &kind) == MEMKIND_ERROR_INVALID);
+}
+
 static size_t tasks(void)
 {
     DIR *dir = opendir("/proc/self/task");
@@ -284,6 +294,7 @@ static const struct {
     {"does not hog", case_does_not_hog},
     {"hogs a small kind", case_hogs_a_small_kind},
     {"fails to create", case_fails_to_create},
+    {"kind without nodes", case_kind_without_nodes},
     {"1 background thread", case_1_background_thread},
     {"a background thread per cpu", case_a_background_thread_per_cpu},
 };
@@ -460,6 +471,19 @@ static void test_debug(void **state)
     expect_silence("works", "MEMKIND_DEBUG=2");
 }
 
+static void test_debug_of_kinds_without_nodes(void **state)
+{
+    static const char no_nodes[] = "MEMKIND_HBW_THRESHOLD=4294967295";
+
+    (void)state;
+    expect_words("kind without nodes", no_nodes, "MEMKIND_DEBUG=1");
+    const char *line = strstr(child_stderr, "kind memkind_hbw has no nodes");
+    assert_non_null(line);
+    assert_null(strstr(line + 1, "kind memkind_hbw"));
+    assert_non_null(strstr(child_stderr, "no kind has the memory types"));
+    expect_silence("kind without nodes", no_nodes);
+}
+
 /* -- Background threads ------------------------------------------------------------------------ */
 
 static void test_background_threads(void **state)
@@ -513,6 +537,7 @@ int main(int argc, char **argv)
         FIXTURE_TEST(test_hog_memory),
         FIXTURE_TEST(test_hog_memory_with_a_wrong_value),
         FIXTURE_TEST(test_debug),
+        FIXTURE_TEST(test_debug_of_kinds_without_nodes),
         FIXTURE_TEST(test_background_threads),
         FIXTURE_TEST(test_background_threads_with_a_wrong_value),
         FIXTURE_TEST(test_privileged_programs_ignore_the_environment),

@@ -215,6 +215,14 @@ static void thresholds_by_size(void)
     say_kind(memtier_malloc(memory, 1024));
 }
 
+/* The ratio is checked after 20 allocations, whatever the tiers have before. */
+static void threshold_at_first(void)
+{
+    (void)memtier_kind_malloc(MEMKIND_DEFAULT, MIB);
+    (void)memtier_kind_malloc(MEMKIND_REGULAR, MIB);
+    thresholds_by_size();
+}
+
 static void calloc_threshold(void)
 {
     say_kind(memtier_calloc(memory_of(MEMTIER_POLICY_DYNAMIC_THRESHOLD), 3, 1000));
@@ -263,6 +271,7 @@ const struct question memtier_questions[] = {
     {"memtier-static-ratio", static_ratio,
      "first, second, second, second, second, first, second, second, second, second"},
     {"memtier-thresholds-by-size", thresholds_by_size, "first, first, second"},
+    {"memtier-threshold-at-first", threshold_at_first, "first, first, second"},
     {"memtier-calloc-threshold", calloc_threshold, "second"},
     {"memtier-dynamic-ratio", dynamic_ratio, "in the ratio"},
     {"memtier-realloc-stays", realloc_stays, "first, second, NULL, errno untouched"},
