@@ -21,6 +21,9 @@
  * children get a copy: behind the gate no other thread changes the state of a page. Locks of a
  * higher rank than jemalloc's are made anew in the child.
  *
+ * A signal handler may fork where it has interrupted this library. If its thread holds a lock, the
+ * fork goes unprepared: the child leaves all kinds alone.
+ *
  * In a process with one thread, none of this is necessary. No lock is acquired, so a signal handler
  * that has interrupted malloc may fork. The child keeps the thread's caches, and puts its work off
  * (util/fork_child.h).
@@ -37,17 +40,20 @@
 
 #include "heap/arena_set.h"
 #include "heap/child_needs.h"
+#include "heap/fork_gate.h"
 #include "heap/heap.h"
 #include "heap/heap_list.h"
 #include "heap/idle_thread.h"
 #include "heap/jemalloc_fork.h"
 #include "heap/metadata_hooks.h"
+#include "heap/owned_cache.h"
 #include "heap/thread_caches.h"
 #include "kinds/arena_kind.h"
 #include "kinds/fork_snapshot.h"
 #include "kinds/kind_registry.h"
 #include "kinds/node_heaps.h"
 #include "kinds/tier_counts.h"
+#include "memkind/internal/memkind_arena.h"
 #include "os/directory.h"
 #include "os/threads.h"
 #include "space/metadata.h"
@@ -120,8 +126,36 @@ static void after_fork_in_child_of_several(void)
     child_needs_begin(false);
     forget_parent();
     release_locks(true);
+    lock_depth = 0; /* the child has initialised the others anew */
     tier_counts_after_fork();
     fork_snapshot_adopt();
+}
+
+/* -- Of a thread that was interrupted in the library ------------------------------------------- */
+
+/* This thread's last fork was unprepared, */
+static _Thread_local bool is_unprepared;
+
+/* and all forks of this process are, since its own was. */
+static bool stays_unprepared;
+
+static bool is_interrupted(void)
+{
+    return lock_depth != 0 || fork_gate_is_inside();
+}
+
+/* All kinds are the parent's. Other threads of the parent may have held any lock. */
+static void after_unprepared_fork_in_child(void)
+{
+    stays_unprepared = true;
+    fork_generation++;
+    fork_child_intact_since = fork_generation;
+    owned_cache_after_fork();
+}
+
+bool memkind_arena_fork_is_unprepared(void)
+{
+    return is_unprepared;
 }
 
 /* -- With one thread --------------------------------------------------------------------------- */
@@ -157,8 +191,12 @@ static atomic_bool is_alone FORK_DATA;
 
 static void before_fork(void)
 {
-    fork_child_finish();
     bool alone = process_is_alone();
+
+    is_unprepared = stays_unprepared || (!alone && is_interrupted());
+    if (is_unprepared)
+        return;
+    fork_child_finish();
     atomic_store_explicit(&is_alone, alone, memory_order_relaxed);
     if (alone)
         before_fork_of_one();
@@ -168,6 +206,8 @@ static void before_fork(void)
 
 static void after_fork_in_parent(void)
 {
+    if (is_unprepared)
+        return;
     if (atomic_load_explicit(&is_alone, memory_order_relaxed))
         fork_snapshot_in_alone_parent();
     else
@@ -176,7 +216,9 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
-    if (atomic_load_explicit(&is_alone, memory_order_relaxed))
+    if (is_unprepared)
+        after_unprepared_fork_in_child();
+    else if (atomic_load_explicit(&is_alone, memory_order_relaxed))
         after_fork_in_only_child();
     else
         after_fork_in_child_of_several();

@@ -45,9 +45,14 @@ static void leave_fork(void)
     preload_set_thread(before_fork);
 }
 
-/* The child's first allocation may create a file of its own, if it has no copy. */
+/*
+ * The child's first allocation may create a file of its own, if it has no copy. Where libmemkind
+ * could not prepare the fork, libc serves the child, as without the library.
+ */
 static void begin_child(void)
 {
+    if (memkind_arena_fork_is_unprepared())
+        return;
     /* A thread of the parent made them. */
     if (atomic_load(&preload_waiting) == PRELOAD_MAKING)
         atomic_store(&preload_waiting, PRELOAD_WAITING);

@@ -29,7 +29,6 @@
 
 #include "preload/call_filters.h"
 #include "preload/preload.h"
-#include "util/alone.h"
 #include "util/hot.h"
 
 /* -- The next in line -------------------------------------------------------------------------- */
@@ -98,8 +97,7 @@ int system_calls_fork(void)
     need_next();
     if (next.fork == NULL)
         return (int)system_calls_syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
-    /* This may be a signal handler, and another thread may hold a lock for which it would wait. */
-    if (!copies(0) || !process_is_alone())
+    if (!copies(0))
         return next.fork();
     preload_before_raw_fork();
     int pid = next.fork();

@@ -13,6 +13,7 @@
 #define WEAK(function) extern __typeof__(function)(function) __attribute__((weak))
 
 WEAK(memkind_arena_defrag_reallocate);
+WEAK(memkind_arena_fork_is_unprepared);
 WEAK(memkind_arena_free_or);
 WEAK(memkind_arena_free_uncached);
 WEAK(memkind_arena_get_number);

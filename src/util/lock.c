@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Run-time check of the lock order. */
+/* The locks that a thread holds; run-time check of their order. */
 #include "util/lock.h"
+
+_Thread_local unsigned lock_depth;
 
 #ifdef MEMKIND_INVARIANTS
 

@@ -8,8 +8,7 @@
  * only.
  *
  * Builds with MEMKIND_INVARIANTS check the order at each acquisition, and abort at the first
- * violation, even if no other thread contends. In other builds the functions are those of
- * pthread.h.
+ * violation, even if no other thread contends.
  */
 #pragma once
 
@@ -62,6 +61,12 @@
 enum lock_rank { LOCK_RANKS(LOCK_RANK_NUMBER) LOCK_RANK_COUNT };
 #undef LOCK_RANK_NUMBER
 
+/*
+ * The number of locks that the calling thread holds, waits for or is about to release. Not 0 in a
+ * signal handler: the handler must not wait for any lock.
+ */
+extern _Thread_local unsigned lock_depth;
+
 #ifdef MEMKIND_INVARIANTS
 /* Checks that the calling thread may wait for a lock of the rank. */
 void lock_check_order(enum lock_rank rank);
@@ -102,6 +107,7 @@ static inline void lock_destroy(pthread_mutex_t *lock)
 static inline void lock_acquire(pthread_mutex_t *lock, enum lock_rank rank)
 {
     lock_check_order(rank);
+    lock_depth++;
     pthread_mutex_lock(lock);
     lock_record_held(lock, rank);
 }
@@ -109,8 +115,11 @@ static inline void lock_acquire(pthread_mutex_t *lock, enum lock_rank rank)
 /* Returns false if another thread holds the lock. Never waits, so the rank is not checked. */
 static inline bool lock_try_acquire(pthread_mutex_t *lock, enum lock_rank rank)
 {
-    if (pthread_mutex_trylock(lock) != 0)
+    lock_depth++;
+    if (pthread_mutex_trylock(lock) != 0) {
+        lock_depth--;
         return false;
+    }
     lock_record_held(lock, rank);
     return true;
 }
@@ -119,4 +128,5 @@ static inline void lock_release(pthread_mutex_t *lock)
 {
     lock_record_released(lock);
     pthread_mutex_unlock(lock);
+    lock_depth--;
 }

@@ -13,7 +13,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 additions="memkind_arena_defrag_reallocate memkind_arena_free_uncached memkind_arena_get_number
-    memkind_arena_free_or memkind_arena_get_slab memkind_arena_get_stat memkind_arena_malloc_or
+    memkind_arena_fork_is_unprepared memkind_arena_free_or memkind_arena_get_slab
+    memkind_arena_get_stat memkind_arena_malloc_or
     memkind_arena_malloc_uncached memkind_arena_open_view memkind_arena_set_fallback
     memkind_arena_set_least_block
     memkind_config_set_fork memkind_config_set_prefault memkind_get_snapshot

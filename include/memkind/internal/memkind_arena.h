@@ -119,6 +119,14 @@ int memkind_arena_get_number(struct memkind *kind, const char *name, uint64_t *v
  */
 int memkind_arena_set_fallback(struct memkind *kind, bool has_fallback);
 
+/*
+ * Returns whether this thread is the child of a fork that was made in a signal handler, where the
+ * handler had interrupted the library in a process with several threads. Such a child shares its
+ * parent's blocks, and must call no other function of the library but memkind_free(), which leaves
+ * these blocks alone. Async-signal-safe.
+ */
+bool memkind_arena_fork_is_unprepared(void);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus
