@@ -48,9 +48,16 @@ bool space_snapshot_is_enabled_for_any(void)
 
 /* -- Locks ------------------------------------------------------------------------------------- */
 
+static void set_flag(bool *flag, bool value)
+{
+    if (*flag != value)
+        *flag = value;
+}
+
 void space_snapshot_hold(struct space *space)
 {
     lock_acquire(&space->lock, LOCK_SPACE);
+    set_flag(&space->in_fork, true);
 }
 
 /* Acquires the locks of all regions. A thread that holds one of them waits for the store alone. */
@@ -96,12 +103,6 @@ static int copy(struct space *space)
     return space->store->copy != NULL ? space->store->copy(space) : -EOPNOTSUPP;
 }
 
-static void set_flag(bool *flag, bool value)
-{
-    if (*flag != value)
-        *flag = value;
-}
-
 void space_snapshot_begin_alone(struct space *space)
 {
     set_flag(&space->in_fork, true);
@@ -111,6 +112,8 @@ void space_snapshot_begin_alone(struct space *space)
 
 void space_snapshot_begin(struct space *space)
 {
+    if (!space->in_fork)
+        return;
     lock_regions(space);
     space_snapshot_begin_alone(space);
 }

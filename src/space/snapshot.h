@@ -40,7 +40,8 @@ bool space_snapshot_is_enabled_for_any(void);
 /*
  * Before the fork, while no thread is inside jemalloc. space_snapshot_hold() acquires the lock of
  * the space. After that call for all spaces, space_snapshot_begin() acquires the locks of the
- * regions, and freezes or copies the space.
+ * regions, and freezes or copies the space. No effect on a space that was not held: meanwhile, a
+ * thread that creates a kind may enable its copies.
  */
 void space_snapshot_hold(struct space *space);
 void space_snapshot_begin(struct space *space);
@@ -53,7 +54,7 @@ void space_snapshot_begin_alone(struct space *space);
 
 /*
  * After the fork, before other threads may enter jemalloc: in the child, the copy replaces the
- * store. No effect on a space for which space_snapshot_begin() was not called.
+ * store. No effect on a space that was not held.
  */
 void space_snapshot_end(struct space *space, bool child);
 void space_snapshot_end_alone(struct space *space, bool child);

@@ -54,6 +54,12 @@ void lock_record_held(const void *lock, enum lock_rank rank)
         held[held_count++] = (struct held){lock, rank};
 }
 
+void lock_check_held(void)
+{
+    if (lock_depth == 0)
+        invariant_failed("a lock is released by a thread that holds none", __FILE__, __LINE__);
+}
+
 void lock_record_released(const void *lock)
 {
     for (unsigned i = held_count; i-- > 0;)

@@ -73,6 +73,8 @@ void lock_check_order(enum lock_rank rank);
 /* Record that the calling thread holds the lock, or has released it. `lock` is not dereferenced. */
 void lock_record_held(const void *lock, enum lock_rank rank);
 void lock_record_released(const void *lock);
+/* Checks that the calling thread holds a lock. */
+void lock_check_held(void);
 #else
 static inline void lock_check_order(enum lock_rank rank)
 {
@@ -86,6 +88,9 @@ static inline void lock_record_held(const void *lock, enum lock_rank rank)
 static inline void lock_record_released(const void *lock)
 {
     (void)lock;
+}
+static inline void lock_check_held(void)
+{
 }
 #endif
 
@@ -128,5 +133,6 @@ static inline void lock_release(pthread_mutex_t *lock)
 {
     lock_record_released(lock);
     pthread_mutex_unlock(lock);
+    lock_check_held();
     lock_depth--;
 }

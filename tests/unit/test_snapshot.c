@@ -29,6 +29,7 @@
 #include "store/file_store.h"
 #include "support/faults.h"
 #include "support/leftovers.h"
+#include "util/lock.h"
 
 #define CHUNK  SPACE_CHUNK
 #define OWNER  (ADDRESS_MAP_FIRST_OWNER + 2u)
@@ -263,11 +264,16 @@ static void parent_keeps_its_own(void **state)
     check_use();
 }
 
-/* A space that was created between the two calls: its locks are not held. */
-static void end_without_a_begin(void **state)
+/* A space for which copies were enabled since the first call: its locks are not held. */
+static void enabled_during_a_fork(void **state)
 {
     (void)state;
+    assert_int_equal(lock_depth, 0);
+    space_snapshot_begin(space);
+    assert_int_equal(lock_depth, 0);
+    assert_false(space_snapshot_is_made(space));
     space_snapshot_end(space, false);
+    assert_int_equal(lock_depth, 0);
     space_snapshot_end(space, true);
     assert_int_equal(atomic_load(&space->snapshot), SPACE_SNAPSHOT_NONE);
     check_use();
@@ -549,7 +555,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(child_has_a_copy, setup, teardown),
         cmocka_unit_test_setup_teardown(parent_keeps_its_own, setup, teardown),
-        cmocka_unit_test_setup_teardown(end_without_a_begin, setup, teardown),
+        cmocka_unit_test_setup_teardown(enabled_during_a_fork, setup, teardown),
         cmocka_unit_test_setup_teardown(writes_in_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(copy_where_no_file_can_be_made, setup, teardown),
         {"copy_where_no_file_can_be_made, on disk", copy_where_no_file_can_be_made, setup, teardown,
