@@ -89,8 +89,11 @@ int memkind_destroy_kind(memkind_t kind)
         return MEMKIND_ERROR_INVALID;
     if (kind_registry_is_static(kind))
         return MEMKIND_SUCCESS;
+    int saved_errno = errno; /* the kernel may refuse advice about memory that is locked */
     int err = kind->ops->destroy(kind);
     free(kind);
+    if (err == MEMKIND_SUCCESS)
+        errno = saved_errno;
     return err;
 }
 

@@ -14,6 +14,8 @@
 #include "heap/jemalloc_block.h"
 #include "heap/jemalloc_calls.h"
 #include "heap/page_blocks.h"
+#include "os/vm.h"
+#include "space/address_map.h"
 #include "util/lock.h"
 #include "util/log.h"
 
@@ -99,6 +101,8 @@ static int start_locked(void)
     if (atomic_load_explicit(&done, memory_order_relaxed))
         return result;
     int err = check_page_size();
+    if (err == 0 && vm_has_limit())
+        address_map_free_spare();
     if (err == 0)
         err = jemalloc_calls_reserve();
     if (err != 0)

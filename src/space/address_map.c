@@ -14,6 +14,12 @@
 __attribute__((section(".data"))) struct address_map_tables *address_map_tables;
 __attribute__((section(".data"))) uintptr_t address_map_end;
 
+/*
+ * Addresses behind the tables that are mapped for the library's first block: see
+ * address_map_free_spare(). NULL: there are none.
+ */
+static __attribute__((section(".data"))) _Atomic(char *) spare;
+
 int address_map_covers(const void *base, size_t size)
 {
     size_t first = (uintptr_t)base >> ADDRESS_MAP_GRANULE_SHIFT;
@@ -29,25 +35,41 @@ int address_map_covers(const void *base, size_t size)
  * its tables. Each process that loads the library pays for the page faults: the variables are
  * written before they are read, and cold functions lie on a page that the loader has used.
  */
-__attribute__((cold)) int address_map_begin_at_load(void)
+static __attribute__((cold)) int map_tables(size_t spare_size)
 {
     struct address_map_tables *none = NULL;
     void *mapped = NULL;
+    size_t size = sizeof(*none) + spare_size;
 
-    if (vm_map_anonymous(&mapped, sizeof(*none), VM_READ, MAP_PRIVATE) != 0)
+    if (vm_map_anonymous(&mapped, size, VM_READ, MAP_PRIVATE) != 0)
         return -ENOMEM;
     if (!__atomic_compare_exchange_n(&address_map_tables, &none, mapped, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE))
-        (void)vm_unmap(mapped, sizeof(*none));
+        (void)vm_unmap(mapped, size);
+    else if (spare_size != 0)
+        atomic_store(&spare, (char *)mapped + sizeof(*none));
     __atomic_store_n(&address_map_end, (uintptr_t)1 << ADDRESS_MAP_BITS, __ATOMIC_RELEASE);
     return 0;
+}
+
+__attribute__((cold)) int address_map_begin_at_load(void)
+{
+    return map_tables(ADDRESS_MAP_SPARE) == 0 ? 0 : map_tables(0);
+}
+
+void address_map_free_spare(void)
+{
+    char *addresses = atomic_exchange(&spare, NULL);
+
+    if (addresses != NULL)
+        (void)vm_unmap(addresses, ADDRESS_MAP_SPARE);
 }
 
 int address_map_begin(void)
 {
     if (__atomic_load_n(&address_map_end, __ATOMIC_ACQUIRE) != 0)
         return 0;
-    return address_map_begin_at_load();
+    return map_tables(0);
 }
 
 /* Makes [start, start + size) of the tables writable, in whole pages. */

@@ -101,8 +101,20 @@ int address_map_covers(const void *base, size_t size);
 /* Maps the tables, unless they are mapped. 0 or -ENOMEM. Thread-safe. */
 int address_map_begin(void);
 
-/* The same, for a caller who expects that they are not mapped. */
+/*
+ * The same, for a caller who expects that they are not mapped. If possible, maps ADDRESS_MAP_SPARE
+ * bytes more, in one call.
+ */
 int address_map_begin_at_load(void);
+
+/* More than the first heap takes of the addresses: some 12 MiB. */
+#define ADDRESS_MAP_SPARE ((size_t)16 << 20)
+
+/*
+ * Unmaps these bytes, if they are mapped. For the first heap of a process that has limited its
+ * addresses (RLIMIT_AS) to what it had before. Thread-safe.
+ */
+void address_map_free_spare(void);
 
 /*
  * Makes the entries of [base, base + size) writable, in whole granules covered by the map, and

@@ -46,6 +46,29 @@ static void test_destroyed_twice(void **state)
     assert_int_equal(memkind_destroy_kind((memkind_t)(void *)area), MEMKIND_ERROR_INVALID);
 }
 
+/* The kernel refuses some advice about locked memory. */
+static void test_locked_memory(void **state)
+{
+    memkind_t kind = fixture_pmem(MEMKIND_PMEM_MIN_SIZE);
+    pid_t child = fork();
+    int status;
+
+    (void)state;
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+            _exit(0);
+        if (memkind_create_pmem(fixture_dir, MEMKIND_PMEM_MIN_SIZE, &kind) != MEMKIND_SUCCESS ||
+            memkind_malloc(kind, 100) == NULL)
+            _exit(1);
+        errno = 77;
+        _exit(memkind_destroy_kind(kind) == MEMKIND_SUCCESS && errno == 77 ? 0 : 2);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    fixture_destroy(kind);
+}
+
 /* -- Released resources ------------------------------------------------------------------------ */
 
 /* Allocates and writes to blocks of many sizes, and frees some of them. */
@@ -288,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(test_kinds_of_the_library_stay),
         FIXTURE_TEST(test_destroyed_twice),
+        FIXTURE_TEST(test_locked_memory),
         FIXTURE_TEST(test_unused_kind),
         FIXTURE_TEST(test_kind_with_blocks),
         FIXTURE_TEST(test_address_space_comes_back),

@@ -68,6 +68,37 @@ static void without_tables_no_address_has_an_owner(void **state)
     mmap_fault = (struct fault){0};
 }
 
+/* Runs second. */
+static void spare_addresses_are_unmapped_once(void **state)
+{
+    (void)state;
+    address_map_free_spare();
+    assert_int_equal(address_map_begin_at_load(), 0);
+    char *end = (char *)(address_map_tables + 1);
+    assert_int_equal(msync(end, ADDRESS_MAP_SPARE, MS_ASYNC), 0);
+    address_map_free_spare();
+    assert_int_equal(msync(end, ADDRESS_MAP_SPARE, MS_ASYNC), -1);
+    assert_int_equal(errno, ENOMEM);
+    address_map_free_spare();
+    /* The tables exist: others are unmapped again. */
+    struct address_map_tables *tables = address_map_tables;
+    assert_int_equal(address_map_begin_at_load(), 0);
+    assert_ptr_equal(address_map_tables, tables);
+    assert_int_equal(msync(end, ADDRESS_MAP_SPARE, MS_ASYNC), -1);
+}
+
+/* With few addresses, the tables are mapped without the spare ones. */
+static void tables_come_without_spare_addresses(void **state)
+{
+    (void)state;
+    fault_set(&mmap_fault, ENOMEM, 1);
+    assert_int_equal(address_map_begin_at_load(), 0);
+    mmap_fault = (struct fault){0};
+    fault_set(&mmap_fault, ENOMEM, FAULT_ALWAYS);
+    assert_int_equal(address_map_begin_at_load(), -ENOMEM);
+    mmap_fault = (struct fault){0};
+}
+
 /* Writable pages count as data of the process, and locked ones take memory. */
 static void few_pages_can_be_written(void **state)
 {
@@ -216,6 +247,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_tables_no_address_has_an_owner),
+        cmocka_unit_test(spare_addresses_are_unmapped_once),
+        cmocka_unit_test(tables_come_without_spare_addresses),
         cmocka_unit_test(few_pages_can_be_written),
         cmocka_unit_test(no_memory_for_entries_is_enomem),
         cmocka_unit_test(unknown_addresses_have_no_owner),
