@@ -156,13 +156,33 @@ free_kind:
     return status;
 }
 
+static int attach_mapped(struct memkind *kind)
+{
+    struct arena_kind *arena_kind = calloc(1, sizeof(*arena_kind));
+
+    if (arena_kind == NULL)
+        return MEMKIND_ERROR_MALLOC;
+    program_maps_init(&arena_kind->maps, kind);
+    int status = attach(kind, arena_kind, NULL, &arena_kind->maps.table);
+    if (status != MEMKIND_SUCCESS)
+        free(arena_kind);
+    return status;
+}
+
+static int attach_any(struct memkind *kind, extent_hooks_t *hooks)
+{
+    if (hooks != NULL)
+        return attach_over(kind, NULL, hooks);
+    return program_maps_are_wanted(kind) ? attach_mapped(kind) : attach_anonymous(kind);
+}
+
 int memkind_arena_create_map(struct memkind *kind, extent_hooks_t *hooks)
 {
     bool added = !kind_registry_has(kind);
     int status = added ? status_of(kind_registry_add(kind, NULL)) : MEMKIND_SUCCESS;
 
     if (status == MEMKIND_SUCCESS) {
-        status = hooks != NULL ? attach_over(kind, NULL, hooks) : attach_anonymous(kind);
+        status = attach_any(kind, hooks);
         if (status != MEMKIND_SUCCESS && added)
             kind_registry_remove(kind);
     }

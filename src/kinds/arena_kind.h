@@ -11,6 +11,7 @@
 #pragma once
 
 #include "heap/heap.h"
+#include "kinds/program_maps.h"
 #include "memkind/internal/memkind_arena.h"
 
 struct kind_class;
@@ -21,6 +22,7 @@ struct arena_kind {
     struct heap heap;
     struct space *own_space;      /* of the heap, where that is not the kind's priv; else NULL */
     struct arena_kind *inherited; /* in a child, the heap that the kind had before; NULL */
+    struct program_maps maps;     /* where the kind's own operation maps its memory */
 };
 
 /*

@@ -29,7 +29,7 @@ static int map_with(struct memkind *kind, void **addr, size_t size, enum vm_acce
     return vm_map_anonymous(addr, size, access, flags | further);
 }
 
-static int place(struct memkind *kind, void *addr, size_t size)
+int anonymous_store_bind(struct memkind *kind, void *addr, size_t size)
 {
     struct memkind_ops *ops = kind->ops;
 
@@ -46,7 +46,7 @@ int anonymous_store_place(struct space *space, void *addr, size_t size, enum vm_
     struct memkind *kind = anonymous_space_of(space)->kind;
     int err = map_with(kind, &addr, size, access, MAP_NORESERVE);
 
-    return err == 0 ? place(kind, addr, size) : err;
+    return err == 0 ? anonymous_store_bind(kind, addr, size) : err;
 }
 
 /* A private map of huge pages without MAP_NORESERVE has a reservation in the pool. */
@@ -58,7 +58,7 @@ int anonymous_store_claim(struct space *space, size_t size, void **addr)
     int err = map_with(kind, addr, size, VM_WRITE, 0);
     if (err != 0)
         return err;
-    err = place(kind, *addr, size);
+    err = anonymous_store_bind(kind, *addr, size);
     if (err != 0)
         (void)vm_unmap(*addr, size);
     return err;

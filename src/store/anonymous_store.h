@@ -13,6 +13,9 @@
  */
 struct space *anonymous_store_create(struct memkind *kind, unsigned owner);
 
+/* Applies the madvise and mbind operations of the kind to the range. 0 or -ENOMEM. */
+int anonymous_store_bind(struct memkind *kind, void *addr, size_t size);
+
 /* -- For the store of huge pages --------------------------------------------------------------- */
 
 struct anonymous_space {
