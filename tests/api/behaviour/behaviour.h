@@ -4,6 +4,7 @@
 
 #include <memkind.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define KIB         ((size_t)1 << 10)
@@ -25,6 +26,8 @@ extern const struct question allocate_questions[];
 extern const struct question report_questions[];
 extern const struct question memtier_questions[];
 extern const struct question hbw_questions[];
+extern const struct question lives_questions[];
+extern const struct question places_questions[];
 
 extern const char *program;
 extern const char *dir;

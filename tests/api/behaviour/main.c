@@ -135,7 +135,8 @@ size_t file_space(void)
 /* -- All --------------------------------------------------------------------------------------- */
 
 static const struct question *const questions[] = {
-    create_questions, allocate_questions, report_questions, memtier_questions, hbw_questions,
+    create_questions, allocate_questions, report_questions, memtier_questions,
+    hbw_questions,    lives_questions,    places_questions,
 };
 
 static void answer_one(const struct question *question)
