@@ -29,9 +29,11 @@ int memkind_default_create(struct memkind *kind, struct memkind_ops *ops, const 
 {
     if (kind == NULL || ops == NULL || name == NULL)
         return MEMKIND_ERROR_INVALID;
+    size_t length = strnlen(name, sizeof(kind->name));
+    if (length == sizeof(kind->name))
+        return MEMKIND_ERROR_INVALID;
     kind->ops = ops;
-    kind->name[0] = '\0';
-    strncat(kind->name, name, sizeof(kind->name) - 1);
+    memcpy(kind->name, name, length + 1);
     kind->allow_zero_allocs = false;
     return MEMKIND_SUCCESS;
 }

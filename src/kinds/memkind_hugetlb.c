@@ -2,6 +2,7 @@
 /* Operations of kinds whose memory is huge pages: memkind_hugetlb(3). */
 #include "memkind/internal/memkind_hugetlb.h"
 
+#include <linux/mman.h>
 #include <sys/mman.h>
 
 #include "kinds/arena_kind.h"
@@ -39,7 +40,8 @@ int memkind_hugetlb_get_mmap_flags(struct memkind *kind, int *flags)
     (void)kind;
     if (flags == NULL)
         return MEMKIND_ERROR_INVALID;
-    *flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
+    /* The kernel's default size may be another one. */
+    *flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB;
     return MEMKIND_SUCCESS;
 }
 

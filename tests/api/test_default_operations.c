@@ -30,8 +30,11 @@ static void test_create(void **state)
     assert_string_equal(kind.name, "mine");
     assert_int_equal(memkind_default_destroy(&kind), MEMKIND_SUCCESS);
     memset(&kind, 0, sizeof(kind));
+    assert_int_equal(memkind_default_create(&kind, &MEMKIND_DEFAULT_OPS, name),
+                     MEMKIND_ERROR_INVALID);
+    name[MEMKIND_NAME_LENGTH_PRIV - 1] = '\0';
     assert_int_equal(memkind_default_create(&kind, &MEMKIND_DEFAULT_OPS, name), MEMKIND_SUCCESS);
-    assert_int_equal(strlen(kind.name), MEMKIND_NAME_LENGTH_PRIV - 1);
+    assert_string_equal(kind.name, name);
     assert_int_equal(memkind_default_destroy(&kind), MEMKIND_SUCCESS);
 }
 

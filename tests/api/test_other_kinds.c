@@ -6,6 +6,7 @@
 #include "api/fixture.h"
 
 #include <limits.h>
+#include <linux/mman.h>
 
 #include "memkind/internal/memkind_arena.h"
 #include "memkind/internal/memkind_default.h"
@@ -283,7 +284,7 @@ static void test_huge_page_flags(void **state)
 
     (void)state;
     assert_int_equal(memkind_hugetlb_get_mmap_flags(MEMKIND_HUGETLB, &flags), MEMKIND_SUCCESS);
-    assert_int_equal(flags, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB);
+    assert_int_equal(flags, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB);
     assert_int_equal(memkind_hugetlb_get_mmap_flags(MEMKIND_HUGETLB, NULL), MEMKIND_ERROR_INVALID);
 }
 

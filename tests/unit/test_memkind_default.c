@@ -103,7 +103,10 @@ static void create_sets_operations_and_name(void **state)
 
     (void)state;
     memset(name, 'n', sizeof(name) - 1);
-    name[sizeof(name) - 1] = '\0';
+    name[sizeof(kind.name)] = '\0';
+    assert_int_equal(memkind_default_create(&kind, &MEMKIND_DEFAULT_OPS, name),
+                     MEMKIND_ERROR_INVALID);
+    name[sizeof(kind.name) - 1] = '\0';
     assert_int_equal(memkind_default_create(&kind, &MEMKIND_DEFAULT_OPS, name), MEMKIND_SUCCESS);
     assert_ptr_equal(kind.ops, &MEMKIND_DEFAULT_OPS);
     assert_int_equal(strlen(kind.name), MEMKIND_NAME_LENGTH_PRIV - 1);

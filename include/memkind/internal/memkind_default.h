@@ -11,8 +11,8 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /*
- * Start and end of every kind's life. create sets ops and the name (truncated to 63 bytes), and
- * disallows requests of size 0.
+ * Start and end of every kind's life. create sets ops and the name, and disallows requests of size
+ * 0. MEMKIND_ERROR_INVALID: an argument is NULL, or the name has more than 63 bytes.
  */
 int memkind_default_create(struct memkind *kind, struct memkind_ops *ops, const char *name);
 int memkind_default_destroy(struct memkind *kind);
