@@ -5,7 +5,7 @@
 enum dax_probe_result {
     DAX_PROBE_SYNC,    /* mmap(2) accepts MAP_SYNC: stores reach the medium without msync(2) */
     DAX_PROBE_NO_SYNC, /* a file can be made, but mmap(2) refuses MAP_SYNC */
-    DAX_PROBE_NO_FILE, /* no directory in which a file of one page can be made, and no device */
+    DAX_PROBE_NO_FILE, /* no directory in which a file can be made, and no device */
 };
 
 /*
