@@ -35,8 +35,8 @@ struct space;
 #define PAGE_BLOCKS_CLASSES (PAGE_BLOCKS_LARGEST / PAGE_BLOCKS_PAGE)
 
 /* jemalloc's slabs for these classes, for malloc_conf. */
-#define PAGE_BLOCKS_SLAB_SIZES "4096-4096:4|8192-8192:4|12288-12288:6"
-#define PAGE_BLOCKS_IN_SLAB    ((size_t)4) /* at most */
+#define PAGE_BLOCKS_SLAB_SIZES "4096-4096:8|8192-8192:8|12288-12288:6"
+#define PAGE_BLOCKS_IN_SLAB    ((size_t)8) /* at most */
 
 struct page_stack {
     void **blocks;   /* clean ones, then dirty ones, the oldest first */

@@ -424,7 +424,7 @@ static void slabs_have_the_configured_size(void **state)
 
         assert_non_null(block);
         assert_int_equal(jemalloc_ctl_use_of(block, &use), 0);
-        assert_in_range(use.slab_size, PAGE_BLOCKS_IN_SLAB * PAGE, 6 * PAGE);
+        assert_in_range(use.slab_size, 6 * PAGE, PAGE_BLOCKS_IN_SLAB * PAGE);
         assert_int_equal(use.slab_blocks, use.slab_size / size);
         assert_in_range(use.slab_blocks, 2, PAGE_BLOCKS_IN_SLAB);
     }
