@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define STAT_BLOCK      512 /* the unit of st_blocks */
-#define SLAB_LARGEST    ((size_t)7 * MODEL_PAGE)
+#define SLAB_LARGEST    ((size_t)8 * MODEL_PAGE)
 #define SLAB_OF_4_LEAST ((size_t)64)
 #define SLAB_OF_4_MOST  (2 * KIB)
 #define SETTLE_TRIES    100
@@ -52,7 +52,7 @@ static size_t class_size(size_t size)
 /* Returns the size of the slab of a block of one, two or three whole pages. */
 static size_t slab_of_pages(size_t usable)
 {
-    return (usable == MODEL_PAGE ? 5 : 6) * MODEL_PAGE;
+    return (usable == 3 * MODEL_PAGE ? 6 : 8) * MODEL_PAGE;
 }
 
 /* Returns how many of the smallest slabs, of whole pages, a slab of this class has. */
