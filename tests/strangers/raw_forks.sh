@@ -13,4 +13,6 @@ for call in clone clone3 fork _Fork function memory; do
         [ "$(number "$work/stats" file_space_peak)" -gt 0 ] || fail "$call: nothing in the file"
     done
 done
+# Where the handler has interrupted the library, the child runs on libc.
+preloaded "$STRANGERS/forks_in_handler" 150 || fail "forks in a handler"
 [ -z "$(ls -A "$work/pmem")" ] || fail "left behind: $(ls -A "$work/pmem")"
