@@ -218,7 +218,7 @@ void test_fixed_that_cannot_be()
     area memory(MIB);
 
     CHECK_THROWS(fixed<int>(nullptr, MIB), std::invalid_argument);
-    fixed<int> empty(memory.begin(), 0);
+    fixed<int> empty(memory.begin() + 1, 0);
     CHECK_THROWS(empty.allocate(1), std::bad_alloc);
     fixed<char> allocator(memory.begin(), memory.size());
     CHECK_THROWS(allocator.allocate(2 * MIB), std::bad_alloc);
