@@ -110,8 +110,9 @@ UNSANITIZED static void leave_unlisted(void)
         futex_wake(&unlisted_inside);
 }
 
-UNSANITIZED static void enter_unlisted(void)
+UNSANITIZED static void enter_unlisted(struct fork_gate_thread *thread)
 {
+    atomic_store_explicit(&thread->inside, 1, memory_order_relaxed);
     atomic_fetch_add(&unlisted_inside, 1);
     while (atomic_load(&fork_gate_is_closed)) {
         leave_unlisted();
@@ -127,15 +128,17 @@ void fork_gate_enter_slowly(struct fork_gate_thread *thread)
     if (thread->state == FORK_GATE_LISTED)
         enter_listed(thread);
     else
-        enter_unlisted();
+        enter_unlisted(thread);
 }
 
 void fork_gate_leave_slowly(struct fork_gate_thread *thread)
 {
-    if (thread->state == FORK_GATE_LISTED)
+    if (thread->state == FORK_GATE_LISTED) {
         futex_wake(&thread->inside);
-    else
-        leave_unlisted();
+        return;
+    }
+    leave_unlisted();
+    atomic_store_explicit(&thread->inside, 0, memory_order_relaxed);
 }
 
 /* -- The thread that forks --------------------------------------------------------------------- */

@@ -26,7 +26,7 @@ enum fork_gate_state {
 struct fork_gate_thread {
     enum fork_gate_state state;
     unsigned depth;     /* of nested enters; 0: outside */
-    atomic_uint inside; /* of a listed thread: 1 or 0; also a futex */
+    atomic_uint inside; /* 1 or 0; of a listed thread also a futex */
     struct fork_gate_thread *next, **link;
     /*
      * jemalloc's destructor of this thread has run: see jemalloc_block_alloc(). Kept here to save a
@@ -84,10 +84,14 @@ static inline void fork_gate_leave(struct fork_gate_thread *thread)
     fork_gate_leave_slowly(thread);
 }
 
-/* Whether the calling thread is inside: a signal handler may have interrupted jemalloc. */
+/*
+ * Whether the calling thread is inside, enters or leaves: a signal handler may have interrupted
+ * jemalloc.
+ */
 static inline bool fork_gate_is_inside(void)
 {
-    return fork_gate_thread.depth != 0;
+    return fork_gate_thread.depth != 0 ||
+           atomic_load_explicit(&fork_gate_thread.inside, memory_order_relaxed) != 0;
 }
 
 /*
