@@ -245,6 +245,19 @@ bool extent_hooks_split(extent_hooks_t *table, void *addr, size_t size, size_t s
     return false;
 }
 
+bool extent_hooks_merge(extent_hooks_t *table, void *addr_a, size_t size_a, void *addr_b,
+                        size_t size_b, bool committed, unsigned arena)
+{
+    (void)table;
+    (void)addr_a;
+    (void)size_a;
+    (void)addr_b;
+    (void)size_b;
+    (void)committed;
+    (void)arena;
+    return false;
+}
+
 static bool merge_hook(extent_hooks_t *table, void *addr_a, size_t size_a, void *addr_b,
                        size_t size_b, bool committed, unsigned arena)
 {

@@ -60,6 +60,8 @@ void extent_hooks_adopt(struct extent_hooks *hooks);
  */
 void extent_hooks_begin(size_t size, size_t alignment);
 
-/* A split hook of jemalloc that permits each split: returns false. */
+/* Hooks of jemalloc that permit each split, and each merge: they return false. */
 bool extent_hooks_split(extent_hooks_t *table, void *addr, size_t size, size_t size_a,
+                        size_t size_b, bool committed, unsigned arena);
+bool extent_hooks_merge(extent_hooks_t *table, void *addr_a, size_t size_a, void *addr_b,
                         size_t size_b, bool committed, unsigned arena);

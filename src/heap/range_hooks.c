@@ -38,26 +38,13 @@ static bool dalloc_hook(extent_hooks_t *table, void *addr, size_t size, bool com
     return false;
 }
 
-static bool merge_hook(extent_hooks_t *table, void *addr_a, size_t size_a, void *addr_b,
-                       size_t size_b, bool committed, unsigned arena)
-{
-    (void)table;
-    (void)addr_a;
-    (void)size_a;
-    (void)addr_b;
-    (void)size_b;
-    (void)committed;
-    (void)arena;
-    return false;
-}
-
 void range_hooks_init(struct range_hooks *hooks, struct range *range)
 {
     hooks->table = (extent_hooks_t){
         .alloc = alloc_hook,
         .dalloc = dalloc_hook,
         .split = extent_hooks_split,
-        .merge = merge_hook,
+        .merge = extent_hooks_merge,
     };
     hooks->range = range;
 }

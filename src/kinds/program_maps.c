@@ -97,19 +97,6 @@ static void destroy_hook(extent_hooks_t *table, void *addr, size_t size, bool co
     (void)dalloc_hook(table, addr, size, committed, arena);
 }
 
-static bool merge_hook(extent_hooks_t *table, void *addr_a, size_t size_a, void *addr_b,
-                       size_t size_b, bool committed, unsigned arena)
-{
-    (void)table;
-    (void)addr_a;
-    (void)size_a;
-    (void)addr_b;
-    (void)size_b;
-    (void)committed;
-    (void)arena;
-    return false;
-}
-
 void program_maps_init(struct program_maps *maps, struct memkind *kind)
 {
     maps->table = (extent_hooks_t){
@@ -117,7 +104,7 @@ void program_maps_init(struct program_maps *maps, struct memkind *kind)
         .dalloc = dalloc_hook,
         .destroy = destroy_hook,
         .split = extent_hooks_split,
-        .merge = merge_hook,
+        .merge = extent_hooks_merge,
     };
     maps->kind = kind;
 }
